@@ -1,0 +1,1 @@
+"""Who: players and staff, sign-up, second factor, sessions, devices."""

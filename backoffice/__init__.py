@@ -1,0 +1,1 @@
+"""Pages, reports and checks that join the apps."""

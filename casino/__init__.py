@@ -1,0 +1,1 @@
+"""Composition only: settings, urls, processes, health. Nothing imports it."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey from wheels, for the demo and the tests. Never used with real servers."""

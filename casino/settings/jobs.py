@@ -1,0 +1,12 @@
+"""Celery. PostgreSQL state is the queue; messages are hints, so losing the broker loses nothing."""
+
+from casino.settings.cache import REDIS_URL
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_TIME_LIMIT = 300

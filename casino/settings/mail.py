@@ -1,0 +1,1 @@
+"""How e-mail leaves. The demo keeps it in a local mailbox page."""

@@ -1,0 +1,4 @@
+"""The admin's name and colours."""
+
+UNFOLD = {"SITE_TITLE": "Faro", "SITE_HEADER": "Faro"}
+STATIC_URL = "/static/"

@@ -1,0 +1,1 @@
+"""May this person do this? The gate, limits, exclusions, the sign-in decision."""

@@ -1,0 +1,1 @@
+"""How news leaves: gap-free streams, the outbox, the relay, orders that go up."""

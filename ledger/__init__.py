@@ -1,0 +1,1 @@
+"""Double entry. The only place where a balance changes."""

@@ -1,0 +1,1 @@
+"""How people are told: templates, consent, channels, the delivery log."""

@@ -1,0 +1,1 @@
+"""The controller: reads devices, recognises results, sends signed observations."""

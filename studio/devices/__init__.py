@@ -1,0 +1,1 @@
+"""Drivers: bytes from a device in, typed events out."""

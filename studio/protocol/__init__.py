@@ -1,0 +1,1 @@
+"""What the studio and the platform say to each other: messages and signatures. Pure."""

@@ -1,0 +1,1 @@
+"""The simulated outside world. The platform never imports it."""

@@ -1,0 +1,1 @@
+"""The live game: rules, phases, evidence, rounds, betting, settlement."""

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class TablesConfig(AppConfig):
+    """The live game: rules, phases, evidence, rounds, betting, settlement."""
+
+    name = "tables"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,1 @@
+"""Rules per game: legal bets, payouts, house edge. Pure."""

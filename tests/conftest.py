@@ -1,0 +1,190 @@
+"""The real PostgreSQL and Valkey for every test, and one cloned database per test that needs one.
+
+Django's flush cannot work with append-only triggers, and nothing switches triggers off. So a
+template database is migrated once per set of migrations, each test clones it (about 60 ms), and
+the test connects as the application's role, commits for real, and drops its clone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+OWNER, APP, PASSWORD = "faro_owner", "faro_app", "faro-test"
+
+
+def _start_services() -> tuple[str, str]:
+    """Superuser URL of a PostgreSQL and the URL of a Valkey: given by environment, or embedded."""
+    given = os.environ.get("FARO_TEST_POSTGRES"), os.environ.get("FARO_TEST_REDIS")
+    if given[0] and given[1]:
+        return given[0], given[1]
+    from casino.embedded import postgres, valkey
+
+    home = Path(tempfile.mkdtemp(prefix="faro-test-"))
+    home.chmod(0o755)  # the setpriv way needs a reachable directory
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    cluster = postgres.Cluster(home / "postgres")
+    address = cluster.start()
+    atexit.register(cluster.stop)
+    server = valkey.Server(home / "valkey", port=postgres.free_port())
+    url = server.start()
+    atexit.register(server.stop)
+    os.environ["FARO_TEST_POSTGRES"] = address.url("postgres", "postgres")
+    os.environ["FARO_TEST_REDIS"] = url
+    return os.environ["FARO_TEST_POSTGRES"], url
+
+
+SUPER_URL, REDIS_URL = _start_services()
+_HOST = urlsplit(SUPER_URL).hostname
+_PORT = urlsplit(SUPER_URL).port or 5432
+
+
+def role_url(role: str, database: str) -> str:
+    return f"postgresql://{role}:{PASSWORD}@{_HOST}:{_PORT}/{database}"
+
+
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="casino.settings",
+    FARO_MODE="test",
+    SECRET_KEY="test-only-secret-key-0123456789-abcdefghijklmnop-ABCDEFGHIJ",
+    FARO_AUDIT_KEY="MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    FARO_SEAL_KEY="YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=",
+    DATABASE_URL=role_url(APP, "faro_nothing"),
+    DATABASE_OWNER_URL=role_url(OWNER, "faro_nothing"),
+    REDIS_URL=REDIS_URL,
+)
+
+import django  # noqa: E402  (settings read the environment prepared above)
+
+django.setup()
+
+
+def _migrations_digest() -> str:
+    digest = hashlib.sha256()
+    for path in [*sorted(ROOT.glob("*/migrations/*")), ROOT / "audit" / "append_only.py"]:
+        if path.suffix in {".py", ".sql"}:
+            digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted((ROOT / "ledger").glob("sql/*.sql")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _ensure_roles(db: psycopg.Connection) -> None:
+    known = {row[0] for row in db.execute("SELECT rolname FROM pg_roles")}
+    for role, rights in ((OWNER, "CREATEDB"), (APP, "NOCREATEDB")):
+        verb = "ALTER" if role in known else "CREATE"
+        db.execute(
+            sql.SQL("{} ROLE {} LOGIN {} PASSWORD {}").format(
+                sql.SQL(verb), sql.Identifier(role), sql.SQL(rights), sql.Literal(PASSWORD)
+            )
+        )
+
+
+def _create(db: psycopg.Connection, name: str, template: str = "template1") -> None:
+    db.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template)
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def template_database(django_db_blocker) -> str:
+    """The name of a database with every migration applied, made once per set of migrations."""
+    name = f"faro_template_{_migrations_digest()}"
+    with psycopg.connect(SUPER_URL, autocommit=True) as db:
+        db.execute("SELECT pg_advisory_lock(7001)")  # xdist workers make it once
+        _ensure_roles(db)
+        done = db.execute(
+            "SELECT datistemplate FROM pg_database WHERE datname = %s", [name]
+        ).fetchone()
+        if done is None or not done[0]:
+            db.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+            _create(db, name)
+            _migrate(name, django_db_blocker)
+            db.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(name)))
+    return name
+
+
+def _migrate(name: str, blocker) -> None:
+    import subprocess
+    import sys
+
+    environment = os.environ | {
+        "FARO_ROLE": "owner",
+        "DATABASE_OWNER_URL": role_url(OWNER, name),
+    }
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.exit(f"migrations failed:\n{done.stdout}{done.stderr}", returncode=1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A cloned database: its name, and URLs for raw connections as either role."""
+
+    name: str
+
+    @property
+    def app_url(self) -> str:
+        return role_url(APP, self.name)
+
+    @property
+    def owner_url(self) -> str:
+        return role_url(OWNER, self.name)
+
+    def environment(self) -> dict[str, str]:
+        """Environment for a process of ours that works on this database."""
+        return os.environ | {
+            "DATABASE_URL": self.app_url,
+            "DATABASE_OWNER_URL": self.owner_url,
+            "FARO_ROLE": "app",
+        }
+
+
+@pytest.fixture
+def database(template_database, django_db_blocker) -> Iterator[Database]:
+    """A fresh database of our own; Django's default connection points to it, as the app's role."""
+    from django.db import connections
+
+    name = f"faro_t_{os.getpid()}_{os.urandom(4).hex()}"
+    with psycopg.connect(SUPER_URL, autocommit=True) as db:
+        db.execute("SELECT pg_advisory_lock_shared(7001)")
+        _create(db, name, template_database)
+    default = connections["default"]
+    default.close()
+    settings = connections.settings["default"]
+    before = settings["NAME"]
+    settings["NAME"] = default.settings_dict["NAME"] = name
+    with django_db_blocker.unblock():
+        yield Database(name)
+        connections.close_all()
+    settings["NAME"] = default.settings_dict["NAME"] = before
+    with psycopg.connect(SUPER_URL, autocommit=True) as db:
+        db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def owner(database) -> Iterator[psycopg.Connection]:
+    """A raw connection as the owner role, for attacks and for looking behind the curtain."""
+    with psycopg.connect(database.owner_url, autocommit=True) as db:
+        yield db
