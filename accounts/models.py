@@ -1,7 +1,128 @@
-"""People: one table for players and staff, told apart by what they may do."""
+"""People: one table for everybody who can sign in, and one row more for those who play.
 
-from django.contrib.auth.models import AbstractUser
+The e-mail address is the login. Nothing here knows of money, limits or games.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
 
 
-class User(AbstractUser):
-    """A person who can sign in."""
+def normal_email(text: str) -> str:
+    """The one spelling under which an address is stored, compared and counted.
+
+    Trimmed and wholly lower-case. Mail servers that tell ``A@x`` from ``a@x`` are not found in
+    practice, while two accounts, or two counters of failed sign-ins, for one mailbox are.
+    """
+    return text.strip().lower()
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users by e-mail; ``createsuperuser`` and ``authenticate`` come through here."""
+
+    use_in_migrations = True
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A person with a hashed password (none: an unusable one). Validates nothing else."""
+        if not normal_email(email):
+            raise ValueError("a user has an e-mail address")
+        user = self.model(email=normal_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A person with every right. The admin still asks for a second factor."""
+        return self.create_user(
+            email, password, **{"is_staff": True, "is_superuser": True} | fields
+        )
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=normal_email(username or ""))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who can sign in: a player, a member of staff, never both at once by intent."""
+
+    email = models.EmailField(
+        _("e-mail address"), unique=True, error_messages={"unique": _("This address is taken.")}
+    )
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    is_staff = models.BooleanField(_("may enter the staff pages"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="accounts_user_email_lower"
+            )
+        ]
+        permissions = [
+            ("appoint_staff", "Can appoint and dismiss staff"),
+            ("end_sessions", "Can end the sessions of a person"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        self.email = normal_email(self.email)
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name or self.email.partition("@")[0]
+
+
+class Player(models.Model):
+    """What sign-up learned of a person who plays. ``player_id`` everywhere is this row's key."""
+
+    user = models.OneToOneField(
+        User, on_delete=models.PROTECT, primary_key=True, related_name="player"
+    )
+    date_of_birth = models.DateField(_("date of birth"))
+    #: ISO 3166-1 alpha-2.
+    country = models.CharField(_("country of residence"), max_length=2)
+    #: ISO 4217; the one currency of the player's account.
+    currency = models.CharField(_("currency"), max_length=3)
+    #: A test account: left out of every revenue figure.
+    is_test = models.BooleanField(_("test account"), default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    terms_version = models.CharField(max_length=32, blank=True)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("player")
+        verbose_name_plural = _("players")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(country__regex=r"^[A-Z]{2}$"), name="accounts_player_country"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(currency__regex=r"^[A-Z]{3}$"), name="accounts_player_currency"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(terms_version="", terms_accepted_at__isnull=True)
+                | ~models.Q(terms_version="") & models.Q(terms_accepted_at__isnull=False),
+                name="accounts_player_terms_both",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"player {self.pk}"

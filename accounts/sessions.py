@@ -1,0 +1,66 @@
+"""Signed-in sessions of a person: seen, and ended.
+
+A session is a row of Django's session table; ``allauth.usersessions`` notes whose it is, from
+where and since when. Deleting the row signs the browser out at its next request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One signed-in browser as its owner sees it."""
+
+    id: int
+    address: str
+    browser: str
+    since: datetime
+    last_seen_at: datetime
+    is_this_one: bool
+
+
+def listed(user_id: int, *, current_key: str | None) -> list[Device]:
+    """The person's living sessions, newest use first; sessions that have expired are left out."""
+    rows = UserSession.objects.filter(
+        user_id=user_id, session_key__in=Session.objects.values("session_key")
+    ).order_by("-last_seen_at")
+    return [
+        Device(
+            id=row.pk,
+            address=str(row.ip),
+            browser=row.user_agent,
+            since=row.created_at,
+            last_seen_at=row.last_seen_at,
+            is_this_one=row.session_key == current_key,
+        )
+        for row in rows
+    ]
+
+
+def end(user_id: int, device_id: int) -> bool:
+    """End one session of this person; False when it is not theirs or has ended already."""
+    with transaction.atomic():
+        row = UserSession.objects.filter(user_id=user_id, pk=device_id).first()
+        return row is not None and _end([row.session_key]) > 0
+
+
+def end_all(user_id: int, *, except_key: str | None = None) -> int:
+    """End every session of the person but ``except_key``; returns how many living ones ended."""
+    with transaction.atomic():
+        rows = UserSession.objects.filter(user_id=user_id)
+        if except_key is not None:
+            rows = rows.exclude(session_key=except_key)
+        return _end(list(rows.values_list("session_key", flat=True)))
+
+
+def _end(keys: list[str]) -> int:
+    ended, _ = Session.objects.filter(session_key__in=keys).delete()
+    UserSession.objects.filter(session_key__in=keys).delete()
+    return ended

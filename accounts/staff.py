@@ -1,0 +1,33 @@
+"""Staff: how a member is made. What each may do is in ``accounts.roles``."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from accounts.players import new_user
+from accounts.roles import Role
+
+
+def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | None) -> int:
+    """Make a member of staff in the group of ``role``; returns the user's id.
+
+    With ``totp_key_hex`` (20 bytes as hex) an authenticator with that key is enrolled; with None
+    the person is led to enrol at the first sign-in and enters no staff page before. Refuses with
+    ``EMAIL_TAKEN`` or ``PASSWORD_REFUSED``.
+    """
+    with transaction.atomic():
+        user = new_user(email, password, is_staff=True)
+        user.groups.add(Group.objects.get(name=role.value))
+        if totp_key_hex is not None:
+            TOTPDevice.objects.create(
+                user=user, name="authenticator", key=totp_key_hex, confirmed=True
+            )
+    return int(user.pk)
+
+
+def roles_of(user_id: int) -> set[Role]:
+    """The roles a person holds; empty for a player."""
+    names = set(Group.objects.filter(user__pk=user_id).values_list("name", flat=True))
+    return {role for role in Role if role.value in names}
