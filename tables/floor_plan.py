@@ -1,0 +1,68 @@
+"""Setting up tables: the rows that belong together are made together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from audit.database_clock import database_now
+from audit.record import Subject, record
+from events import stream
+from kernel.ids import Actor
+from tables.models import (
+    Device,
+    DeviceKey,
+    Table,
+    TableHeartbeat,
+    TableIntake,
+    TableLimits,
+    TableOwner,
+)
+from tables.rules import roulette
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def stream_name(table_id: str) -> str:
+    """The public event stream of a table."""
+    return f"t:{table_id}"
+
+
+@transaction.atomic
+def set_up_table(table: Table, *, limits: dict[str, roulette.Limits], actor: Actor) -> Table:
+    """Save ``table`` with its limits per currency, its lease rows and its stream."""
+    table.save(force_insert=True)
+    for currency, bounds in limits.items():
+        TableLimits.objects.create(table=table, currency=currency, limits=bounds.to_dict())
+    TableOwner.objects.create(table=table)
+    TableHeartbeat.objects.create(table=table, expires_at=LONG_AGO)
+    TableIntake.objects.create(table=table)
+    record(
+        "table.set_up",
+        actor=actor,
+        subject=Subject("table", table.id),
+        component="tables",
+        after={"name": table.name, "ruleset": table.ruleset, "currencies": sorted(limits)},
+    )
+    stream.create(stream_name(table.id))
+    return table
+
+
+@transaction.atomic
+def enrol_device(
+    table: Table, *, device_id: str, kind: str, key_id: str, public_key_b64: str, actor: Actor
+) -> Device:
+    """Admit a device and its key to a table. Its signed observations count from now on."""
+    device, _ = Device.objects.get_or_create(id=device_id, defaults={"table": table, "kind": kind})
+    DeviceKey.objects.create(
+        id=key_id, device=device, public_key_b64=public_key_b64, enrolled_at=database_now()
+    )
+    record(
+        "device.enrolled",
+        actor=actor,
+        subject=Subject("device", device_id),
+        component="tables",
+        after={"table": table.id, "kind": kind, "key": key_id},
+    )
+    return device
