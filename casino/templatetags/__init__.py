@@ -1,0 +1,1 @@
+"""Tags and filters for every page: money, time, icons, the felt."""

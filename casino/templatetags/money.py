@@ -1,0 +1,159 @@
+"""Money, time and shares in the reader's language: the only place where they become words.
+
+Amounts arrive in minor units. The minus is the true one (U+2212) and stands before the currency
+sign; a plus is written only for a net result. Minor units are always shown, except by `limit`.
+Times are shown in the active time zone, on 24 hours. An empty value gives an empty text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from babel.core import Locale, UnknownLocaleError
+from babel.dates import format_datetime
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from django import template
+from django.utils import timezone
+from django.utils.translation import get_language
+
+from kernel.clock import SystemClock
+from kernel.money import scale
+
+register = template.Library()
+
+MINUS = "\N{MINUS SIGN}"
+#: English pages write "Thu 20 Nov" and the sign before the amount, as in the British locale.
+_LOCALES = {"en": "en_GB"}
+
+
+def _locale() -> Locale:
+    language = get_language() or "en"
+    try:
+        return Locale.parse(_LOCALES.get(language, language), sep="_" if "_" in language else "-")
+    except (UnknownLocaleError, ValueError):
+        return Locale("en", "GB")
+
+
+def _major(minor: int, currency: str) -> Decimal:
+    return Decimal(minor).scaleb(-scale(currency))
+
+
+def _amount(minor: int, currency: str) -> str:
+    return format_currency(_major(abs(minor), currency), currency, locale=_locale())
+
+
+@register.filter
+def money(minor: int | None, currency: str) -> str:
+    """`123450` of EUR as `€1,234.50`; `-650` as `−€6.50`. Minor units always shown."""
+    if not isinstance(minor, int):
+        return ""
+    return f"{MINUS if minor < 0 else ''}{_amount(minor, currency)}"
+
+
+@register.filter
+def net(minor: int | None, currency: str) -> str:
+    """A net result, signed both ways: `+€14.00`, `−€6.50`, and `€0.00` without a sign."""
+    if not isinstance(minor, int):
+        return ""
+    return f"{'+' if minor > 0 else ''}{money(minor, currency)}"
+
+
+@register.filter
+def limit(minor: int | None, currency: str) -> str:
+    """A limit, without empty minor units: `€500`, `€0.50`."""
+    if not isinstance(minor, int):
+        return ""
+    major = _major(minor, currency)
+    whole = major == major.to_integral_value()
+    return format_currency(
+        major,
+        currency,
+        locale=_locale(),
+        decimal_quantization=not whole,
+        currency_digits=not whole,
+    )
+
+
+@register.filter
+def chip_label(minor: int, currency: str) -> str:
+    """What is printed on a chip: `50c`, `5`, `2.50`, `1k`."""
+    major = _major(minor, currency)
+    if 0 < major < 1 and scale(currency) == 2:
+        return f"{minor}c"
+    if major >= 1000 and major % 100 == 0:
+        return format_compact_decimal(major, locale="en", fraction_digits=1).lower()
+    if major == major.to_integral_value():
+        return str(int(major))
+    return format_decimal(major, format="0.00", locale=_locale())
+
+
+@register.filter
+def whole(count: int | None) -> str:
+    """A count with the reader's grouping: `1,204,317`."""
+    return format_decimal(count, locale=_locale()) if isinstance(count, int) else ""
+
+
+@register.filter
+def percent(share: Fraction | Decimal | None) -> str:
+    """An exact share as a percentage with two decimals: 1/37 as `2.70%`."""
+    if not isinstance(share, Fraction | Decimal):
+        return ""
+    exact = Fraction(share)
+    value = Decimal(exact.numerator) / Decimal(exact.denominator)
+    text = format_percent(value, format="#,##0.00%", locale=_locale())
+    return text.replace("-", MINUS)
+
+
+@register.filter
+def duration(length: timedelta | int | None) -> str:
+    """A length of time (timedelta, or whole seconds) as `0:42:17`."""
+    if not isinstance(length, int | timedelta):
+        return ""
+    seconds = length // timedelta(seconds=1) if isinstance(length, timedelta) else length
+    seconds = max(0, seconds)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+@register.filter
+def elapsed(since: datetime | None) -> str:
+    """The time gone since `since`, as `0:42:17`."""
+    return "" if not since else duration(SystemClock().now() - since)
+
+
+@register.filter
+def seconds_left(ms: int | None) -> str:
+    """Milliseconds as whole seconds, rounded up, so that 0 is shown only when time is over."""
+    return str(max(0, -(-ms // 1000))) if isinstance(ms, int) else ""
+
+
+def _written(at: datetime | None, pattern: str) -> str:
+    return "" if not at else format_datetime(timezone.localtime(at), pattern, locale=_locale())
+
+
+@register.filter
+def clock_time(at: datetime | None) -> str:
+    """`21:09:52`."""
+    return _written(at, "HH:mm:ss")
+
+
+@register.filter
+def clock_exact(at: datetime | None) -> str:
+    """`21:09:52.410`, for evidence."""
+    return _written(at, "HH:mm:ss.SSS")
+
+
+@register.filter
+def day_time(at: datetime | None) -> str:
+    """`Thu 20 Nov, 21:14`."""
+    return _written(at, "EEE d MMM, HH:mm").replace(".,", ",")
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """A full instant with its zone, for receipts: `20 Nov 2025, 21:14:06 UTC`."""
+    if not at:
+        return ""
+    zone = timezone.localtime(at).tzname() or ""
+    return f"{_written(at, 'd MMM y, HH:mm:ss')} {zone}".strip()
