@@ -13,13 +13,20 @@ Within one call the rows are locked by an ordered SELECT before any UPDATE touch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
 from django.db import connection
 
 from kernel.invariant import ensure
+
+_LOCKING: Final = re.compile(
+    r"\bORDER\s+BY\b.*\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class LockRank(IntEnum):
@@ -34,28 +41,51 @@ class LockRank(IntEnum):
     STREAM = 7
 
 
-#: Attribute on the connection: (outermost atomic block, highest rank taken in it).
-_HELD: Final = "_faro_locks_held"
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The note "locks of this rank, up to this key, are held", kept among the commit hooks.
+
+    Django empties that list at every commit, rollback and close, and drops the entries of a
+    savepoint that is rolled back: exactly when PostgreSQL gives the locks back. The transaction
+    itself has no better identity: a function under ``@atomic`` reuses one block for every call.
+    """
+
+    rank: LockRank
+    key: str
+
+    def __call__(self) -> None:
+        """Nothing happens at commit."""
 
 
-def entering(rank: LockRank) -> None:
+def entering(rank: LockRank, key: str = "") -> None:
     """Note that locks of ``rank`` are about to be taken in the open transaction.
 
     Called by :func:`lock_rows`, and by the few places whose SQL function locks inside the
-    database (ledger posting, event append). Raises ``InvariantBroken`` outside a transaction or
-    out of order.
+    database (ledger posting, event append). Those that lock one row per call name it as ``key``:
+    keys of one rank go up as well. Raises ``InvariantBroken`` outside a transaction or out of
+    order.
     """
     ensure(bool(connection.in_atomic_block), "locks are taken inside a transaction", rank=rank.name)
-    transaction = connection.atomic_blocks[0]
-    held: tuple[object, LockRank] | None = getattr(connection, _HELD, None)
-    if held is not None and held[0] is transaction:
+    held = _highest()
+    if held is not None:
         ensure(
-            held[1] <= rank,
+            (held.rank, held.key) <= (rank, key),
             "locks are taken in the documented order",
-            held=held[1].name,
-            wanted=rank.name,
+            held=(held.rank.name, held.key),
+            wanted=(rank.name, key),
         )
-    setattr(connection, _HELD, (transaction, rank))
+        if (held.rank, held.key) == (rank, key):
+            return
+    connection.on_commit(_Taken(rank, key))
+
+
+def _highest() -> _Taken | None:
+    """The last note still standing: notes are only ever added in rising order."""
+    for entry in reversed(connection.run_on_commit):
+        hook: object = entry[1]
+        if isinstance(hook, _Taken):
+            return hook
+    return None
 
 
 def lock_rows(rank: LockRank, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -63,8 +93,7 @@ def lock_rows(rank: LockRank, sql: str, params: Sequence[Any] = ()) -> list[tupl
 
     The statement must order its rows and must lock them; anything else is refused as a bug.
     """
-    upper = sql.upper()
-    ensure("ORDER BY" in upper and " FOR " in upper, "a locking SELECT orders and locks", sql=sql)
+    ensure(bool(_LOCKING.search(sql)), "a locking SELECT orders and locks", sql=sql)
     entering(rank)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
