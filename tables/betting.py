@@ -91,7 +91,7 @@ def _fresh(
     slips: Sequence[PlaceBets], answers: dict[tuple[PlayerId, str], Answer]
 ) -> list[PlaceBets]:
     """Slips without an answer, each key once: a double in one batch shares the first's answer."""
-    fresh = {}
+    fresh: dict[tuple[PlayerId, str], PlaceBets] = {}
     for slip in slips:
         if (slip.player_id, slip.key) not in answers:
             fresh.setdefault((slip.player_id, slip.key), slip)
@@ -110,9 +110,9 @@ def _take(
     round_: Round | None, now: datetime, slips: list[PlaceBets]
 ) -> dict[tuple[PlayerId, str], Answer]:
     """Judge and book the fresh slips against the locked round."""
-    closed = _closed(round_, now)
-    if round_ is None or closed is not None:
-        refusal = closed or Refused(BettingCode.NOT_OPEN)
+    refusal = closed(round_, now)
+    if round_ is None or refusal is not None:
+        refusal = refusal or Refused(BettingCode.NOT_OPEN)
         return {(slip.player_id, slip.key): refusal for slip in slips}
     answers: dict[tuple[PlayerId, str], Answer] = {}
     allowed = _lawful(round_, slips, answers)
@@ -122,7 +122,7 @@ def _take(
     return answers
 
 
-def _closed(round_: Round | None, now: datetime) -> Refused | None:
+def closed(round_: Round | None, now: datetime) -> Refused | None:
     """Why no bet is taken now, judged by the time read under the round's lock; None when open."""
     if round_ is None:
         return Refused(BettingCode.NOT_OPEN)

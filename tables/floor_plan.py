@@ -10,6 +10,7 @@ from audit.database_clock import database_now
 from audit.record import Subject, record
 from events import stream
 from kernel.ids import Actor
+from tables import audit_kinds
 from tables.models import (
     Device,
     DeviceKey,
@@ -39,7 +40,7 @@ def set_up_table(table: Table, *, limits: dict[str, roulette.Limits], actor: Act
     TableHeartbeat.objects.create(table=table, expires_at=LONG_AGO)
     TableIntake.objects.create(table=table)
     record(
-        "table.set_up",
+        audit_kinds.TABLE_SET_UP,
         actor=actor,
         subject=Subject("table", table.id),
         component="tables",
@@ -59,7 +60,7 @@ def enrol_device(
         id=key_id, device=device, public_key_b64=public_key_b64, enrolled_at=database_now()
     )
     record(
-        "device.enrolled",
+        audit_kinds.DEVICE_ENROLLED,
         actor=actor,
         subject=Subject("device", device_id),
         component="tables",

@@ -42,9 +42,9 @@ def acquire(table_id: str, owner: str, *, ttl: timedelta = DEFAULT_TTL) -> Lease
         with connection.cursor() as cursor:
             # Again after the lock: another process may have taken it while we waited.
             cursor.execute(
-                "UPDATE tables_tableheartbeat SET token = %s, expires_at = clock_timestamp() + %s"
-                " WHERE table_id = %s AND expires_at <= clock_timestamp()",
-                [token, ttl, table_id],
+                "UPDATE tables_tableheartbeat SET token = %s,"
+                " expires_at = clock_timestamp() + %s::interval WHERE table_id = %s AND expires_at <= clock_timestamp()",
+                [token, _seconds(ttl), table_id],
             )
             if cursor.rowcount != 1:
                 return None
@@ -59,9 +59,9 @@ def renew(lease: Lease, *, ttl: timedelta = DEFAULT_TTL) -> bool:
     """Push the heartbeat on. False when the table was taken over: stop at once."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE tables_tableheartbeat SET expires_at = clock_timestamp() + %s"
+            "UPDATE tables_tableheartbeat SET expires_at = clock_timestamp() + %s::interval"
             " WHERE table_id = %s AND token = %s",
-            [ttl, lease.table_id, lease.token],
+            [_seconds(ttl), lease.table_id, lease.token],
         )
         return bool(cursor.rowcount == 1)
 
@@ -74,3 +74,7 @@ def release(lease: Lease) -> None:
             " WHERE table_id = %s AND token = %s",
             [lease.table_id, lease.token],
         )
+
+
+def _seconds(ttl: timedelta) -> str:
+    return f"{ttl // timedelta(milliseconds=1)} milliseconds"

@@ -36,6 +36,7 @@ class Table(models.Model):
     launch_deadline_ms = models.PositiveIntegerField(default=90_000)
     spin_deadline_ms = models.PositiveIntegerField(default=75_000)
     source_wait_ms = models.PositiveIntegerField(default=10_000)
+    device_silence_ms = models.PositiveIntegerField(default=3_000)
     respins_max = models.PositiveSmallIntegerField(default=3)
     position = models.PositiveSmallIntegerField(default=0)
 

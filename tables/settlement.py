@@ -19,18 +19,19 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from audit.database_clock import database_now
 from audit.record import Subject, record
 from compliance import facts
 from events import stream
 from kernel.clock import epoch_ms
-from kernel.ids import AccountId, Actor, PlayerId, RoundId, new_id
+from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
 from kernel.invariant import ensure
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
 from ledger.posting import post
 from ledger.postings import AccountKind, Transfer, TransferKind
-from tables import locks
+from tables import audit_kinds, locks
 from tables.floor_plan import stream_name
 from tables.models import OutcomeKind, Round
 from tables.phases import FINISHED, Phase, step
@@ -109,7 +110,7 @@ def _chunk(round_id: RoundId | UUID, kind: TransferKind, lease: locks.Lease | No
         bets, done = _open_bets(round_)
         if not bets:
             return False
-        now = locks.database_now()
+        now = database_now()
         endings = [_ending(round_, bet, kind) for bet in bets]
         _tell_compliance(endings, kind, now)
         _pay(round_, endings, kind, done)
@@ -280,7 +281,7 @@ def _finish(
         round_.void_reason = reason
         round_.save(update_fields=["phase", "phase_at", "finished_at", "void_reason"])
         record(
-            f"round.{phase.value}",
+            audit_kinds.SETTLED if phase is Phase.SETTLED else audit_kinds.VOIDED,
             actor=actor,
             subject=Subject("round", str(round_.id)),
             component="tables",
@@ -311,7 +312,7 @@ def _sweep(round_: Round) -> None:
             Transfer(
                 id=new_id(),
                 debit=escrow,
-                credit=accounts.house(round_.table_id, currency),
+                credit=accounts.house(TableId(round_.table_id), currency),
                 amount_minor=held_minor,
                 kind=TransferKind.HOUSE_SWEEP,
                 ref=f"round:{round_.id}",
@@ -333,4 +334,4 @@ def _escrows(round_: Round) -> list[tuple[AccountId, str, int]]:
             " WHERE kind = %s AND owner_ref = %s ORDER BY id",
             [AccountKind.ESCROW.value, f"round:{round_.id}"],
         )
-        return cursor.fetchall()
+        return [(AccountId(row[0]), row[1], row[2]) for row in cursor.fetchall()]

@@ -1,0 +1,14 @@
+"""The significant events of the live game, with the words a person reads."""
+
+from audit.record import register
+
+TABLE_SET_UP = register("table.set_up", "Table set up")
+TABLE_OPENED = register("table.opened", "Table opened")
+TABLE_SUSPENDED = register("table.suspended", "Table suspended")
+TABLE_RESUMED = register("table.resumed", "Table resumed")
+DEVICE_ENROLLED = register("device.enrolled", "Device enrolled")
+NO_SPIN = register("round.no_spin", "No spin: bets stay valid")
+OFFICIAL = register("round.official", "Result official")
+SETTLED = register("round.settled", "Round settled")
+VOIDED = register("round.voided", "Round voided, bets refunded")
+RESPUN = register("round.respun", "Suspended round spins again")

@@ -1,0 +1,220 @@
+"""Opening rounds and moving them on: the transaction around each move.
+
+Each move is one short transaction: owner's fencing token, the round's lock, the time, the
+sightings, the pure decision (`pace`), the change, and last the event. An event is stored before
+anybody hears of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min
+
+from audit.record import Subject, record
+from compliance import switches
+from events import stream
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, new_id
+from tables import audit_kinds, locks, pace, settlement, sightings
+from tables.evidence import Fault, Policy, fold
+from tables.floor_plan import stream_name
+from tables.models import Device, Round, Table, TableStatus
+from tables.phases import BETTING, FINISHED, Phase, step
+from tables.rules import roulette
+from tables.suspension import announce_stop, stop_round
+
+RUNNER = Actor.system("runner")
+
+
+def advance(lease: locks.Lease) -> datetime | None:
+    """Make the table's next move, if one is due.
+
+    Returns when to look again at the latest; None asks to be called again at once. Raises
+    ``LeaseLost`` when the table was taken over: nothing was written.
+    """
+    with transaction.atomic():
+        locks.bound_session()
+        locks.lock_owner(lease)
+        round_, now = locks.lock_current_round(lease.table_id)
+        if round_ is None:
+            return _open_when_due(lease.table_id, now)
+        if round_.phase != Phase.OFFICIAL:
+            return _move(round_, now)
+    settlement.settle(round_.id, lease=lease)
+    return None
+
+
+def _move(round_: Round, now: datetime) -> datetime | None:
+    table = round_.table
+    policy = Policy(wait=timedelta(milliseconds=table.source_wait_ms))
+    spin = fold(sightings.since(table.id, round_.evidence_after), policy)
+    heard = Device.objects.filter(table=table).aggregate(at=Min("last_seen_at"))["at"]
+    standing = pace.Standing(
+        phase=Phase(round_.phase),
+        phase_at=round_.phase_at,
+        closes_at=round_.closes_at,
+        respins=round_.respins,
+        heard_at=heard or round_.opened_at,
+    )
+    move = pace.next_move(standing, spin, timing=timing(table), policy=policy, now=now)
+    match move:
+        case pace.Stay(until):
+            return until
+        case pace.Enter(phase):
+            _enter(round_, phase, now)
+        case pace.DiscardSpin(n, reason):
+            _discard_spin(round_, n, reason, now)
+        case pace.Declare(number, sources):
+            _declare(round_, number, [source.value for source in sources], now)
+        case pace.Halt(fault, detail):
+            _halt(round_, fault, detail, now)
+    return None
+
+
+def timing(table: Table) -> pace.Timing:
+    """The table's pace as the pure decision wants it."""
+    return pace.Timing(
+        closing_soon=timedelta(milliseconds=table.closing_soon_ms),
+        launch_deadline=timedelta(milliseconds=table.launch_deadline_ms),
+        spin_deadline=timedelta(milliseconds=table.spin_deadline_ms),
+        device_silence=timedelta(milliseconds=table.device_silence_ms),
+        respins_max=table.respins_max,
+    )
+
+
+def _open_when_due(table_id: str, now: datetime) -> datetime:
+    """Open the next round when the table is open, its devices are well and the pause is over."""
+    table = Table.objects.get(id=table_id)
+    soon = now + timedelta(milliseconds=max(50, table.intermission_ms // 4))
+    last = Round.objects.filter(table=table).aggregate(
+        number=Max("number"), finished=Max("finished_at")
+    )
+    if last["finished"] is not None:
+        due: datetime = last["finished"] + timedelta(milliseconds=table.intermission_ms)
+        if now < due:
+            return due
+    if table.status != TableStatus.OPEN or not _devices_well(table, now):
+        return soon
+    if switches.disabled_among(("all", f"game:{table.game}", f"table:{table.id}")):
+        return soon
+    return _open(table, (last["number"] or 0) + 1, now)
+
+
+def _devices_well(table: Table, now: datetime) -> bool:
+    """Every device of the table was heard lately and reports no fault."""
+    silent_before = now - timedelta(milliseconds=table.device_silence_ms)
+    devices = list(Device.objects.filter(table=table))
+    return bool(devices) and all(
+        device.last_seen_at is not None
+        and device.last_seen_at > silent_before
+        and not device.last_fault
+        for device in devices
+    )
+
+
+def _open(table: Table, number: int, now: datetime) -> datetime:
+    closes_at = now + timedelta(milliseconds=table.betting_window_ms)
+    round_ = Round.objects.create(
+        id=new_id(),
+        table=table,
+        number=number,
+        phase=Phase.BETTING_OPEN.value,
+        phase_at=now,
+        ruleset=table.ruleset,
+        rules_hash=roulette.rules_hash(roulette.ruleset(table.ruleset)),
+        opened_at=now,
+        closes_at=closes_at,
+        evidence_after=sightings.last_position(table.id),
+    )
+    _tell(round_, now, closes_at=epoch_ms(closes_at), rules_hash=round_.rules_hash)
+    return closes_at - timedelta(milliseconds=table.closing_soon_ms)
+
+
+def _enter(round_: Round, phase: Phase, now: datetime) -> None:
+    before = Phase(round_.phase)
+    round_.phase = step(before, phase)
+    round_.phase_at = now
+    facts: dict[str, Any] = {}
+    if phase is Phase.NO_MORE_BETS:
+        round_.closed_at = now
+        facts["early"] = now < round_.closes_at
+    if phase in BETTING:
+        facts["closes_at"] = epoch_ms(round_.closes_at)
+    round_.save(update_fields=["phase", "phase_at", "closed_at"])
+    _tell(round_, now, **facts)
+
+
+def _discard_spin(round_: Round, n: int, reason: str, now: datetime) -> None:
+    """Bets stay valid for the respin; nothing seen up to ``n`` counts any more."""
+    before = Phase(round_.phase)
+    if before not in BETTING:
+        round_.phase = step(before, Phase.NO_SPIN)
+    round_.phase_at = now if before not in BETTING else round_.phase_at
+    round_.evidence_after = n
+    round_.respins += 1
+    round_.save(update_fields=["phase", "phase_at", "evidence_after", "respins"])
+    record(
+        audit_kinds.NO_SPIN,
+        actor=RUNNER,
+        subject=Subject("round", str(round_.id)),
+        component="tables",
+        before={"phase": before.value},
+        after={"phase": str(round_.phase), "respins": round_.respins},
+        reason=reason,
+    )
+    stream.append(
+        stream_name(round_.table_id),
+        "no_spin",
+        {
+            "round": round_.number,
+            "phase": str(round_.phase),
+            "reason": reason,
+            "respins": round_.respins,
+            "at": epoch_ms(now),
+        },
+    )
+
+
+def _declare(round_: Round, number: int, sources: list[str], now: datetime) -> None:
+    """The result stands. From here on the round settles for everybody."""
+    before = round_.phase
+    round_.phase = step(Phase(before), Phase.OFFICIAL)
+    round_.phase_at = round_.official_at = now
+    round_.result = number
+    round_.result_sources = sources
+    round_.save(update_fields=["phase", "phase_at", "official_at", "result", "result_sources"])
+    record(
+        audit_kinds.OFFICIAL,
+        actor=RUNNER,
+        subject=Subject("round", str(round_.id)),
+        component="tables",
+        before={"phase": before},
+        after={"phase": round_.phase, "result": number, "sources": sources},
+    )
+    _tell(round_, now, result=number, colour=roulette.colour(number).value, sources=sources)
+
+
+def _halt(round_: Round, fault: Fault, detail: str, now: datetime) -> None:
+    incident = stop_round(round_.table_id, round_, now, fault, detail)
+    if incident is not None:
+        announce_stop(incident, round_, now, RUNNER)
+
+
+def _tell(round_: Round, now: datetime, **facts: Any) -> None:
+    stream.append(
+        stream_name(round_.table_id),
+        "phase",
+        {"round": round_.number, "phase": str(round_.phase), "at": epoch_ms(now), **facts},
+    )
+
+
+def unfinished(table_id: str) -> Round | None:
+    """The table's round in play, without lock: for looking, not for deciding."""
+    return (
+        Round.objects.filter(table_id=table_id)
+        .exclude(phase__in=[phase.value for phase in FINISHED])
+        .first()
+    )

@@ -1,0 +1,205 @@
+"""Stopping a table, and starting it again.
+
+A suspension acts at once through the rows that the bet path reads: the round's phase and the
+table's status. It opens an incident that says what was seen. A round with an official result is
+never stopped: it settles for everybody. A suspended round is refunded in full, or spins again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from audit.database_clock import database_now
+from audit.record import Subject, record
+from events import stream
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, new_id
+from kernel.refusal import Refused
+from tables import audit_kinds, locks, settlement
+from tables.evidence import Fault
+from tables.floor_plan import stream_name
+from tables.models import Incident, Round, Table, TableStatus
+from tables.phases import STOPPABLE, Phase, step
+from tables.sightings import CHANNEL, last_position
+
+
+class FloorCode(StrEnum):
+    """Why an act on the floor is refused."""
+
+    UNKNOWN_TABLE = "unknown_table"
+    NO_CAUSE = "no_cause"
+    NOT_SUSPENDED = "not_suspended"
+    ROUND_UNRESOLVED = "round_unresolved"
+    ROUND_NOT_SUSPENDED = "round_not_suspended"
+
+
+def suspend(table_id: str, fault: Fault, *, detail: str, actor: Actor) -> Incident:
+    """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
+
+    The round in play is stopped with it unless its result is official.
+    """
+    with transaction.atomic():
+        round_, now = locks.lock_current_round(table_id)
+        incident = stop_round(table_id, round_, now, fault, detail)
+        if incident is not None:
+            announce_stop(incident, round_, now, actor)
+            return incident
+    return Incident.objects.filter(table_id=table_id, resolved_at=None).latest("opened_at")
+
+
+def stop_round(
+    table_id: str, round_: Round | None, now: datetime, fault: Fault, detail: str
+) -> Incident | None:
+    """Mark table and (stoppable) round suspended and open the incident.
+
+    Needs the round's lock. None when the table is suspended already with nothing more to stop.
+    """
+    table = Table.objects.filter(id=table_id).first()
+    if table is None:
+        raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
+    stoppable = round_ is not None and round_.phase in STOPPABLE
+    if table.status == TableStatus.SUSPENDED and not stoppable:
+        return None
+    table.status = TableStatus.SUSPENDED
+    table.save(update_fields=["status"])
+    if round_ is not None and stoppable:
+        round_.phase = step(Phase(round_.phase), Phase.SUSPENDED)
+        round_.phase_at = now
+        round_.closed_at = round_.closed_at or now
+        round_.save(update_fields=["phase", "phase_at", "closed_at"])
+    return Incident.objects.create(
+        id=new_id(),
+        table=table,
+        round=round_,
+        fault=fault.value,
+        detail=detail[:400],
+        opened_at=now,
+    )
+
+
+def announce_stop(incident: Incident, round_: Round | None, now: datetime, actor: Actor) -> None:
+    """Audit and event of a stop; ends the transaction (stream lock)."""
+    record(
+        audit_kinds.TABLE_SUSPENDED,
+        actor=actor,
+        subject=Subject("table", incident.table_id),
+        component="tables",
+        after={
+            "incident": str(incident.id),
+            "fault": incident.fault,
+            "detail": incident.detail,
+            "round": round_.number if round_ else None,
+            "phase": round_.phase if round_ else None,
+        },
+        reason=incident.fault,
+    )
+    stream.append(
+        stream_name(incident.table_id),
+        "suspended",
+        {
+            "round": round_.number if round_ else None,
+            "phase": round_.phase if round_ else None,
+            "fault": incident.fault,
+            "at": epoch_ms(now),
+        },
+    )
+
+
+def void_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
+    """Refund a suspended round in full (F36). Idempotent; any other phase is refused."""
+    if not reason.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    phase = Round.objects.values_list("phase", flat=True).get(id=round_id)
+    if phase not in {Phase.SUSPENDED, Phase.VOIDED}:
+        raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=phase)
+    settlement.void(round_id, reason=reason[:60], actor=actor)
+
+
+def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
+    """Let a suspended round spin again: bets stay valid, what was seen so far no longer counts.
+
+    The table itself stays suspended for new rounds until it is resumed.
+    """
+    if not reason.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    with transaction.atomic():
+        round_, now = locks.lock_round(round_id)
+        if round_.phase != Phase.SUSPENDED:
+            raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=round_.phase)
+        round_.phase = step(Phase.SUSPENDED, Phase.NO_SPIN)
+        round_.phase_at = now
+        round_.evidence_after = last_position(round_.table_id)
+        round_.respins += 1
+        round_.save(update_fields=["phase", "phase_at", "evidence_after", "respins"])
+        record(
+            audit_kinds.RESPUN,
+            actor=actor,
+            subject=Subject("round", str(round_.id)),
+            component="tables",
+            before={"phase": Phase.SUSPENDED.value},
+            after={"phase": round_.phase, "respins": round_.respins},
+            reason=reason,
+        )
+        stream.append(
+            stream_name(round_.table_id),
+            "phase",
+            {"round": round_.number, "phase": round_.phase, "at": epoch_ms(now)},
+        )
+
+
+def resume(table_id: str, *, cause: str, actor: Actor) -> None:
+    """Open a suspended table again. Needs a cause, and no round left unresolved."""
+    if not cause.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    with transaction.atomic():
+        round_, now = locks.lock_current_round(table_id)
+        table = Table.objects.filter(id=table_id).first()
+        if table is None:
+            raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
+        if table.status != TableStatus.SUSPENDED:
+            raise Refused(FloorCode.NOT_SUSPENDED, status=table.status)
+        if round_ is not None and round_.phase == Phase.SUSPENDED:
+            raise Refused(FloorCode.ROUND_UNRESOLVED, round=round_.number)
+        table.status = TableStatus.OPEN
+        table.save(update_fields=["status"])
+        Incident.objects.filter(table=table, resolved_at=None).update(
+            resolved_at=now, resolution=cause[:200], resolved_by=str(actor)
+        )
+        record(
+            audit_kinds.TABLE_RESUMED,
+            actor=actor,
+            subject=Subject("table", table_id),
+            component="tables",
+            before={"status": TableStatus.SUSPENDED.value},
+            after={"status": TableStatus.OPEN.value},
+            reason=cause,
+        )
+        stream.append(stream_name(table_id), "resumed", {"at": epoch_ms(now)})
+    _wake(table_id)
+
+
+def open_table(table_id: str, *, actor: Actor) -> None:
+    """Open a closed table; its runner then opens rounds. Idempotent."""
+    with transaction.atomic():
+        changed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).update(
+            status=TableStatus.OPEN
+        )
+        if changed:
+            record(
+                audit_kinds.TABLE_OPENED,
+                actor=actor,
+                subject=Subject("table", table_id),
+                component="tables",
+                after={"status": TableStatus.OPEN.value},
+            )
+            stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
+    _wake(table_id)
+
+
+def _wake(table_id: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, table_id])
