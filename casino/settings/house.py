@@ -1,8 +1,19 @@
 """Faro's own settings: keys, signing, demo switches."""
 
-from casino.settings.environment import env
+from casino.settings.environment import FARO_MODE, env
 
 #: 32 random bytes, URL-safe base64: wraps the per-person keys of personal audit fields.
 FARO_AUDIT_KEY: str = env.str("FARO_AUDIT_KEY")
 #: 32 random bytes, URL-safe base64: the Ed25519 seed that signs seals and receipts.
 FARO_SEAL_KEY: str = env.str("FARO_SEAL_KEY")
+
+#: Jurisdiction profiles (codes of `compliance/jurisdictions/*.yaml`) that this operator offers, in
+#: order of preference. Production must name its own; the demonstration house is fictional.
+FARO_JURISDICTIONS: list[str] = env.list(
+    "FARO_JURISDICTIONS", default=[] if FARO_MODE == "production" else ["DEMO"]
+)
+
+#: Address of the simulated payment provider, and the secret its webhooks are signed with. None:
+#: not configured, and then deposits through it are refused with a code.
+SIMULATED_PSP_URL: str | None = env.str("SIMULATED_PSP_URL", default=None)
+PSP_WEBHOOK_SECRET: str | None = env.str("PSP_WEBHOOK_SECRET", default=None)

@@ -1,0 +1,249 @@
+"""What compliance knows about players, as rows. Decisions live in `gate`, acts in their own files.
+
+`Standing`, `Limit` and `Switch` say what holds now; `LimitChange` and `GateDecision` are the
+append-only record. `DayTotal` and `FreshFact` together are what each player did with money.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from compliance.limit_arithmetic import LimitKind, Period
+from kernel.ids import new_id
+
+
+class Status(models.TextChoices):
+    """Whether a player's account as a whole may be used."""
+
+    ACTIVE = "active", "Active"
+    SUSPENDED = "suspended", "Suspended"
+    CLOSED = "closed", "Closed"
+
+
+class Standing(models.Model):
+    """One player's standing: the row that every decision locks (rank PLAYER)."""
+
+    player = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        primary_key=True,
+        related_name="+",
+    )
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
+    jurisdiction = models.CharField(max_length=16)
+    policy = models.CharField(max_length=32, help_text="Policy version accepted at sign-up.")
+    currency = models.CharField(max_length=3)
+    of_age_on = models.DateField(help_text="First local day on which the player is of age.")
+    age_verified = models.BooleanField(default=False)
+    identity_verified = models.BooleanField(default=False)
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    excluded_until = models.DateTimeField(null=True, blank=True)
+    exclusion_holds = models.BooleanField(
+        default=False, help_text="Goes on after its end until the player asks to come back."
+    )
+    cool_off_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "compliance_standing"
+        constraints = [
+            models.CheckConstraint(
+                name="compliance_standing_status",
+                condition=models.Q(status__in=Status.values),
+            ),
+            models.CheckConstraint(
+                name="compliance_standing_exclusion_dated",
+                condition=models.Q(excluded_at__isnull=True, exclusion_holds=False)
+                | models.Q(excluded_at__isnull=False, excluded_until__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"player {self.pk}: {self.status}"
+
+
+class Limit(models.Model):
+    """A player's own limit: what counts now and what waits (rank LIMIT)."""
+
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in LimitKind])
+    period = models.CharField(max_length=8, choices=[(p.value, p.value) for p in Period])
+    amount_minor = models.BigIntegerField(null=True)
+    pending_minor = models.BigIntegerField(null=True)
+    pending_at = models.DateTimeField(null=True)
+    needs_confirmation = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "compliance_limit"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["player_id", "currency", "kind", "period"], name="compliance_limit_one"
+            ),
+            models.CheckConstraint(
+                name="compliance_limit_positive",
+                condition=(models.Q(amount_minor__isnull=True) | models.Q(amount_minor__gt=0))
+                & (models.Q(pending_minor__isnull=True) | models.Q(pending_minor__gt=0)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} per {self.period} of player {self.player_id}"
+
+
+class DayTotal(models.Model):
+    """What one player did in one currency on one gaming day. Written only by `facts.fold`."""
+
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    day = models.DateField()
+    staked_minor = models.BigIntegerField(default=0)
+    returned_minor = models.BigIntegerField(default=0)
+    paid_out_minor = models.BigIntegerField(default=0)
+    deposited_minor = models.BigIntegerField(default=0)
+    withdrawn_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "compliance_daytotal"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["player_id", "currency", "day"], name="compliance_daytotal_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"player {self.player_id} on {self.day}"
+
+
+class FreshFact(models.Model):
+    """A fact not yet folded into its day. Inserting one waits for nobody."""
+
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    kind = models.CharField(max_length=16)
+    amount_minor = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "compliance_freshfact"
+        indexes = [models.Index(fields=["player_id"], name="compliance_freshfact_player")]
+        constraints = [
+            models.CheckConstraint(
+                name="compliance_freshfact_positive", condition=models.Q(amount_minor__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of player {self.player_id}"
+
+
+class Reservation(models.Model):
+    """A deposit that was allowed and has neither landed nor failed: it counts against the limit."""
+
+    ref = models.UUIDField(primary_key=True)
+    player_id = models.BigIntegerField(db_index=True)
+    currency = models.CharField(max_length=3)
+    amount_minor = models.BigIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "compliance_reservation"
+        constraints = [
+            models.CheckConstraint(
+                name="compliance_reservation_positive", condition=models.Q(amount_minor__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"deposit {self.ref} in flight"
+
+
+class Switch(models.Model):
+    """An operator's order to stop a scope. It holds while ``until`` is empty; rows stay."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    scope = models.CharField(max_length=80)
+    reason = models.CharField(max_length=500)
+    actor = models.CharField(max_length=80)
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        db_table = "compliance_switch"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope"],
+                condition=models.Q(until__isnull=True),
+                name="compliance_switch_on",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.reason}"
+
+
+class _Record(models.Model):
+    """Append-only rows: the database refuses changes, and so does the model."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError(f"{type(self).__name__} rows are written by their act, and never change")
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError(f"{type(self).__name__} rows never change")
+
+
+class LimitChange(_Record):
+    """What was asked about a limit, by whom, and when it counts. Partitioned by month."""
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField()
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    kind = models.CharField(max_length=8)
+    period = models.CharField(max_length=8)
+    act = models.CharField(max_length=12)
+    before_minor = models.BigIntegerField(null=True)
+    wanted_minor = models.BigIntegerField(null=True)
+    effective_at = models.DateTimeField(null=True)
+    actor = models.CharField(max_length=80)
+    policy = models.CharField(max_length=32)
+
+    class Meta:
+        managed = False
+        db_table = "compliance_limitchange"
+        ordering: ClassVar[list[str]] = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.kind} per {self.period} of player {self.player_id}"
+
+
+class GateDecision(_Record):
+    """One answer of the gate, allowed or refused. Its id is the permit. Partitioned by month."""
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField()
+    ref = models.UUIDField()
+    player_id = models.BigIntegerField()
+    purpose = models.CharField(max_length=12)
+    allowed = models.BooleanField()
+    code = models.CharField(max_length=24, null=True)  # noqa: DJ001  (null: no refusal to name)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    policy = models.CharField(max_length=32)
+    facts = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "compliance_gatedecision"
+        ordering: ClassVar[list[str]] = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of player {self.player_id}: {self.code or 'allowed'}"

@@ -1,0 +1,132 @@
+"""Sign-up: may this person have an account here? Answered before one exists.
+
+The visitor's form and staff imports come through the same two acts: `eligibility` says no with a
+code, `open_standing` gives a new player the row every later decision stands on.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from django.db import transaction
+
+from accounts import players
+from audit.database_clock import database_now
+from audit.record import Personal, Subject, record, register
+from compliance import switches
+from compliance.jurisdictions import Jurisdiction, country_profile
+from compliance.limit_arithmetic import age_on, gaming_day, of_age_on
+from compliance.models import Standing
+from kernel.ids import Actor, PlayerId
+from kernel.refusal import Refused
+from ledger.accounts import ensure_accounts
+from ledger.postings import AccountKind
+
+#: The oldest person whose age was ever proven was 122; an older date of birth is a mistyped one.
+AGE_MAX: Final = 122
+
+REGISTERED: Final = register("player.registered", "Player registered")
+
+
+class SignUpCode(StrEnum):
+    """Why no account was opened. Nothing is kept of a refused visitor."""
+
+    COUNTRY_NOT_OFFERED = "country_not_offered"
+    CURRENCY_NOT_OFFERED = "currency_not_offered"
+    UNDER_AGE = "under_age"
+    IMPLAUSIBLE_BIRTH = "implausible_birth"
+    SIGN_UP_DISABLED = "sign_up_disabled"
+
+
+def eligibility(*, date_of_birth: date, country: str, currency: str, now: datetime) -> Jurisdiction:
+    """The profile under which this person may play, by their local date on ``now``.
+
+    Refuses with ``COUNTRY_NOT_OFFERED``, ``CURRENCY_NOT_OFFERED``, ``IMPLAUSIBLE_BIRTH``,
+    ``UNDER_AGE`` or ``SIGN_UP_DISABLED``.
+    """
+    found = country_profile(country, now.date())
+    if found is None:
+        raise Refused(SignUpCode.COUNTRY_NOT_OFFERED, country=country)
+    if currency not in found.currencies:
+        raise Refused(SignUpCode.CURRENCY_NOT_OFFERED, currency=currency)
+    today = gaming_day(now, found.zone)
+    if date_of_birth > today or age_on(date_of_birth, today) > AGE_MAX:
+        raise Refused(SignUpCode.IMPLAUSIBLE_BIRTH)
+    if today < of_age_on(date_of_birth, found.minimum_age):
+        raise Refused(SignUpCode.UNDER_AGE, minimum_age=found.minimum_age)
+    if switches.disabled_among(("all", "sign_up")):
+        raise Refused(SignUpCode.SIGN_UP_DISABLED)
+    return found
+
+
+def open_standing(player_id: PlayerId, *, actor: Actor, now: datetime) -> None:
+    """Give a player their standing and ledger accounts, in the caller's transaction. Audited.
+
+    The eligibility of the player's own row is checked again: refuses as `eligibility`.
+    """
+    info = players.info(player_id)
+    policy = eligibility(
+        date_of_birth=info.date_of_birth, country=info.country, currency=info.currency, now=now
+    )
+    Standing.objects.create(
+        player_id=int(player_id),
+        jurisdiction=policy.code,
+        policy=policy.policy,
+        currency=info.currency,
+        of_age_on=of_age_on(info.date_of_birth, policy.minimum_age),
+    )
+    record(
+        REGISTERED,
+        actor=actor,
+        subject=Subject("player", str(player_id)),
+        component="compliance",
+        after={
+            "jurisdiction": policy.code,
+            "policy": policy.policy,
+            "currency": info.currency,
+            "is_test": info.is_test,
+        },
+        personal=Personal(
+            int(player_id),
+            {"email": info.email, "date_of_birth": info.date_of_birth.isoformat()},
+        ),
+    )
+    owner_ref = f"player:{player_id}"
+    ensure_accounts(
+        [
+            (AccountKind.PLAYER_CASH, owner_ref, info.currency),
+            (AccountKind.PLAYER_HELD, owner_ref, info.currency),
+        ]
+    )
+
+
+def register_player(  # noqa: PLR0913  (the facts of one person)
+    *,
+    email: str,
+    password: str,
+    date_of_birth: date,
+    country: str,
+    currency: str,
+    actor: Actor,
+    is_test: bool = False,
+) -> PlayerId:
+    """Make a player who may play: account, standing, ledger accounts, in one transaction.
+
+    For staff, imports and demo data; a visitor's form ends in the same two acts. Refuses as
+    `eligibility`, and as ``accounts.players.create_player``.
+    """
+    with transaction.atomic():
+        now = database_now()
+        eligibility(date_of_birth=date_of_birth, country=country, currency=currency, now=now)
+        player_id = players.create_player(
+            email=email,
+            password=password,
+            date_of_birth=date_of_birth,
+            country=country,
+            currency=currency,
+            is_test=is_test,
+        )
+        open_standing(player_id, actor=actor, now=now)
+    return player_id

@@ -1,0 +1,102 @@
+"""A player's standing: the one row that says whether they may act, locked by whoever decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from audit.locks import LockRank, lock_rows
+from compliance.jurisdictions import Jurisdiction, profile
+from compliance.limit_arithmetic import gaming_day
+from compliance.models import Standing, Status
+from kernel.ids import PlayerId
+from kernel.refusal import Refused
+
+
+class StandingCode(StrEnum):
+    """Why an act about a standing was refused."""
+
+    NO_STANDING = "no_standing"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingNow:
+    """One standing as it was read under its lock."""
+
+    player_id: PlayerId
+    status: Status
+    jurisdiction: str
+    currency: str
+    of_age_on: date
+    age_verified: bool
+    identity_verified: bool
+    excluded_until: datetime | None
+    exclusion_holds: bool
+    cool_off_until: datetime | None
+
+    def excluded(self, now: datetime) -> bool:
+        """Whether self-exclusion holds at ``now``: until its end, or until the player returns."""
+        if self.excluded_until is None:
+            return False
+        return self.exclusion_holds or now < self.excluded_until
+
+    def cooling_off(self, now: datetime) -> bool:
+        """Whether a break holds at ``now``."""
+        return self.cool_off_until is not None and now < self.cool_off_until
+
+    def policy(self, now: datetime) -> Jurisdiction:
+        """The profile in force at ``now`` where the player belongs."""
+        return profile(self.jurisdiction, now.date())
+
+    def of_age(self, now: datetime) -> bool:
+        """Whether the player is of age on the local day of ``now``."""
+        return gaming_day(now, self.policy(now).zone) >= self.of_age_on
+
+
+_SELECT: Final = (
+    "SELECT player_id, status, jurisdiction, currency, of_age_on, age_verified, identity_verified,"
+    " excluded_until, exclusion_holds, cool_off_until FROM compliance_standing"
+    " WHERE player_id = ANY(%s) ORDER BY player_id FOR NO KEY UPDATE"
+)
+
+
+def lock_standings(player_ids: Collection[PlayerId]) -> dict[PlayerId, StandingNow]:
+    """Lock these players' standings in id order (rank PLAYER); unknown ones are absent.
+
+    From here to the end of the transaction no other decision, exclusion or limit change about
+    them can commit.
+    """
+    rows = lock_rows(LockRank.PLAYER, _SELECT, [list(player_ids)])
+    return {row[0]: StandingNow(row[0], Status(row[1]), *row[2:]) for row in rows}
+
+
+def lock_standing(player_id: PlayerId) -> StandingNow:
+    """Lock one standing (rank PLAYER). Refuses with ``NO_STANDING``."""
+    found = lock_standings([player_id]).get(player_id)
+    if found is None:
+        raise Refused(StandingCode.NO_STANDING, player_id=player_id)
+    return found
+
+
+def read_standing(player_id: PlayerId) -> StandingNow | None:
+    """A standing without a lock: for pages, never for a decision."""
+    row = (
+        Standing.objects.filter(pk=player_id)
+        .values_list(
+            "player_id",
+            "status",
+            "jurisdiction",
+            "currency",
+            "of_age_on",
+            "age_verified",
+            "identity_verified",
+            "excluded_until",
+            "exclusion_holds",
+            "cool_off_until",
+        )
+        .first()
+    )
+    return None if row is None else StandingNow(PlayerId(row[0]), Status(row[1]), *row[2:])
