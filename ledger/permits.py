@@ -1,0 +1,50 @@
+"""Permits: what the gate allowed, as rows that posting demands.
+
+A permit is valid only in the transaction that issued it, for one owner, purpose and currency, and
+up to an amount over all transfers that name it. ``compliance.gate`` is the only caller of
+:func:`issue`; a path around the gate therefore fails in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+
+from kernel.invariant import ensure
+from ledger.postings import PERMIT_KINDS, TransferKind
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``owner_ref`` may move up to ``amount_minor_max`` minor units of ``currency``."""
+
+    id: UUID
+    owner_ref: str
+    purpose: TransferKind
+    currency: str
+    amount_minor_max: int
+
+
+def issue(grants: Sequence[Grant]) -> None:
+    """Write ``grants`` as permits of the open transaction; they die with it. Takes no lock."""
+    ensure(bool(connection.in_atomic_block), "permits belong to a transaction")
+    for grant in grants:
+        ensure(grant.purpose in PERMIT_KINDS, "a permit is for what a person causes", got=grant)
+        ensure(grant.amount_minor_max > 0, "a permit allows something", got=grant)
+    if not grants:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_issue_permits("
+            "%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[])",
+            [
+                [grant.id for grant in grants],
+                [grant.owner_ref for grant in grants],
+                [grant.purpose.value for grant in grants],
+                [grant.currency for grant in grants],
+                [grant.amount_minor_max for grant in grants],
+            ],
+        )
