@@ -1,9 +1,21 @@
-"""The ASGI entry point of the `web` role."""
+"""The ASGI entry point of the `web` role: pages and WebSockets."""
 
 import os
 
+from channels.routing import ProtocolTypeRouter
+from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "casino.settings")
 
-application = get_asgi_application()
+pages = get_asgi_application()
+
+from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
+
+application = ProtocolTypeRouter(
+    {
+        "http": pages,
+        # A browser sends cookies to a socket of ours from any site: only our own pages may connect.
+        "websocket": AllowedHostsOriginValidator(sockets),
+    }
+)

@@ -3,7 +3,18 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from casino.health import healthz, readyz
+from casino.metrics import metrics
+
+handler400 = "casino.error_pages.bad_request"
+handler403 = "casino.error_pages.forbidden"
+handler404 = "casino.error_pages.not_found"
+handler500 = "casino.error_pages.internal_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("metrics", metrics),
     path("", include("tables.urls")),
     path("", include("accounts.urls")),
     path("", include("compliance.urls")),

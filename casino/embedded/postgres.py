@@ -22,7 +22,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from casino.embedded import unprivileged
+from casino.embedded import parent_death, unprivileged
 from kernel.clock import monotonic_ms
 
 OWNER = "faro_owner"
@@ -73,7 +73,7 @@ class Cluster:
         self.home = home
         self.data = home / "data"
         self.log = home / "postgres.log"
-        self._port = port
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,9 +83,8 @@ class Cluster:
     def start(self) -> Address:
         """Start it, make sure both roles exist. Raises ``PostgresFailed`` with one clear line."""
         password = self._initialise()
-        port = self._port or free_port()
-        self._process = self._spawn(port)
-        address = Address(port, password)
+        self._process = self._spawn(self.port)
+        address = Address(self.port, password)
         self._wait_until_ready(address)
         self._ensure_roles(address)
         return address
@@ -109,7 +108,8 @@ class Cluster:
         if (self.data / "PG_VERSION").exists():
             return secret.read_text().strip()
         self.home.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.data, ignore_errors=True)
+        unfinished = self.home / "data.unfinished"  # renamed when whole: an interrupt leaves none
+        shutil.rmtree(unfinished, ignore_errors=True)
         password = secrets.token_urlsafe(24)
         secret.touch(mode=0o600)
         secret.write_text(password)
@@ -120,7 +120,7 @@ class Cluster:
             [
                 *unprivileged.prefix(),
                 str(binaries() / "initdb"),
-                f"--pgdata={self.data}",
+                f"--pgdata={unfinished}",
                 "--username=postgres",
                 "--auth=scram-sha-256",
                 f"--pwfile={secret}",
@@ -134,6 +134,7 @@ class Cluster:
         )
         if made.returncode != 0:
             raise PostgresFailed(f"initdb failed: {_last_line(made.stderr)}")
+        unfinished.rename(self.data)
         return password
 
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
@@ -141,6 +142,7 @@ class Cluster:
             return subprocess.Popen(
                 [
                     *unprivileged.prefix(),
+                    *parent_death.prefix("INT"),  # a fast shutdown, should we be killed
                     str(binaries() / "postgres"),
                     *("-D", str(self.data)),
                     *("-c", "listen_addresses=127.0.0.1"),

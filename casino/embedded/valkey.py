@@ -11,6 +11,7 @@ from pathlib import Path
 
 import redis
 
+from casino.embedded import parent_death
 from kernel.clock import monotonic_ms
 
 START_TIMEOUT_MS = 10_000
@@ -55,6 +56,7 @@ class Server:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *parent_death.prefix(),
                     str(binary()),
                     *("--bind", "127.0.0.1"),
                     *("--port", str(self.port)),

@@ -14,6 +14,8 @@ from casino.settings.identity import *  # noqa: F403
 from casino.settings.jobs import *  # noqa: F403
 from casino.settings.logs import *  # noqa: F403
 from casino.settings.mail import *  # noqa: F403
+from casino.settings.metrics import *  # noqa: F403
 from casino.settings.push import *  # noqa: F403
 from casino.settings.security import *  # noqa: F403
 from casino.settings.staff_pages import *  # noqa: F403
+from casino.settings.static_files import *  # noqa: F403

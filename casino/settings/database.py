@@ -18,6 +18,9 @@ DATABASE_URL: str = env.str("DATABASE_URL")
 DATABASE_OWNER_URL: str = env.str("DATABASE_OWNER_URL", default="")
 FARO_ROLE: str = env.str("FARO_ROLE", default="app")
 
+#: Set by `bin/up` when it started the server itself.
+FARO_EMBEDDED_DATABASE: bool = env.bool("FARO_EMBEDDED_DATABASE", default=False)
+
 #: The name of the runtime role, which migrations grant to (and revoke from).
 DATABASE_RUNTIME_ROLE: str = urlsplit(DATABASE_URL).username or ""
 

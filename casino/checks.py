@@ -1,0 +1,60 @@
+"""System checks for operators: `manage.py check --deploy --database default`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseError
+
+from audit import keys
+from casino.database_rights import problems_of_runtime_role
+
+Apps = Sequence[AppConfig] | None
+
+
+@register(Tags.security, deploy=True)
+def secrets_are_usable(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """The keys that wrap personal data and sign seals are there and have the right size."""
+    return [message for message in map(_complaint, (keys.wrapping_keys, keys.seal_key)) if message]
+
+
+def _complaint(read: Callable[[], object]) -> CheckMessage | None:
+    try:
+        read()
+    except ImproperlyConfigured as wrong:
+        return Error(f"{wrong}.", hint="One per installation; see .env.example.", id="faro.E001")
+    return None
+
+
+@register(Tags.security, deploy=True)
+def no_embedded_server_in_production(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """The embedded PostgreSQL is an alpha build without ICU: for demonstrations and tests."""
+    if settings.FARO_MODE == "production" and settings.FARO_EMBEDDED_DATABASE:
+        return [
+            Warning(
+                "Production mode on the embedded PostgreSQL.",
+                hint="Set DATABASE_URL and DATABASE_OWNER_URL to a server of version 15 or newer.",
+                id="faro.W001",
+            )
+        ]
+    return []
+
+
+@register(Tags.database, deploy=True)
+def runtime_role_cannot_rewrite_history(
+    app_configs: Apps, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """The role of `DATABASE_URL` owns nothing and may change no append-only table."""
+    if not databases:
+        return []
+    try:
+        problems = problems_of_runtime_role()
+    except DatabaseError as failure:
+        return [Error(f"The database cannot be asked: {failure}", id="faro.E003")]
+    hint = "DATABASE_URL names the runtime role, DATABASE_OWNER_URL the one that migrates."
+    return [Error(f"{problem}.", hint=hint, id="faro.E002") for problem in problems]

@@ -1,0 +1,39 @@
+"""What the role that runs Faro must not be able to do: own tables, or rewrite history."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+#: Tables carrying the trigger that refuses changes: what `audit.append_only.protect_sql` installs.
+_REWRITABLE_SQL = """
+SELECT c.relname FROM pg_class c
+ WHERE c.relkind IN ('r', 'p')
+   AND EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+                WHERE t.tgrelid = c.oid AND p.proname = 'audit_refuse_change')
+   AND (has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE')
+        OR has_table_privilege(c.oid, 'TRUNCATE'))
+ ORDER BY c.relname COLLATE "C"
+"""
+_OWNED_SQL = """
+SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = 'public' AND pg_has_role(current_user, c.relowner, 'USAGE')
+"""
+
+
+def problems_of_runtime_role() -> list[str]:
+    """Empty when the connected role owns nothing and can change no append-only table."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user")
+        role, is_superuser = cursor.fetchone()
+        if is_superuser:
+            return [f"the runtime role {role} is a superuser"]
+        cursor.execute(_OWNED_SQL)
+        owned = cursor.fetchone()[0]
+        cursor.execute(_REWRITABLE_SQL)
+        rewritable = [row[0] for row in cursor.fetchall()]
+    problems = []
+    if owned:
+        problems.append(f"the runtime role {role} owns {owned} relations; only the owner role may")
+    if rewritable:
+        problems.append(f"the runtime role {role} may change append-only {', '.join(rewritable)}")
+    return problems

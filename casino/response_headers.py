@@ -1,0 +1,42 @@
+"""Middleware: headers that every answer carries, errors and static files included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from csp.middleware import CSPMiddleware, PolicyParts
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+#: Where the looser policy for the staff pages holds: Unfold needs `unsafe-eval` and inline styles.
+STAFF_PREFIX = "/admin/"
+
+
+class ContentPolicy(CSPMiddleware):
+    """The strict content security policy everywhere but under the staff pages."""
+
+    def get_policy_parts(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase,
+        report_only: bool = False,  # noqa: FBT001, FBT002  (django-csp's signature)
+    ) -> PolicyParts:
+        parts: PolicyParts = super().get_policy_parts(request, response, report_only)
+        if request.path_info.startswith(STAFF_PREFIX) and not report_only:
+            parts.config = settings.STAFF_POLICY
+        return parts
+
+
+class ResponseHeaders:
+    """Caching and isolation. Whoever knows better sets the header first."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # Pages depend on who asks, and `no-store` keeps account data out of the back button of a
+        # shared computer. Static files come with a lifetime of their own.
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response

@@ -1,0 +1,59 @@
+"""What has to be true before the first process starts: tables, demo data, configurations."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from casino.supervisor.command_line import ROOT, Options
+from casino.supervisor.failure import CannotStart
+from casino.supervisor.state import State
+
+#: Longer than any of them takes on a slow laptop; a hanging one must not look like a start.
+COMMAND_TIMEOUT_S = 300
+
+
+def everything(
+    options: Options, state: State, running: Mapping[str, str], migrating: Mapping[str, str]
+) -> None:
+    """In order: tables (as the owner role), devices' keys, demo data, configurations."""
+    state.write_private(state.psp_secret, running["PSP_WEBHOOK_SECRET"])
+    migrate(migrating, state)
+    make_demo_data(options, running, state)
+
+
+def migrate(environment: Mapping[str, str], state: State) -> None:
+    """Bring the tables up to date; ``environment`` carries the owner role."""
+    _manage(["migrate", "--verbosity", "0"], environment, state)
+
+
+def make_demo_data(options: Options, environment: Mapping[str, str], state: State) -> None:
+    """Deterministic tables and people. Idempotent: a second start changes nothing."""
+    if not any(ROOT.glob("*/management/commands/demo_data.py")):
+        return
+    words = ["demo_data", "--seed", str(options.seed), "--speed", str(options.speed)]
+    _manage(words, environment, state)
+
+
+def _manage(words: list[str], environment: Mapping[str, str], state: State) -> None:
+    """Run one management command, its output into its own log. Raises ``CannotStart``."""
+    log = state.log(words[0])
+    with log.open("ab") as file:
+        try:
+            code = subprocess.run(
+                [sys.executable, "manage.py", *words],
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                timeout=COMMAND_TIMEOUT_S,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise CannotStart(f"{words[0]} took over {COMMAND_TIMEOUT_S} s; see {log}") from None
+    if code != 0:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        last = lines[-1].strip() if lines else "no message"
+        raise CannotStart(f"{words[0]} failed: {last[:300]} (see {log})")

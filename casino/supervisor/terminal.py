@@ -1,0 +1,58 @@
+"""What a person reads: on stderr, since stdout belongs to the result of `--check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from casino.supervisor.state import State
+
+#: How much of a log a person gets to see when something failed.
+TAIL_LINES = 15
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def problem(line: str) -> None:
+    say(f"faro: {line}")
+
+
+def welcome(address: str, state: State, services: Mapping[str, str]) -> None:
+    """The addresses and one login for each role, once everything runs."""
+    say("")
+    say(f"Faro is running:  {address}/")
+    for name, where in services.items():
+        say(f"  {name:<15} {where}")
+    say(f"  {'logs':<15} {state.logs}")
+    people = logins(state)
+    if people:
+        say("")
+        say(f"  {'role':<15} {'e-mail':<34} {'password':<22} second factor (TOTP key)")
+        for person in people:
+            row = [str(person.get(key) or "") for key in ("role", "email", "password", "totp_key")]
+            say(f"  {row[0]:<15} {row[1]:<34} {row[2]:<22} {row[3]}")
+    say("")
+    say("Ctrl-C stops everything; the next start keeps the data (--reset forgets it).")
+
+
+def logins(state: State) -> list[dict[str, object]]:
+    """The demo's people; none when the demo data has not been made."""
+    if not state.demo.exists():
+        return []
+    found = json.loads(state.demo.read_text())
+    return list(found["logins"] if isinstance(found, dict) else found)
+
+
+def tails(logs: Path, names: Iterable[str]) -> None:
+    """The last lines of the named logs."""
+    for name in names:
+        path = logs / f"{name}.log"
+        if path.exists():
+            say(f"--- last lines of {path}")
+            for line in path.read_text(errors="replace").splitlines()[-TAIL_LINES:]:
+                say(f"    {line[:240]}")
