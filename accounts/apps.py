@@ -6,3 +6,7 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # registered at start, so that a worker which never signs anybody in knows the kinds
+        from accounts import notice_kinds, significant_events  # noqa: F401

@@ -126,3 +126,39 @@ class Player(models.Model):
 
     def __str__(self) -> str:
         return f"player {self.pk}"
+
+
+class UnlockCode(models.Model):
+    """A code mailed to the owner of an address whose new sign-ins are held. Used once."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="unlock_codes")
+    #: Keyed hash: the table alone opens nothing.
+    code_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("unlock code")
+        verbose_name_plural = _("unlock codes")
+
+    def __str__(self) -> str:
+        return f"code of {self.user_id}"
+
+
+class RateCounter(models.Model):
+    """Tries in one window, counted here while Valkey does not answer (``accounts.rate_limits``)."""
+
+    key = models.CharField(max_length=64)
+    ends_at = models.DateTimeField(db_index=True)
+    count = models.IntegerField()
+
+    class Meta:
+        verbose_name = _("rate counter")
+        verbose_name_plural = _("rate counters")
+        constraints = [
+            models.UniqueConstraint(fields=["key", "ends_at"], name="accounts_ratecounter_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.ends_at}"

@@ -1,0 +1,9 @@
+"""What accounts tell people: security news, which need no consent."""
+
+from __future__ import annotations
+
+from notices.kinds import register
+
+NEW_SIGN_IN = register("new_sign_in")
+PASSWORD_CHANGED = register("password_changed")
+SECOND_FACTOR_CHANGED = register("second_factor_changed")
