@@ -6,3 +6,7 @@ class AuditConfig(AppConfig):
 
     name = "audit"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make the record's own kinds and its source of seals known, and the partition check."""
+        from audit import partitions, personal, sealed_sources  # noqa: F401  (they register)

@@ -31,7 +31,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     """``value`` if it is made of text, whole numbers, booleans, null, lists and dicts of them.
 
     Anything else (floats, dates, objects) raises ``InvariantBroken``: the caller says in which
-    form a fact is kept. NUL and lone surrogates, which PostgreSQL cannot store, become U+FFFD.
+    form a fact is kept. PostgreSQL stores neither NUL nor lone surrogates: they become U+FFFD and a
+    question mark.
     """
     ensure(depth <= DEPTH_MAX, "a recorded value is not nested this deep", limit=DEPTH_MAX)
     if isinstance(value, str):

@@ -58,6 +58,12 @@ def seal_key() -> SealKey:
     return SealKey(private, public, hashlib.sha256(public).hexdigest()[:16])
 
 
+def public_key_pem() -> bytes:
+    """The public half of the sealing key, as the file that `python -m verify` takes."""
+    key = seal_key().private.public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _decode(name: str, text: str) -> bytes:
     try:
         key = base64.urlsafe_b64decode(text.strip())

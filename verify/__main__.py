@@ -1,0 +1,48 @@
+"""``python -m verify EXPORT_DIR --public-key FILE``: is this export what was sealed?
+
+Exit status 0: everything holds. 1: something is wrong, and the first bad row or seal of each source
+is named. 2: the export or the key cannot be read at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from verify.checks import Report, run
+from verify.findings import Unusable
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, check, print; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="verify", description=__doc__)
+    parser.add_argument("export", type=Path, help="folder written by `manage.py export_audit`")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    parser.add_argument(
+        "--anchor", type=Path, action="append", help="seals kept elsewhere (repeatable)"
+    )
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    options = parser.parse_args(arguments)
+    try:
+        report = run(options.export, options.public_key, options.anchor)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    _print(report, options.format)
+    return 0 if report.ok else 1
+
+
+def _print(report: Report, form: str) -> None:
+    if form == "json":
+        sys.stdout.write(json.dumps(report.as_dict(), sort_keys=True) + "\n")
+        return
+    for finding in report.findings:
+        sys.stdout.write(f"BAD  {finding}\n")
+    verdict = "everything holds" if report.ok else "DOES NOT HOLD"
+    sys.stdout.write(f"{report.rows} rows under {report.seals} seals: {verdict}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

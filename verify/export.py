@@ -1,0 +1,69 @@
+"""An export as a folder: its signed list of contents and, per source, rows, hashes and seals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from verify.findings import Code, Finding, Spoiled, Unusable
+from verify.signed import EXPORT_CONTEXT, open_signed
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the manifest says that one source contains."""
+
+    name: str
+    rows: int
+    seals: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One export, its keys, and copies of seals that were kept elsewhere, by source."""
+
+    folder: Path
+    keys: dict[str, Ed25519PublicKey]
+    anchors: dict[str, dict[int, bytes]]
+
+    def manifest(self) -> list[Listed]:
+        """The signed list of contents; ``Spoiled`` when it is not what was signed."""
+        place = Finding("manifest", Code.UNREADABLE, "")
+        text = self._read(self.folder / "manifest.json")
+        if not text.endswith(b"\n") or b"\n" in text[:-1]:
+            raise Spoiled(Finding("manifest", Code.NOT_CANONICAL, "the manifest is one line"))
+        payload, _ = open_signed(text[:-1], EXPORT_CONTEXT, self.keys, place)
+        return [_listed(name, facts) for name, facts in sorted(payload["sources"].items())]
+
+    def lines(self, source: str, file: str) -> Iterator[bytes]:
+        """Lines of one file, without their ends; ``Spoiled`` when the last one has none."""
+        path = self.folder / source / file
+        try:
+            with path.open("rb") as stream:
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        detail = f"{file} ends in the middle of a line"
+                        raise Spoiled(Finding(source, Code.UNREADABLE, detail))
+                    yield line[:-1]
+        except OSError as error:
+            raise Unusable(str(error)) from error
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Unusable(str(error)) from error
+
+
+def _listed(name: str, facts: dict[str, Any]) -> Listed:
+    if not _NAME.match(name):
+        raise Spoiled(Finding("manifest", Code.UNREADABLE, "a source has an impossible name"))
+    return Listed(name, int(facts["rows"]), int(facts["seals"]), str(facts["head"]))

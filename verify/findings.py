@@ -1,0 +1,62 @@
+"""What the verifier says: findings with a place and a code, and the report made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Code(StrEnum):
+    """What can be wrong with an export."""
+
+    UNREADABLE = "unreadable"
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KEY = "unknown_key"
+    NOT_CANONICAL = "not_canonical"
+    BROKEN_CHAIN = "broken_chain"
+    ROW_CHANGED = "row_changed"
+    ROW_MISSING = "row_missing"
+    LEAF_CHANGED = "leaf_changed"
+    ROOT_DIFFERS = "root_differs"
+    EXTRA_ROWS = "extra_rows"
+    COUNTS_DIFFER = "counts_differ"
+    BACKDATED = "backdated"
+    ANCHOR_DIFFERS = "anchor_differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, and where: the row or the seal, counted from 1."""
+
+    source: str
+    code: Code
+    detail: str
+    row: int | None = None
+    seal: int | None = None
+
+    def __str__(self) -> str:
+        place = f" row {self.row}" if self.row is not None else ""
+        place += f" seal {self.seal}" if self.seal is not None else ""
+        return f"{self.source}:{place} {self.code}: {self.detail}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "code": str(self.code),
+            "row": self.row,
+            "seal": self.seal,
+            "detail": self.detail,
+        }
+
+
+class Unusable(Exception):
+    """The export or the key cannot even be looked at: a missing file, a key that is no key."""
+
+
+class Spoiled(Exception):
+    """Carries the finding after which reading on makes no sense."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding

@@ -1,0 +1,149 @@
+"""The check of seals: every row hashes to its leaf, leaves to roots, roots into one signed chain.
+
+Reads the files side by side and holds one batch at a time, so the size of an export does not
+matter. Stops at the first thing that is wrong in a source: what follows it would only repeat it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from verify.export import Export, Listed
+from verify.findings import Code, Finding, Spoiled
+from verify.signed import SEAL_CONTEXT, open_signed
+from verify.tree import leaf_hash, root
+
+#: A row may be written this long before the seal preceding its own: far longer than any transaction
+#: of the platform lives (300 s). An older one was put in by hand.
+LATE_MAX = timedelta(hours=1)
+_NOTHING = "0" * 64
+
+
+@dataclass(slots=True)
+class _Chain:
+    """What the next seal must continue."""
+
+    number: int = 0
+    rows: int = 0
+    head: str = _NOTHING
+    root: str = _NOTHING
+    at: datetime | None = None
+
+
+def check_seals(export: Export, listed: Listed) -> Iterator[Finding]:
+    """Findings about one source of the export: none, or the first."""
+    try:
+        _check(export, listed)
+    except Spoiled as spoiled:
+        yield spoiled.finding
+
+
+def _check(export: Export, listed: Listed) -> None:
+    rows = export.lines(listed.name, "rows.jsonl")
+    leaves = export.lines(listed.name, "leaves.txt")
+    anchors = dict(export.anchors.get(listed.name, {}))
+    chain = _Chain()
+    for line in export.lines(listed.name, "seals.jsonl"):
+        number = chain.number + 1
+        place = Finding(listed.name, Code.UNREADABLE, "", seal=number)
+        payload, head = open_signed(line, SEAL_CONTEXT, export.keys, place)
+        _check_link(payload, chain, listed.name)
+        count = int(payload["count"])
+        batch = list(islice(rows, count))
+        _check_batch(payload, batch, list(islice(leaves, count)))
+        _check_dates(payload, batch, chain)
+        if anchors.pop(number, line) != line:
+            raise _spoiled(payload, Code.ANCHOR_DIFFERS, "the kept copy of this seal differs")
+        chain = _Chain(number, chain.rows + count, head, payload["root"], _at(payload["at"]))
+    _check_end(listed, chain, anchors)
+    if next(rows, None) is not None or next(leaves, None) is not None:
+        detail = "there are rows or hashes after the last sealed one"
+        raise Spoiled(Finding(listed.name, Code.EXTRA_ROWS, detail, row=chain.rows + 1))
+
+
+def _check_link(payload: dict[str, Any], chain: _Chain, source: str) -> None:
+    expected = {
+        "v": 1,
+        "source": source,
+        "number": chain.number + 1,
+        "first": chain.rows + 1,
+        "prev": chain.head,
+        "prev_root": chain.root,
+    }
+    for name, value in expected.items():
+        if payload.get(name) != value:
+            detail = f"{name} is {payload.get(name)!r}, expected {value!r}"
+            finding = Finding(source, Code.BROKEN_CHAIN, detail, seal=chain.number + 1)
+            raise Spoiled(finding)
+    if chain.at is not None and _at(payload["at"]) < chain.at:
+        raise _spoiled(payload, Code.BROKEN_CHAIN, "is dated before the seal it continues")
+
+
+def _check_batch(payload: dict[str, Any], rows: list[bytes], leaves: list[bytes]) -> None:
+    hashes = [leaf_hash(row) for row in rows]
+    count, first = payload["count"], payload["first"]
+    given = [leaf.decode("latin-1") for leaf in leaves]
+    differs = next((i for i in range(min(len(rows), len(given))) if hashes[i] != given[i]), None)
+    if len(rows) == count and root(hashes) == payload["root"]:
+        if given != hashes:
+            row = first + (len(given) if differs is None else differs)
+            raise _spoiled(payload, Code.LEAF_CHANGED, "the row is right, its hash is not", row)
+        return
+    if not _are_the_sealed(given, payload):
+        raise _spoiled(payload, Code.ROOT_DIFFERS, "neither rows nor hashes give the root", first)
+    if differs is None:
+        row = first + len(rows)
+        raise _spoiled(payload, Code.ROW_MISSING, "the export ends before this row", row)
+    if rows[differs].startswith(b'{"missing":'):
+        raise _spoiled(payload, Code.ROW_MISSING, "the row was deleted", first + differs)
+    raise _spoiled(payload, Code.ROW_CHANGED, "is not the row that was sealed", first + differs)
+
+
+def _are_the_sealed(given: list[str], payload: dict[str, Any]) -> bool:
+    if len(given) != payload["count"]:
+        return False
+    try:
+        return root(given) == str(payload["root"])
+    except ValueError:
+        return False
+
+
+def _check_dates(payload: dict[str, Any], rows: list[bytes], chain: _Chain) -> None:
+    for index, row in enumerate(rows):
+        row_number = payload["first"] + index
+        try:
+            at = json.loads(row).get("at")
+            if at is None:
+                continue
+            _at(at)
+        except (ValueError, TypeError, AttributeError) as error:
+            detail = f"is no dated record: {error}"
+            raise _spoiled(payload, Code.UNREADABLE, detail, row_number) from error
+        if _at(at) > _at(payload["at"]):
+            raise _spoiled(payload, Code.BACKDATED, "is dated after its seal", row_number)
+        if chain.at is not None and _at(at) < chain.at - LATE_MAX:
+            detail = "is dated long before the seal preceding its own: it was put in later"
+            raise _spoiled(payload, Code.BACKDATED, detail, row_number)
+
+
+def _check_end(listed: Listed, chain: _Chain, anchors: dict[int, bytes]) -> None:
+    if anchors:
+        detail = "a seal that was kept elsewhere is not in the export"
+        raise Spoiled(Finding(listed.name, Code.ANCHOR_DIFFERS, detail, seal=min(anchors)))
+    found = (chain.rows, chain.number, chain.head if chain.number else "")
+    if found != (listed.rows, listed.seals, listed.head):
+        detail = f"{chain.rows} rows, {chain.number} seals; listed {listed.rows}, {listed.seals}"
+        raise Spoiled(Finding(listed.name, Code.COUNTS_DIFFER, detail, seal=chain.number))
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _spoiled(payload: dict[str, Any], code: Code, detail: str, row: int | None = None) -> Spoiled:
+    return Spoiled(Finding(payload["source"], code, detail, row, payload["number"]))
