@@ -69,7 +69,7 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
         label=_("Currency of your account"), help_text=_("It cannot be changed later.")
     )
     terms = forms.BooleanField(label=_("I have read the terms and I agree to them"))
-    field_order: Final = ["email", "password1", "date_of_birth", "country", "currency", "terms"]
+    field_order = ["email", "password1", "date_of_birth", "country", "currency", "terms"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,7 +90,7 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
         return born
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean()
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors:
             adapter = get_adapter()
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Final
@@ -163,10 +163,11 @@ def _count_in_postgresql(name: str, period_s: int) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO accounts_ratecounter (key, ends_at, count)"
-            " VALUES (%(key)s, date_bin(%(period)s, clock_timestamp(), 'epoch') + %(period)s, 1)"
+            " VALUES (%(key)s, date_bin(%(period)s::interval, clock_timestamp(), 'epoch')"
+            " + %(period)s::interval, 1)"
             " ON CONFLICT (key, ends_at) DO UPDATE SET count = accounts_ratecounter.count + 1"
             " RETURNING count, ends_at, clock_timestamp()",
-            {"key": key, "period": timedelta(seconds=period_s)},
+            {"key": key, "period": f"{period_s} seconds"},
         )
         row: tuple[int, datetime, datetime] = cursor.fetchone()
         count, ends_at, now = row

@@ -32,7 +32,7 @@ def step_up_required(
     """Send the person to confirm the password first, and back afterwards."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not recently_authenticated(request):
             raise ReauthenticationRequired
         return view(request, *args, **kwargs)

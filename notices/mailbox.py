@@ -32,7 +32,7 @@ class MailboxBackend(BaseEmailBackend):
                 MailboxMail.objects.create(
                     sender=mail.from_email,
                     recipient=recipient.strip().lower(),
-                    subject=mail.subject,
+                    subject=str(mail.subject),
                     text=text,
                     code=found.group() if found else "",
                 )

@@ -38,7 +38,7 @@ class Letter:
 @never_cache
 def inbox(request: HttpRequest) -> HttpResponse:
     """What this person has been told, newest first."""
-    rows = Notice.objects.filter(person_id=request.user.pk, in_inbox=True)
+    rows = Notice.objects.filter(person_id=_reader(request), in_inbox=True)
     letters = [
         Letter(row.id, subject(row.kind, row.context), row.created_at, row.read_at is not None)
         for row in rows.order_by("-created_at")[:INBOX_SHOWN_MAX]
@@ -51,7 +51,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @never_cache
 def letter(request: HttpRequest, notice_id: UUID) -> HttpResponse:
     """One notice of this person; another person's is not found."""
-    row = get_object_or_404(Notice, pk=notice_id, person_id=request.user.pk, in_inbox=True)
+    row = get_object_or_404(Notice, pk=notice_id, person_id=_reader(request), in_inbox=True)
     if row.read_at is None:
         Notice.objects.filter(pk=row.pk, read_at__isnull=True).update(read_at=database_now())
     facts = {
@@ -87,6 +87,10 @@ def mail(request: HttpRequest, mail_id: int) -> HttpResponse:
     return render(
         request, "notices/mail.html", {"mail": get_object_or_404(MailboxMail, pk=mail_id)}
     )
+
+
+def _reader(request: HttpRequest) -> int:
+    return int(request.user.pk or 0)  # signed in: the views see to it
 
 
 def _only_where_mail_stays_here() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 from django.contrib.auth.models import Group
 from django.db import IntegrityError
@@ -15,19 +13,7 @@ from accounts.roles import Role
 from kernel.ids import PlayerId
 from kernel.money import MoneyCode
 from kernel.refusal import Refused
-
-PASSWORD = "a-quiet-lighthouse-7"
-
-
-def make_player(email: str = "anna@example.org", **changes) -> PlayerId:
-    facts = {
-        "email": email,
-        "password": PASSWORD,
-        "date_of_birth": date(1990, 2, 28),
-        "country": "DE",
-        "currency": "EUR",
-    }
-    return players.create_player(**facts | changes)
+from tests.flows.accounts_steps import PASSWORD, make_player
 
 
 def test_a_player_is_made_once_per_address_whatever_its_letter_case(database):
