@@ -10,3 +10,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_TIME_LIMIT = 300
+
+#: The schedule of `beat`, merged into its database. PostgreSQL rows are the queue: sweeps find what
+#: lost hints left.
+CELERY_BEAT_SCHEDULE = {
+    "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
+}
