@@ -8,11 +8,13 @@ is the last statement of a transaction and why the transaction is short.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 
 from audit.canonical import plain
 from audit.locks import LockRank, entering
@@ -79,13 +81,27 @@ def read(name: str, after: int, limit: int) -> list[Event]:
 def position(name: str) -> tuple[str, int]:
     """Epoch and last committed number of ``name``; ``InvariantBroken`` if there is no such stream.
 
-    Read in the transaction that reads the state, it is the position of that snapshot: a reader
-    applies events from the next number on.
+    Beside state it is only true inside :func:`snapshot`.
     """
     found = find_position(name)
     if found is None:
         raise InvariantBroken("a stream is created before it is read", stream=name)
     return found
+
+
+@contextmanager
+def snapshot(name: str) -> Iterator[tuple[str, int]]:
+    """A read-only transaction in which state and position are of one instant; yields the position.
+
+    What is read inside is the state after exactly the events up to that number: a reader that
+    applies the following ones has the same as a fresh snapshot. Two statements of an ordinary
+    transaction see two instants, and an event between them would be lost or applied twice.
+    """
+    ensure(not connection.in_atomic_block, "a snapshot is a transaction of its own", stream=name)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield position(name)
 
 
 def find_position(name: str) -> tuple[str, int] | None:
