@@ -1,0 +1,179 @@
+"""What payments post to the ledger, each under a key that names it once for ever."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from kernel.ids import AccountId, Actor, PlayerId
+from kernel.money import Money
+from kernel.refusal import Refused
+from ledger import accounts, posting
+from ledger.postings import (
+    AccountKind,
+    LedgerCode,
+    PostCode,
+    Transfer,
+    TransferKind,
+    derived_id,
+)
+from payments.models import Deposit, Withdrawal
+
+_BELOW_FLOOR: Final = PostCode.BELOW_FLOOR.value
+
+
+def credit(deposit: Deposit, permit: UUID, actor: Actor) -> None:
+    """The deposit's amount from the provider's clearing account to the player's cash."""
+    _post(
+        f"deposit:{deposit.pk}:credit",
+        TransferKind.DEPOSIT,
+        (_clearing(deposit), _cash(deposit)),
+        deposit.amount,
+        deposit.pk,
+        actor=actor,
+        permit=permit,
+    )
+
+
+def set_aside(deposit: Deposit, arrived: Money, actor: Actor) -> None:
+    """What came but may not be played: from clearing to suspense, never to the player."""
+    _post(
+        f"deposit:{deposit.pk}:set-aside",
+        TransferKind.SUSPENSE,
+        (
+            accounts.psp_clearing(deposit.provider, arrived.currency),
+            _suspense(deposit, arrived.currency),
+        ),
+        arrived,
+        deposit.pk,
+        actor=actor,
+    )
+
+
+def give_back(deposit: Deposit, arrived: Money, actor: Actor) -> None:
+    """What was set aside has gone back to its source."""
+    _post(
+        f"deposit:{deposit.pk}:give-back",
+        TransferKind.SUSPENSE,
+        (
+            _suspense(deposit, arrived.currency),
+            accounts.psp_clearing(deposit.provider, arrived.currency),
+        ),
+        arrived,
+        deposit.pk,
+        actor=actor,
+    )
+
+
+def reverse(deposit: Deposit, actor: Actor) -> None:
+    """A credited deposit was refunded: from the player's cash, or from what they then owe."""
+    key = f"deposit:{deposit.pk}:reversal"
+    kind, clearing = TransferKind.DEPOSIT_REVERSAL, _clearing(deposit)
+    try:
+        _post(key, kind, (_cash(deposit), clearing), deposit.amount, deposit.pk, actor=actor)
+    except Refused as refusal:
+        if not is_below_floor(refusal):
+            raise
+        owed = accounts.receivable(PlayerId(deposit.player_id), deposit.currency)
+        _post(key, kind, (owed, clearing), deposit.amount, deposit.pk, actor=actor)
+
+
+def hold(withdrawal: Withdrawal, permit: UUID, actor: Actor) -> None:
+    """The withdrawal's amount from cash to held. Refuses when the cash does not cover it."""
+    _post(
+        f"withdrawal:{withdrawal.pk}:hold",
+        TransferKind.WITHDRAWAL_HOLD,
+        (_cash(withdrawal), _held(withdrawal)),
+        withdrawal.amount,
+        withdrawal.pk,
+        actor=actor,
+        permit=permit,
+    )
+
+
+def release(withdrawal: Withdrawal, actor: Actor) -> None:
+    """The withdrawal will not happen: from held back to cash."""
+    _post(
+        f"withdrawal:{withdrawal.pk}:release",
+        TransferKind.WITHDRAWAL_RELEASE,
+        (_held(withdrawal), _cash(withdrawal)),
+        withdrawal.amount,
+        withdrawal.pk,
+        actor=actor,
+    )
+
+
+def pay_out(withdrawal: Withdrawal, actor: Actor) -> None:
+    """The provider has paid: from held to the provider's clearing account."""
+    _post(
+        f"withdrawal:{withdrawal.pk}:paid",
+        TransferKind.WITHDRAWAL_PAID,
+        (_held(withdrawal), _clearing(withdrawal)),
+        withdrawal.amount,
+        withdrawal.pk,
+        actor=actor,
+    )
+
+
+def take_back(withdrawal: Withdrawal, actor: Actor) -> None:
+    """A paid withdrawal came back from the bank: from clearing to cash."""
+    _post(
+        f"withdrawal:{withdrawal.pk}:returned",
+        TransferKind.WITHDRAWAL_RETURNED,
+        (_clearing(withdrawal), _cash(withdrawal)),
+        withdrawal.amount,
+        withdrawal.pk,
+        actor=actor,
+    )
+
+
+def is_below_floor(refusal: Refused) -> bool:
+    """Whether the ledger refused because the account does not cover the amount."""
+    return (
+        refusal.code == LedgerCode.REFUSED_TRANSFER
+        and refusal.data.get("post_code") == _BELOW_FLOOR
+    )
+
+
+def _post(  # noqa: PLR0913  (a posting has these sides, all named here)
+    key: str,
+    kind: TransferKind,
+    sides: tuple[AccountId, AccountId],
+    amount: Money,
+    payment_id: UUID,
+    *,
+    actor: Actor,
+    permit: UUID | None = None,
+) -> None:
+    posting.post(
+        key=key,
+        kind=kind.value,
+        actor=actor,
+        transfers=[
+            Transfer(
+                id=derived_id(key, payment_id),
+                debit=sides[0],
+                credit=sides[1],
+                amount_minor=amount.minor,
+                kind=kind,
+                ref=f"payment:{payment_id}",
+                permit=permit,
+            )
+        ],
+    )
+
+
+def _cash(payment: Deposit | Withdrawal) -> AccountId:
+    return accounts.player_cash(PlayerId(payment.player_id), payment.currency)
+
+
+def _held(payment: Deposit | Withdrawal) -> AccountId:
+    return accounts.player_held(PlayerId(payment.player_id), payment.currency)
+
+
+def _clearing(payment: Deposit | Withdrawal) -> AccountId:
+    return accounts.psp_clearing(payment.provider, payment.currency)
+
+
+def _suspense(deposit: Deposit, currency: str) -> AccountId:
+    return accounts.ensure_account(AccountKind.SUSPENSE, f"psp:{deposit.provider}", currency)

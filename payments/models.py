@@ -1,0 +1,170 @@
+"""Payments as rows: where each is, what caused each step, and what providers told us.
+
+`Deposit` and `Withdrawal` hold the present state; every step is an append-only `Transition`.
+A waiting payment's ``poll_at`` is our queue, and ``expected_by`` is what the player is promised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from kernel.ids import new_id
+from kernel.money import Money
+from payments.states import DepositState, WithdrawalState
+
+
+class _Payment(models.Model):
+    """What both directions share."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    player_id = models.BigIntegerField()
+    provider = models.CharField(max_length=32)
+    provider_ref = models.CharField(max_length=80, null=True)  # noqa: DJ001  (null: none yet)
+    key = models.CharField(max_length=80, help_text="The player's idempotency key.")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    reason = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    changed_at = models.DateTimeField(db_default=Now())
+    expected_by = models.DateTimeField(null=True)
+    poll_at = models.DateTimeField(null=True)
+    polls = models.IntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class Deposit(_Payment):
+    """Money on its way in. Credited only on ``succeeded``."""
+
+    state = models.CharField(
+        max_length=16,
+        choices=[(state.value, state.value) for state in DepositState],
+        default=DepositState.CREATED.value,
+    )
+    redirect_url = models.URLField(max_length=500, blank=True)
+    return_url = models.URLField(max_length=500, blank=True)
+    arrived_minor = models.BigIntegerField(null=True)
+    arrived_currency = models.CharField(max_length=3, blank=True)
+
+    class Meta:
+        db_table = "payments_deposit"
+        indexes = [
+            models.Index(fields=["player_id", "-created_at"], name="payments_deposit_player"),
+            models.Index(
+                fields=["poll_at"],
+                name="payments_deposit_poll",
+                condition=models.Q(poll_at__isnull=False),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["player_id", "key"], name="payments_deposit_key"),
+            models.UniqueConstraint(
+                fields=["provider", "provider_ref"], name="payments_deposit_provider_ref"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="payments_deposit_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"deposit {self.pk}: {self.state}"
+
+
+class Withdrawal(_Payment):
+    """Money on its way out. Held from the request on."""
+
+    state = models.CharField(
+        max_length=16,
+        choices=[(state.value, state.value) for state in WithdrawalState],
+        default=WithdrawalState.REQUESTED.value,
+    )
+    approved_by = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        db_table = "payments_withdrawal"
+        indexes = [
+            models.Index(fields=["player_id", "-created_at"], name="payments_withdrawal_player"),
+            models.Index(
+                fields=["poll_at"],
+                name="payments_withdrawal_poll",
+                condition=models.Q(poll_at__isnull=False),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["player_id", "key"], name="payments_withdrawal_key"),
+            models.UniqueConstraint(
+                fields=["provider", "provider_ref"], name="payments_withdrawal_provider_ref"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="payments_withdrawal_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"withdrawal {self.pk}: {self.state}"
+
+
+class ProviderEvent(models.Model):
+    """One webhook as it came, kept once per provider and event id; unapplied rows are a queue."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    provider = models.CharField(max_length=32)
+    event_id = models.CharField(max_length=80)
+    payload = models.JSONField()
+    received_at = models.DateTimeField(db_default=Now())
+    applied_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, blank=True)
+    attempts = models.IntegerField(default=0)
+
+    class Meta:
+        db_table = "payments_providerevent"
+        indexes = [
+            models.Index(
+                fields=["received_at"],
+                name="payments_event_unapplied",
+                condition=models.Q(applied_at__isnull=True),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "event_id"], name="payments_event_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.event_id}"
+
+
+class Transition(models.Model):
+    """One step of one payment. Append-only, partitioned by month."""
+
+    id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField()
+    payment_id = models.UUIDField()
+    direction = models.CharField(max_length=12)
+    player_id = models.BigIntegerField()
+    before = models.CharField(max_length=16)
+    after = models.CharField(max_length=16)
+    actor = models.CharField(max_length=80)
+    cause = models.CharField(max_length=120)
+    reason = models.CharField(max_length=120)
+
+    class Meta:
+        managed = False
+        db_table = "payments_transition"
+        ordering: ClassVar[list[str]] = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.payment_id}: {self.before} to {self.after}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("transitions are written by the step itself, and never change")
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("transitions never change")

@@ -1,0 +1,72 @@
+"""JSON over HTTP to a provider, with an end: a total time-out and a largest answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from kernel.clock import monotonic_ms
+from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+
+#: A player waits for this call; after it the deposit is `unknown` and is polled.
+TOTAL_MS: Final = 6_000
+CONNECT_S: Final = 2.0
+READ_S: Final = 4.0
+ANSWER_BYTES_MAX: Final = 64 * 1024
+
+
+def call(
+    client: httpx.Client,
+    method: str,
+    path: str,
+    *,
+    key: str = "",
+    body: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One exchange; the answer's JSON object.
+
+    Raises ``ProviderRejected`` for 4xx answers (but 408, 409, 425, 429, which say nothing about
+    the outcome) and ``ProviderUnreachable`` for everything else that is not a 2xx JSON object.
+    """
+    headers = {"Idempotency-Key": key} if key else {}
+    started_ms = monotonic_ms()
+    received = bytearray()
+    try:
+        with client.stream(method, path, json=body, headers=headers) as answer:
+            for chunk in answer.iter_bytes():
+                received += chunk
+                if len(received) > ANSWER_BYTES_MAX:
+                    raise ProviderUnreachable("the answer is too large")
+                if monotonic_ms() - started_ms > TOTAL_MS:
+                    raise ProviderUnreachable("the answer took too long")
+            status = answer.status_code
+    except httpx.HTTPError as error:
+        raise ProviderUnreachable(type(error).__name__) from error
+    return _object(status, bytes(received))
+
+
+def _object(status: int, received: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(received)
+    except ValueError:
+        found = None
+    if 400 <= status < 500 and status not in {408, 409, 425, 429}:
+        code = found.get("error") if isinstance(found, dict) else None
+        raise ProviderRejected(str(code or status))
+    if not 200 <= status < 300 or not isinstance(found, dict):
+        raise ProviderUnreachable(f"status {status}")
+    return found
+
+
+def client(base_url: str, bearer: str) -> httpx.Client:
+    """A client that follows no redirect and gives up on a silent peer."""
+    return httpx.Client(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {bearer}"},
+        timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+        follow_redirects=False,
+        trust_env=False,
+    )

@@ -1,0 +1,167 @@
+"""The simulated provider as seen from our side: its API, its states, its webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+
+from kernel.money import SCALES, Money
+from payments import signatures
+from payments.providers import http
+from payments.providers.protocol import (
+    BadWebhook,
+    DepositReport,
+    NewDeposit,
+    PayoutReport,
+    ProviderUnreachable,
+    Report,
+)
+from payments.states import DepositState, WithdrawalState
+
+NAME: Final = "simulated"
+SIGNATURE_HEADER: Final = "Faro-Psp-Signature"
+
+_DEPOSIT_STATES: Final = {
+    "requires_action": DepositState.REQUIRES_ACTION,
+    "processing": DepositState.PROCESSING,
+    "succeeded": DepositState.SUCCEEDED,
+    "failed": DepositState.FAILED,
+    "canceled": DepositState.CANCELED,
+    "expired": DepositState.EXPIRED,
+    "refunded": DepositState.REFUNDED,
+}
+_PAYOUT_STATES: Final = {
+    "submitted": WithdrawalState.SUBMITTED,
+    "in_transit": WithdrawalState.IN_TRANSIT,
+    "paid": WithdrawalState.PAID,
+    "failed": WithdrawalState.FAILED,
+    "returned": WithdrawalState.RETURNED,
+}
+
+
+class SimulatedProvider:
+    """`payments.simulated_psp` over HTTP. Constructed per use: it holds no state."""
+
+    name = NAME
+
+    def __init__(self, base_url: str, secret: str) -> None:
+        self._base_url = base_url
+        self._secret = secret
+
+    def create_deposit(self, wanted: NewDeposit) -> DepositReport:
+        return _deposit(
+            self._call(
+                "POST",
+                "/v1/payments",
+                key=wanted.key,
+                body={
+                    "merchant_reference": str(wanted.payment_id),
+                    "amount_minor": wanted.amount.minor,
+                    "currency": wanted.amount.currency,
+                    "return_url": wanted.return_url,
+                },
+            )
+        )
+
+    def find_deposit(self, provider_ref: str) -> DepositReport:
+        return _deposit(self._call("GET", f"/v1/payments/{provider_ref}"))
+
+    def refund(self, key: str, provider_ref: str, amount: Money) -> DepositReport:
+        return _deposit(
+            self._call(
+                "POST",
+                f"/v1/payments/{provider_ref}/refunds",
+                key=key,
+                body={"amount_minor": amount.minor, "currency": amount.currency},
+            )
+        )
+
+    def create_payout(self, key: str, payment_id: UUID, amount: Money) -> PayoutReport:
+        return _payout(
+            self._call(
+                "POST",
+                "/v1/payouts",
+                key=key,
+                body={
+                    "merchant_reference": str(payment_id),
+                    "amount_minor": amount.minor,
+                    "currency": amount.currency,
+                },
+            )
+        )
+
+    def find_payout(self, provider_ref: str) -> PayoutReport:
+        return _payout(self._call("GET", f"/v1/payouts/{provider_ref}"))
+
+    def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
+        secrets = {signatures.KEY_ID: self._secret}
+        fault = signatures.check(body, headers.get(SIGNATURE_HEADER, ""), secrets, now_s)
+        if fault is not None:
+            raise BadWebhook(fault.value)
+
+    def read(self, payload: Mapping[str, object]) -> tuple[str, Report]:
+        event_id, found = payload.get("id"), payload.get("data")
+        if not isinstance(event_id, str) or not 0 < len(event_id) <= 80:
+            raise BadWebhook("no event id")
+        if not isinstance(found, dict):
+            raise BadWebhook("no object")
+        try:
+            if found.get("object") == "payment":
+                return event_id, _deposit(found)
+            if found.get("object") == "payout":
+                return event_id, _payout(found)
+        except ProviderUnreachable as error:
+            raise BadWebhook(str(error)) from error
+        raise BadWebhook("unknown object")
+
+    def _call(
+        self, method: str, path: str, *, key: str = "", body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        with self._client() as client:
+            return http.call(client, method, path, key=key, body=body)
+
+    def _client(self) -> httpx.Client:
+        return http.client(self._base_url, signatures.api_key(self._secret))
+
+
+def _deposit(found: Mapping[str, Any]) -> DepositReport:
+    try:
+        return DepositReport(
+            payment_id=UUID(found["merchant_reference"]),
+            provider_ref=_text(found["id"], 80),
+            state=_DEPOSIT_STATES[found["status"]],
+            amount=_money(found),
+            redirect_url=_text(found.get("redirect_url") or "", 500),
+            reason=_text(found.get("reason") or "", 120),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ProviderUnreachable(f"not a payment: {error!r}") from error
+
+
+def _payout(found: Mapping[str, Any]) -> PayoutReport:
+    try:
+        return PayoutReport(
+            payment_id=UUID(found["merchant_reference"]),
+            provider_ref=_text(found["id"], 80),
+            state=_PAYOUT_STATES[found["status"]],
+            amount=_money(found),
+            reason=_text(found.get("reason") or "", 120),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ProviderUnreachable(f"not a payout: {error!r}") from error
+
+
+def _text(value: object, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise ValueError("a text is missing or too long")
+    return value
+
+
+def _money(found: Mapping[str, Any]) -> Money:
+    minor, currency = found["amount_minor"], found["currency"]
+    if type(minor) is not int or not 0 < minor < 2**53 or currency not in SCALES:
+        raise ValueError("an amount is a positive whole number of a known currency")
+    return Money(minor, currency)

@@ -1,0 +1,29 @@
+"""Celery's way into payments: ids in, reload, repeatable."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+
+from kernel.refusal import Refused
+from payments import polling, webhooks
+from payments.providers.protocol import ProviderUnreachable
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name="payments.tasks.apply_event", ignore_result=True)
+def apply_event(row_id: str) -> None:
+    """Apply one stored webhook; what cannot be applied now is left to the sweep."""
+    try:
+        webhooks.apply_stored(UUID(row_id))
+    except (ProviderUnreachable, Refused) as error:
+        log.warning("webhook_waits", event=row_id, error=str(error))
+
+
+@shared_task(name="payments.tasks.sweep", ignore_result=True)
+def sweep() -> None:
+    """Find and do what waits. Scheduled every 10 s."""
+    polling.sweep()
