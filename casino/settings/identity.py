@@ -31,7 +31,7 @@ KNOWN_BROWSER_COOKIE_NAME = "__Host-browser" if _https else "faro_browser"
 TERMS_VERSION: str = env.str("TERMS_VERSION", default="1")
 
 # allauth
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "compliance.sign_in.SignInAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]

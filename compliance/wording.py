@@ -1,0 +1,129 @@
+"""What a refused player reads: each code in plain words, and what they can do. Text, no decisions.
+
+Apps above show the gate's refusals too; they ask here, so that one refusal reads the same anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from kernel.money import SCALES, Money
+
+Data = Mapping[str, str | int | bool | None]
+
+
+def _moment(data: Data, name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        return "–"
+    return f"{date_format(datetime.fromisoformat(value), 'j F Y, H:i')} UTC"
+
+
+def _sum(data: Data, name: str) -> str:
+    minor, currency = data.get(name), data.get("currency")
+    if not isinstance(minor, int) or not isinstance(currency, str) or currency not in SCALES:
+        return "–"
+    return str(Money(minor, currency))
+
+
+def _period(data: Data) -> str:
+    return {"day": _("day"), "week": _("week"), "month": _("month")}.get(
+        str(data.get("period")), _("period")
+    )
+
+
+def _excluded(data: Data) -> str:
+    if data.get("until_you_return"):
+        return _(
+            "You have excluded yourself until %(until)s, and after that until you ask to come back."
+            " You can withdraw your money at any time."
+        ) % {"until": _moment(data, "until")}
+    return _(
+        "You have excluded yourself until %(until)s. You can withdraw your money at any time."
+    ) % {"until": _moment(data, "until")}
+
+
+def _limit(data: Data, words: str) -> str:
+    return words % {
+        "limit": _sum(data, "limit_minor"),
+        "left": _sum(data, "left_minor"),
+        "period": _period(data),
+    }
+
+
+_TEXTS: Final[dict[str, Callable[[Data], str]]] = {
+    "no_standing": lambda _d: _("This account is not set up for play. Our support can help."),
+    "suspended": lambda _d: _("Your account is suspended while we look at it. Ask our support."),
+    "closed": lambda _d: _("This account is closed. Money left in it can be withdrawn."),
+    "excluded": _excluded,
+    "cooling_off": lambda d: (
+        _("You are taking a break until %(until)s. You can withdraw at any time.")
+        % {"until": _moment(d, "until")}
+    ),
+    "under_age": lambda d: (
+        _("You must be at least %(age)s years old.") % {"age": d.get("minimum_age", 18)}
+    ),
+    "not_verified": lambda _d: _("We have to check your identity before this is possible."),
+    "not_offered": lambda _d: _("Live tables may not be offered where you live."),
+    "wrong_currency": lambda _d: _("Your account is kept in another currency."),
+    "not_positive": lambda _d: _("The amount must be above zero."),
+    "disabled": lambda _d: _("This is stopped at the moment by us. Nothing was charged."),
+    "deposit_limit": lambda d: _limit(
+        d,
+        _("Your deposit limit is %(limit)s per %(period)s; %(left)s is left. Nothing was charged."),
+    ),
+    "loss_limit": lambda d: _limit(
+        d, _("Your loss limit is %(limit)s per %(period)s; %(left)s is left. No bet was placed.")
+    ),
+    "country_not_offered": lambda _d: _(
+        "We may not offer play to people who live in this country. No account was opened."
+    ),
+    "currency_not_offered": lambda _d: _("We do not keep accounts in this currency there."),
+    "implausible_birth": lambda _d: _("That cannot be a date of birth. Check the year."),
+    "sign_up_disabled": lambda _d: _("New accounts are not opened at the moment. Try later."),
+    "limit_not_positive": lambda _d: _(
+        "A limit must be above zero. To stop altogether, take a break or exclude yourself."
+    ),
+    "limit_wrong_currency": lambda d: (
+        _("Limits are set in the currency of your account, %(currency)s.")
+        % {"currency": d.get("currency", "")}
+    ),
+    "limit_not_offered": lambda _d: _("This kind of limit is not offered where you live."),
+    "nothing_pending": lambda _d: _("No higher limit is waiting."),
+    "increase_not_yet": lambda d: (
+        _("The higher limit can be confirmed from %(at)s on.") % {"at": _moment(d, "at")}
+    ),
+    "exclusion_too_short": lambda d: (
+        _("It must last until %(least)s at least.") % {"least": _moment(d, "least")}
+    ),
+    "cool_off_too_long": lambda d: (
+        _("A break ends by %(longest)s at the latest. For longer, exclude yourself.")
+        % {"longest": _moment(d, "longest")}
+    ),
+    "exclusion_would_shorten": lambda d: (
+        _("It already lasts until %(until)s and cannot be shortened.")
+        % {"until": _moment(d, "until")}
+    ),
+    "not_excluded": lambda _d: _("You have not excluded yourself."),
+    "exclusion_not_over": lambda d: (
+        _("Your exclusion lasts until %(until)s.") % {"until": _moment(d, "until")}
+    ),
+    "not_an_amount": lambda _d: _("That is not an amount. Write it like 20 or 20.50."),
+    "too_many_decimals": lambda _d: _("That has more decimals than the currency."),
+}
+
+
+def refusal_text(code: str, data: Data) -> str:
+    """Plain words for a refusal; a code without words of its own still says what is certain."""
+    words = _TEXTS.get(code)
+    return words(data) if words else _("This is not possible at present. Nothing was charged.")
+
+
+def known_codes() -> frozenset[str]:
+    """Codes that have words of their own: a test compares them with the codes there are."""
+    return frozenset(_TEXTS)
