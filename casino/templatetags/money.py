@@ -96,8 +96,10 @@ def whole(count: int | None) -> str:
 
 
 @register.filter
-def percent(share: Fraction | Decimal | None) -> str:
-    """An exact share as a percentage with two decimals: 1/37 as `2.70%`."""
+def percent(share: Fraction | Decimal | str | None) -> str:
+    """An exact share as a percentage with two decimals: 1/37 as `2.70%`. Text stays as it is."""
+    if isinstance(share, str):
+        return share
     if not isinstance(share, Fraction | Decimal):
         return ""
     exact = Fraction(share)
