@@ -125,7 +125,8 @@ CREATE INDEX ledger_batch_xid ON ledger_batch (xid);
 -- also after old months are archived; and the way from an id to its row.
 CREATE TABLE ledger_transfer_id (
     id uuid PRIMARY KEY,
-    batch bigint NOT NULL
+    batch bigint NOT NULL,
+    item integer NOT NULL
 );
 
 CREATE TABLE ledger_transfer (
@@ -198,5 +199,6 @@ REVOKE ALL ON SEQUENCE ledger_account_id_seq, ledger_batch_id_seq FROM PUBLIC, :
 
 -- Entries with a key of one column, for pages.
 CREATE VIEW ledger_entry_line WITH (security_invoker = true) AS
-    SELECT account::text || ':' || seq::text AS id, account, seq, transfer, amount, balance_after, posted_at
+    SELECT account::text || ':' || seq::text AS id,
+        account, seq, transfer, amount, balance_after, posted_at
     FROM ledger_entry;

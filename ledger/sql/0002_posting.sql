@@ -227,8 +227,9 @@ BEGIN
     RETURNING id INTO v_batch;
     IF v_batch IS NULL OR p_accounts IS NULL THEN RETURN v_batch; END IF;
 
-    INSERT INTO ledger_transfer_id (id, batch)
-    SELECT i.id, v_batch FROM unnest(p_ids, p_codes) AS i (id, code) WHERE i.code = 0
+    INSERT INTO ledger_transfer_id (id, batch, item)
+    SELECT i.id, v_batch, i.ord
+    FROM unnest(p_ids, p_codes) WITH ORDINALITY AS i (id, code, ord) WHERE i.code = 0
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS v_written = ROW_COUNT;
     IF v_written * 2 <> cardinality(p_accounts) THEN

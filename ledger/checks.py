@@ -1,0 +1,172 @@
+"""The books against their own rules, over all data, in one consistent snapshot.
+
+Each invariant is one query in ``CHECKS`` that returns the rows which break it, in a fixed order.
+What joins rounds or payments to the ledger is checked by the apps that own those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection, transaction
+
+#: name of the invariant → the rows that break it. `{}`-free, ordered, no parameters.
+CHECKS: Final[dict[str, str]] = {
+    "balances_of_a_currency_sum_to_zero": """
+        SELECT currency, sum(posted) AS sum_minor FROM ledger_account
+        GROUP BY currency HAVING sum(posted) <> 0 ORDER BY currency""",
+    "balance_is_the_sum_of_its_entries": """
+        SELECT a.id AS account, a.posted, e.sum_minor, a.seq, e.entries
+        FROM ledger_account a LEFT JOIN (
+            SELECT account, sum(amount) AS sum_minor, count(*) AS entries
+            FROM ledger_entry GROUP BY account) e ON e.account = a.id
+        WHERE a.posted <> coalesce(e.sum_minor, 0) OR a.seq <> coalesce(e.entries, 0)
+        ORDER BY a.id""",
+    "balance_is_the_last_balance_after": """
+        SELECT a.id AS account, a.posted, a.seq, e.balance_after
+        FROM ledger_account a LEFT JOIN ledger_entry e ON e.account = a.id AND e.seq = a.seq
+        WHERE a.posted <> coalesce(e.balance_after, 0) OR (a.seq > 0 AND e.account IS NULL)
+        ORDER BY a.id""",
+    "entries_are_numbered_without_gap": """
+        SELECT account, seq, expected FROM (
+            SELECT account, seq, row_number() OVER (PARTITION BY account ORDER BY seq) AS expected
+            FROM ledger_entry) e
+        WHERE seq <> expected ORDER BY account, seq""",
+    "balance_after_is_the_running_sum": """
+        SELECT account, seq, balance_after, running FROM (
+            SELECT account, seq, balance_after,
+                sum(amount) OVER (PARTITION BY account ORDER BY seq ROWS UNBOUNDED PRECEDING)
+                    AS running
+            FROM ledger_entry) e
+        WHERE balance_after <> running ORDER BY account, seq""",
+    "no_entry_below_the_floor": """
+        SELECT e.account, e.seq, e.balance_after, a.floor
+        FROM ledger_entry e JOIN ledger_account a ON a.id = e.account
+        WHERE e.balance_after < a.floor ORDER BY e.account, e.seq""",
+    "accounts_keep_the_rules_of_their_kind": """
+        SELECT a.id AS account, a.kind, a.floor, a.posted, a.held, a.scale
+        FROM ledger_account a
+        LEFT JOIN ledger_account_kind k ON k.kind = a.kind
+        LEFT JOIN ledger_currency c ON c.currency = a.currency
+        WHERE k.kind IS NULL OR a.floor IS DISTINCT FROM k.floor
+            OR a.scale IS DISTINCT FROM c.scale OR a.posted - a.held < a.floor
+            OR (a.closed_at IS NOT NULL AND (a.posted <> 0 OR a.held <> 0))
+        ORDER BY a.id""",
+    "nothing_after_an_account_was_closed": """
+        SELECT e.account, e.seq, e.posted_at, a.closed_at
+        FROM ledger_account a JOIN ledger_entry e ON e.account = a.id
+        WHERE e.posted_at > a.closed_at ORDER BY e.account, e.seq""",
+    "a_transfer_has_two_entries_that_cancel_out": """
+        SELECT coalesce(t.id, e.transfer) AS transfer, e.entries, e.sum_minor, t.amount
+        FROM ledger_transfer t FULL JOIN (
+            SELECT transfer, count(*) AS entries, sum(amount) AS sum_minor,
+                max(account) FILTER (WHERE amount < 0) AS debit,
+                max(account) FILTER (WHERE amount > 0) AS credit,
+                max(amount) AS amount, min(posted_at) AS first, max(posted_at) AS last
+            FROM ledger_entry GROUP BY transfer) e ON e.transfer = t.id
+        WHERE (e.entries = 2 AND e.sum_minor = 0 AND e.debit = t.debit AND e.credit = t.credit
+            AND e.amount = t.amount AND e.first = t.posted_at AND e.last = t.posted_at)
+            IS NOT TRUE
+        ORDER BY 1""",
+    "a_batch_counts_its_transfers": """
+        SELECT coalesce(b.id, t.batch) AS batch, b.n, t.n AS found, b.total, t.total AS found_total
+        FROM ledger_batch b FULL JOIN (
+            SELECT batch, count(*) AS n, sum(amount) AS total,
+                min(posted_at) AS first, max(posted_at) AS last
+            FROM ledger_transfer GROUP BY batch) t ON t.batch = b.id
+        WHERE b.id IS NULL OR b.n <> coalesce(t.n, 0) OR b.total <> coalesce(t.total, 0)
+            OR t.first <> b.posted_at OR t.last <> b.posted_at
+            OR (b.codes IS NOT NULL
+                AND b.n <> (SELECT count(*) FROM unnest(b.codes) AS c (code) WHERE c.code = 0))
+        ORDER BY 1""",
+    "a_transfer_id_is_used_once": """
+        SELECT coalesce(t.id, i.id) AS transfer, t.found, i.batch, t.batch AS found_batch
+        FROM ledger_transfer_id i FULL JOIN (
+            SELECT id, count(*) AS found, min(batch) AS batch, min(item) AS item
+            FROM ledger_transfer GROUP BY id) t ON t.id = i.id
+        WHERE (t.found = 1 AND t.batch = i.batch AND t.item = i.item) IS NOT TRUE
+        ORDER BY 1""",
+    "a_transfer_follows_an_allowed_route": """
+        SELECT t.id AS transfer, t.kind, d.kind AS debit_kind, c.kind AS credit_kind,
+            d.currency AS debit_currency, c.currency AS credit_currency
+        FROM ledger_transfer t
+        LEFT JOIN ledger_account d ON d.id = t.debit
+        LEFT JOIN ledger_account c ON c.id = t.credit
+        LEFT JOIN ledger_route r
+            ON r.kind = t.kind AND r.debit_kind = d.kind AND r.credit_kind = c.kind
+        WHERE (r.kind IS NOT NULL AND d.currency = c.currency
+            AND (NOT r.same_owner OR d.owner_ref = c.owner_ref)) IS NOT TRUE
+        ORDER BY t.id""",
+    "what_a_person_causes_has_a_permit": """
+        SELECT t.id AS transfer, t.kind, t.permit
+        FROM ledger_transfer t
+        JOIN ledger_route r ON r.kind = t.kind
+        JOIN ledger_account d ON d.id = t.debit AND d.kind = r.debit_kind
+        JOIN ledger_account c ON c.id = t.credit AND c.kind = r.credit_kind
+        LEFT JOIN ledger_batch b ON b.id = t.batch
+        LEFT JOIN ledger_permit p ON p.id = t.permit AND p.xid = b.xid
+            AND p.purpose = t.kind AND p.currency = d.currency
+            AND p.owner_ref = CASE r.side WHEN 'debit' THEN d.owner_ref ELSE c.owner_ref END
+        WHERE (r.permit OR t.permit IS NOT NULL) AND p.id IS NULL
+        ORDER BY t.id""",
+    "a_permit_is_not_exceeded": """
+        SELECT p.id AS permit, p.amount_minor_max, sum(t.amount) AS used_minor
+        FROM ledger_transfer t
+        JOIN ledger_batch b ON b.id = t.batch
+        JOIN ledger_permit p ON p.id = t.permit AND p.xid = b.xid
+        GROUP BY p.id, p.issued_at, p.amount_minor_max
+        HAVING sum(t.amount) > p.amount_minor_max ORDER BY p.id""",
+}
+
+_COUNTED: Final = (
+    "ledger_account",
+    "ledger_batch",
+    "ledger_transfer",
+    "ledger_entry",
+    "ledger_permit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that does not hold: how many rows break it, and the first of them."""
+
+    check: str
+    rows: int
+    first: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked. ``counts`` says over how much, so that an empty ledger shows as one."""
+
+    ok: bool
+    violations: list[Violation]
+    counts: dict[str, int]
+    checks: list[str]
+
+
+def run_checks() -> Report:
+    """Check every invariant of the ledger.
+
+    Opens its own read-only REPEATABLE READ transaction, so that postings of the moment never look
+    like violations; must be called outside any other. Takes no lock. Reads every row: a job for
+    the night and for tests, not for a page.
+    """
+    violations = []
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        counts = {}
+        for table in _COUNTED:
+            cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  (from the list above)
+            counts[table.removeprefix("ledger_")] = cursor.fetchone()[0]
+        for name, query in CHECKS.items():
+            cursor.execute(f"SELECT count(*) OVER (), bad.* FROM ({query}) bad LIMIT 1")  # noqa: S608
+            row = cursor.fetchone()
+            if row is not None:
+                columns = [column.name for column in cursor.description][1:]
+                values = [None if value is None else str(value) for value in row[1:]]
+                violations.append(Violation(name, row[0], dict(zip(columns, values, strict=True))))
+    return Report(not violations, violations, counts, list(CHECKS))
