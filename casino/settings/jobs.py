@@ -15,4 +15,6 @@ CELERY_TASK_TIME_LIMIT = 300
 #: lost hints left.
 CELERY_BEAT_SCHEDULE = {
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
+    "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
+    "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},
 }
