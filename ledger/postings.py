@@ -23,7 +23,7 @@ TRANSFERS_MAX: Final = 10_000
 #: Most minor units in one transfer: 10,000 of them still fit a PostgreSQL ``bigint``.
 AMOUNT_MINOR_MAX: Final = 100_000_000_000_000
 
-_REF = re.compile(r"^[\x20-\x7e]{0,200}$")
+_REF = re.compile(r"[\x20-\x7e]{0,200}")
 
 
 class AccountKind(StrEnum):
@@ -125,7 +125,7 @@ class Transfer:
 
     def __post_init__(self) -> None:
         ensure(type(self.amount_minor) is int, "money is counted in whole minor units")
-        ensure(_REF.match(self.ref) is not None, "a ref is short printable ASCII", ref=self.ref)
+        ensure(_REF.fullmatch(self.ref) is not None, "a ref is short printable ASCII", ref=self.ref)
 
 
 def fingerprint(mode: str, kind: str, transfers: Sequence[Transfer]) -> bytes:

@@ -1,0 +1,103 @@
+"""Steps for tests about money: accounts with something in them, permits, the whole of the books."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import psycopg
+from django.db import connection, transaction
+
+from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
+from ledger import accounts, permits
+from ledger.checks import run_checks
+from ledger.posting import post, try_post
+from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
+
+TESTER = Actor.system("test")
+
+
+def adjustments(currency: str = "EUR") -> AccountId:
+    return accounts.ensure_account(AccountKind.ADJUSTMENTS, "house:main", currency)
+
+
+def escrow(currency: str = "EUR") -> AccountId:
+    return accounts.escrow(RoundId(new_id()), currency)
+
+
+def house(table: str = "alexandria", currency: str = "EUR") -> AccountId:
+    return accounts.house(TableId(table), currency)
+
+
+def funded(player: int, amount_minor: int, currency: str = "EUR") -> AccountId:
+    """The cash account of ``player`` with ``amount_minor`` more in it."""
+    cash = accounts.player_cash(PlayerId(player), currency)
+    if amount_minor:
+        post_all([move(adjustments(currency), cash, amount_minor, TransferKind.ADJUSTMENT)])
+    return cash
+
+
+def move(
+    debit: int, credit: int, amount_minor: int, kind: TransferKind, **more: object
+) -> Transfer:
+    return Transfer(
+        more.pop("id", None) or new_id(),
+        AccountId(debit),
+        AccountId(credit),
+        amount_minor,
+        kind,
+        more.pop("ref", "test"),
+        **more,
+    )
+
+
+def permit(
+    player: int,
+    amount_minor: int,
+    purpose: TransferKind = TransferKind.STAKE,
+    currency: str = "EUR",
+) -> UUID:
+    grant = permits.Grant(new_id(), f"player:{player}", purpose, currency, amount_minor)
+    permits.issue([grant])
+    return grant.id
+
+
+def stake(player: int, cash: int, into: int, amount_minor: int, **more: object) -> Transfer:
+    """A stake with a permit for exactly it; needs an open transaction."""
+    allowed = permit(player, amount_minor)
+    return move(cash, into, amount_minor, TransferKind.STAKE, permit=allowed, **more)
+
+
+def post_all(transfers: Sequence[Transfer], key: str = "") -> None:
+    with transaction.atomic():
+        post(key=key or f"test:{new_id()}", kind="test", actor=TESTER, transfers=transfers)
+
+
+def try_all(transfers: Sequence[Transfer], key: str = "") -> list[PostCode]:
+    results = try_post(
+        key=key or f"test:{new_id()}", kind="test", actor=TESTER, transfers=transfers
+    )
+    assert [r.transfer_id for r in results] == [t.id for t in transfers]
+    return [r.code for r in results]
+
+
+def posted(account: int) -> int:
+    return accounts.balance(AccountId(account)).posted_minor
+
+
+def books() -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the ledger, to show that something left no trace."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+            cursor.execute(f"SELECT * FROM ledger_{table} ORDER BY 1, 2, 3")  # noqa: S608  (our own list)
+            found[table] = cursor.fetchall()
+    return found
+
+
+def assert_books_clean() -> None:
+    report = run_checks()
+    assert report.ok, report.violations
+
+
+def app_connection(database) -> psycopg.Connection:
+    """A raw connection as the application's role: an attacker who holds its password."""
+    return psycopg.connect(database.app_url, autocommit=True)
