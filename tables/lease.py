@@ -43,7 +43,8 @@ def acquire(table_id: str, owner: str, *, ttl: timedelta = DEFAULT_TTL) -> Lease
             # Again after the lock: another process may have taken it while we waited.
             cursor.execute(
                 "UPDATE tables_tableheartbeat SET token = %s,"
-                " expires_at = clock_timestamp() + %s::interval WHERE table_id = %s AND expires_at <= clock_timestamp()",
+                " expires_at = clock_timestamp() + %s::interval"
+                " WHERE table_id = %s AND expires_at <= clock_timestamp()",
                 [token, _seconds(ttl), table_id],
             )
             if cursor.rowcount != 1:

@@ -1,0 +1,202 @@
+"""Building blocks for tests: people with money, tables with devices, sightings, whole rounds."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+from django.db import transaction
+
+from audit.database_clock import database_now
+from compliance import facts, gate
+from compliance.sign_up import register_player
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, PlayerId, new_id
+from kernel.money import Money
+from ledger import accounts
+from ledger.posting import post
+from ledger.postings import Transfer, TransferKind
+from studio.protocol.messages import Observation, ObservationKind
+from studio.protocol.signatures import KeyPair, generate_key, sign
+from tables import suspension
+from tables.floor_plan import enrol_device, set_up_table
+from tables.lease import acquire
+from tables.locks import Lease
+from tables.models import Round, Table
+from tables.rounds import advance
+from tables.rules import roulette
+from tables.sightings import take_report
+
+TESTER = Actor.system("test")
+_people = itertools.count(1)
+
+
+def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT") -> PlayerId:
+    """A registered adult with ``balance_minor`` in their account, come by through the gate."""
+    player_id = register_player(
+        email=f"player{next(_people)}-{new_id().hex[:8]}@example.test",
+        password="correct horse battery staple",
+        date_of_birth=date(1990, 2, 28),
+        country=country,
+        currency=currency,
+        actor=TESTER,
+    )
+    if balance_minor:
+        fund(player_id, balance_minor, currency)
+    return player_id
+
+
+def fund(player_id: PlayerId, minor: int, currency: str = "EUR") -> None:
+    """A deposit as the cashier books it: gate, permit, ledger, fact."""
+    with transaction.atomic():
+        now = database_now()
+        amount = Money(minor, currency)
+        (decision,) = gate.decide(
+            [gate.GateRequest(new_id(), player_id, gate.Purpose.DEPOSIT, amount, ())], now=now
+        )
+        assert decision.allowed, decision
+        post(
+            key=f"test-deposit:{new_id()}",
+            kind="deposit",
+            actor=TESTER,
+            transfers=[
+                Transfer(
+                    id=new_id(),
+                    debit=accounts.psp_clearing("test", currency),
+                    credit=accounts.player_cash(player_id, currency),
+                    amount_minor=minor,
+                    kind=TransferKind.DEPOSIT,
+                    ref="test",
+                    permit=decision.permit,
+                )
+            ],
+        )
+        facts.record([facts.Fact(player_id, facts.FactKind.DEPOSITED, amount, now)])
+
+
+def balance(player_id: PlayerId, currency: str = "EUR") -> int:
+    return accounts.balance(accounts.player_cash(player_id, currency)).posted_minor
+
+
+@dataclass
+class Pit:
+    """A table with an enrolled wheel and keypad, and the means to report in their name."""
+
+    table: Table
+    keys: dict[str, KeyPair] = field(default_factory=dict)
+    seqs: dict[str, itertools.count] = field(default_factory=dict)
+    lease: Lease | None = None
+
+    def device(self, kind: str) -> str:
+        return f"{self.table.id}-{kind}"
+
+    def observation(self, device: str, kind: ObservationKind, **data) -> Observation:
+        return Observation(
+            device=self.device(device),
+            table=self.table.id,
+            seq=next(self.seqs[device]),
+            kind=kind,
+            captured_at_ms=epoch_ms(database_now()),
+            data=data,
+        )
+
+    def signed(self, device: str, observation: Observation):
+        key = self.keys[device]
+        return sign(observation, key.private_b64, f"{self.device(device)}-k1")
+
+    def report(self, device: str, kind: ObservationKind, **data) -> dict[str, int]:
+        """One signed observation, stored as if a controller had sent it."""
+        return take_report(
+            self.table.id, [self.signed(device, self.observation(device, kind, **data))]
+        )
+
+    def heartbeat(self) -> None:
+        take_report(self.table.id, [])
+
+    def wheel_state(self, state: int, *, spin: int = 1, flags: int = 0) -> None:
+        self.report(
+            "wheel",
+            ObservationKind.WHEEL_STATE,
+            state=state,
+            spin=spin,
+            rpm_tenths=170,
+            direction=0,
+            flags=flags,
+        )
+
+    def confirm(self, number: int) -> None:
+        self.report("keypad", ObservationKind.PRESENTER_CONFIRM, number=number)
+
+    def result(self, number: int, *, spin: int = 1) -> None:
+        self.report("wheel", ObservationKind.RESULT, number=number, spin=spin)
+
+    def step(self) -> None:
+        """Every move that is due now."""
+        self.lease = self.lease or acquire(self.table.id, "test")
+        assert self.lease is not None
+        self.heartbeat()
+        for _ in range(20):
+            if advance(self.lease) is not None:
+                return
+        raise AssertionError("the round never came to rest")
+
+    def round(self) -> Round:
+        return Round.objects.filter(table=self.table).order_by("-number")[0]
+
+    def open_round(self) -> Round:
+        self.wheel_state(2)
+        self.step()
+        return self.round()
+
+    def close_betting(self) -> None:
+        """The ball passes "no more bets": the hard backstop closes betting at once."""
+        self.wheel_state(3)
+        self.wheel_state(4)
+        self.step()
+
+    def play(self, number: int) -> Round:
+        """From an open round to a settled one. (The next round may open at once.)"""
+        playing = self.round()
+        self.close_betting()
+        self.result(number)
+        self.confirm(number)
+        self.step()
+        playing.refresh_from_db()
+        return playing
+
+
+def pit(table_id: str = "alexandria", *, currencies: tuple[str, ...] = ("EUR",), **fields) -> Pit:
+    """An open table whose betting window is long: tests close it by the wheel, not by waiting."""
+    settings = {
+        "name": table_id.title(),
+        "ruleset": "european",
+        "betting_window_ms": 600_000,
+        "closing_soon_ms": 4_000,
+        "intermission_ms": 0,
+        "device_silence_ms": 600_000,
+    } | fields
+    table = set_up_table(
+        Table(id=table_id, **settings),
+        limits={currency: roulette.default_limits(currency) for currency in currencies},
+        actor=TESTER,
+    )
+    made = Pit(table)
+    for kind in ("wheel", "keypad"):
+        made.keys[kind] = generate_key()
+        made.seqs[kind] = itertools.count(1)
+        enrol_device(
+            table,
+            device_id=made.device(kind),
+            kind=kind,
+            key_id=f"{made.device(kind)}-k1",
+            public_key_b64=made.keys[kind].public_b64,
+            actor=TESTER,
+        )
+    suspension.open_table(table.id, actor=TESTER)
+    return made
+
+
+def escrow_minor(round_id: UUID, currency: str = "EUR") -> int:
+    return accounts.balance(accounts.escrow(round_id, currency)).posted_minor
