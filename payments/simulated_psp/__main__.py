@@ -38,11 +38,23 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--secret-file", type=Path, help="else the environment's PSP_WEBHOOK_SECRET"
     )
-    parser.add_argument("--webhook-url", default="", help="where news go; none are sent without")
+    parser.add_argument("--webhook-url", default=_webhook_url(), help="empty: none are sent")
     parser.add_argument("--public-url", default="", help="address of the hosted page, if another")
-    parser.add_argument("--state-file", type=Path)
+    parser.add_argument("--state-file", type=Path, default=_state_file())
     parser.add_argument("--confirm-delay-ms", type=int, default=0)
     return parser.parse_args()
+
+
+def _webhook_url() -> str:
+    """Our platform's address for news, where the environment names the platform."""
+    platform = os.environ.get("FARO_PUBLIC_URL", "").rstrip("/")
+    return f"{platform}/payments/webhooks/simulated/" if platform else ""
+
+
+def _state_file() -> Path | None:
+    """Beside the platform's other state, so that a second start knows its payments."""
+    state_dir = os.environ.get("FARO_STATE_DIR", "")
+    return Path(state_dir) / "simulated_psp.json" if state_dir else None
 
 
 def _secret(options: argparse.Namespace) -> str:
