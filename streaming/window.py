@@ -69,13 +69,13 @@ class Shape:
 
     @property
     def target_duration_s(self) -> int:
-        """EXT-X-TARGETDURATION: no segment, rounded to whole seconds, is longer."""
-        return max(1, (self.longest_ticks + TICKS_PER_SECOND // 2) // TICKS_PER_SECOND)
+        """EXT-X-TARGETDURATION: no segment, rounded to whole seconds, is longer (§4.4.3.1)."""
+        return -(-self.segment_ticks // TICKS_PER_SECOND)
 
     @property
     def longest_ticks(self) -> int:
-        """A segment of up to half as long again is taken (a late key frame), never a longer one."""
-        return self.segment_ticks * 3 // 2 - 1
+        """The longest segment that is taken (a late key frame): it still rounds to the target."""
+        return self.target_duration_s * TICKS_PER_SECOND + TICKS_PER_SECOND // 2 - 1
 
 
 @dataclass(frozen=True, slots=True)

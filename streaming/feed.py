@@ -1,0 +1,160 @@
+"""Keeps one table's encoder running and publishes what it makes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from kernel.clock import Clock, monotonic_ms
+from streaming import encoder
+from streaming.boxes import FragmentReader, Init
+from streaming.card import FRAMES_PER_SECOND, Card
+from streaming.config import TableSource
+from streaming.live import Live
+from streaming.logs import say
+from streaming.window import TICKS_PER_SECOND, MediaFault
+
+_READ_BYTES: Final = 65536
+
+#: The wait before the first restart; it doubles up to the maximum.
+RESTART_MS_MIN: Final = 500
+RESTART_MS_MAX: Final = 30_000
+
+#: An encoder that ran this long had started well: its end is met with the shortest wait again.
+STEADY_MS: Final = 30_000
+
+#: After SIGTERM, an encoder gets this long to end by itself.
+STOP_SECONDS: Final = 2
+
+#: So far may the card's frames fall behind (a frozen process) before its encoder starts anew.
+_CARD_LAG_MS_MAX: Final = 10_000
+
+_COMPLAINTS_MAX: Final = 20  # lines of an encoder's errors logged per run
+
+
+def restart_wait_ms(failures: int) -> int:
+    """How long to wait before a restart, after so many short runs in a row."""
+    return int(min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** min(failures, 10)))
+
+
+class Feed:
+    """One table: source → ffmpeg → fragments → :class:`Live`."""
+
+    def __init__(self, source: TableSource, live: Live, ffmpeg: str, clock: Clock) -> None:
+        self.source = source
+        self.live = live
+        self.encoding = encoder.encoding(source)
+        self._clock = clock
+        self._command = encoder.command(ffmpeg, source, live.window.shape, live.poster)
+        shape = live.window.shape
+        #: silence of three segments and four seconds for a camera to connect
+        self._silence_seconds = 3 * shape.segment_ticks // TICKS_PER_SECOND + 4
+
+    async def run(self) -> None:
+        """Until cancelled: start the encoder, publish, and start it again when it ends."""
+        failures = 0
+        while True:
+            started_ms = monotonic_ms()
+            reason = await self._run_once()
+            failures = 0 if monotonic_ms() - started_ms >= STEADY_MS else failures + 1
+            wait_ms = restart_wait_ms(failures - 1 if failures else 0)
+            self.live.restarts += 1
+            say(
+                "encoder_ended",
+                level=logging.WARNING,
+                table=self.source.id,
+                reason=reason,
+                restart_in_ms=wait_ms,
+            )
+            await asyncio.sleep(wait_ms / 1000)
+
+    async def _run_once(self) -> str:
+        """One run of the encoder, stopped when this returns or is cancelled; why it ended."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE
+                if self.source.is_card
+                else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            return f"not started: {error.strerror}"
+        say("encoder_started", table=self.source.id, pid=process.pid)
+        # kept here: the loop itself holds tasks only weakly
+        beside = [asyncio.create_task(self._log_complaints(process.stderr))]
+        if process.stdin is not None:
+            beside.append(asyncio.create_task(self._paint(process.stdin)))
+        try:
+            return await self._publish(process)
+        finally:
+            await self._stop(process, beside)
+
+    async def _publish(self, process: asyncio.subprocess.Process) -> str:
+        reader = FragmentReader()
+        if process.stdout is None:
+            return "no pipe"
+        try:
+            while True:
+                async with asyncio.timeout(self._silence_seconds):
+                    data = await process.stdout.read(_READ_BYTES)
+                if not data:
+                    return f"exit status {await process.wait()}"
+                for piece in reader.feed(data):
+                    if isinstance(piece, Init):
+                        self.live.begin(piece)
+                    else:
+                        self.live.publish(piece)
+        except TimeoutError:
+            return f"silent for {self._silence_seconds} s"
+        except MediaFault as fault:
+            return str(fault)
+        except OSError as error:  # a full disk: keep trying, with back-off
+            return f"cannot write: {error.strerror}"
+
+    async def _paint(self, pipe: asyncio.StreamWriter) -> None:
+        """The card's frames, each at its time, so that media time keeps up with the clock."""
+        card = Card(self.source.name)
+        started_ms = monotonic_ms()
+        frame = 0
+        with contextlib.suppress(ConnectionError):  # the encoder ended; its reader says so
+            while True:
+                wait_ms = started_ms + frame * 1000 // FRAMES_PER_SECOND - monotonic_ms()
+                if wait_ms < -_CARD_LAG_MS_MAX:
+                    pipe.close()  # the encoder ends and a new timeline begins
+                    return
+                if wait_ms > 0:
+                    await asyncio.sleep(wait_ms / 1000)
+                pipe.write(card.paint(self._clock.now()))
+                await pipe.drain()
+                frame += 1
+
+    async def _log_complaints(self, pipe: asyncio.StreamReader | None) -> None:
+        """What the encoder says on standard error; read to the end, so that it never blocks."""
+        if pipe is None:
+            return
+        logged = 0
+        while data := await pipe.read(_READ_BYTES):
+            for line in data.decode("utf-8", "replace").splitlines():
+                if logged < _COMPLAINTS_MAX:
+                    say("encoder_said", level=logging.WARNING, table=self.source.id, line=line)
+                logged += 1
+
+    async def _stop(
+        self, process: asyncio.subprocess.Process, beside: list[asyncio.Task[None]]
+    ) -> None:
+        for task in beside:
+            task.cancel()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        await asyncio.gather(*beside, return_exceptions=True)
