@@ -69,8 +69,11 @@ def free_port() -> int:
 class Cluster:
     """A cluster under ``home``. ``start`` makes it on first use; a second start keeps the data."""
 
-    def __init__(self, home: Path, *, port: int | None = None) -> None:
+    def __init__(
+        self, home: Path, *, port: int | None = None, binaries: Path | None = None
+    ) -> None:
         self.home = home
+        self._binaries = binaries
         self.data = home / "data"
         self.log = home / "postgres.log"
         self.port = port or free_port()
@@ -103,6 +106,9 @@ class Cluster:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def _program(self, name: str) -> Path:
+        return (self._binaries or binaries()) / name
+
     def _initialise(self) -> str:
         secret = self.home / "password"
         if (self.data / "PG_VERSION").exists():
@@ -119,7 +125,7 @@ class Cluster:
         made = subprocess.run(
             [
                 *unprivileged.prefix(),
-                str(binaries() / "initdb"),
+                str(self._program("initdb")),
                 f"--pgdata={unfinished}",
                 "--username=postgres",
                 "--auth=scram-sha-256",
@@ -143,7 +149,7 @@ class Cluster:
                 [
                     *unprivileged.prefix(),
                     *parent_death.prefix("INT"),  # a fast shutdown, should we be killed
-                    str(binaries() / "postgres"),
+                    str(self._program("postgres")),
                     *("-D", str(self.data)),
                     *("-c", "listen_addresses=127.0.0.1"),
                     *("-c", f"port={port}"),

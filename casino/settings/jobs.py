@@ -14,6 +14,8 @@ CELERY_TASK_TIME_LIMIT = 300
 #: The schedule of `beat`, merged into its database. PostgreSQL rows are the queue: sweeps find what
 #: lost hints left.
 CELERY_BEAT_SCHEDULE = {
+    "audit.seal": {"task": "audit.tasks.seal", "schedule": 60.0},
+    "audit.extend_partitions": {"task": "audit.tasks.extend_partitions", "schedule": 86_400.0},
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},

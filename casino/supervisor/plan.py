@@ -53,7 +53,7 @@ def processes(python: str, state: State, ports: Ports, *, server: str) -> list[P
             (
                 *celery,
                 *("beat", "--loglevel", "INFO", "--pidfile", ""),
-                *("--schedule", str(state.root / "beat-schedule")),
+                *("--scheduler", "casino.beat.LeasedScheduler"),
             ),
             HOUSE,
         ),

@@ -1,0 +1,50 @@
+"""The schedule of the `beat` role, held by one process at a time.
+
+Two beats would send each hint twice: harmless, since tasks are idempotent, but wasteful. So any
+number may run; the one with the lease sends, the others wait for it to lapse.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from events.lease import Lease
+
+#: The active beat renews at every tick, at most 5 s apart; a dead one is replaced within this.
+LEASE_TTL_MS = 20_000
+STANDBY_S = 5.0
+
+
+class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
+    """django-celery-beat's scheduler, silent while another process holds the lease."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lease = Lease("beat", LEASE_TTL_MS)
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Seconds until the next look; sends what is due only when the lease is ours."""
+        if not self._hold_lease():
+            return STANDBY_S
+        return min(float(super().tick(*args, **kwargs)), STANDBY_S)
+
+    def close(self) -> None:
+        """Give the lease back at once, so that a deploy does not pause the schedule."""
+        super().close()
+        if self._lease.token is not None:
+            with psycopg.connect(settings.DATABASE_URL, autocommit=True) as db:
+                self._lease.release(db)
+
+    def _hold_lease(self) -> bool:
+        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as db:
+            if self._lease.token is not None and self._lease.renew(db):
+                return True
+            db.execute(
+                "INSERT INTO event_relay_lease (name) VALUES (%s) ON CONFLICT DO NOTHING",
+                [self._lease.name],
+            )
+            return self._lease.take(db)

@@ -1,0 +1,1 @@
+"""What `bin/test` runs: every gate, one after another, and a short table of them."""

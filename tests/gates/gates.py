@@ -1,0 +1,52 @@
+"""The gates, cheapest first: a wrong format is told within a second."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.gates import tools
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One command that must exit 0. ``missing`` says why it cannot run here, empty if it can."""
+
+    name: str
+    command: Callable[[], tuple[str, ...]]
+    missing: Callable[[], str] = lambda: ""
+
+
+def _tool(name: str, *words: str) -> Callable[[], tuple[str, ...]]:
+    return lambda: (str(BIN / name), *words)
+
+
+def _templates() -> tuple[str, ...]:
+    found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("templates/**/*.html"))
+    return (str(BIN / "djade"), "--check", "--target-version", "5.2", *found)
+
+
+def _pytest(*words: str) -> Callable[[], tuple[str, ...]]:
+    return lambda: (*PYTEST, *words)
+
+
+GATES = (
+    Gate("ruff format", _tool("ruff", "format", "--check", "--quiet", ".")),
+    Gate("ruff check", _tool("ruff", "check", "--quiet", ".")),
+    Gate("templates (djade)", _templates),
+    Gate("js and css (biome)", lambda: (tools.biome(), "check"), tools.why_no_biome),
+    Gate("import directions", _tool("lint-imports", "--no-cache")),
+    Gate("types (mypy)", _tool("mypy", ".")),
+    Gate("tests", _pytest("-n", "2", "--dist", "worksteal", "tests")),
+    Gate(
+        "ledger and events on PostgreSQL 15",
+        _pytest("-p", "tests.gates.debian_postgres", "tests/flows", "-k", "ledger or events"),
+        tools.why_no_postgres_15,
+    ),
+)
