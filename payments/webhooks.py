@@ -25,6 +25,7 @@ from payments.providers.protocol import (
     BadWebhook,
     DepositReport,
     Provider,
+    ProviderRejected,
     ProviderUnreachable,
     Report,
 )
@@ -111,19 +112,29 @@ def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
     actor = Actor(ActorKind.PROVIDER, event.provider)
     cause = f"event {event.event_id}"
     table = Deposit if isinstance(report, DepositReport) else Withdrawal
-    if not table.objects.filter(pk=report.payment_id, provider=event.provider).exists():
+    ours = table.objects.filter(pk=report.payment_id, provider=event.provider).first()
+    if ours is None:
         return "unknown_payment"
     meaning = _route(report, cause, actor, confirmed=False)
     if meaning in {Meaning.CONFLICT, Meaning.REVERSAL}:
-        asked = (
-            house.find_deposit(report.provider_ref)
-            if isinstance(report, DepositReport)
-            else house.find_payout(report.provider_ref)
-        )
-        if asked.payment_id != report.payment_id:
-            raise ProviderUnreachable("the provider answered about another payment")
+        try:
+            asked = _ask(house, report, ours.provider_ref or report.provider_ref)
+        except ProviderRejected:
+            return "not_confirmed"
         meaning = _route(asked, cause, actor, confirmed=True)
     return meaning.value
+
+
+def _ask(house: Provider, report: Report, provider_ref: str) -> Report:
+    """What the provider says about our payment under the reference that we hold."""
+    asked: Report = (
+        house.find_deposit(provider_ref)
+        if isinstance(report, DepositReport)
+        else house.find_payout(provider_ref)
+    )
+    if asked.payment_id != report.payment_id:
+        raise ProviderUnreachable("the provider answered about another payment")
+    return asked
 
 
 def _route(report: Report, cause: str, actor: Actor, *, confirmed: bool) -> Meaning:

@@ -1,0 +1,323 @@
+"""The simulated provider as its own process, with the cashier's pages in front of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+
+from audit.database_clock import database_now
+from compliance import exclusion, sign_up
+from kernel.ids import Actor, PlayerId
+from kernel.money import Money
+from kernel.refusal import Refused
+from ledger import accounts
+from payments import polling, withdrawals
+from payments.models import Deposit, Withdrawal
+from payments.signatures import api_key
+from payments.states import DepositState, WithdrawalState
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "a secret of this test only"
+STAFF = Actor.staff(1)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    secret = tmp_path_factory.mktemp("psp") / "secret"
+    secret.write_text(SECRET)
+    port = free_port()
+    environment = {k: v for k, v in os.environ.items() if k != "FARO_PUBLIC_URL"}
+    running = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "payments.simulated_psp", "--port", str(port)),
+            *("--secret-file", str(secret), "--state-file", str(secret.parent / "state.json")),
+        ],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"ok": True}
+            break
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            assert running.poll() is None
+            select.select([running.stderr], [], [], 0.05)
+    yield url
+    running.terminate()
+    running.wait(10)
+    running.stderr.close()
+
+
+@pytest.fixture
+def psp(process, settings):
+    """The provider's address, all switches off."""
+    settings.SIMULATED_PSP_URL, settings.PSP_WEBHOOK_SECRET = process, SECRET
+    switch(process, answer_fails=False, payout_step_ms=0, payout_fails=False, confirm_delay_ms=0)
+    return process
+
+
+def switch(url: str, **wanted) -> None:
+    answer = httpx.post(
+        f"{url}/switches",
+        json=wanted,
+        headers={"Authorization": f"Bearer {api_key(SECRET)}"},
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def player(database, psp) -> PlayerId:
+    return sign_up.register_player(
+        email="ada@example.com",
+        password="long enough for anybody 77",
+        date_of_birth=date(1990, 5, 17),
+        country="MT",
+        currency="EUR",
+        actor=Actor.system("test"),
+    )
+
+
+@pytest.fixture
+def browser(player) -> Client:
+    client = Client()
+    client.force_login(
+        get_user_model().objects.get(pk=player),
+        "allauth.account.auth_backends.AuthenticationBackend",
+    )
+    return client
+
+
+def funds(player: PlayerId) -> tuple[int, int]:
+    cash, held = accounts.player_cash(player, "EUR"), accounts.player_held(player, "EUR")
+    return accounts.balance(cash).posted_minor, accounts.balance(held).posted_minor
+
+
+def key_of(page: str, form: str) -> str:
+    return re.search(rf'name="key" value="([^"]+)" id="{form}_key"', page)[1]
+
+
+def sweep_now() -> polling.Sweep:
+    past = database_now() - timedelta(seconds=1)
+    Deposit.objects.exclude(poll_at=None).update(poll_at=past)
+    Withdrawal.objects.exclude(poll_at=None).update(poll_at=past)
+    return polling.sweep()
+
+
+def deposit(browser: Client, amount: str = "50") -> Deposit:
+    page = browser.get("/cashier/").content.decode()
+    answer = browser.post("/cashier/deposits/", {"amount": amount, "key": key_of(page, "deposit")})
+    assert answer.status_code == 302, answer.content.decode()
+    return Deposit.objects.latest("created_at")
+
+
+def decide(made: Deposit, action: str) -> httpx.Response:
+    assert "Simulated payment" in httpx.get(made.redirect_url, trust_env=False).text
+    return httpx.post(made.redirect_url, data={"action": action}, trust_env=False)
+
+
+def test_a_player_deposits_through_the_hosted_page_and_comes_back(browser, player):
+    made = deposit(browser)
+    page = browser.get(f"/cashier/deposits/{made.pk}/").content.decode()
+    assert made.redirect_url in page
+    back = decide(made, "pay")
+    assert (back.status_code, back.headers["location"]) == (
+        303,
+        f"http://testserver/cashier/deposits/{made.pk}/",
+    )
+    assert sweep_now().deposits == 1
+    assert funds(player) == (5_000, 0)
+    page = browser.get(f"/cashier/deposits/{made.pk}/").content.decode()
+    assert "Paid in" in page
+    assert "€50.00" in browser.get("/cashier/").content.decode()
+    assert browser.get("/api/account/balance").json() == {
+        "currency": "EUR",
+        "available_minor": 5_000,
+        "held_minor": 0,
+        "available": "50.00",
+    }
+    [shown] = browser.get("/api/account/payments").json()
+    assert (shown["state"], shown["amount_minor"]) == ("succeeded", 5_000)
+
+
+def test_a_declined_payment_failed_and_nothing_was_charged(browser, player):
+    made = deposit(browser)
+    decide(made, "decline")
+    sweep_now()
+    made.refresh_from_db()
+    assert (made.state, made.reason) == (DepositState.FAILED, "declined")
+    assert funds(player) == (0, 0)
+
+
+def test_a_provider_that_acts_and_then_answers_500_is_unknown_until_asked_again(
+    browser, player, psp
+):
+    switch(psp, answer_fails=True)
+    made = deposit(browser)
+    assert made.state == DepositState.UNKNOWN
+    assert "Checking" in browser.get("/cashier/").content.decode()
+    switch(psp, answer_fails=False)
+    sweep_now()
+    made.refresh_from_db()
+    assert made.state == DepositState.REQUIRES_ACTION
+    decide(made, "pay")
+    sweep_now()
+    assert funds(player) == (5_000, 0)
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "1e9", "999999999999", "12.345", "", "ten"])
+def test_an_amount_that_cannot_be_paid_gets_a_clear_answer(browser, amount):
+    page = browser.get("/cashier/").content.decode()
+    for direction in ("deposit", "withdrawal"):
+        answer = browser.post(
+            f"/cashier/{direction}s/", {"amount": amount, "key": key_of(page, direction)}
+        )
+        assert answer.status_code == 422
+        assert "field-error" in answer.content.decode()
+    assert (Deposit.objects.count(), Withdrawal.objects.count()) == (0, 0)
+
+
+def paid_in(browser: Client) -> None:
+    decide(deposit(browser), "pay")
+    sweep_now()
+
+
+@pytest.mark.feature("F66")
+def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
+    paid_in(browser)
+    page = browser.get("/cashier/").content.decode()
+    form = {"amount": "20", "key": key_of(page, "withdrawal")}
+    answers = [browser.post("/cashier/withdrawals/", form) for _ in range(2)]
+    made = Withdrawal.objects.get()
+    assert {answer["Location"] for answer in answers} == {f"/cashier/withdrawals/{made.pk}/"}
+    assert (made.state, funds(player)) == (WithdrawalState.RISK_REVIEW, (3_000, 2_000))
+    assert "Being checked" in browser.get(answers[0]["Location"]).content.decode()
+    withdrawals.approve(made.pk, actor=STAFF)
+    deadline = time.monotonic() + 10
+    while made.state != WithdrawalState.PAID:
+        assert time.monotonic() < deadline
+        sweep_now()
+        made.refresh_from_db()
+    assert funds(player) == (3_000, 0)
+    with pytest.raises(Refused) as refused:
+        withdrawals.approve(made.pk, actor=STAFF)
+    assert refused.value.code is withdrawals.WithdrawalCode.NOT_IN_REVIEW
+
+
+def test_a_rejected_or_failed_withdrawal_gives_the_money_back(browser, player, psp):
+    paid_in(browser)
+    me = Actor.player(player)
+    first = withdrawals.request(player_id=player, amount=Money(5_000, "EUR"), key="a", actor=me)
+    assert funds(player) == (0, 5_000)
+    withdrawals.reject(first.pk, actor=STAFF, reason="name does not match")
+    assert funds(player) == (5_000, 0)
+    switch(psp, payout_fails=True)
+    second = withdrawals.request(player_id=player, amount=Money(5_000, "EUR"), key="b", actor=me)
+    withdrawals.approve(second.pk, actor=STAFF)
+    deadline = time.monotonic() + 10
+    while second.state != WithdrawalState.FAILED:
+        assert time.monotonic() < deadline
+        sweep_now()
+        second.refresh_from_db()
+    assert (second.reason, funds(player)) == ("account_closed", (5_000, 0))
+
+
+def test_a_withdrawal_beyond_the_balance_is_refused_and_holds_nothing(browser, player):
+    paid_in(browser)
+    with pytest.raises(Refused) as refused:
+        withdrawals.request(
+            player_id=player, amount=Money(5_001, "EUR"), key="a", actor=Actor.player(player)
+        )
+    assert refused.value.code is withdrawals.WithdrawalCode.NOT_ENOUGH
+    assert Withdrawal.objects.count() == 0
+    assert funds(player) == (5_000, 0)
+
+
+@pytest.mark.feature("F104")
+def test_an_excluded_player_can_still_withdraw_and_not_deposit(browser, player):
+    paid_in(browser)
+    exclusion.self_exclude(
+        player,
+        until=database_now() + timedelta(days=400),
+        actor=Actor.player(player),
+        reason="enough",
+    )
+    made = withdrawals.request(
+        player_id=player, amount=Money(5_000, "EUR"), key="a", actor=Actor.player(player)
+    )
+    assert (made.state, funds(player)) == (WithdrawalState.RISK_REVIEW, (0, 5_000))
+    client = Client()
+    client.force_login(
+        get_user_model().objects.get(pk=player),
+        "allauth.account.auth_backends.AuthenticationBackend",
+    )
+    answer = client.post("/cashier/deposits/", {"amount": "5", "key": "fresh"})
+    assert answer.status_code == 422
+    assert "You have excluded yourself" in answer.content.decode()
+
+
+def test_payments_of_others_are_not_shown(browser, player):
+    other = sign_up.register_player(
+        email="bob@example.com",
+        password="long enough for anybody 77",
+        date_of_birth=date(1990, 5, 17),
+        country="MT",
+        currency="EUR",
+        actor=Actor.system("test"),
+    )
+    made = deposit(browser)
+    Deposit.objects.filter(pk=made.pk).update(player_id=other)
+    assert browser.get(f"/cashier/deposits/{made.pk}/").status_code == 404
+    assert browser.get("/api/account/payments").json() == []
+
+
+@pytest.mark.feature("F66")
+def test_no_address_takes_a_withdrawal_back(browser, player):
+    paid_in(browser)
+    made = withdrawals.request(
+        player_id=player, amount=Money(100, "EUR"), key="a", actor=Actor.player(player)
+    )
+    for method in (browser.post, browser.delete, browser.put):
+        assert method(f"/cashier/withdrawals/{made.pk}/").status_code == 405
+    for act in ("cancel", "reverse", "undo"):
+        assert browser.post(f"/cashier/withdrawals/{made.pk}/{act}/").status_code == 404
+    made.refresh_from_db()
+    assert made.state == WithdrawalState.RISK_REVIEW
+
+
+def test_the_provider_refuses_strangers_and_reused_keys(psp):
+    def post(body: dict, key: str = "k1", token: str | None = None) -> int:
+        headers = {"Authorization": f"Bearer {token or api_key(SECRET)}", "Idempotency-Key": key}
+        return httpx.post(
+            f"{psp}/v1/payments", json=body, headers=headers, trust_env=False
+        ).status_code
+
+    good = {"merchant_reference": "m1", "amount_minor": 100, "currency": "EUR", "return_url": ""}
+    assert post(good, token="guess") == 401
+    assert post(good) == 200
+    assert post(good) == 200
+    assert post(good | {"amount_minor": 200}) == 422
+    assert post(good | {"amount_minor": "100"}, key="k2") == 400
+    assert post(good | {"return_url": "javascript:alert(1)"}, key="k3") == 400
