@@ -30,7 +30,8 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         """Seconds until the next look; sends what is due only when the lease is ours."""
         if not self._hold_lease():
             return STANDBY_S
-        return min(float(super().tick(*args, **kwargs)), STANDBY_S)
+        pause_s: float = super().tick(*args, **kwargs)
+        return min(pause_s, STANDBY_S)
 
     def close(self) -> None:
         """Give the lease back at once, so that a deploy does not pause the schedule."""
