@@ -1,0 +1,203 @@
+"""The game's data as JSON: tables, rounds, and the signed-in player's own bets in them.
+
+Placing bets by API arrives with the push protocol; until then it is the forms' matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from audit.database_clock import database_now
+from kernel.clock import epoch_ms
+from kernel.refusal import Refused
+from ledger import accounts
+from tables import selectors, wording
+from tables.models import Round, Table
+from tables.round_page import round_page
+from tables.views import me
+
+#: Rounds in one answer; older ones by ``before``.
+ROUNDS_MAX = 100
+
+
+class RoundOut(serializers.Serializer[dict[str, Any]]):
+    """The round in play, or the last one."""
+
+    number = serializers.IntegerField()
+    phase = serializers.CharField()
+    phase_label = serializers.CharField()
+    opened_at = serializers.DateTimeField()
+    closes_at_ms = serializers.IntegerField(help_text="betting closes, ms since 1970, server clock")
+    result = serializers.IntegerField(allow_null=True)
+    sources = serializers.ListField(child=serializers.CharField())
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class BetOut(serializers.Serializer[selectors.BetRow]):
+    """One position of the player in a round."""
+
+    code = serializers.CharField(help_text="canonical position, such as split:14-17")
+    name = serializers.CharField(source="label", help_text="the position in words")
+    stake_minor = serializers.IntegerField()
+    returns_minor = serializers.IntegerField(help_text="paid, or what it would pay")
+    status = serializers.CharField(help_text="standing, won, lost or refunded")
+    currency = serializers.CharField()
+
+
+class TableOut(serializers.Serializer[dict[str, Any]]):
+    """A table as it stands."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    rules = serializers.CharField()
+    status = serializers.CharField()
+    now_ms = serializers.IntegerField(help_text="server clock, ms since 1970")
+    can_bet = serializers.BooleanField()
+    suspended_reason = serializers.CharField(allow_null=True)
+    round = RoundOut(allow_null=True)
+    results = serializers.ListField(child=serializers.IntegerField(), help_text="newest first")
+    balance_minor = serializers.IntegerField(allow_null=True)
+    currency = serializers.CharField()
+    bets = BetOut(many=True)
+
+
+def round_json(found: Round | None) -> dict[str, Any] | None:
+    """A round's public data."""
+    if found is None:
+        return None
+    return {
+        "number": found.number,
+        "phase": found.phase,
+        "phase_label": wording.phase_label(found.phase),
+        "opened_at": found.opened_at,
+        "closes_at_ms": epoch_ms(found.closes_at),
+        "result": found.result,
+        "sources": found.result_sources,
+        "finished_at": found.finished_at,
+    }
+
+
+def table_json(request: HttpRequest | Request, found: Table) -> dict[str, Any]:
+    """Table, round in play, results, and the caller's own bets and balance."""
+    known = me(request)
+    currency = known[1] if known else "EUR"
+    newest = Round.objects.filter(table=found).order_by("-number").first()
+    now = selectors.round_now(found.id)
+    suspended = selectors.suspended_reason(found.id)
+    return {
+        "id": found.id,
+        "name": found.name,
+        "rules": found.ruleset,
+        "status": found.status,
+        "now_ms": epoch_ms(database_now()),
+        "can_bet": bool(now and now.can_bet and suspended is None),
+        "suspended_reason": suspended,
+        "round": round_json(newest),
+        "results": [number for number, _colour in selectors.results(found.id)],
+        "currency": currency,
+        "balance_minor": (
+            accounts.balance(accounts.player_cash(known[0], currency)).available_minor
+            if known
+            else None
+        ),
+        "bets": selectors.my_bets(known[0], newest.id) if known and newest else [],
+    }
+
+
+def _found(table_id: str) -> Table:
+    try:
+        return selectors.table(table_id)
+    except Refused:
+        raise NotFound from None
+
+
+class Tables(APIView):
+    """`GET /api/tables/`."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="tables", responses=TableOut(many=True), tags=["game"])
+    def get(self, request: Request) -> Response:
+        """Every table as it stands."""
+        rows: Any = [table_json(request, found) for found in Table.objects.all()]
+        return Response(TableOut(rows, many=True).data)
+
+
+class TableNow(APIView):
+    """`GET /api/tables/<id>/`."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="table",
+        responses={200: TableOut, 404: OpenApiResponse(description="no such table")},
+        tags=["game"],
+    )
+    def get(self, request: Request, table_id: str) -> Response:
+        """One table as it stands."""
+        return Response(TableOut(table_json(request, _found(table_id))).data)
+
+
+class Rounds(APIView):
+    """`GET /api/tables/<id>/rounds`."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="rounds",
+        parameters=[OpenApiParameter("before", int, description="rounds below this number")],
+        responses={200: RoundOut(many=True), 404: OpenApiResponse(description="no such table")},
+        tags=["game"],
+    )
+    def get(self, request: Request, table_id: str) -> Response:
+        """The table's rounds, newest first, at most 100."""
+        rounds = Round.objects.filter(table=_found(table_id)).order_by("-number")
+        before = request.query_params.get("before", "")
+        if before:
+            if not (before.isdigit() and len(before) < 19):
+                raise serializers.ValidationError({"before": "a round's number"})
+            rounds = rounds.filter(number__lt=int(before))
+        rows = [round_json(found) for found in rounds[:ROUNDS_MAX]]
+        return Response(RoundOut(rows, many=True).data)  # type: ignore[arg-type]  # none is None
+
+
+class RoundDetailOut(serializers.Serializer[dict[str, Any]]):
+    """A round as the signed-in player saw it."""
+
+    round = RoundOut()
+    bets = BetOut(many=True)
+    staked_minor = serializers.IntegerField()
+    returned_minor = serializers.IntegerField()
+    funds_before_minor = serializers.IntegerField(allow_null=True)
+    funds_after_minor = serializers.IntegerField(allow_null=True)
+    rules_hash = serializers.CharField()
+
+
+class RoundDetail(APIView):
+    """`GET /api/rounds/<id>`."""
+
+    permission_classes = [IsAuthenticated]
+
+    @extend_schema(
+        operation_id="round",
+        responses={200: RoundDetailOut, 404: OpenApiResponse(description="no such round")},
+        tags=["game"],
+    )
+    def get(self, request: Request, round_id: UUID) -> Response:
+        """One round with the caller's bets and funds before and after."""
+        found = Round.objects.select_related("table").filter(id=round_id).first()
+        known = me(request)
+        if found is None or known is None:
+            raise NotFound
+        page = round_page(found, known[0], known[1])
+        return Response(RoundDetailOut({**page, "round": round_json(found)}).data)

@@ -1,0 +1,96 @@
+"""One round reconstructed for the player who bet in it: bets, evidence, events, funds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+from events import stream
+from kernel.ids import PlayerId
+from tables import selectors, wording
+from tables.floor_plan import stream_name
+from tables.models import Round, SightingRecord
+
+#: Events of one round are about a dozen; the search is bounded all the same.
+EVENTS_MAX = 1_000
+
+
+def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, Any]:
+    """What the round's page shows."""
+    bets = selectors.my_bets(player_id, found.id)
+    staked = sum(bet.stake_minor for bet in bets)
+    returned = sum(bet.returns_minor for bet in bets if bet.status in {"won", "refunded"})
+    before, after = _funds(found, player_id)
+    return {
+        "round": found,
+        "table": found.table,
+        "currency": bets[0].currency if bets else currency,
+        "phase_label": wording.phase_label(found.phase),
+        "result": found.result,
+        "sources": [wording.source_name(source) for source in found.result_sources],
+        "void_reason": found.void_reason,
+        "bets": bets,
+        "staked_minor": staked,
+        "returned_minor": returned,
+        "net_minor": returned - staked,
+        "funds_before_minor": before,
+        "funds_after_minor": after,
+        "events": _events(found),
+        "sightings": _sightings(found),
+        "rules_hash": found.rules_hash,
+    }
+
+
+def _funds(found: Round, player_id: PlayerId) -> tuple[int | None, int | None]:
+    """The player's balance before the first and after the last entry of this round (G19 4.14)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH mine AS (SELECT id, transfer_id FROM tables_bet WHERE round_id = %s"
+            "  AND player_id = %s), moved AS (SELECT transfer_id FROM mine UNION SELECT"
+            "  o.transfer_id FROM tables_bet_outcome o JOIN mine ON mine.id = o.bet_id"
+            "  WHERE o.round_id = %s AND o.transfer_id IS NOT NULL)"
+            " SELECT e.amount, e.balance_after FROM ledger_entry e"
+            " JOIN ledger_account a ON a.id = e.account"
+            " JOIN moved ON moved.transfer_id = e.transfer"
+            " WHERE a.kind = 'player_cash' AND a.owner_ref = %s ORDER BY e.seq",
+            [found.id, player_id, found.id, f"player:{player_id}"],
+        )
+        rows = cursor.fetchall()
+    if not rows:
+        return None, None
+    return rows[0][1] - rows[0][0], rows[-1][1]
+
+
+def _events(found: Round) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(min(seq), 1) - 1 FROM event WHERE stream = %s AND at >= %s",
+            [stream_name(found.table_id), found.opened_at],
+        )
+        after = cursor.fetchone()[0]
+    return [
+        {
+            "at": event.at,
+            "kind": event.kind,
+            "label": wording.phase_label(event.data["phase"])
+            if event.data.get("phase")
+            else event.kind,
+            "data": event.data,
+        }
+        for event in stream.read(stream_name(found.table_id), after, EVENTS_MAX)
+        if event.data.get("round") == found.number
+    ]
+
+
+def _sightings(found: Round) -> list[dict[str, Any]]:
+    """What the devices said between opening and end of the round."""
+    until = found.finished_at or datetime.max.replace(tzinfo=UTC)
+    rows = SightingRecord.objects.filter(
+        table_id=found.table_id, received_at__gte=found.opened_at, received_at__lte=until
+    ).order_by("n")[:EVENTS_MAX]
+    return [
+        {"at": row.captured_at, "device": row.device_id, "kind": row.kind, "data": row.data}
+        for row in rows
+    ]
