@@ -18,7 +18,15 @@ from uuid import UUID
 from django.db import connection
 
 from compliance import facts, limits, switches
-from compliance.limit_arithmetic import LimitKind, Room, Used, tightest, window
+from compliance.limit_arithmetic import (
+    LimitKind,
+    Period,
+    Room,
+    Used,
+    Window,
+    tightest,
+    window,
+)
 from compliance.models import Status
 from compliance.standing import StandingNow, lock_standings
 from kernel.ids import PermitId, PlayerId, new_id
@@ -151,15 +159,8 @@ def _read(requests: Sequence[GateRequest], now: datetime) -> _Facts:
     players = sorted({player_id for player_id, _ in limited})
     in_force = limits.lock_limits([standings[player] for player in players], now) if players else []
     wanted = [one for one in in_force if (one.player_id, one.limit.kind) in limited]
-    spans = [
-        facts.Span(
-            one.player_id,
-            one.currency,
-            one.limit.period,
-            window(one.limit.period, now, standings[one.player_id].policy(now).zone),
-        )
-        for one in wanted
-    ]
+    windows: dict[tuple[Period, str], Window] = {}
+    spans = [_span(one, standings[one.player_id], now, windows) for one in wanted]
     reserved = limits.reservations(
         sorted({player for player, kind in limited if kind is LimitKind.DEPOSIT})
     )
@@ -172,7 +173,23 @@ def _read(requests: Sequence[GateRequest], now: datetime) -> _Facts:
     return _Facts(standings, switches.disabled_among(scopes), rooms, reserved)
 
 
+def _span(
+    one: limits.InForce,
+    standing: StandingNow,
+    now: datetime,
+    windows: dict[tuple[Period, str], Window],
+) -> facts.Span:
+    """The window of one limit; the few different ones of a batch are worked out once."""
+    key = (one.limit.period, standing.policy(now).zone)
+    found = windows.get(key)
+    if found is None:
+        found = windows[key] = window(one.limit.period, now, key[1])
+    return facts.Span(one.player_id, one.currency, one.limit.period, found)
+
+
 def _with_reserved(one: limits.InForce, used: Used, reserved: dict[UUID, limits.Reserved]) -> Used:
+    if not reserved:
+        return used
     in_flight = sum(
         item.amount.minor
         for item in reserved.values()

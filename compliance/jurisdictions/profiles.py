@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -23,6 +23,7 @@ def known_codes() -> tuple[str, ...]:
     return tuple(sorted(_all()))
 
 
+@lru_cache(maxsize=256)
 def profile(code: str, on: date) -> Jurisdiction:
     """The version of ``code`` in force on ``on``; ``InvariantBroken`` where there is none."""
     versions = [one for one in _all().get(code, ()) if one.effective_from <= on]
