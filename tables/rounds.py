@@ -96,14 +96,14 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
         due: datetime = last["finished"] + timedelta(milliseconds=table.intermission_ms)
         if now < due:
             return due
-    if table.status != TableStatus.OPEN or not _devices_well(table, now):
+    if table.status != TableStatus.OPEN or not devices_well(table, now):
         return soon
     if switches.disabled_among(("all", f"game:{table.game}", f"table:{table.id}")):
         return soon
     return _open(table, (last["number"] or 0) + 1, now)
 
 
-def _devices_well(table: Table, now: datetime) -> bool:
+def devices_well(table: Table, now: datetime) -> bool:
     """Every device of the table was heard lately and reports no fault."""
     silent_before = now - timedelta(milliseconds=table.device_silence_ms)
     devices = list(Device.objects.filter(table=table))
