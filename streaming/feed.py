@@ -13,7 +13,7 @@ from streaming.boxes import FragmentReader, Init
 from streaming.card import FRAMES_PER_SECOND, Card
 from streaming.config import TableSource
 from streaming.live import Live
-from streaming.logs import say
+from streaming.logs import TEXT_LENGTH_MAX, say
 from streaming.window import TICKS_PER_SECOND, MediaFault
 
 _READ_BYTES: Final = 65536
@@ -49,8 +49,8 @@ class Feed:
         self._clock = clock
         self._command = encoder.command(ffmpeg, source, live.window.shape, live.poster)
         shape = live.window.shape
-        #: silence of three segments and four seconds for a camera to connect
-        self._silence_seconds = 3 * shape.segment_ticks // TICKS_PER_SECOND + 4
+        #: An encoder silent for longer is stopped: three segments, and four seconds to connect.
+        self.silence_ms_max = 3 * shape.segment_ticks * 1000 // TICKS_PER_SECOND + 4000
 
     async def run(self) -> None:
         """Until cancelled: start the encoder, publish, and start it again when it ends."""
@@ -99,7 +99,7 @@ class Feed:
             return "no pipe"
         try:
             while True:
-                async with asyncio.timeout(self._silence_seconds):
+                async with asyncio.timeout(self.silence_ms_max / 1000):
                     data = await process.stdout.read(_READ_BYTES)
                 if not data:
                     return f"exit status {await process.wait()}"
@@ -109,7 +109,7 @@ class Feed:
                     else:
                         self.live.publish(piece)
         except TimeoutError:
-            return f"silent for {self._silence_seconds} s"
+            return f"silent for {self.silence_ms_max} ms"
         except MediaFault as fault:
             return str(fault)
         except OSError as error:  # a full disk: keep trying, with back-off
@@ -137,10 +137,14 @@ class Feed:
         if pipe is None:
             return
         logged = 0
+        pending = ""
         while data := await pipe.read(_READ_BYTES):
-            for line in data.decode("utf-8", "replace").splitlines():
-                if logged < _COMPLAINTS_MAX:
-                    say("encoder_said", level=logging.WARNING, table=self.source.id, line=line)
+            *lines, pending = (pending + data.decode("utf-8", "replace")).split("\n")
+            pending = pending[-TEXT_LENGTH_MAX:]
+            for line in lines[: _COMPLAINTS_MAX - logged]:
+                # a camera's address may hold its password
+                said = line.replace(self.source.camera, "<camera>")[:TEXT_LENGTH_MAX]
+                say("encoder_said", level=logging.WARNING, table=self.source.id, line=said)
                 logged += 1
 
     async def _stop(
