@@ -1,0 +1,178 @@
+"""Closing betting against batches of other processes. Each lock is first shown missing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.db import transaction
+
+from ledger.checks import run_checks
+from tables import locks
+from tables.models import Bet, Round
+from tables.phases import Phase
+from tests import house
+from tests.conftest import ROOT
+
+#: What a batch may take on a busy two-core machine before we call it broken; keeps a very fast
+#: measured batch time from turning scheduling noise into a failure.
+BATCH_FLOOR_MS = 120
+
+
+@contextmanager
+def workers(database, players, *, count, mode="bet", tables=("alexandria",), **options):
+    """Betting processes that are ready; killed at the end whatever happens."""
+    running = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.races.betting_worker"),
+                *("--mode", mode, "--table", tables[n % len(tables)], "--seed", str(n)),
+                *("--players", ",".join(map(str, players))),
+                *(word for k, v in options.items() for word in (f"--{k}", str(v))),
+            ],
+            cwd=ROOT,
+            env=database.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(count)
+    ]
+    try:
+        for process in running:
+            until_said(process, "ready")
+        yield running
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.communicate()
+
+
+def until_said(process, word):
+    for line in process.stderr:
+        if word in line:
+            return
+    raise AssertionError(f"{word} was never said")
+
+
+def close_betting(timeout_ms=5_000):
+    """What the runner does to close; how long it waited for the lock, in ms. None: never got in."""
+    from django.db import OperationalError, connection
+
+    began = time.monotonic()
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{timeout_ms}ms"])
+            round_, _ = locks.lock_current_round("alexandria")
+            waited_ms = (time.monotonic() - began) * 1000
+            Round.objects.filter(id=round_.id).update(phase=Phase.NO_MORE_BETS)
+    except OperationalError:
+        return None
+    return waited_ms
+
+
+def some_players(count):
+    return [house.player(balance_minor=100_000) for _ in range(count)]
+
+
+def answers(running):
+    return [json.loads(process.communicate(timeout=60)[0]) for process in running]
+
+
+@pytest.fixture
+def open_round(database):
+    pit = house.pit()
+    pit.open_round()
+    return pit
+
+
+def test_without_the_round_lock_bets_are_taken_after_the_close_was_decided(database, open_round):
+    """Share locks overlap for ever: the closer starves while bets go on being accepted."""
+    players = some_players(30)
+    with workers(database, players, count=3, mode="share", seconds=5):
+        time.sleep(1)
+        before = Bet.objects.count()
+        waited_ms = close_betting(timeout_ms=1_500)
+        taken = Bet.objects.count() - before
+    assert waited_ms is None or waited_ms > 1_500
+    assert taken > 0
+
+
+@pytest.mark.feature("F11")
+def test_the_closer_gets_in_within_three_batches_of_three_processes(database, open_round):
+    players = some_players(30)
+    with workers(database, players, count=3, seconds=20) as running:
+        time.sleep(1)
+        waited_ms = close_betting()
+        done = answers(running)
+    closed_count = Bet.objects.count()
+    batch_ms = max(BATCH_FLOOR_MS, *(answer["slowest_ms"] for answer in done))
+    assert waited_ms is not None
+    assert waited_ms <= 3 * batch_ms
+    assert sum(answer["accepted"] for answer in done) == closed_count > 0
+    assert run_checks().ok
+
+
+def test_without_session_time_outs_a_stopped_process_blocks_the_close(database, open_round):
+    with workers(database, some_players(3), count=1, mode="freeze-unbound") as (frozen,):
+        until_said(frozen, "frozen")
+        assert close_betting(timeout_ms=1_500) is None
+
+
+def test_a_stopped_process_delays_the_close_by_less_than_a_second(database, open_round):
+    players = some_players(30)
+    with (
+        workers(database, players, count=1, mode="freeze") as (frozen,),
+        workers(database, players, count=2, seconds=20) as running,
+    ):
+        until_said(frozen, "frozen")
+        waited_ms = close_betting()
+        answers(running)
+    assert waited_ms is not None
+    assert waited_ms <= 1_000
+    assert run_checks().ok
+
+
+def deadlocks(database):
+    with psycopg.connect(database.owner_url, autocommit=True) as db:
+        db.execute("SELECT pg_stat_clear_snapshot()")
+        return db.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()[0]
+
+
+@pytest.fixture
+def two_tables(database):
+    for name in ("alexandria", "cordouan"):
+        house.pit(name).open_round()
+
+
+def test_without_the_player_order_batches_of_shared_players_deadlock(database, two_tables):
+    names = ("alexandria", "cordouan")
+    with workers(
+        database, some_players(14), count=4, mode="unordered", tables=names, seconds=6
+    ) as running:
+        for process in running:
+            process.wait(timeout=60)
+        said = "".join(process.stderr.read() for process in running)
+    assert said.count("deadlock") > 0
+
+
+def test_a_thousand_batches_of_shared_players_meet_no_deadlock(database, two_tables):
+    names = ("alexandria", "cordouan")
+    with workers(
+        database, some_players(14), count=4, tables=names, batches=250, slips=5, seconds=60
+    ) as running:
+        done = answers(running)
+    assert deadlocks(database) == 0
+    assert sum(answer["accepted"] for answer in done) == Bet.objects.count()
+    assert run_checks().ok
