@@ -1,0 +1,112 @@
+"""One round at the table: bets by the plain form, the result, and what it has to pay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from casino.check.cashier import balance_minor
+from casino.check.failure import StepFailed
+from casino.check.visitor import Visitor, wait_for
+from kernel.clock import monotonic_ms
+from tables.rules import roulette
+from tables.rules.roulette import BetKind
+
+TABLE = "alexandria"
+#: At speed 1 a round takes up to 100 s, and betting is open for the first quarter of it.
+ROUND_MS_MAX = 120_000
+#: Less than this before the close, and a bet placed now might be late: wait for the next round.
+TIME_TO_BET_MS = 300
+#: One of each: long odds, even money (la partage on zero), and something between.
+KINDS = (BetKind.STRAIGHT, BetKind.RED, BetKind.DOZEN)
+FINISHED = {"settled", "voided"}
+
+
+@dataclass(slots=True)
+class Played:
+    """What happened, for the result line and for the comparison with the account."""
+
+    round_number: int
+    phases: list[str] = field(default_factory=list)
+    bets: dict[str, int] = field(default_factory=dict)
+    result: int | None = None
+    round_ms: int = 0
+    expected_minor: int = 0
+    paid_minor: int = 0
+
+
+def play_one_round(visitor: Visitor) -> Played:
+    """Bet, watch until settled, compare the account with the rules; again where a round is void."""
+    for _ in range(3):
+        played = _one(visitor)
+        if played.result is not None:
+            return played
+    raise StepFailed("three rounds in a row were voided")
+
+
+def _one(visitor: Visitor) -> Played:
+    wait_for("open betting", lambda: _time_to_bet(visitor), within_ms=ROUND_MS_MAX)
+    before = balance_minor(visitor)
+    began_ms = monotonic_ms()
+    for kind in KINDS:
+        _press(visitor, kind)
+    table = _table(visitor)
+    played = Played(int(table["round"]["number"]))
+    played.bets = {bet["code"]: int(bet["stake_minor"]) for bet in table["bets"]}
+    if len(played.bets) != len(KINDS):
+        raise StepFailed(f"{len(played.bets)} of {len(KINDS)} bets stand at the table")
+    staked = sum(played.bets.values())
+    if balance_minor(visitor) != before - staked:
+        raise StepFailed(f"the stakes are {staked}, the balance fell by another sum")
+    settled = wait_for("the result", lambda: _settled(visitor, played), within_ms=ROUND_MS_MAX)
+    played.round_ms = monotonic_ms() - began_ms
+    played.result = settled["result"]
+    played.expected_minor = _due(table["rules"], played, staked)
+    played.paid_minor = balance_minor(visitor) - (before - staked)
+    if played.paid_minor != played.expected_minor:
+        raise StepFailed(f"paid {played.paid_minor}, the rules say {played.expected_minor}")
+    return played
+
+
+def _press(visitor: Visitor, kind: BetKind) -> None:
+    """Press the first position of this kind on the felt, with the chip that lies ready."""
+    visitor.open(f"/tables/{TABLE}/")
+    form = visitor.form_with("key", "chip", "position")
+    for name, value in form.buttons:
+        if name == "position" and roulette.parse_position(value).kind is kind:
+            visitor.send(form, {"position": value})
+            return
+    raise StepFailed(f"the felt has no position of kind {kind}")
+
+
+def _table(visitor: Visitor) -> Any:
+    return visitor.json(f"/api/tables/{TABLE}/")
+
+
+def _time_to_bet(visitor: Visitor) -> bool | None:
+    table = _table(visitor)
+    if not table["can_bet"] or table["round"] is None:
+        return None
+    left_ms = table["round"]["closes_at_ms"] - table["now_ms"]
+    return True if left_ms > TIME_TO_BET_MS * len(KINDS) else None
+
+
+def _settled(visitor: Visitor, played: Played) -> dict[str, Any] | None:
+    """The round of our bets once it is finished; notes every phase on the way."""
+    for found in visitor.json(f"/api/tables/{TABLE}/rounds"):
+        if found["number"] == played.round_number:
+            if found["phase"] not in played.phases[-1:]:
+                played.phases.append(found["phase"])
+            return dict(found) if found["phase"] in FINISHED else None
+    raise StepFailed(f"round {played.round_number} is not in the table's list")
+
+
+def _due(rules: str, played: Played, staked: int) -> int:
+    """What the rules pay for this result; a voided round gives the stakes back."""
+    if played.result is None:
+        return staked
+    ruleset = roulette.ruleset(rules)
+    return sum(
+        roulette.payout(ruleset, roulette.parse_position(code), stake, played.result)
+        for code, stake in played.bets.items()
+    )
