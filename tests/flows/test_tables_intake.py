@@ -1,0 +1,108 @@
+"""The intake: batches form by themselves, conflicts are retried, no slip poisons the others."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import OperationalError, connections
+
+from kernel.refusal import Refused
+from tables import intake
+from tables.intake import TableIntake, place_with_retries, take_bets
+from tables.models import Bet, Slip
+from tables.slips import BettingCode, Receipt, place_bets
+from tests import house
+
+
+def slip(player, key, position="red", minor=50):
+    return place_bets(player, "alexandria", key=key, currency="EUR", stakes=[(position, minor)])
+
+
+def test_slips_that_wait_become_one_batch():
+    gate, sizes = threading.Event(), []
+
+    def place(table_id, slips):
+        gate.wait(5)
+        sizes.append(len(slips))
+        return [Refused(BettingCode.NOT_OPEN) for _ in slips]
+
+    taking = TableIntake("alexandria", place=place)
+    futures = [taking.submit(slip(1, f"slip-key-{n}")) for n in range(50)]
+    gate.set()
+    assert all(isinstance(future.result(5), Refused) for future in futures)
+    assert sum(sizes) == 50
+    assert len(sizes) <= 3
+
+
+def test_a_conflict_is_retried_and_then_halved_down_to_the_slip_that_causes_it():
+    def place(table_id, slips):
+        if any(one.key == "poison-slip" for one in slips):
+            raise OperationalError("canceling statement due to lock timeout")
+        return [Refused(BettingCode.NOT_OPEN) for _ in slips]
+
+    slips = [slip(1, f"slip-key-{n}") for n in range(7)] + [slip(2, "poison-slip")]
+    answers = place_with_retries("alexandria", slips, place=place)
+    assert [answer.code for answer in answers] == [BettingCode.NOT_OPEN] * 7 + [BettingCode.BUSY]
+
+
+def test_a_full_queue_says_busy_at_once(monkeypatch):
+    monkeypatch.setattr(intake, "QUEUE_MAX", 2)
+    release = threading.Event()
+    entered = threading.Event()
+
+    def place(table_id, slips):
+        entered.set()
+        release.wait(5)
+        return [Refused(BettingCode.NOT_OPEN) for _ in slips]
+
+    taking = TableIntake("alexandria", place=place)
+    futures = [taking.submit(slip(1, "first-slip"))]
+    assert entered.wait(5)
+    futures += [taking.submit(slip(1, f"slip-key-{n}")) for n in range(2)]
+    with pytest.raises(Refused) as refusal:
+        taking.submit(slip(1, "one-too-many"))
+    assert refusal.value.code is BettingCode.BUSY
+    release.set()
+    for future in futures:
+        future.result(5)
+
+
+@pytest.mark.feature("F14", "F58", "F60")
+def test_the_same_key_a_hundred_times_in_parallel_is_one_debit(database):
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+
+    def once(_):
+        try:
+            return take_bets(slip(anna, "the-same-key", minor=100))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        receipts = list(pool.map(once, range(100)))
+    assert all(isinstance(receipt, Receipt) for receipt in receipts)
+    assert len({receipt.slip_id for receipt in receipts}) == 1
+    assert house.balance(anna) == 900
+    assert (Slip.objects.count(), Bet.objects.count()) == (1, 1)
+
+
+@pytest.mark.feature("F58")
+def test_a_hundred_parallel_bets_never_go_below_zero(database):
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+
+    def once(n):
+        try:
+            return take_bets(slip(anna, f"parallel-{n}", minor=100))
+        except Refused as refusal:
+            return refusal.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(once, range(100)))
+    assert sum(isinstance(answer, Receipt) for answer in answers) == 10
+    assert answers.count(BettingCode.INSUFFICIENT_FUNDS) == 90
+    assert house.balance(anna) == 0
