@@ -145,6 +145,15 @@ def position_name(code: str) -> str:
 
 
 @register.filter
+def position_short(code: str) -> str:
+    """A position as short as on the felt: `split:14-17` as "14 / 17"."""
+    try:
+        return _label(parse_position(code))
+    except Refused:
+        return code
+
+
+@register.filter
 def kind_name(kind: str) -> str:
     """A kind of bet in words."""
     return {
@@ -380,18 +389,6 @@ def calls(group: str) -> list[Call]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar of the statistics, in the drawing's own units; `css` is its colour."""
-
-    number: int
-    count: int
-    css: str
-    x: int
-    y: int
-    height: int
-
-
 #: The statistics drawing: 37 bars 14 units apart on 100 units of height.
 CHART_HEIGHT: Final = 100
 _PITCH: Final = 14
@@ -401,7 +398,8 @@ _PITCH: Final = 14
 class Chart:
     """Bars, and the band in which a fair wheel's numbers stay, in the drawing's units."""
 
-    bars: list[Bar]
+    bars: list[tuple[str, str]]  # class of the colour, path
+    labels: list[tuple[int, int]]  # number, middle of its bar
     band_y: int
     band_height: int
     mean_y: int
@@ -414,12 +412,13 @@ def statistics_chart(
     """How often each number came, from zero, scaled to the largest of the counts and the band."""
     low, high = band or (0, 0)
     top = max([high, 1, *(count for _n, _c, count in statistics)])
-    bars = []
-    for index, (number, found, count) in enumerate(sorted(statistics, key=lambda row: row[0])):
+    paths: dict[str, str] = {}
+    for number, found, count in statistics:
         height = count * CHART_HEIGHT // top
-        css = f"bar-{found}"
-        bars.append(Bar(number, count, css, index * _PITCH, CHART_HEIGHT - height, height))
+        bar = f"M{number * _PITCH} {CHART_HEIGHT}v-{height}h10v{height}z"
+        paths[f"bar-{found}"] = paths.get(f"bar-{found}", "") + bar
     spins = sum(count for _n, _c, count in statistics)
     band_y = CHART_HEIGHT - high * CHART_HEIGHT // top
     mean_y = CHART_HEIGHT - spins * CHART_HEIGHT // (37 * top)
-    return Chart(bars, band_y, (high - low) * CHART_HEIGHT // top, mean_y)
+    labels = [(number, number * _PITCH + 5) for number in range(0, 37, 3)]
+    return Chart(list(paths.items()), labels, band_y, (high - low) * CHART_HEIGHT // top, mean_y)

@@ -66,14 +66,10 @@ def limit(minor: int | None, currency: str) -> str:
     if not isinstance(minor, int):
         return ""
     major = _major(minor, currency)
-    whole = major == major.to_integral_value()
-    return format_currency(
-        major,
-        currency,
-        locale=_locale(),
-        decimal_quantization=not whole,
-        currency_digits=not whole,
-    )
+    if major != major.to_integral_value():
+        return _amount(minor, currency)
+    pattern = _locale().currency_formats["standard"].pattern.replace("0.00", "0")
+    return format_currency(major, currency, pattern, locale=_locale(), currency_digits=False)
 
 
 @register.filter
