@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.database_clock import database_now
-from compliance import facts, gate
+from compliance import facts, gate, limits
 from compliance.sign_up import register_player
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, PlayerId, new_id
@@ -53,8 +53,9 @@ def fund(player_id: PlayerId, minor: int, currency: str = "EUR") -> None:
     with transaction.atomic():
         now = database_now()
         amount = Money(minor, currency)
+        ref = new_id()
         (decision,) = gate.decide(
-            [gate.GateRequest(new_id(), player_id, gate.Purpose.DEPOSIT, amount, ())], now=now
+            [gate.GateRequest(ref, player_id, gate.Purpose.DEPOSIT, amount, ())], now=now
         )
         assert decision.allowed, decision
         post(
@@ -74,6 +75,7 @@ def fund(player_id: PlayerId, minor: int, currency: str = "EUR") -> None:
             ],
         )
         facts.record([facts.Fact(player_id, facts.FactKind.DEPOSITED, amount, now)])
+        limits.release(ref)
 
 
 def balance(player_id: PlayerId, currency: str = "EUR") -> int:
