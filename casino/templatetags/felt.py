@@ -30,6 +30,7 @@ from tables.rules.roulette import (
 )
 
 register = template.Library()
+register.filter("position_name", position_name)
 
 #: Look of a chip, by its value in major units times 100, dearest first.
 _CHIPS: Final = (
@@ -136,15 +137,6 @@ def chip_style(minor: int, currency: str) -> str:
 
 
 @register.filter
-def position_name(code: str) -> str:
-    """A position in words: `split:14-17` as "Split 14 and 17". An unknown code is returned."""
-    try:
-        return _name(parse_position(code))
-    except Refused:
-        return code
-
-
-@register.filter
 def position_short(code: str) -> str:
     """A position as short as on the felt: `split:14-17` as "14 / 17"."""
     try:
@@ -153,26 +145,10 @@ def position_short(code: str) -> str:
         return code
 
 
-@register.filter
-def kind_name(kind: str) -> str:
+@register.filter(name="kind_name")
+def kind_words(kind: str) -> str:
     """A kind of bet in words."""
-    return {
-        BetKind.STRAIGHT: _("Straight up"),
-        BetKind.SPLIT: _("Split"),
-        BetKind.STREET: _("Street"),
-        BetKind.TRIO: _("Trio"),
-        BetKind.CORNER: _("Corner"),
-        BetKind.FIRST_FOUR: _("First four"),
-        BetKind.SIX_LINE: _("Six line"),
-        BetKind.COLUMN: _("Column"),
-        BetKind.DOZEN: _("Dozen"),
-        BetKind.RED: _("Red"),
-        BetKind.BLACK: _("Black"),
-        BetKind.EVEN: _("Even"),
-        BetKind.ODD: _("Odd"),
-        BetKind.LOW: _("1 to 18"),
-        BetKind.HIGH: _("19 to 36"),
-    }.get(BetKind(kind), kind)
+    return kind_name(BetKind(kind))
 
 
 @register.filter
@@ -185,28 +161,6 @@ def colour_name(found: str) -> str:
 def number_colour(number: int | None) -> str:
     """The class name of a number's colour: `red`, `black` or `green`."""
     return str(colour(number)) if isinstance(number, int) and number in NUMBERS else ""
-
-
-def _name(position: Position) -> str:
-    numbers = list(map(str, position.numbers))
-    kind = kind_name(position.kind)
-    facts = {"kind": kind, "one": numbers[0], "last": numbers[-1], "which": position.code[-1]}
-    match position.kind:
-        case BetKind.STRAIGHT:
-            return _("Straight %(one)s") % facts
-        case BetKind.SPLIT:
-            return _("Split %(one)s and %(last)s") % facts
-        case BetKind.STREET | BetKind.SIX_LINE:
-            return _("%(kind)s %(one)s to %(last)s") % facts
-        case BetKind.COLUMN:
-            return _("Column %(which)s") % facts
-        case BetKind.DOZEN:
-            kind = (_("1st dozen"), _("2nd dozen"), _("3rd dozen"))[int(position.code[-1]) - 1]
-        case BetKind.TRIO | BetKind.CORNER | BetKind.FIRST_FOUR:
-            kind = f"{kind} {' '.join(numbers)}"
-        case _:
-            pass
-    return kind
 
 
 def _label(position: Position) -> str:
