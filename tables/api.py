@@ -50,7 +50,7 @@ class BetOut(serializers.Serializer[selectors.BetRow]):
     name = serializers.CharField(source="label", help_text="the position in words")
     stake_minor = serializers.IntegerField()
     returns_minor = serializers.IntegerField(help_text="paid, or what it would pay")
-    status = serializers.CharField(help_text="standing, won, lost or refunded")
+    status = serializers.CharField(help_text="accepted, won, lost or returned")
     currency = serializers.CharField()
 
 
@@ -178,8 +178,8 @@ class RoundDetailOut(serializers.Serializer[dict[str, Any]]):
     bets = BetOut(many=True)
     staked_minor = serializers.IntegerField()
     returned_minor = serializers.IntegerField()
-    funds_before_minor = serializers.IntegerField(allow_null=True)
-    funds_after_minor = serializers.IntegerField(allow_null=True)
+    balance_before_minor = serializers.IntegerField(allow_null=True)
+    balance_after_minor = serializers.IntegerField(allow_null=True)
     rules_hash = serializers.CharField()
 
 

@@ -21,22 +21,27 @@ def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, An
     """What the round's page shows."""
     bets = selectors.my_bets(player_id, found.id)
     staked = sum(bet.stake_minor for bet in bets)
-    returned = sum(bet.returns_minor for bet in bets if bet.status in {"won", "refunded"})
+    returned = sum(bet.returns_minor for bet in bets if bet.status in {"won", "returned"})
     before, after = _funds(found, player_id)
     return {
-        "round": found,
-        "table": found.table,
+        "round": {
+            "id": found.id,
+            "number": found.number,
+            "table_name": found.table.name,
+            "at": found.opened_at,
+            "phase": found.phase,
+            "phase_label": wording.phase_label(found.phase),
+            "result": found.result,
+            "result_sources": [wording.source_name(source) for source in found.result_sources],
+        },
         "currency": bets[0].currency if bets else currency,
-        "phase_label": wording.phase_label(found.phase),
-        "result": found.result,
-        "sources": [wording.source_name(source) for source in found.result_sources],
         "void_reason": found.void_reason,
         "bets": bets,
         "staked_minor": staked,
         "returned_minor": returned,
         "net_minor": returned - staked,
-        "funds_before_minor": before,
-        "funds_after_minor": after,
+        "balance_before_minor": before,
+        "balance_after_minor": after,
         "events": _events(found),
         "sightings": _sightings(found),
         "rules_hash": found.rules_hash,
@@ -71,14 +76,7 @@ def _events(found: Round) -> list[dict[str, Any]]:
         )
         after = cursor.fetchone()[0]
     return [
-        {
-            "at": event.at,
-            "kind": event.kind,
-            "label": wording.phase_label(event.data["phase"])
-            if event.data.get("phase")
-            else event.kind,
-            "data": event.data,
-        }
+        {"at": event.at, "label": wording.event_label(event.kind, event.data), "words": ""}
         for event in stream.read(stream_name(found.table_id), after, EVENTS_MAX)
         if event.data.get("round") == found.number
     ]

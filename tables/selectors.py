@@ -10,7 +10,6 @@ from math import isqrt
 from uuid import UUID
 
 from django.db import connection
-from django.utils.translation import gettext as _
 
 from audit.database_clock import database_now
 from kernel.clock import epoch_ms
@@ -81,6 +80,7 @@ class PaytableLine:
     covers: int
     pays: str
     edge: Fraction
+    returns: Fraction
 
 
 def table(table_id: str) -> Table:
@@ -96,11 +96,10 @@ def card(found: Table, currency: str) -> TableCard:
     rows = list(TableLimits.objects.filter(table=found).order_by("id"))
     row = next((r for r in rows if r.currency == currency), rows[0])
     limits = roulette.Limits.from_dict(row.limits)
-    rules = roulette.ruleset(found.ruleset)
     return TableCard(
         id=found.id,
         name=found.name,
-        rules_name=(_("Roulette · la partage") if rules.la_partage else _("Roulette")),
+        rules_name=wording.rules_name(roulette.ruleset(found.ruleset)),
         currency=row.currency,
         status=found.status,
         limits=tuple(
@@ -149,7 +148,7 @@ def statistics(table_id: str) -> tuple[list[tuple[int, str, int]], int, tuple[in
     The band is the mean ± two standard deviations of a binomial count with p = 1/37, in which a
     number of a fair wheel lies about 95 times in 100.
     """
-    numbers = [number for number, _colour in results(table_id, RESULTS_COUNTED)]
+    numbers = [number for number, _ in results(table_id, RESULTS_COUNTED)]
     counted = Counter(numbers)
     spins = len(numbers)
     mean = Fraction(spins, 37)
@@ -164,7 +163,11 @@ def paytable(ruleset: str) -> list[PaytableLine]:
     """The paytable, generated from the very rules that settle."""
     return [
         PaytableLine(
-            wording.kind_name(row.kind), row.covers, f"{row.pays_to_one}:1", row.house_edge
+            wording.kind_name(row.kind),
+            row.covers,
+            f"{row.pays_to_one}:1",
+            row.house_edge,
+            row.returns,
         )
         for row in roulette.paytable(roulette.ruleset(ruleset))
     ]
@@ -186,10 +189,14 @@ def my_bets(player_id: PlayerId, round_id: UUID) -> list[BetRow]:
     return [_bet_row(*row) for row in rows]
 
 
+#: What a bet's outcome is called on pages and in the API.
+_STATUS = {None: "accepted", "paid": "won", "lost": "lost", "refunded": "returned"}
+
+
 def _bet_row(
     code: str, currency: str, stake: int, returned: int | None, kind: str | None, rules: str
 ) -> BetRow:
-    status = {None: "standing", "paid": "won"}.get(kind, kind or "")
+    status = _STATUS[kind]
     if returned is None:
         position = roulette.parse_position(code)
         returned = roulette.payout(
@@ -211,12 +218,12 @@ def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int]]:
+def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int, str]]:
     """Rounds the player bet in, newest first, with what was staked and returned."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.round_id, sum(b.stake_minor)::bigint,"
-            " coalesce(sum(o.returned_minor), 0)::bigint FROM tables_bet b"
+            " coalesce(sum(o.returned_minor), 0)::bigint, min(b.currency) FROM tables_bet b"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND"
             " o.bet_accepted_at = b.accepted_at WHERE b.player_id = %s"
             " AND o.kind IS DISTINCT FROM 'undone'"
@@ -225,7 +232,7 @@ def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int]]:
         )
         sums = cursor.fetchall()
     rounds = Round.objects.select_related("table").in_bulk([row[0] for row in sums])
-    return [(rounds[round_id], staked, returned) for round_id, staked, returned in sums]
+    return [(rounds[row[0]], row[1], row[2], row[3]) for row in sums]
 
 
 def suspended_reason(table_id: str) -> str | None:

@@ -243,16 +243,17 @@ def history(request: HttpRequest) -> HttpResponse:
                 {
                     "id": found.id,
                     "number": found.number,
-                    "table": found.table.name,
+                    "table_name": found.table.name,
                     "at": found.opened_at,
                     "phase": found.phase,
                     "phase_label": wording.phase_label(found.phase),
                     "result": found.result,
                     "staked_minor": staked,
-                    "returned_minor": returned,
+                    "paid_minor": returned,
+                    "currency": currency,
                     "net_minor": returned - staked,
                 }
-                for found, staked, returned in rounds
+                for found, staked, returned, currency in rounds
             ],
         },
     )
@@ -285,10 +286,11 @@ def rules(request: HttpRequest) -> HttpResponse:
             "standing": _standing(request),
             "rulesets": [
                 {
-                    "name": name,
+                    "id": name,
+                    "name": wording.rules_name(rules),
                     "la_partage": rules.la_partage,
                     "hash": roulette.rules_hash(rules),
-                    "paytable": selectors.paytable(name),
+                    "rows": selectors.paytable(name),
                 }
                 for name, rules in roulette.RULESETS.items()
             ],

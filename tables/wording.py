@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.utils.translation import gettext as _
 
 from compliance import wording as compliance_wording
@@ -9,7 +11,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from tables.evidence import Fault, Source
 from tables.phases import Phase
-from tables.rules.roulette import BetKind, Position, RulesCode, parse_position
+from tables.rules.roulette import BetKind, Position, RulesCode, Ruleset, parse_position
 from tables.slips import BettingCode, Receipt
 
 
@@ -63,6 +65,11 @@ def _name(position: Position) -> str:  # noqa: PLR0911  (one case each)
             return kind
 
 
+def rules_name(rules: Ruleset) -> str:
+    """The rules of a table as its title says them."""
+    return _("Roulette · la partage") if rules.la_partage else _("Roulette · single zero")
+
+
 def phase_label(phase: str) -> str:
     """A phase as the phase bar says it."""
     return {
@@ -77,6 +84,13 @@ def phase_label(phase: str) -> str:
         Phase.SUSPENDED: _("Paused. Your bets are safe"),
         Phase.VOIDED: _("Void: every bet returned"),
     }[Phase(phase)]
+
+
+def event_label(kind: str, data: Mapping[str, object]) -> str:
+    """An event of a table as the page of its round tells it."""
+    if kind == "no_spin":
+        return _("No spin: bets stand")
+    return phase_label(str(data["phase"])) if data.get("phase") else kind
 
 
 def source_name(source: str) -> str:

@@ -28,6 +28,7 @@ from tables.rules.roulette import (
     colour,
     parse_position,
 )
+from tables.wording import kind_name, position_name
 
 register = template.Library()
 register.filter("position_name", position_name)
@@ -194,7 +195,10 @@ def _chips(bets: Iterable[PlayerBet], currency: str) -> dict[str, Chip]:
 
 def _cell(code: str, css: str, chips: dict[str, Chip]) -> Cell:
     position = parse_position(code)
-    name = _("%(bet)s, pays %(odds)s to 1") % {"bet": _name(position), "odds": position.odds}
+    name = _("%(bet)s, pays %(odds)s to 1") % {
+        "bet": position_name(position.code),
+        "odds": position.odds,
+    }
     return Cell(code, _label(position), name, css, chips.get(code), position.odds)
 
 
