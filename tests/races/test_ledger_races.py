@@ -38,13 +38,12 @@ def at_once(acts: list[Callable[[], object]]) -> list[object]:
         try:
             start.wait(timeout=20)
             return act()
-        except Exception as failure:
-            return failure
         finally:
             connection.close()
 
     with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
+        running = [pool.submit(run, act) for act in acts]
+        return [each.exception() or each.result() for each in running]
 
 
 def test_without_the_lock_two_debits_both_see_the_money_and_overspend(database, owner):
@@ -239,7 +238,8 @@ def test_the_accounts_of_a_batch_are_locked_in_the_order_of_their_ids(database, 
         return "done"
 
     waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = %s"
     )
     with psycopg.connect(database.owner_url) as rival, ThreadPoolExecutor(1) as pool:
         rival.execute("SELECT FROM ledger_account WHERE id = %s FOR UPDATE", [bank])

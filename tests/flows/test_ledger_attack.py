@@ -1,0 +1,296 @@
+"""Raw SQL against the books, by somebody who holds the application's password. All of it fails."""
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from kernel.ids import new_id
+from ledger.postings import POST_CODES
+from tests.flows.ledger_steps import (
+    adjustments,
+    app_connection,
+    assert_books_clean,
+    books,
+    escrow,
+    funded,
+    posted,
+)
+
+pytestmark = pytest.mark.feature("F57")
+
+TABLES = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relname LIKE 'ledger\\_%' AND c.relkind IN ('r', 'p', 'v')
+ORDER BY 1
+"""
+POST = """
+SELECT o_outcome, o_codes FROM ledger_post(%s, sha256('x'), 'attack', 'system:attack', %s,
+    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],
+    %s::integer[])
+"""
+
+
+@pytest.fixture
+def attacker(database):
+    with app_connection(database) as connection:
+        yield connection
+
+
+def raw_post(attacker, items, *, partial=False, key=None):
+    """Call the posting function itself; answers its outcome and the codes by name."""
+    ids, debits, credits_, amounts, kinds, permits = zip(*items, strict=True)
+    row = attacker.execute(
+        POST,
+        [
+            key or str(new_id()),
+            partial,
+            list(ids),
+            list(debits),
+            list(credits_),
+            list(amounts),
+            list(kinds),
+            ["attack"] * len(items),
+            list(permits),
+            [None] * len(items),
+        ],
+    ).fetchone()
+    return row[0], [POST_CODES[number].value for number in row[1]]
+
+
+def raw_permit(attacker, owner="player:1", purpose="stake", currency="EUR", amount_minor=100):
+    permit = new_id()
+    attacker.execute(
+        "SELECT ledger_issue_permits(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[])",
+        [[permit], [owner], [purpose], [currency], [amount_minor]],
+    )
+    return permit
+
+
+def test_no_table_view_or_partition_of_the_ledger_can_be_written(database, attacker, owner):
+    funded(1, 1_000)
+    before = books()
+    names = [row[0] for row in owner.execute(TABLES)]
+    assert len(names) > 3 * 37  # three partitioned tables, a partition per month each
+    assert {"ledger_account", "ledger_entry_line", "ledger_entry_default"} <= set(names)
+
+    for name in names:
+        table = sql.Identifier(name)
+        column = sql.Identifier(
+            owner.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(table)).description[-1].name
+        )
+        for attack in (
+            "INSERT INTO {t} DEFAULT VALUES",
+            "UPDATE {t} SET {c} = {c}",
+            "DELETE FROM {t}",
+            "TRUNCATE {t}",
+            "COPY {t} FROM STDIN",
+            "LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE",
+            "ALTER TABLE {t} DISABLE TRIGGER ALL",
+            "DROP TABLE {t}",
+        ):
+            statement = sql.SQL(attack).format(t=table, c=column)
+            refused = pytest.raises((errors.InsufficientPrivilege, errors.WrongObjectType))
+            with refused, attacker.transaction():
+                attacker.execute(statement)
+    assert books() == before
+
+
+def test_rows_cannot_even_be_locked_and_numbers_not_be_moved(attacker):
+    for attack in (
+        "SELECT * FROM ledger_account FOR UPDATE",
+        "SELECT * FROM ledger_account FOR SHARE",
+        "SELECT setval('ledger_batch_id_seq', 1)",
+        "SELECT nextval('ledger_account_id_seq')",
+        "SET ROLE faro_owner",
+        "SET session_replication_role = replica",
+        "CREATE TABLE public.ledger_mine (id int)",
+        "CREATE OR REPLACE FUNCTION ledger_entry_balanced() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END'",
+    ):
+        with pytest.raises(errors.InsufficientPrivilege):
+            attacker.execute(attack)
+
+
+def test_the_steps_of_posting_are_not_doors(attacker, owner):
+    """Only the four doors can be called; each step that writes or decides is closed."""
+    callable_names = owner.execute(
+        "SELECT proname FROM pg_proc WHERE proname LIKE 'ledger\\_%'"
+        " AND has_function_privilege('faro_app', oid, 'EXECUTE') ORDER BY 1"
+    ).fetchall()
+    assert [name for (name,) in callable_names] == [
+        "ledger_close_account",
+        "ledger_ensure_accounts",
+        "ledger_issue_permits",
+        "ledger_post",
+    ]
+    with pytest.raises(errors.InsufficientPrivilege):
+        attacker.execute("SELECT ledger_permit_room('{}')")
+
+
+@pytest.mark.parametrize("table", ["transfer", "entry", "permit", "batch", "transfer_id", "route"])
+def test_the_owner_itself_is_refused_by_the_triggers(database, owner, table):
+    funded(1, 1_000)
+    name = sql.Identifier(f"ledger_{table}")
+    column = {"transfer": "ref", "permit": "owner_ref", "batch": "key", "route": "kind"}.get(table)
+    change = sql.Identifier(column or {"entry": "amount", "transfer_id": "batch"}[table])
+    if table == "permit":
+        owner.execute(
+            "SELECT ledger_issue_permits(ARRAY[gen_random_uuid()], '{player:1}', '{stake}',"
+            " '{EUR}', '{5}')"
+        )
+    before = books()
+    for attack in ("UPDATE {t} SET {c} = {c}", "DELETE FROM {t}", "TRUNCATE {t} CASCADE"):
+        with pytest.raises(errors.RestrictViolation, match="append_only"):
+            owner.execute(sql.SQL(attack).format(t=name, c=change))
+    if table in {"transfer", "entry", "permit"}:
+        with pytest.raises(errors.RestrictViolation, match="append_only"):
+            owner.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(f"ledger_{table}_default")))
+    assert books() == before
+
+
+def test_the_owner_cannot_rename_whose_money_it_is_or_delete_an_account(database, owner):
+    ada = funded(1, 1_000)
+    before = books()
+    for attack in (
+        "UPDATE ledger_account SET owner_ref = 'player:2'",
+        "UPDATE ledger_account SET floor = -1000",
+        "UPDATE ledger_account SET currency = 'JPY', scale = 0",
+        "DELETE FROM ledger_account",
+        "TRUNCATE ledger_account",
+    ):
+        with pytest.raises(errors.RestrictViolation, match="append_only"):
+            owner.execute(attack)
+    assert books() == before
+    assert posted(ada) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("amounts", "why"),
+    [((5, -4), "does not sum to zero"), ((5,), "over two entries"), ((5, -3, -2), "two entries")],
+)
+def test_entries_that_do_not_cancel_out_in_pairs_are_refused_to_everybody(
+    database, owner, amounts, why
+):
+    transfer = new_id()
+    rows = ", ".join(
+        f"({n}, 1, '{transfer}', {amount}, {amount}, now())" for n, amount in enumerate(amounts)
+    )
+    with pytest.raises(errors.CheckViolation, match=why):
+        owner.execute("INSERT INTO ledger_entry VALUES " + rows)  # noqa: S608  (our own numbers)
+    assert books()["entry"] == []
+
+
+def test_a_stake_without_a_permit_is_refused(database, attacker):
+    ada, pot = funded(1, 1_000), escrow()
+    before = books()
+    with attacker.transaction():
+        mine, another = raw_permit(attacker), raw_permit(attacker, owner="player:2")
+        deposit = raw_permit(attacker, purpose="deposit")
+        pounds = raw_permit(attacker, currency="GBP")
+        for permit, amount, code in (
+            (None, 1, "permit_missing"),
+            (new_id(), 1, "permit_invalid"),
+            (another, 1, "permit_invalid"),
+            (deposit, 1, "permit_invalid"),
+            (pounds, 1, "permit_invalid"),
+            (mine, 101, "permit_exceeded"),
+        ):
+            item = (new_id(), ada, pot, amount, "stake", permit)
+            assert raw_post(attacker, [item]) == ("refused", [code])
+            assert raw_post(attacker, [item], partial=True)[1] == [code]
+    assert (posted(ada), posted(pot)) == (1_000, 0)
+    after = books()
+    assert (after["entry"], after["transfer"]) == (before["entry"], before["transfer"])
+    assert_books_clean()
+
+
+def test_a_permit_split_over_one_batch_or_two_is_still_one_permit(database, attacker):
+    ada, pot = funded(1, 1_000), escrow()
+    with attacker.transaction():
+        permit = raw_permit(attacker)
+        halves = [(new_id(), ada, pot, 60, "stake", permit) for _ in range(2)]
+        assert raw_post(attacker, halves, partial=True)[1] == ["posted", "permit_exceeded"]
+        assert raw_post(attacker, halves[1:])[0] == "refused"
+    assert (posted(ada), posted(pot)) == (940, 60)
+
+
+def test_a_permit_of_another_transaction_is_worth_nothing(database, attacker):
+    ada, pot = funded(1, 1_000), escrow()
+    with attacker.transaction():
+        permit = raw_permit(attacker)
+    assert attacker.execute("SELECT count(*) FROM ledger_permit").fetchone() == (1,)
+    with attacker.transaction():
+        item = (new_id(), ada, pot, 1, "stake", permit)
+        assert raw_post(attacker, [item]) == ("refused", ["permit_invalid"])
+    with app_connection(database) as rival, rival.transaction(), attacker.transaction():
+        open_permit = raw_permit(rival)
+        item = (new_id(), ada, pot, 1, "stake", open_permit)
+        assert raw_post(attacker, [item]) == ("refused", ["permit_invalid"])
+    assert posted(ada) == 1_000
+
+
+def test_a_stake_by_any_other_name_still_needs_its_permit_or_has_no_route(
+    database, attacker, owner
+):
+    """Kinds without a permit from a player's cash are the short list that a mistake needs."""
+    ada, bob, pot = funded(1, 1_000), funded(2, 0), escrow()
+    kinds = sorted(row[0] for row in owner.execute("SELECT DISTINCT kind FROM ledger_route"))
+    posted_kinds = []
+    with attacker.transaction() as whole:
+        for kind in kinds:
+            outcome, _ = raw_post(attacker, [(new_id(), ada, pot, 1, kind, None)])
+            if outcome == "posted":
+                posted_kinds.append(kind)
+            assert raw_post(attacker, [(new_id(), ada, bob, 1, kind, None)]) == (
+                "refused",
+                ["route_not_allowed"],
+            )
+        raise psycopg.Rollback(whole)
+    assert posted_kinds == ["correction"]
+    assert posted(ada) == 1_000
+
+
+def test_a_temporary_table_cannot_stand_in_for_a_real_one(database, attacker, owner):
+    ada, pot = funded(1, 1_000), escrow()
+    # First a function as careless people write it, to see that the attack works.
+    owner.execute(
+        "CREATE FUNCTION careless() RETURNS bigint LANGUAGE sql SECURITY DEFINER"
+        " SET search_path = public AS 'SELECT max(posted) FROM ledger_account'"
+    )
+    attacker.execute(
+        "CREATE TEMP TABLE ledger_account AS SELECT id, currency, scale, kind, owner_ref, floor,"
+        " 1000000::bigint AS posted, held, seq, opened_at, closed_at FROM public.ledger_account"
+    )
+    attacker.execute(
+        "CREATE TEMP TABLE ledger_route AS SELECT kind, debit_kind, credit_kind, side,"
+        " false AS permit, false AS same_owner FROM public.ledger_route"
+    )
+    attacker.execute("CREATE TEMP TABLE ledger_batch (LIKE public.ledger_batch)")
+    attacker.execute("CREATE TEMP TABLE ledger_permit (LIKE public.ledger_permit)")
+    for table in ("account", "route", "batch", "permit"):
+        attacker.execute(f"GRANT ALL ON pg_temp.ledger_{table} TO PUBLIC")
+    assert attacker.execute("SELECT careless()").fetchone() == (1_000_000,)
+
+    before = books()
+    with attacker.transaction():
+        item = (new_id(), ada, pot, 1, "stake", None)
+        assert raw_post(attacker, [item]) == ("refused", ["permit_missing"])
+        gift = (new_id(), ada, adjustments(), 1_001, "adjustment", None)
+        assert raw_post(attacker, [gift]) == ("refused", ["below_floor"])
+        raw_permit(attacker)
+        assert attacker.execute("SELECT count(*) FROM ledger_permit").fetchone() == (0,)
+    assert books() | {"permit": []} == before
+
+
+def test_every_definer_function_in_the_database_is_closed_and_keeps_its_path(owner):
+    found = owner.execute(
+        """
+        SELECT p.oid::regprocedure::text, coalesce(array_to_string(p.proconfig, ';'), ''),
+            has_function_privilege('public', p.oid, 'EXECUTE')
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+        """
+    ).fetchall()
+    assert {row[0].split("(")[0] for row in found} >= {"ledger_post", "ledger_issue_permits"}
+    assert [name for name, path, _ in found if path != "search_path=public, pg_temp"] == []
+    assert [name for name, _, public in found if public] == []

@@ -1,0 +1,214 @@
+"""check_ledger: clean books pass; an owner who tampers is found, by name and first row."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection, transaction
+
+from kernel.invariant import InvariantBroken
+from kernel.money import SCALES
+from ledger import postings
+from ledger.checks import CHECKS, run_checks
+from tests.flows.ledger_steps import escrow, funded, house, move, post_all, posted, stake, try_all
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: What an owner with the triggers off might do → the checks that find it, and a fact they name.
+TAMPERING = {
+    "a balance written by hand": (
+        "UPDATE ledger_account SET posted = posted + 7 WHERE id = {ada}",
+        {
+            "balances_of_a_currency_sum_to_zero": ("sum_minor", "7"),
+            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
+            "balance_is_the_last_balance_after": ("account", "{ada}"),
+        },
+    ),
+    "an entry's amount": (
+        "UPDATE ledger_entry SET amount = -301 WHERE account = {ada} AND seq = 2",
+        {
+            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
+            "balance_after_is_the_running_sum": ("seq", "2"),
+            "a_transfer_has_two_entries_that_cancel_out": ("sum_minor", "-1"),
+        },
+    ),
+    "an entry's balance, below the floor": (
+        "UPDATE ledger_entry SET balance_after = -1 WHERE account = {ada} AND seq = 2",
+        {
+            "balance_after_is_the_running_sum": ("balance_after", "-1"),
+            "no_entry_below_the_floor": ("floor", "0"),
+            "balance_is_the_last_balance_after": ("balance_after", "-1"),
+        },
+    ),
+    "an entry removed": (
+        "DELETE FROM ledger_entry WHERE account = {ada} AND seq = 1",
+        {
+            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
+            "entries_are_numbered_without_gap": ("seq", "2"),
+            "balance_after_is_the_running_sum": ("seq", "2"),
+            "a_transfer_has_two_entries_that_cancel_out": ("entries", "1"),
+        },
+    ),
+    "a whole transfer removed": (
+        "DELETE FROM ledger_transfer WHERE kind = 'stake'",
+        {
+            "a_transfer_has_two_entries_that_cancel_out": ("amount", None),
+            "a_batch_counts_its_transfers": ("n", "1"),
+            "a_transfer_id_is_used_once": ("found", None),
+        },
+    ),
+    "a transfer's amount": (
+        "UPDATE ledger_transfer SET amount = 299 WHERE kind = 'stake'",
+        {
+            "a_transfer_has_two_entries_that_cancel_out": ("amount", "299"),
+            "a_batch_counts_its_transfers": ("found_total", "299"),
+        },
+    ),
+    "a transfer's kind": (
+        "UPDATE ledger_transfer SET kind = 'payout' WHERE kind = 'stake'",
+        {"a_transfer_follows_an_allowed_route": ("kind", "payout")},
+    ),
+    "a permit removed": (
+        "DELETE FROM ledger_permit",
+        {"what_a_person_causes_has_a_permit": ("kind", "stake")},
+    ),
+    "a permit narrowed": (
+        "UPDATE ledger_permit SET amount_minor_max = 299",
+        {"a_permit_is_not_exceeded": ("used_minor", "300")},
+    ),
+    "a permit made out to another": (
+        "UPDATE ledger_permit SET owner_ref = 'player:2'",
+        {"what_a_person_causes_has_a_permit": ("kind", "stake")},
+    ),
+    "a batch's count": (
+        "UPDATE ledger_batch SET n = 2 WHERE kind = 'test' AND n = 1",
+        {"a_batch_counts_its_transfers": ("found", "1")},
+    ),
+    "a transfer id forgotten": (
+        "DELETE FROM ledger_transfer_id",
+        {"a_transfer_id_is_used_once": ("batch", None)},
+    ),
+    "a floor lowered": (
+        "UPDATE ledger_account SET floor = -5 WHERE id = {ada}",
+        {"accounts_keep_the_rules_of_their_kind": ("floor", "-5")},
+    ),
+    "an account closed in the past": (
+        "UPDATE ledger_account SET closed_at = '2026-01-01' WHERE id = {empty}",
+        {"nothing_after_an_account_was_closed": ("account", "{empty}")},
+    ),
+}
+
+
+@pytest.fixture
+def played(database):
+    """A stake of 300 that stands, and an escrow that was used and emptied; ids by name."""
+    ada, pot, empty = funded(1, 1_000), escrow(), escrow()
+    with transaction.atomic():
+        try_all([stake(1, ada, pot, 300)])
+    post_all([move(house(), empty, 5, postings.TransferKind.HOUSE_SWEEP)])
+    post_all([move(empty, house(), 5, postings.TransferKind.HOUSE_SWEEP)])
+    return {"ada": ada, "empty": empty}
+
+
+def tamper(owner, statement: str) -> None:
+    """As the owner, who can switch the triggers off: nothing in the database can stop that."""
+    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+        owner.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
+    owner.execute(statement)
+    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+        owner.execute(f"ALTER TABLE ledger_{table} ENABLE TRIGGER USER")
+
+
+def test_an_empty_ledger_and_a_played_one_are_clean(database):
+    empty = run_checks()
+    assert (empty.ok, empty.violations, empty.checks) == (True, [], list(CHECKS))
+    assert set(empty.counts.values()) == {0}
+
+    ada, pot = funded(1, 1_000), escrow()
+    with transaction.atomic():
+        try_all([stake(1, ada, pot, 300), stake(1, ada, pot, 800)])
+    report = run_checks()
+    assert (report.ok, report.violations) == (True, [])
+    assert report.counts == {"account": 3, "batch": 2, "transfer": 2, "entry": 4, "permit": 2}
+
+
+@pytest.mark.feature("F57")
+@pytest.mark.parametrize("what", TAMPERING)
+def test_tampering_by_the_owner_is_found_and_named(played, owner, what):
+    assert run_checks().ok
+    statement, expected = TAMPERING[what]
+
+    tamper(owner, statement.format(**played))
+
+    report = run_checks()
+    assert not report.ok
+    found = {violation.check: violation for violation in report.violations}
+    assert set(found) == set(expected)
+    for check, (column, value) in expected.items():
+        assert found[check].rows >= 1
+        assert found[check].first[column] == (value and value.format(**played))
+
+
+def test_every_check_has_an_act_of_tampering_that_it_finds():
+    assert {check for _, found in TAMPERING.values() for check in found} == set(CHECKS)
+
+
+def test_the_checks_want_a_transaction_of_their_own(database):
+    with transaction.atomic(), pytest.raises((InvariantBroken, RuntimeError)):
+        run_checks()
+
+
+def command(database, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "check_ledger", *arguments],
+        cwd=ROOT,
+        env=database.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, played, owner):
+    clean = command(database, "--format", "json")
+    assert clean.returncode == 0, clean.stderr
+    answer = json.loads(clean.stdout)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 4)
+
+    tamper(owner, "UPDATE ledger_account SET posted = posted + 1 WHERE kind = 'house'")
+    broken = command(database, "--format", "json")
+    assert broken.returncode == 1, broken.stderr
+    first = json.loads(broken.stdout)["violations"][0]
+    assert first == {
+        "check": "balances_of_a_currency_sum_to_zero",
+        "rows": 1,
+        "first": {"currency": "EUR", "sum_minor": "1"},
+    }
+    text = command(database)
+    assert text.returncode == 1
+    assert "BROKEN  balances_of_a_currency_sum_to_zero: 1 rows" in text.stdout
+    assert "holds   entries_are_numbered_without_gap" in text.stdout
+
+
+def test_the_closed_lists_in_the_database_are_those_of_the_code(database):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT currency, scale FROM ledger_currency")
+        assert dict(cursor.fetchall()) == SCALES
+        cursor.execute("SELECT kind FROM ledger_account_kind")
+        assert {row[0] for row in cursor.fetchall()} == set(postings.AccountKind)
+        cursor.execute("SELECT DISTINCT kind, permit FROM ledger_route")
+        kinds = cursor.fetchall()
+    assert {kind for kind, _ in kinds} == set(postings.TransferKind)
+    assert {kind for kind, permit in kinds if permit} == set(postings.PERMIT_KINDS)
+
+
+def test_months_are_kept_apart_and_an_unplanned_one_still_has_a_place(database, owner):
+    funded(1, 1_000)
+    parts = owner.execute(
+        "SELECT tableoid::regclass::text, to_char(posted_at AT TIME ZONE 'UTC', 'YYYY_MM')"
+        " FROM ledger_entry"
+    ).fetchall()
+    assert {name for name, _ in parts} == {f"ledger_entry_{month}" for _, month in parts}
+    assert posted(funded(1, 0)) == 1_000
