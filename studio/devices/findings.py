@@ -27,22 +27,32 @@ Product = Finding | DeviceOrder
 
 
 class Faults:
-    """The faults that are up for one device: told once each, and once when the last has gone."""
+    """The faults that are up for one device: told once each, and once when the last has gone.
+
+    A new connection says that the device is well even if nothing was wrong, since the receiver may
+    remember a fault from before this process began.
+    """
 
     def __init__(self) -> None:
         self._up: set[FaultCode] = set()
-
-    def __contains__(self, code: FaultCode) -> bool:
-        return code in self._up
+        self._told_well = False
 
     def put_up(self, code: FaultCode) -> list[Product]:
         if code in self._up:
             return []
         self._up.add(code)
+        self._told_well = False
         return [Finding(ObservationKind.DEVICE_FAULT, {"code": code.value})]
 
     def take_down(self, *codes: FaultCode) -> list[Product]:
         if self._up.isdisjoint(codes):
             return []
         self._up.difference_update(codes)
-        return [] if self._up else [Finding(ObservationKind.DEVICE_OK)]
+        return self.well()
+
+    def well(self) -> list[Product]:
+        """Say that the device is well, if it is and that was not said since its last fault."""
+        if self._up or self._told_well:
+            return []
+        self._told_well = True
+        return [Finding(ObservationKind.DEVICE_OK)]

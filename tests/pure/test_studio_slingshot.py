@@ -309,7 +309,10 @@ RULES = [
 @pytest.mark.feature("F24", "F29", "F30")
 @pytest.mark.parametrize(("history", "expected"), [r[1:] for r in RULES], ids=[r[0] for r in RULES])
 def test_rule(history, expected):
-    assert " | ".join(said(history)) == expected
+    first, *rest = said(history)
+    # Joined at rest, the wheel is told to be well; joined in a spin or silent, it is not.
+    assert (first == "device_ok") == (history[0] in "12")
+    assert " | ".join(rest if first == "device_ok" else [first, *rest]) == expected
 
 
 @pytest.mark.feature("F29")
@@ -332,7 +335,8 @@ def test_state_is_told_when_it_changes_and_not_with_every_frame():
         Finding(
             ObservationKind.WHEEL_STATE,
             {"state": 2, "spin": 1, "rpm_tenths": 150, "direction": 0, "flags": 0},
-        )
+        ),
+        Finding(ObservationKind.DEVICE_OK),
     ]
     assert driver.feed(line.replace(b"150", b"151"), 1000) == []
     assert len(driver.feed(line.replace(b";0;1", b";8;1"), 1500)) == 1

@@ -122,7 +122,7 @@ class SpinRules:
         elif status.state in _AT_REST:
             products += self._faults.take_down(*_SPIN_FAULTS)
         # Heard again only after what is wrong was said, so that the wheel never looks well between.
-        return products + self._heard()
+        return [*products, *self._heard(), *self._faults.well()]
 
     def _heard(self) -> list[Product]:
         return self._faults.take_down(FaultCode.SILENT, FaultCode.DISCONNECTED)
