@@ -45,6 +45,7 @@ class Wheel:
         self._bare_said = False
         self._powered = True
         self._testing_until_s: float | None = None
+        self._opened: Flight | None = None
         self._sealed = book.commit()
         #: Called with the flight and whether its ball rested, when a flight is over.
         self.on_landed: Callable[[Flight, float], None] = lambda flight, t: None
@@ -186,6 +187,9 @@ class Wheel:
 
     def _settle(self, t: float) -> None:
         """Let what was due by ``t`` have happened."""
+        flight = self.flight
+        if flight is not None and flight.state_at(t - self.launched_s) == 5:
+            self._open_truth(flight, flight.trajectory.read_s)
         if self.flight is not None and t - self.launched_s >= self.flight.ends_s:
             self._land(self.launched_s + self.flight.ends_s, restart=False)
         if self.flight is None and self._state == _BEFORE and t >= self._state_until_s:
@@ -198,7 +202,7 @@ class Wheel:
             return
         at_s = t - self.launched_s
         shown = flight.has_number and at_s >= flight.trajectory.read_s
-        self._book.open(flight.sealed, self._outcome(flight, at_s))
+        self._open_truth(flight, at_s)
         self._sealed = self._book.commit()
         if shown:
             self._win = flight.trajectory.number
@@ -211,6 +215,12 @@ class Wheel:
             if self.mode & MODE_BEFORE_GAME_FIRST:
                 self._state, self._state_until_s = _BEFORE, t + 1.0
         self.on_landed(flight, t)
+
+    def _open_truth(self, flight: Flight, at_s: float) -> None:
+        """Once per flight: with its number, or at its end without one."""
+        if self._opened is not flight:
+            self._opened = flight
+            self._book.open(flight.sealed, self._outcome(flight, at_s))
 
     def _outcome(self, flight: Flight, at_s: float) -> Outcome:
         rested = flight.has_number and at_s >= flight.trajectory.rests_s
