@@ -44,8 +44,4 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         with psycopg.connect(settings.DATABASE_URL, autocommit=True) as db:
             if self._lease.token is not None and self._lease.renew(db):
                 return True
-            db.execute(
-                "INSERT INTO event_relay_lease (name) VALUES (%s) ON CONFLICT DO NOTHING",
-                [self._lease.name],
-            )
             return self._lease.take(db)

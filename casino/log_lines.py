@@ -16,10 +16,13 @@ Event = MutableMapping[str, Any]
 
 
 def hide_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """structlog processor: blanks values under telling names, one level deep."""
-    for key in event:
-        lowered = str(key).lower()
-        if key != "event" and any(word in lowered for word in SECRET_WORDS):
+    """structlog processor: blanks texts under telling names, one level deep.
+
+    Numbers stay: a lease's fencing token is no secret.
+    """
+    for key, value in event.items():
+        telling = any(word in str(key).lower() for word in SECRET_WORDS)
+        if telling and key != "event" and not isinstance(value, int):
             event[key] = HIDDEN
     return event
 

@@ -22,8 +22,9 @@ from kernel.clock import monotonic_ms
 class Check:
     """The steps in order; the first that fails ends it and names itself."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, speed: int) -> None:
         self.visitor = Visitor(base)
+        self.round_ms_max = play.round_ms_max(speed)
         email = f"check-{secrets.token_hex(4)}@example.org"
         self.person = account.Person(email, f"a-quiet-lighthouse-{secrets.token_hex(4)}")
         self.result: dict[str, Any] = {"ok": False, "seconds": {}}
@@ -52,7 +53,7 @@ class Check:
         self.result["balance_minor"] = cashier.deposit(self.visitor)
 
     def round(self) -> None:
-        played = play.play_one_round(self.visitor)
+        played = play.play_one_round(self.visitor, self.round_ms_max)
         self.result |= {
             "phases_seen": played.phases,
             "result": played.result,
@@ -79,9 +80,10 @@ def main(words: list[str]) -> int:
     """Exit code 0 when the player got exactly what the rules promise."""
     parser = argparse.ArgumentParser(prog="python -m casino.check")
     parser.add_argument("--base", required=True, help="address of the web role")
+    parser.add_argument("--speed", type=int, default=1, help="of the demo's rounds")
     parser.add_argument("--result", type=Path, required=True, help="file for the result")
     options = parser.parse_args(words)
-    result = Check(options.base).run()
+    result = Check(options.base, options.speed).run()
     options.result.write_text(json.dumps(result))
     return 0 if result["ok"] else 1
 

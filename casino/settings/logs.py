@@ -1,8 +1,10 @@
-"""Structured logs: one JSON object per line on stdout, with request id and user id, never e-mail.
+"""Structured logs: one JSON object per line on stderr, with request id and user id, never e-mail.
 
 Libraries that use plain ``logging`` come out in the same shape. A unit of work adds its own words
 with ``structlog.contextvars.bind_contextvars(round=…, table=…)``.
 """
+
+import logging
 
 import structlog
 from structlog.typing import Processor
@@ -48,8 +50,8 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stdout"], "level": FARO_LOG_LEVEL},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": FARO_LOG_LEVEL},
     "loggers": {
         # django_structlog says each request once, with its id; Django's own line repeats it.
         "django": {"handlers": [], "level": FARO_LOG_LEVEL, "propagate": True},
@@ -62,3 +64,5 @@ LOGGING = {
 #: Addresses are personal data and belong into the audit trail, encrypted, not into log files.
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+#: One line per request, at its end.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

@@ -71,7 +71,7 @@ def _run(options: Options, state: State, began_ms: int) -> dict[str, object]:
     running = services.start(state, os.environ)
     try:
         variables = environment.build(os.environ, state, chosen, running, secrets)
-        prepare.everything(options, state, variables, variables | running.migrating())
+        prepare.everything(options, state, chosen, variables, variables | running.migrating())
         planned = plan.processes(sys.executable, state, chosen, server=options.server)
         children = []
         for process in planned:

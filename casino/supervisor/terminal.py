@@ -11,6 +11,8 @@ from casino.supervisor.state import State
 
 #: How much of a log a person gets to see when something failed.
 TAIL_LINES = 15
+#: What our processes write when all is well; it would push the rest out of sight.
+ORDINARY = '"level": "info"'
 
 
 def say(line: str) -> None:
@@ -54,5 +56,6 @@ def tails(logs: Path, names: Iterable[str]) -> None:
         path = logs / f"{name}.log"
         if path.exists():
             say(f"--- last lines of {path}")
-            for line in path.read_text(errors="replace").splitlines()[-TAIL_LINES:]:
+            lines = path.read_text(errors="replace").splitlines()
+            for line in [line for line in lines if ORDINARY not in line][-TAIL_LINES:]:
                 say(f"    {line[:240]}")

@@ -125,7 +125,9 @@ def _player(person: demo.DemoPlayer) -> None:
             transfers=[
                 Transfer(
                     id=new_id(),
-                    debit=accounts.ensure_account(AccountKind.ADJUSTMENTS, "demo", person.currency),
+                    debit=accounts.ensure_account(
+                        AccountKind.ADJUSTMENTS, "demo:opening", person.currency
+                    ),
                     credit=accounts.player_cash(player_id, person.currency),
                     amount_minor=person.balance_minor,
                     kind=TransferKind.ADJUSTMENT,

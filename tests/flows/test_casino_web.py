@@ -1,0 +1,163 @@
+"""Probes, metrics, headers and error pages of the web role."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import psycopg
+import pytest
+import structlog
+from django.test import Client
+
+from casino import metrics
+from casino.database_rights import problems_of_runtime_role
+from tests.conftest import SUPER_URL
+
+TOKEN = "scraper-token"
+
+
+@pytest.fixture
+def web(database) -> Client:
+    return Client(raise_request_exception=False)
+
+
+def _headers(web, path):
+    answer = web.get(path)
+    answer.close()  # a static file is open until its answer is
+    return answer.headers
+
+
+def test_alive_asks_nobody(web, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = web.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"alive": True})
+
+
+def test_ready_when_database_migrations_broker_and_rights_are_right(web):
+    answer = web.get("/readyz")
+    assert answer.json() == {
+        "ready": True,
+        "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "runtime_role": "ok"},
+    }
+    assert answer.status_code == 200
+
+
+def test_not_ready_without_a_broker_and_within_two_seconds(web, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    answer = web.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["broker"] == "unreachable"
+
+
+def test_not_ready_while_a_migration_is_missing(web, owner, monkeypatch):
+    monkeypatch.setattr("casino.health._applied_before", set())
+    owner.execute("DELETE FROM django_migrations WHERE app = 'casino'")
+    answer = web.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["migrations"].startswith("migrations are missing")
+
+
+def test_not_ready_when_the_runtime_role_may_rewrite_history(web, owner):
+    owner.execute("GRANT UPDATE ON audit_event TO faro_app")
+    answer = web.get("/readyz")
+    assert answer.status_code == 503
+    assert "may change append-only audit_event" in answer.json()["checks"]["runtime_role"]
+
+
+def test_not_ready_when_the_runtime_role_owns_a_table(web, database):
+    with psycopg.connect(SUPER_URL, dbname=database.name, autocommit=True) as superuser:
+        superuser.execute("CREATE TABLE stray (n int)")
+        superuser.execute("ALTER TABLE stray OWNER TO faro_app")
+    assert problems_of_runtime_role() == [
+        "the runtime role faro_app owns 1 relations; only the owner role may"
+    ]
+
+
+def test_metrics_are_not_there_for_strangers(web, settings):
+    settings.FARO_METRICS_TOKEN = TOKEN
+    assert web.get("/metrics").status_code == 404
+    assert web.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 404
+    settings.FARO_METRICS_TOKEN = ""
+    assert web.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 404
+
+
+def test_every_label_set_is_born_at_zero_and_counted_by_class(web, settings):
+    settings.FARO_METRICS_TOKEN = TOKEN
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    text = web.get("/metrics", headers=headers).content.decode()
+    for route in {*metrics.ROUTE_CLASSES.values(), metrics.UNKNOWN}:
+        for outcome in metrics.OUTCOMES:
+            assert f'faro_http_requests_total{{outcome="{outcome}",route="{route}"}}' in text
+    before = metrics.REQUESTS.labels("health", "2xx")._value.get()
+    web.get("/healthz")
+    assert metrics.REQUESTS.labels("health", "2xx")._value.get() == before + 1
+
+
+def test_no_more_than_25_classes_of_routes():
+    assert len({*metrics.ROUTE_CLASSES.values(), metrics.UNKNOWN}) <= 25
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nothing-here", "/static/css/base.css"])
+def test_every_answer_carries_the_headers(web, path):
+    headers = _headers(web, path)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "object-src 'none'" in policy
+    assert "base-uri 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_pages_are_never_kept_by_a_browser_and_static_files_are(web):
+    assert web.get("/healthz").headers["Cache-Control"] == "private, no-store"
+    assert "public" in _headers(web, "/static/css/base.css")["Cache-Control"]
+
+
+def test_only_the_staff_pages_have_the_looser_policy(web):
+    assert "unsafe-eval" in web.get("/admin/login/").headers["Content-Security-Policy"]
+    assert "unsafe" not in web.get("/account/login/").headers["Content-Security-Policy"]
+
+
+def test_a_missing_page_is_a_page_and_a_missing_api_address_is_json(web):
+    page = web.get("/nothing-here")
+    assert page.status_code == 404
+    assert "There is no such page" in page.content.decode()
+    api = web.get("/api/nothing-here")
+    assert (api.status_code, api.json()["code"]) == (404, "not_found")
+
+
+def test_a_crash_says_its_reference_and_nothing_of_itself(web, monkeypatch):
+    monkeypatch.setattr("casino.health.CHECKS", {"broken": lambda: 1 / 0})
+    answer = web.get("/readyz")
+    assert answer.status_code == 500
+    assert "Something failed on our side" in answer.content.decode()
+    assert "ZeroDivisionError" not in answer.content.decode()
+
+
+def test_a_form_without_its_token_is_a_403_page(database):
+    answer = Client(enforce_csrf_checks=True).post(
+        "/account/login/", {"login": "a", "password": "b"}
+    )
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_log_lines_are_json_with_ids_and_without_secrets():
+    handler = next(h for h in logging.getLogger().handlers if h.name == "stderr")
+    written = io.StringIO()
+    before = handler.setStream(written)
+    try:
+        logging.getLogger("some.library").warning("said plainly")
+        structlog.get_logger("faro").warning("sign_in", email="a@b.example", token="abc", round=7)
+    finally:
+        handler.setStream(before)
+    plain, sign_in = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert (plain["event"], plain["logger"]) == ("said plainly", "some.library")
+    assert (sign_in["email"], sign_in["token"], sign_in["round"]) == ("[hidden]", "[hidden]", 7)

@@ -1,0 +1,160 @@
+"""What `bin/up` decides without starting anything."""
+
+from __future__ import annotations
+
+import socket
+import stat
+
+import pytest
+
+from casino.supervisor import environment, plan, ports, secret_file, services
+from casino.supervisor.command_line import parse
+from casino.supervisor.failure import CannotStart
+from casino.supervisor.ports import Ports
+from casino.supervisor.processes import back_off_ms
+from casino.supervisor.services import Services
+from casino.supervisor.state import State
+
+PORTS = Ports(web=8000, psp=8001, stream=8002, wheel=8003)
+
+
+@pytest.fixture
+def state(tmp_path) -> State:
+    found = State(tmp_path / "state")
+    found.make()
+    found.prepare()
+    return found
+
+
+def test_every_role_of_the_design_is_planned_once(state):
+    names = [process.name for process in plan.processes("python", state, PORTS, server="daphne")]
+    assert sorted(names) == sorted(
+        ["web", "tables", "relay", "stream", "worker", "beat", "controller", "studio", "psp",
+         "floor"]
+    )  # fmt: skip
+
+
+def test_the_house_opens_before_the_studio_and_closes_after_it(state):
+    stages = {p.name: p.stage for p in plan.processes("python", state, PORTS, server="daphne")}
+    assert stages["web"] < stages["studio"]
+    assert stages["tables"] < stages["controller"]
+
+
+def test_every_planned_process_has_its_program(state):
+    root = parse([]).state.parent
+    missing = [
+        process.name
+        for process in plan.processes("python", state, PORTS, server="daphne")
+        if not plan.exists(process, root)
+    ]
+    assert missing == []
+
+
+def test_running_processes_never_learn_the_owners_password(state):
+    real = Services("postgresql://app@db/faro", "postgresql://owner:key@db/faro", "redis://r")
+    given = {"DATABASE_OWNER_URL": "postgresql://owner:key@db/faro", "FARO_ROLE": "owner"}
+    variables = environment.build(given, state, PORTS, real, {"SECRET_KEY": "s"})
+    assert "DATABASE_OWNER_URL" not in variables
+    assert "FARO_ROLE" not in variables
+    assert "owner:key" not in str(variables)
+
+
+def test_a_mode_that_a_person_set_wins_over_demo(state):
+    real = Services("postgresql://app@db/faro", "", "redis://r")
+    chosen = environment.build({"FARO_MODE": "production"}, state, PORTS, real, {})
+    assert chosen["FARO_MODE"] == "production"
+    assert environment.build({}, state, PORTS, real, {})["FARO_MODE"] == "demo"
+
+
+@pytest.mark.parametrize(
+    ("crashes", "pause_ms"), [(1, 500), (2, 1_000), (3, 2_000), (7, 30_000), (400, 30_000)]
+)
+def test_pauses_between_restarts_double_up_to_half_a_minute(crashes, pause_ms):
+    assert back_off_ms(crashes) == pause_ms
+
+
+def test_secrets_are_made_once_and_kept_for_their_owner_only(state):
+    first = secret_file.load_or_make(state, {})
+    assert stat.S_IMODE(state.secrets.stat().st_mode) == 0o600
+    assert all(first.values())
+    assert secret_file.load_or_make(state, {}) == first
+
+
+def test_a_secret_from_the_environment_wins_and_is_not_written_down(state):
+    found = secret_file.load_or_make(state, {"SECRET_KEY": "from outside"})
+    assert found["SECRET_KEY"] == "from outside"
+    assert "SECRET_KEY=" not in state.secrets.read_text()
+
+
+def test_a_private_file_is_closed_to_others_even_where_it_was_open(state):
+    path = state.root / "open"
+    path.touch(mode=0o666)
+    state.write_private(path, "key")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_second_start_on_the_same_state_is_refused_in_one_line(state):
+    held = state.lock()
+    with pytest.raises(CannotStart, match=r"another bin/up \(process \d+\)") as refused:
+        state.lock()
+    assert "\n" not in str(refused.value)
+    assert held > 0
+
+
+def test_reset_leaves_a_directory_that_is_not_ours_alone(tmp_path):
+    (tmp_path / "letters.txt").write_text("precious")
+    foreign = State(tmp_path)
+    foreign.make()
+    with pytest.raises(CannotStart, match="not made by Faro"):
+        foreign.reset()
+    assert (tmp_path / "letters.txt").read_text() == "precious"
+
+
+def test_reset_forgets_data_and_keys(state):
+    secret_file.load_or_make(state, {})
+    (state.root / "postgres").mkdir()
+    (state.root / "postgres" / "password").touch()
+    state.reset()
+    assert {path.name for path in state.root.iterdir()} == {"lock", "faro-state"}
+
+
+def test_a_taken_port_is_one_clear_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotStart, match=f"port {port} is in use") as refused:
+            ports.choose(port)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_other_ports_are_free_and_distinct():
+    chosen = ports.choose(0)
+    assert len({chosen.web, chosen.psp, chosen.stream, chosen.wheel}) == 4
+
+
+def test_real_servers_mean_that_nothing_embedded_starts(state, monkeypatch):
+    def never(*_args, **_kwargs):
+        raise AssertionError("an embedded server was made")
+
+    monkeypatch.setattr(services.postgres, "Cluster", never)
+    monkeypatch.setattr(services.valkey, "Server", never)
+    given = {
+        "DATABASE_URL": "postgresql://app@db/faro",
+        "DATABASE_OWNER_URL": "postgresql://owner@db/faro",
+        "REDIS_URL": "redis://cache/0",
+    }
+    started = services.start(state, given)
+    assert started.runtime() == {
+        "DATABASE_URL": "postgresql://app@db/faro",
+        "REDIS_URL": "redis://cache/0",
+        "FARO_EMBEDDED_DATABASE": "",
+    }
+    assert list(started.watch()) == []
+    started.stop()
+
+
+def test_half_a_database_is_refused(state):
+    with pytest.raises(CannotStart, match="set both DATABASE_URL"):
+        services.start(state, {"DATABASE_URL": "postgresql://app@db/faro", "REDIS_URL": "redis://"})
+    assert not (state.root / "postgres").exists()
