@@ -169,7 +169,13 @@ class Pit:
         return playing
 
 
-def pit(table_id: str = "alexandria", *, currencies: tuple[str, ...] = ("EUR",), **fields) -> Pit:
+def pit(
+    table_id: str = "alexandria",
+    *,
+    currencies: tuple[str, ...] = ("EUR",),
+    devices: bool = True,
+    **fields,
+) -> Pit:
     """An open table whose betting window is long: tests close it by the wheel, not by waiting."""
     settings = {
         "name": table_id.title(),
@@ -185,7 +191,7 @@ def pit(table_id: str = "alexandria", *, currencies: tuple[str, ...] = ("EUR",),
         actor=TESTER,
     )
     made = Pit(table)
-    for kind in ("wheel", "keypad"):
+    for kind in ("wheel", "keypad") if devices else ():
         made.keys[kind] = generate_key()
         made.seqs[kind] = itertools.count(1)
         enrol_device(
