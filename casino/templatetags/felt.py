@@ -137,6 +137,13 @@ def chip_style(minor: int, currency: str) -> str:
     return f"chip-{style}{' chip-long' if len(text) > 2 else ''}"
 
 
+@register.simple_tag
+def checked_chip(chips: Sequence[tuple[int, str]], selected: int | None) -> int | None:
+    """The chip to show as chosen: the `selected` one when the table has it, else the second."""
+    values = [minor for minor, _label in chips]
+    return selected if selected in values else next(iter(values[1:2] or values), None)
+
+
 @register.filter
 def position_short(code: str) -> str:
     """A position as short as on the felt: `split:14-17` as "14 / 17"."""

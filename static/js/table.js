@@ -37,8 +37,7 @@ let spoken = "";
 let failures = 0;
 let sending = Promise.resolve();
 
-const words = (name, values = {}) =>
-  (frame.dataset[name] ?? "").replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
+const signature = (number, phase, stopped) => `${number || ""}/${phase || ""}/${stopped ? 1 : 0}`;
 
 function readPhase() {
   const bar = byId("phase");
@@ -49,7 +48,7 @@ function readPhase() {
     closesAtMs = Date.now() + offsetMs + left;
     windowMs = Math.max(left, 1);
   }
-  seen = `${bar?.dataset.round ?? ""}/${bar?.dataset.phase ?? ""}`;
+  seen = signature(bar?.dataset.round, bar?.dataset.phase, bar?.dataset.stopped);
 }
 
 function tick() {
@@ -101,14 +100,9 @@ function speak() {
   if (seen === spoken) return;
   spoken = seen;
   const bar = byId("phase");
-  const phase = bar?.querySelector(".phase-words")?.textContent ?? "";
-  if (bar?.dataset.closesIn) {
-    say(words("sayOpen", { phase, seconds: Math.ceil(Number(bar.dataset.closesIn) / 1000) }));
-  } else if (/no_more_bets|suspended/.test(seen)) {
-    sayNow(phase);
-  } else {
-    say(phase);
-  }
+  const text = bar?.dataset.say ?? bar?.querySelector(".phase-words")?.textContent ?? "";
+  if (/no_more_bets|suspended|1$/.test(seen)) sayNow(text);
+  else say(text);
 }
 
 async function ask(url, options = {}) {
@@ -133,8 +127,8 @@ async function poll() {
         closesAtMs = state.round.closes_at_ms;
       }
     }
-    if (failures >= FAILURES_MAX) say(words("sayBack"));
-    const now = `${state.round?.number ?? ""}/${state.round?.phase ?? ""}`;
+    if (failures >= FAILURES_MAX) say(frame.dataset.sayBack);
+    const now = signature(state.round?.number, state.round?.phase, state.suspended_reason);
     if (now !== seen || failures >= FAILURES_MAX) {
       await sending;
       adopt(await (await ask(here())).text());
@@ -146,9 +140,9 @@ async function poll() {
     failures += 1; // the network or the server: asked again, and said when it lasts
     if (failures === FAILURES_MAX) {
       byId("cloth").disabled = true;
-      sayNow(words("sayLost"));
+      sayNow(frame.dataset.sayLost);
       const told = byId("phase")?.querySelector(".phase-words");
-      if (told) told.textContent = words("sayLost");
+      if (told) told.textContent = frame.dataset.sayLost;
     }
   }
   setTimeout(poll, document.hidden ? POLL_MS * 5 : POLL_MS);
@@ -160,7 +154,8 @@ function send(event) {
   if (form.id !== "bet-form" || !button) return;
   event.preventDefault();
   const body = new FormData(form, button);
-  body.set("key", crypto.randomUUID?.() ?? body.get("key"));
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  body.set("key", Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join(""));
   const url = button.getAttribute("formaction") ?? form.action;
   const other = byId("other-stake");
   if (other) other.value = "";
@@ -169,7 +164,7 @@ function send(event) {
     .then(() => ask(url, { method: "POST", body }))
     .then((answer) => answer.text())
     .then(adopt)
-    .catch(() => sayNow(words("sayUnsure")));
+    .catch(() => sayNow(frame.dataset.sayUnsure));
 }
 
 if (frame) {
