@@ -17,10 +17,10 @@ TABLE = "alexandria"
 #: does not get faster with the rounds, such as a busy laptop, has its own allowance.
 REAL_ROUND_MS_MAX = 180_000
 ALLOWANCE_MS = 30_000
-#: Less than this before the close, and a bet placed now might be late: wait for the next round.
-TIME_TO_BET_MS = 300
-#: One of each: long odds, even money (la partage on zero), and something between.
-KINDS = (BetKind.STRAIGHT, BetKind.RED, BetKind.DOZEN)
+#: Less than this before the close, and the last bet might be late: wait for the next round.
+TIME_TO_BET_MS = 1_200
+#: The first straight position is zero, so whatever falls, one of these is paid.
+KINDS = (BetKind.STRAIGHT, BetKind.RED, BetKind.BLACK)
 FINISHED = {"settled", "voided"}
 
 
@@ -55,6 +55,7 @@ def _one(visitor: Visitor, within_ms: int) -> Played:
     wait_for("open betting", lambda: _time_to_bet(visitor), within_ms=within_ms)
     before = balance_minor(visitor)
     began_ms = monotonic_ms()
+    visitor.open(f"/tables/{TABLE}/")
     for kind in KINDS:
         _press(visitor, kind)
     table = _table(visitor)
@@ -76,8 +77,10 @@ def _one(visitor: Visitor, within_ms: int) -> Played:
 
 
 def _press(visitor: Visitor, kind: BetKind) -> None:
-    """Press the first position of this kind on the felt, with the chip that lies ready."""
-    visitor.open(f"/tables/{TABLE}/")
+    """Press the first position of this kind on the felt, with the chip that lies ready.
+
+    The answer is the table page again, with a form of its own for the next bet.
+    """
     form = visitor.form_with("key", "chip", "position")
     for name, value in form.buttons:
         if name == "position" and roulette.parse_position(value).kind is kind:
@@ -95,7 +98,7 @@ def _time_to_bet(visitor: Visitor) -> bool | None:
     if not table["can_bet"] or table["round"] is None:
         return None
     left_ms = table["round"]["closes_at_ms"] - table["now_ms"]
-    return True if left_ms > TIME_TO_BET_MS * len(KINDS) else None
+    return True if left_ms > TIME_TO_BET_MS else None
 
 
 def _settled(visitor: Visitor, played: Played) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from casino.supervisor.ports import HOST, Ports
 from casino.supervisor.state import State
@@ -83,13 +82,3 @@ def web(python: str, port: int, server: str) -> tuple[str, ...]:
 
 def _config(state: State, name: str) -> tuple[str, str]:
     return "--config", str(state.config(name))
-
-
-def exists(process: Process, root: Path) -> bool:
-    """Whether the command that a process runs is part of this installation."""
-    if process.command[1] == "manage.py":
-        return any(root.glob(f"*/management/commands/{process.command[2]}.py"))
-    if process.command[2] in {"celery", "daphne", "uvicorn"}:
-        return True
-    path = root / Path(*process.command[2].split("."))
-    return path.with_suffix(".py").exists() or (path / "__main__.py").exists()

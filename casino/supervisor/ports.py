@@ -19,7 +19,7 @@ class Ports:
     web: int
     psp: int
     stream: int
-    wheel: int
+    devices: tuple[int, ...]
 
 
 def is_free(port: int) -> bool:
@@ -32,16 +32,27 @@ def is_free(port: int) -> bool:
         return True
 
 
-def any_free() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def any_free(count: int) -> list[int]:
+    """So many different ports that were free a moment ago."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
-def choose(web: int) -> Ports:
-    """The wanted web port (0: any) and free neighbours. Raises ``CannotStart`` when it is taken."""
+def choose(web: int, *, devices: int) -> Ports:
+    """The wanted web port (0: any), free neighbours, and ``devices`` ports for the studio.
+
+    Raises ``CannotStart`` when the wanted one is taken.
+    """
+    anywhere = any_free(devices + 3)
     if web == 0:
-        return Ports(any_free(), any_free(), any_free(), any_free())
+        psp, stream, web = anywhere[:3]
+        return Ports(web, psp, stream, tuple(anywhere[3:]))
     if not is_free(web):
         raise CannotStart(
             f"port {web} is in use or not allowed; choose another, for example: "
@@ -49,5 +60,5 @@ def choose(web: int) -> Ports:
         )
     above = range(web + 1, min(web + 1 + NEIGHBOURS_MAX, 65536))
     neighbours = [port for port in above if is_free(port)]
-    neighbours += [any_free() for _ in range(3)]
-    return Ports(web, *neighbours[:3])
+    psp, stream = [*neighbours, *anywhere][:2]
+    return Ports(web, psp, stream, tuple(anywhere[3:]))

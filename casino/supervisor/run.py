@@ -11,8 +11,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from casino.supervisor import check, environment, plan, ports, prepare, secret_file, services
-from casino.supervisor.command_line import ROOT, Options, parse
+from casino.supervisor import (
+    check,
+    configurations,
+    environment,
+    plan,
+    ports,
+    prepare,
+    secret_file,
+    services,
+)
+from casino.supervisor.command_line import Options, parse
 from casino.supervisor.failure import CannotStart
 from casino.supervisor.processes import Child
 from casino.supervisor.readiness import answers
@@ -66,19 +75,14 @@ def _state(options: Options) -> Iterator[State]:
 
 
 def _run(options: Options, state: State, began_ms: int) -> dict[str, object]:
-    chosen = ports.choose(0 if options.check else options.port)
+    chosen = ports.choose(0 if options.check else options.port, devices=configurations.DEVICE_PORTS)
     secrets = secret_file.load_or_make(state, os.environ)
     running = services.start(state, os.environ)
     try:
         variables = environment.build(os.environ, state, chosen, running, secrets)
         prepare.everything(options, state, chosen, variables, variables | running.migrating())
         planned = plan.processes(sys.executable, state, chosen, server=options.server)
-        children = []
-        for process in planned:
-            if plan.exists(process, ROOT):
-                children.append(Child(process, state.log(process.name), variables))
-            else:
-                problem(f"{process.name} is not part of this installation")
+        children = [Child(process, state.log(process.name), variables) for process in planned]
         watch = Watch(children, running)
         watch.install_signals()
         try:

@@ -8,14 +8,13 @@ import stat
 import pytest
 
 from casino.supervisor import environment, plan, ports, secret_file, services
-from casino.supervisor.command_line import parse
 from casino.supervisor.failure import CannotStart
 from casino.supervisor.ports import Ports
 from casino.supervisor.processes import back_off_ms
 from casino.supervisor.services import Services
 from casino.supervisor.state import State
 
-PORTS = Ports(web=8000, psp=8001, stream=8002, wheel=8003)
+PORTS = Ports(web=8000, psp=8001, stream=8002, devices=(8003, 8004, 8005))
 
 
 @pytest.fixture
@@ -38,16 +37,6 @@ def test_the_house_opens_before_the_studio_and_closes_after_it(state):
     stages = {p.name: p.stage for p in plan.processes("python", state, PORTS, server="daphne")}
     assert stages["web"] < stages["studio"]
     assert stages["tables"] < stages["controller"]
-
-
-def test_every_planned_process_has_its_program(state):
-    root = parse([]).state.parent
-    missing = [
-        process.name
-        for process in plan.processes("python", state, PORTS, server="daphne")
-        if not plan.exists(process, root)
-    ]
-    assert missing == []
 
 
 def test_running_processes_never_learn_the_owners_password(state):
@@ -124,13 +113,13 @@ def test_a_taken_port_is_one_clear_line():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(CannotStart, match=f"port {port} is in use") as refused:
-            ports.choose(port)
+            ports.choose(port, devices=0)
     assert "\n" not in str(refused.value)
 
 
 def test_the_other_ports_are_free_and_distinct():
-    chosen = ports.choose(0)
-    assert len({chosen.web, chosen.psp, chosen.stream, chosen.wheel}) == 4
+    chosen = ports.choose(0, devices=6)
+    assert len({chosen.web, chosen.psp, chosen.stream, *chosen.devices}) == 9
 
 
 def test_real_servers_mean_that_nothing_embedded_starts(state, monkeypatch):
