@@ -69,7 +69,6 @@ STAFF_POLICY = {
 #: Nothing of ours needs a sensor; video needs sound, full screen and a screen that stays on.
 PERMISSIONS_POLICY: dict[str, list[str]] = {
     "accelerometer": [],
-    "ambient-light-sensor": [],
     "autoplay": ["self"],
     "camera": [],
     "clipboard-read": [],
