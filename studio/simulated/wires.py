@@ -32,6 +32,8 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._pty: Pty | None = None
+        #: Set once somebody has connected.
+        self.connected = asyncio.Event()
 
     async def listen(self, port: int) -> int:
         """Open ``port`` (0: any free one) on the loopback; returns the port."""
@@ -78,6 +80,7 @@ class Wire:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connected.set()
         log.info("connected", extra={"wire": self._name})
         try:
             while line := await reader.readline():

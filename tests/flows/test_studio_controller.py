@@ -39,8 +39,8 @@ class Platform:
     ``fails``: a chance stream by which a request or its answer is lost now and then.
     """
 
-    def __init__(self, rounds, fails=None):
-        self.rounds, self.fails = rounds, fails
+    def __init__(self, rounds, fails=None, *, presenter=True):
+        self.rounds, self.fails, self.presenter = rounds, fails, presenter
         self.last, self.seen, self.lost = {}, [], 0
         self.round, self.order = 1, Order.LAUNCH
         self.numbers, self.results = {}, {}
@@ -80,6 +80,8 @@ class Platform:
             case ObservationKind.RESULT:
                 assert self.round not in self.results, "one result per round"
                 self.results[self.round] = observation.data["number"]
+                if not self.presenter:
+                    self.numbers[self.round] = observation.data["number"]
             case ObservationKind.PRESENTER_CONFIRM:
                 self.numbers[self.round] = observation.data["number"]
         if {self.round} <= self.results.keys() & self.numbers.keys():

@@ -12,7 +12,7 @@ from typing import Final
 
 from studio.devices.lines import Line
 
-#: The longest legal frame has 21 bytes; double that is certainly something else.
+#: The longest legal frame has 19 bytes before its end; more than double is something else.
 LINE_BYTES_MAX: Final = 48
 
 #: What the wheel writes as ``00``, ``38`` and ``39``: never pockets of a European wheel.
