@@ -121,8 +121,7 @@ def _marked(body: Sequence[ast.stmt], inherited: list[str]) -> Iterator[tuple[st
 
 
 def _is_test(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
-    is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return is_function and node.name.startswith("test_")
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
 
 
 def _module_marks(tree: ast.Module) -> list[str]:
