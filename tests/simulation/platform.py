@@ -126,28 +126,29 @@ def write_configs(home: Path, url: str, tables: list[Table], *, speed, seed, fau
             for name, (wheel, keypad, control) in ports.items()
         ],
     }
+    file = home / "studio.json"
+    file.write_text(json.dumps(studio))
+    controller = write_controller(
+        home, url, [(table, *ports[table.id][:2]) for table in tables], speed=speed
+    )
+    return [sys.executable, "-m", "studio.simulated", "--config", str(file)], controller
+
+
+def write_controller(home: Path, url: str, tables: list[tuple[Table, int, int]], *, speed):
+    """The controller's configuration for tables with their wheel and keypad ports; its command."""
     controller = {
         "platform_url": url,
         "time_scale": 1 / speed,
         "state_dir": str(home / "controller"),
         "tables": [
             enrol(table, home)
-            | {
-                "wheel": f"tcp://127.0.0.1:{ports[table.id][0]}",
-                "keypad": f"tcp://127.0.0.1:{ports[table.id][1]}",
-            }
-            for table in tables
+            | {"wheel": f"tcp://127.0.0.1:{wheel}", "keypad": f"tcp://127.0.0.1:{keypad}"}
+            for table, wheel, keypad in tables
         ],
     }
-    commands = []
-    for name, module, config in (
-        ("studio", "studio.simulated", studio),
-        ("controller", "studio.controller", controller),
-    ):
-        file = home / f"{name}.json"
-        file.write_text(json.dumps(config))
-        commands.append([sys.executable, "-m", module, "--config", str(file)])
-    return commands
+    file = home / "controller.json"
+    file.write_text(json.dumps(controller))
+    return [sys.executable, "-m", "studio.controller", "--config", str(file)]
 
 
 class Bettors:
