@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from django.conf import settings
+from django.db import connection
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from events.lease import Lease
@@ -37,11 +37,15 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery
         """Give the lease back at once, so that a deploy does not pause the schedule."""
         super().close()
         if self._lease.token is not None:
-            with psycopg.connect(settings.DATABASE_URL, autocommit=True) as db:
-                self._lease.release(db)
+            self._lease.release(_database())
 
     def _hold_lease(self) -> bool:
-        with psycopg.connect(settings.DATABASE_URL, autocommit=True) as db:
-            if self._lease.token is not None and self._lease.renew(db):
-                return True
-            return self._lease.take(db)
+        db = _database()
+        return (self._lease.token is not None and self._lease.renew(db)) or self._lease.take(db)
+
+
+def _database() -> psycopg.Connection[Any]:
+    """Django's own connection, in autocommit: each statement of a lease is its own transaction."""
+    connection.ensure_connection()
+    raw: psycopg.Connection[Any] = connection.connection
+    return raw

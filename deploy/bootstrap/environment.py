@@ -102,8 +102,8 @@ def make(wanted: dict[str, str]) -> None:
 def find_uv(scratch: Path, environment: dict[str, str]) -> str:
     """uv from PATH or from an earlier run; else from its wheel, hash-checked."""
     for found in (shutil.which("uv"), shutil.which("uv", path=str(ENVIRONMENT / "bin"))):
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
-            return shutil.copy2(found, scratch / "uv")  # .venv may be cleared under the original
+        if found and works([found, "--version"]):
+            return shutil.copy2(found, str(scratch / "uv"))  # .venv may be cleared under it
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=2", "--timeout=20"]
     run([*pip(), "download", *options, "--require-hashes", "-r", str(HERE / "uv.txt"),
          "--dest", str(scratch)], environment)  # fmt: skip
@@ -112,6 +112,10 @@ def find_uv(scratch: Path, environment: dict[str, str]) -> str:
         (scratch / "uv").write_bytes(wheel.read(member))
     (scratch / "uv").chmod(0o755)
     return str(scratch / "uv")
+
+
+def works(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def pip() -> list[str]:
