@@ -1,0 +1,44 @@
+"""`manage.py report`: figures of the game as CSV or JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from backoffice import reports
+from backoffice.spreadsheet import NO_ACTIVITY, csv_text
+
+
+class Command(BaseCommand):
+    """Write one report: `funds-in-play` (of this moment) or `ggr` (of one gaming day).
+
+    Always produced, also when there is nothing in it. Exit status: 0, or 1 when `ggr` is asked
+    without a day (2 for wrong arguments, as ever).
+    """
+
+    help = "Write a report: funds-in-play, or ggr of a gaming day."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", choices=["funds-in-play", "ggr"])
+        parser.add_argument("--format", choices=["csv", "json"], default="csv")
+        parser.add_argument("--day", type=date.fromisoformat, help="gaming day, YYYY-MM-DD")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        shape: type[Any] = reports.InPlayRow
+        rows: list[Any] = []
+        if options["name"] == "ggr":
+            if options["day"] is None:
+                raise CommandError("ggr is of a gaming day: --day YYYY-MM-DD")
+            shape, rows = reports.GgrRow, list(reports.ggr(options["day"]))
+        else:
+            rows = list(reports.funds_in_play())
+        if options["format"] == "csv":
+            self.stdout.write(csv_text(shape, rows), ending="")
+            return
+        found = {"report": options["name"], "rows": [asdict(row) for row in rows]}
+        note = {} if rows else {"note": NO_ACTIVITY}
+        self.stdout.write(json.dumps(found | note, default=str))

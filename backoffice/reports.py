@@ -1,0 +1,128 @@
+"""Figures of the game, from the books: what stands in play, and what each day brought.
+
+Gross gaming revenue (GGR) is stakes less everything returned to players. It is counted on the
+gaming day on which its round finished, in the zone of the operator's first jurisdiction. Test
+accounts are left out of every figure and shown apart, so that the rest adds up to what the house
+accounts of the tables received.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+
+from audit.database_clock import database_now
+from compliance.jurisdictions.profiles import active_codes, profile
+from tables.phases import FINISHED
+
+_GGR: Final = """
+WITH finished AS (
+    SELECT id, table_id, 'round:' || id::text AS owner_ref FROM tables_round
+    WHERE phase = ANY(%(finished)s) AND finished_at >= %(since)s AND finished_at < %(until)s
+), moved AS (
+    SELECT f.id AS round, f.table_id, e.currency, t.kind, t.amount, t.credit = e.id AS into_escrow,
+        p.is_test
+    FROM finished f
+    JOIN ledger_account e ON e.kind = 'escrow' AND e.owner_ref = f.owner_ref
+    JOIN ledger_entry n ON n.account = e.id
+    JOIN ledger_transfer_id i ON i.id = n.transfer
+    JOIN ledger_transfer t
+        ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
+    JOIN ledger_account other
+        ON other.id = CASE WHEN t.credit = e.id THEN t.debit ELSE t.credit END
+    LEFT JOIN accounts_player p
+        ON other.kind = 'player_cash' AND other.owner_ref = 'player:' || p.user_id
+)
+SELECT table_id, currency, count(DISTINCT round) AS rounds,
+    coalesce(sum(amount) FILTER (WHERE kind = 'stake' AND NOT is_test), 0)::bigint,
+    coalesce(sum(amount) FILTER (WHERE kind = 'payout' AND NOT is_test), 0)::bigint,
+    coalesce(sum(amount) FILTER (WHERE kind IN ('refund', 'stake_undo') AND NOT is_test), 0)
+        ::bigint,
+    coalesce(sum(CASE WHEN into_escrow THEN amount ELSE -amount END)
+        FILTER (WHERE is_test), 0)::bigint,
+    coalesce(sum(CASE WHEN into_escrow THEN -amount ELSE amount END)
+        FILTER (WHERE kind = 'house_sweep'), 0)::bigint
+FROM moved GROUP BY table_id, currency ORDER BY table_id COLLATE "C", currency COLLATE "C"
+"""
+
+_IN_PLAY: Final = """
+SELECT r.table_id, b.currency, count(DISTINCT r.id), count(*),
+    sum(b.stake_minor) FILTER (WHERE NOT p.is_test)::bigint,
+    sum(b.stake_minor) FILTER (WHERE p.is_test)::bigint
+FROM tables_round r
+JOIN tables_bet b ON b.round_id = r.id
+JOIN accounts_player p ON p.user_id = b.player_id
+WHERE r.phase <> ALL(%s) AND NOT EXISTS (SELECT FROM tables_bet_outcome o
+    WHERE o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at)
+GROUP BY 1, 2 ORDER BY r.table_id COLLATE "C", b.currency COLLATE "C"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GgrRow:
+    """One table and currency on one gaming day, in minor units.
+
+    ``ggr_minor`` = staked - paid out - returned; ``ggr_minor`` + ``test_minor`` (the same for test
+    accounts) = ``house_minor``, what the table's house account received from these rounds.
+    """
+
+    day: date
+    table: str
+    currency: str
+    rounds: int
+    staked_minor: int
+    paid_out_minor: int
+    returned_minor: int  # refunds of voided rounds, and undone bets
+    ggr_minor: int
+    test_minor: int
+    house_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class InPlayRow:
+    """Stakes that stand in unfinished rounds of one table, in minor units."""
+
+    table: str
+    currency: str
+    rounds: int
+    bets: int
+    staked_minor: int
+    test_minor: int  # of test accounts, not part of ``staked_minor``
+
+
+def operator_zone() -> str:
+    """The IANA zone by which gaming days are cut: that of the operator's first jurisdiction now."""
+    return profile(active_codes()[0], database_now().date()).zone
+
+
+def gaming_day_bounds(day: date) -> tuple[datetime, datetime]:
+    """First instant of the gaming day and of the next, in UTC: 23 to 25 hours apart."""
+    zone = ZoneInfo(operator_zone())
+    first = datetime.combine(day, time.min, tzinfo=zone)
+    after = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
+    return first.astimezone(UTC), after.astimezone(UTC)
+
+
+def ggr(day: date) -> list[GgrRow]:
+    """GGR of rounds finished on ``day`` per table and currency; empty when there was none."""
+    since, until = gaming_day_bounds(day)
+    phases = sorted(phase.value for phase in FINISHED)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_GGR, {"finished": phases, "since": since, "until": until})
+        return [
+            GgrRow(day, *row[:6], row[3] - row[4] - row[5], *row[6:]) for row in cursor.fetchall()
+        ]
+
+
+def funds_in_play() -> list[InPlayRow]:
+    """Stakes in unfinished rounds at this moment (F38); empty when nothing stands."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_PLAY, [sorted(phase.value for phase in FINISHED)])
+        return [
+            InPlayRow(*row[:4], staked_minor=row[4] or 0, test_minor=row[5] or 0)
+            for row in cursor.fetchall()
+        ]
