@@ -356,50 +356,55 @@ async def test_the_presenter_calls_for_help(tmp_path):
 
 async def _start(module, config):
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, "--config", str(config),
-        stderr=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": "."},
-    )  # fmt: skip
+        *(sys.executable, "-m", module, "--config", str(config)),
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": "."},
+    )
 
 
-async def test_both_processes_start_log_one_line_of_json_per_event_and_stop_on_sigterm(tmp_path):
-    studio, controller = tmp_path / "studio.json", tmp_path / "controller.json"
-    table = {"id": "alexandria", "wheel_port": 0, "keypad_port": 0, "control_port": 0}
-    studio.write_text(
-        json.dumps({"speed": 50, "state_dir": str(tmp_path / "s"), "tables": [table]})
-    )
-    (tmp_path / "key").write_text(WHEEL_KEY.private_b64)
-    process = await _start("studio.simulated", studio)
-    listens = json.loads(await process.stderr.readline())
-    ports = listens["ports"]
-    devices = {
-        f"{kind}{part}": value
-        for kind in ("wheel", "keypad")
-        for part, value in {
-            "": tcp(ports[kind]),
-            "_device": f"alexandria.{kind}",
-            "_key_id": f"{kind}-key",
-            "_private_b64_file": str(tmp_path / "key"),
-        }.items()
-    }
-    controller.write_text(
-        json.dumps(
-            {
-                "platform_url": "http://127.0.0.1:1",
-                "time_scale": 0.02,
-                "state_dir": str(tmp_path / "c"),
-                "tables": [{"id": "alexandria"} | devices],
-            }
-        )
-    )
-    reader = await _start("studio.controller", controller)
-    events = [json.loads(await reader.stderr.readline())["event"] for _ in range(4)]
-    assert "device connected" in events
-    for running in (reader, process):
-        running.send_signal(signal.SIGTERM)
+@contextlib.asynccontextmanager
+async def process_of(module, path, config):
+    """A process of ours on ``config``; stopped by SIGTERM, and every line it logged was JSON."""
+    path.write_text(json.dumps(config))
+    process = await _start(module, path)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
-            rest = await running.stderr.read()
-            assert await running.wait() == 0
-        assert all(json.loads(line) for line in rest.splitlines())
+            rest = await process.stderr.read()
+            status = await process.wait()
+    assert status == 0
+    assert all(json.loads(line) for line in rest.splitlines())
+
+
+async def test_both_processes_log_json_lines_connect_and_stop_on_sigterm(tmp_path):
+    table = {"id": "alexandria", "wheel_port": 0, "keypad_port": 0, "control_port": 0}
+    studio = {"speed": 50, "state_dir": str(tmp_path / "s"), "tables": [table]}
+    (tmp_path / "key").write_text(WHEEL_KEY.private_b64)
+    async with process_of("studio.simulated", tmp_path / "studio.json", studio) as simulated_studio:
+        ports = json.loads(await simulated_studio.stderr.readline())["ports"]
+        devices = {
+            f"{kind}{part}": value
+            for kind in ("wheel", "keypad")
+            for part, value in {
+                "": tcp(ports[kind]),
+                "_device": f"alexandria.{kind}",
+                "_key_id": f"{kind}-key",
+                "_private_b64_file": str(tmp_path / "key"),
+            }.items()
+        }
+        config = {
+            "platform_url": "http://127.0.0.1:1",
+            "time_scale": 0.02,
+            "state_dir": str(tmp_path / "c"),
+            "tables": [{"id": "alexandria"} | devices],
+        }
+        async with process_of("studio.controller", tmp_path / "c.json", config) as reader:
+            events = []
+            async with asyncio.timeout(10):
+                while events.count("device connected") < 2:
+                    events.append(json.loads(await reader.stderr.readline())["event"])
 
 
 @pytest.mark.parametrize(

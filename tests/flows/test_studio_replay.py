@@ -1,6 +1,7 @@
 """A recorded wheel drives a table where there is no simulated studio."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,20 @@ TRANSCRIPT = SAMPLES / "wheel-three-rounds.transcript"
 GOLDEN = json.loads((SAMPLES / "wheel-three-rounds.observations.json").read_text())
 
 
+@contextlib.asynccontextmanager
+async def replaying(*arguments):
+    """The player's process and its ports; stopped by SIGTERM whatever happens."""
+    process = await _start("--transcript", str(TRANSCRIPT), "--port", "0", *arguments)
+    try:
+        yield json.loads(await process.stderr.readline())["ports"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await process.stderr.read()
+            status = await process.wait()
+    assert status == 0
+
+
 async def _start(*arguments):
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "studio.simulated.replay", *arguments),
@@ -24,25 +39,13 @@ async def _start(*arguments):
     )
 
 
-async def _stop(process):
-    process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(10):
-        await process.stderr.read()
-        return await process.wait()
-
-
 @pytest.mark.feature("F24")
 async def test_a_recording_with_a_presenter_plays_its_rounds_at_the_platforms_cue(tmp_path):
-    process = await _start(
-        *("--transcript", str(TRANSCRIPT), "--port", "0", "--keypad-port", "0", "--speed", "100")
-    )
-    ports = json.loads(await process.stderr.readline())["ports"]
     platform = Platform(rounds=3)
-    config = table_config(tcp(ports["wheel"]), tcp(ports["keypad"]))
-    async with controller_of(config, platform, tmp_path):
-        async with asyncio.timeout(30):
+    async with replaying("--keypad-port", "0", "--speed", "100") as ports:
+        config = table_config(tcp(ports["wheel"]), tcp(ports["keypad"]))
+        async with controller_of(config, platform, tmp_path), asyncio.timeout(30):
             await platform.done.wait()
-    assert await _stop(process) == 0
     recorded = [r["data"]["number"] for r in GOLDEN if r.get("kind") == "result"]
     assert platform.results == dict(enumerate(recorded, start=1))
     assert platform.numbers == platform.results
@@ -51,17 +54,16 @@ async def test_a_recording_with_a_presenter_plays_its_rounds_at_the_platforms_cu
 
 @pytest.mark.feature("F24")
 async def test_a_recording_alone_says_over_a_socket_what_it_says_in_the_golden_list(tmp_path):
-    process = await _start("--transcript", str(TRANSCRIPT), "--port", "0", "--speed", "100")
-    ports = json.loads(await process.stderr.readline())["ports"]
     platform = Platform(rounds=3, presenter=False)
     golden = [(r["kind"], r["data"]) for r in GOLDEN if "kind" in r]
 
     def heard():
         return [(o.kind.value, o.data) for o in platform.seen if o.device == "alexandria.wheel"]
 
-    async with controller_of(table_config(tcp(ports["wheel"]), tcp(1)), platform, tmp_path):
-        await platform.until(lambda: len(heard()) >= len(golden))
-    assert await _stop(process) == 0
+    async with replaying("--speed", "100") as ports:
+        config = table_config(tcp(ports["wheel"]), tcp(1))
+        async with controller_of(config, platform, tmp_path):
+            await platform.until(lambda: len(heard()) >= len(golden))
     assert heard()[: len(golden)] == golden
 
 
