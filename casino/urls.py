@@ -2,7 +2,9 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView
 
+from backoffice.api_pages import ApiDocs
 from casino.health import healthz, readyz
 from casino.metrics import metrics
 
@@ -26,5 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("backoffice.urls")),
     path("account/", include("allauth.urls")),
     path("language/", include("django.conf.urls.i18n")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
+    path("api/docs/", ApiDocs.as_view(), name="api_docs"),
     path("admin/", admin.site.urls),
 ]
