@@ -5,7 +5,7 @@ from __future__ import annotations
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 
-class ApiDocs(SpectacularSwaggerSplitView):  # type: ignore[misc]  # drf-spectacular ships no types
+class ApiDocs(SpectacularSwaggerSplitView):
     """Swagger from our own host; its script has an address, so the strict policy holds."""
 
     template_name = "backoffice/api_docs.html"

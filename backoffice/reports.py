@@ -113,16 +113,30 @@ def ggr(day: date) -> list[GgrRow]:
     phases = sorted(phase.value for phase in FINISHED)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_GGR, {"finished": phases, "since": since, "until": until})
-        return [
-            GgrRow(day, *row[:6], row[3] - row[4] - row[5], *row[6:]) for row in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    return [
+        GgrRow(
+            day=day,
+            table=table,
+            currency=currency,
+            rounds=rounds,
+            staked_minor=staked,
+            paid_out_minor=paid,
+            returned_minor=returned,
+            ggr_minor=staked - paid - returned,
+            test_minor=test,
+            house_minor=received,
+        )
+        for table, currency, rounds, staked, paid, returned, test, received in rows
+    ]
 
 
 def funds_in_play() -> list[InPlayRow]:
     """Stakes in unfinished rounds at this moment (F38); empty when nothing stands."""
     with connection.cursor() as cursor:
         cursor.execute(_IN_PLAY, [sorted(phase.value for phase in FINISHED)])
-        return [
-            InPlayRow(*row[:4], staked_minor=row[4] or 0, test_minor=row[5] or 0)
-            for row in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    return [
+        InPlayRow(table, currency, rounds, bets, staked or 0, test or 0)
+        for table, currency, rounds, bets, staked, test in rows
+    ]

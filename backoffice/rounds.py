@@ -192,7 +192,7 @@ def _computed_again() -> Violation | None:
 
 
 def _outcomes() -> Iterator[tuple[Any, ...]]:
-    with connection.chunked_cursor() as cursor:  # type: ignore[attr-defined]  # PostgreSQL's own
+    with connection.chunked_cursor() as cursor:
         cursor.execute(_OUTCOMES)
         while rows := cursor.fetchmany(FETCHED):
             yield from rows
