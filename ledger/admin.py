@@ -77,6 +77,16 @@ class BatchAdmin(Book):
     fields = ("id", "key", "kind", "actor", "n", "refused", "fingerprint_hex", "posted_at")
     readonly_fields = fields
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Batch], search_term: str
+    ) -> tuple[QuerySet[Batch], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if term.isdecimal():
+            return queryset.filter(id=int(term)), False
+        return queryset.filter(key=term), False
+
     @admin.display(description="refused items")
     def refused(self, batch: Batch) -> str:
         numbers = [number for number in batch.codes or () if number]

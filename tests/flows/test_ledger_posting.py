@@ -430,6 +430,37 @@ def test_a_permit_counts_over_all_batches_of_its_transaction(database):
     assert_books_clean()
 
 
+def test_a_group_that_fails_gives_its_permit_back_to_those_after_it(database):
+    ada, pot = funded(1, 1_000), escrow()
+    with transaction.atomic():
+        allowed = permit(1, 100)
+        codes = try_all(
+            [
+                move(ada, pot, 80, TransferKind.STAKE, permit=allowed, group=1),
+                stake(1, ada, pot, 921, group=1),
+                move(ada, pot, 90, TransferKind.STAKE, permit=allowed),
+                move(ada, pot, 11, TransferKind.STAKE, permit=allowed),
+            ]
+        )
+    assert codes == [
+        PostCode.GROUP_FAILED,
+        PostCode.BELOW_FLOOR,
+        PostCode.POSTED,
+        PostCode.PERMIT_EXCEEDED,
+    ]
+    assert (posted(ada), posted(pot)) == (910, 90)
+    assert_books_clean()
+
+
+def test_what_is_held_cannot_be_spent_whichever_way_the_batch_is_decided(database, owner):
+    ada, pot = funded(1, 1_000), escrow()
+    owner.execute("UPDATE ledger_account SET held = 400 WHERE id = %s", [ada])
+    with transaction.atomic():
+        assert try_all([stake(1, ada, pot, 601)]) == [PostCode.BELOW_FLOOR]
+        assert try_all([stake(1, ada, pot, 600)]) == [PostCode.POSTED]
+    assert accounts.balance(ada) == Balance(400, 400, 0, "EUR")
+
+
 def test_a_permit_given_in_a_savepoint_that_was_rolled_back_is_none(database):
     ada, pot = funded(1, 1_000), escrow()
     with transaction.atomic():

@@ -12,21 +12,23 @@ from ledger.postings import PostCode, Transfer, TransferKind, groups_together
 from tests.flows.ledger_steps import TESTER, assert_books_clean, escrow, funded
 from tests.pure.ledger_model import Item, Ledger
 
-PLAYERS = (1, 2, 3)
+PLAYERS = (1, 2)  # few, so that they meet in one batch
 
 
 @st.composite
 def batches(draw):
-    """Stakes and refunds between three players and one escrow, and the permits they name."""
-    allowed = {f"{player}/{n}": draw(st.integers(1, 60)) for player in PLAYERS for n in range(2)}
+    """Stakes and refunds between two players and one escrow, and the permits they name."""
+    allowed = {
+        f"{player}/{n}": draw(st.sampled_from([60, 500])) for player in PLAYERS for n in "01"
+    }
     items = []
     for _ in range(draw(st.integers(1, 14))):
         player = draw(st.sampled_from(PLAYERS))
-        amount = draw(st.integers(-1, 60))
-        group = draw(st.none() | st.integers(0, 3))
-        nowhere = draw(st.integers(0, 19)) == 0
+        amount = draw(st.sampled_from([5, 20, 30, 40, 55, 0]))
+        group = draw(st.sampled_from([None, 0, 1, 1]))
+        nowhere = draw(st.integers(0, 24)) == 0
         if draw(st.integers(0, 2)):
-            name = draw(st.sampled_from([f"{player}/0", f"{player}/1", "none such"]))
+            name = draw(st.sampled_from([f"{player}/0", f"{player}/1"] * 9 + ["none such"]))
             items.append(
                 Item(f"player:{player}", "nowhere" if nowhere else "pot", amount, group, name)
             )
@@ -61,7 +63,7 @@ def test_try_post_answers_as_the_model_does(database):
     )
     @given(
         calls=st.lists(batches(), min_size=1, max_size=3),
-        cash=st.tuples(*[st.integers(0, 120)] * 3),
+        cash=st.tuples(*[st.integers(0, 120)] * len(PLAYERS)),
     )
     def compare(calls, cash):
         base = int(new_id()) >> 64  # fresh players for each example, in one database
