@@ -16,7 +16,7 @@ from tables.slips import place_bets
 from tests import house
 
 #: Requests per operation: with about ten operations a few seconds.
-REQUESTS = 25
+REQUESTS = 12
 
 
 def test_the_description_is_valid_and_complete(tmp_path):
