@@ -21,6 +21,7 @@ ALLOWANCE_MS = 30_000
 TIME_TO_BET_MS = 1_200
 #: The first straight position is zero, so whatever falls, one of these is paid.
 KINDS = (BetKind.STRAIGHT, BetKind.RED, BetKind.BLACK)
+TRIES_MAX = 5
 FINISHED = {"settled", "voided"}
 
 
@@ -43,12 +44,27 @@ def round_ms_max(speed: int) -> int:
 
 
 def play_one_round(visitor: Visitor, within_ms: int) -> Played:
-    """Bet, watch until settled, compare the account with the rules; again where a round is void."""
-    for _ in range(3):
-        played = _one(visitor, within_ms)
+    """Bet, watch until settled, compare the account with the rules.
+
+    Tries the next round where this one was voided, or closed while the bets were being placed.
+    """
+    problem = ""
+    for _ in range(TRIES_MAX):
+        try:
+            played = _one(visitor, within_ms)
+        except _NotPlayed as why:
+            problem = str(why)
+            continue
+        if played.paid_minor != played.expected_minor:
+            raise StepFailed(f"paid {played.paid_minor}, the rules say {played.expected_minor}")
         if played.result is not None:
             return played
-    raise StepFailed("three rounds in a row were voided")
+        problem = "voided"
+    raise StepFailed(f"{TRIES_MAX} rounds were tried, the last one was {problem}")
+
+
+class _NotPlayed(Exception):
+    """The round ended before our bets stood; the money of those that did is settled by now."""
 
 
 def _one(visitor: Visitor, within_ms: int) -> Played:
@@ -61,32 +77,29 @@ def _one(visitor: Visitor, within_ms: int) -> Played:
     table = _table(visitor)
     played = Played(int(table["round"]["number"]))
     played.bets = {bet["code"]: int(bet["stake_minor"]) for bet in table["bets"]}
-    if len(played.bets) != len(KINDS):
-        raise StepFailed(f"{len(played.bets)} of {len(KINDS)} bets stand at the table")
     staked = sum(played.bets.values())
-    if balance_minor(visitor) != before - staked:
-        raise StepFailed(f"the stakes are {staked}, the balance fell by another sum")
+    fell_by = before - balance_minor(visitor)
     settled = wait_for("the result", lambda: _settled(visitor, played), within_ms=within_ms)
+    if len(played.bets) != len(KINDS) or fell_by != staked:
+        raise _NotPlayed(f"without all bets: {staked} stood on it, the balance fell by {fell_by}")
     played.round_ms = monotonic_ms() - began_ms
     played.result = settled["result"]
     played.expected_minor = _due(table["rules"], played, staked)
     played.paid_minor = balance_minor(visitor) - (before - staked)
-    if played.paid_minor != played.expected_minor:
-        raise StepFailed(f"paid {played.paid_minor}, the rules say {played.expected_minor}")
     return played
 
 
 def _press(visitor: Visitor, kind: BetKind) -> None:
     """Press the first position of this kind on the felt, with the chip that lies ready.
 
-    The answer is the table page again, with a form of its own for the next bet.
+    The answer is the table page again, with a form of its own for the next bet. Once betting has
+    closed the felt has nothing to press, and nothing is sent.
     """
-    form = visitor.form_with("key", "chip", "position")
+    form = visitor.form_with("key", "chip")
     for name, value in form.buttons:
         if name == "position" and roulette.parse_position(value).kind is kind:
             visitor.send(form, {"position": value})
             return
-    raise StepFailed(f"the felt has no position of kind {kind}")
 
 
 def _table(visitor: Visitor) -> Any:

@@ -30,8 +30,8 @@ from casino.supervisor.terminal import problem, say, tails, welcome
 from casino.supervisor.watch import Watch
 from kernel.clock import monotonic_ms
 
-#: From the start of the processes to the first page; a slow laptop needs a quarter of it.
-READY_TIMEOUT_MS = 60_000
+#: From the start of the processes to the first page; a slow laptop needs an eighth of it.
+READY_TIMEOUT_MS = 120_000
 
 
 def main(words: list[str]) -> int:

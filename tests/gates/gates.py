@@ -11,7 +11,7 @@ from tests.gates import tools
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,22 @@ GATES = (
     Gate("ruff format", _tool("ruff", "format", "--check", "--quiet", ".")),
     Gate("ruff check", _tool("ruff", "check", "--quiet", ".")),
     Gate("templates (djade)", _templates),
-    Gate("js and css (biome)", lambda: (tools.biome(), "check"), tools.why_no_biome),
+    Gate(
+        "js and css (biome)",
+        lambda: (tools.biome(), "check", "--diagnostic-level=error"),
+        tools.why_no_biome,
+    ),
     Gate("import directions", _tool("lint-imports", "--no-cache")),
     Gate("types (mypy)", _tool("mypy", ".")),
     Gate("tests", _pytest("-n", "2", "--dist", "worksteal", "tests")),
     Gate(
         "ledger and events on PostgreSQL 15",
         _pytest("-p", "tests.gates.debian_postgres", "tests/flows", "-k", "ledger or events"),
+        tools.why_no_postgres_15,
+    ),
+    Gate(
+        "a round on real servers, PostgreSQL 15",
+        lambda: (sys.executable, "-m", "tests.gates.debian_postgres"),
         tools.why_no_postgres_15,
     ),
 )

@@ -34,17 +34,18 @@ def run(gate: Gate) -> Outcome:
     sys.stdout.write(f"--- {gate.name}\n")
     sys.stdout.flush()
     began = time.monotonic()
-    lines: list[str] = []
+    output = bytearray()
     with subprocess.Popen(
         gate.command(), cwd=ROOT, env=_environment(), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
+        stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        for line in process.stdout:
-            sys.stdout.write(line)
-            lines.append(line.strip())
-        sys.stdout.flush()
+        while chunk := os.read(process.stdout.fileno(), 65_536):  # dots as they come
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.flush()
+            output += chunk
         code = process.wait(GATE_TIMEOUT_S)
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
     seconds = time.monotonic() - began
     skips = tuple(line for line in lines if line.startswith("SKIPPED ["))
     last = next((line for line in reversed(lines) if line), "")
