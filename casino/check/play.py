@@ -75,7 +75,7 @@ def _one(visitor: Visitor, within_ms: int) -> Played:
     for kind in KINDS:
         _press(visitor, kind)
     table = _table(visitor)
-    played = Played(int(table["round"]["number"]))
+    played = Played(int(table["round"]["number"]), phases=[table["round"]["phase"]])
     played.bets = {bet["code"]: int(bet["stake_minor"]) for bet in table["bets"]}
     staked = sum(played.bets.values())
     fell_by = before - balance_minor(visitor)

@@ -88,11 +88,15 @@ def make(wanted: dict[str, str]) -> None:
         uv = find_uv(Path(scratch), environment)
         if UNFINISHED.exists() or not PYTHON.exists():
             base = getattr(sys, "_base_executable", sys.executable)
-            run([uv, "venv", "--quiet", "--clear", "--python", base, str(ENVIRONMENT)], environment)
+            run(
+                "make .venv",
+                [uv, "venv", "--quiet", "--clear", "--python", base, str(ENVIRONMENT)],
+                environment,
+            )
         UNFINISHED.touch()
         files = [word for name in wanted for word in ("-r", str(ROOT / name))]
         command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), "--require-hashes"]
-        run([*command, *files], environment)
+        run("install the packages", [*command, *files], environment)
         if not (ENVIRONMENT / "bin" / "uv").exists():
             shutil.copy2(uv, ENVIRONMENT / "bin" / "uv")
     STAMP.write_text(json.dumps(installed() | wanted, indent=1))
@@ -105,7 +109,7 @@ def find_uv(scratch: Path, environment: dict[str, str]) -> str:
         if found and works([found, "--version"]):
             return shutil.copy2(found, str(scratch / "uv"))  # .venv may be cleared under it
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--retries=2", "--timeout=20"]
-    run([*pip(), "download", *options, "--require-hashes", "-r", str(HERE / "uv.txt"),
+    run("fetch uv", [*pip(), "download", *options, "--require-hashes", "-r", str(HERE / "uv.txt"),
          "--dest", str(scratch)], environment)  # fmt: skip
     with zipfile.ZipFile(next(scratch.glob("uv-*.whl"))) as wheel:
         member = next(name for name in wheel.namelist() if name.endswith("/scripts/uv"))
@@ -142,13 +146,14 @@ def machine_environment(scratch: Path) -> dict[str, str]:
     return environment
 
 
-def run(command: list[str], environment: dict[str, str]) -> None:
+def run(what: str, command: list[str], environment: dict[str, str]) -> None:
     """Run it; on failure the most telling line of what it printed becomes the one line."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        telling = [line for line in lines if "error" in line.lower()] or lines or ["no message"]
-        raise Failed(f"{Path(command[0]).name} failed: {telling[0][:300]}")
+        telling = [line for line in lines if line.lower().startswith(("error", "×", "caused by"))]
+        said = " ".join(telling or lines[-1:] or ["no message"])[:400]
+        raise Failed(f"cannot {what}: {said} (is the package index of pip's settings reachable?)")
 
 
 @contextmanager

@@ -143,6 +143,12 @@ def test_real_servers_mean_that_nothing_embedded_starts(state, monkeypatch):
     started.stop()
 
 
+def test_a_broken_wheel_is_one_clear_line(state, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(CannotStart, match="the embedded PostgreSQL wheel is not installed"):
+        services.start(state, {})
+
+
 def test_half_a_database_is_refused(state):
     with pytest.raises(CannotStart, match="set both DATABASE_URL"):
         services.start(state, {"DATABASE_URL": "postgresql://app@db/faro", "REDIS_URL": "redis://"})
