@@ -21,6 +21,7 @@ from studio.protocol.messages import Observation, ObservationKind
 #: Slingshot 2 states that mean the ball is in play: in the rim, and past "no more bets".
 STATE_BALL_IN_RIM: Final = 3
 STATE_NO_MORE_BETS: Final = 4
+BALL_IN_PLAY: Final = frozenset({STATE_BALL_IN_RIM, STATE_NO_MORE_BETS})
 
 
 class Source(StrEnum):
@@ -147,7 +148,7 @@ def _with(spin: Spin, sighting: Sighting, policy: Policy) -> Spin:  # noqa: PLR0
             state = seen.data["state"]
             return replace(
                 spin,
-                in_play=spin.in_play or state in {STATE_BALL_IN_RIM, STATE_NO_MORE_BETS},
+                in_play=spin.in_play or state in BALL_IN_PLAY,
                 past_no_more_bets=spin.past_no_more_bets or state == STATE_NO_MORE_BETS,
             )
         case ObservationKind.SPIN_STARTED:

@@ -56,6 +56,8 @@ class DiscardSpin:
 
     n: int
     reason: str
+    #: False when it says again what is known: machine and presenter both report one void ball.
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def next_move(
     if spin.fault is not None:
         return Halt(spin.fault, spin.fault_detail)
     if spin.no_spin is not None and spin.no_spin_n is not None:
-        return _no_spin(standing, spin.no_spin_n, spin.no_spin, timing)
+        return _no_spin(standing, spin, timing)
     silent_at = standing.heard_at + timing.device_silence
     if now >= silent_at:
         return Halt(Fault.DEVICE_FAULT, "silent")
@@ -138,7 +140,11 @@ def _betting(standing: Standing, spin: Spin, timing: Timing, now: datetime) -> M
     return Enter(Phase.CLOSING_SOON) if now >= closing_at else Stay(closing_at)
 
 
-def _no_spin(standing: Standing, n: int, reason: str, timing: Timing) -> Move:
+def _no_spin(standing: Standing, spin: Spin, timing: Timing) -> Move:
+    """A void ball. Reported again before the next launch, it is still the same one."""
+    reason, n = spin.no_spin or "", spin.no_spin_n or 0
+    if standing.respins and not spin.in_play:
+        return DiscardSpin(n, reason, counts=False)
     if standing.respins >= timing.respins_max:
         return Halt(Fault.TOO_MANY_RESPINS, reason)
     return DiscardSpin(n, reason)

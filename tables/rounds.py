@@ -19,7 +19,7 @@ from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
 from tables import audit_kinds, locks, pace, settlement, sightings
-from tables.evidence import Fault, Policy, fold
+from tables.evidence import BALL_IN_PLAY, Fault, Policy, fold
 from tables.floor_plan import stream_name
 from tables.models import Device, Round, Table, TableStatus
 from tables.phases import BETTING, FINISHED, Phase, step
@@ -65,8 +65,8 @@ def _move(round_: Round, now: datetime) -> datetime | None:
             return until
         case pace.Enter(phase):
             _enter(round_, phase, now)
-        case pace.DiscardSpin(n, reason):
-            _discard_spin(round_, n, reason, now)
+        case pace.DiscardSpin(n, reason, counts):
+            _discard_spin(round_, n, reason, now, counts=counts)
         case pace.Declare(number, sources):
             _declare(round_, number, [source.value for source in sources], now)
         case pace.Halt(fault, detail):
@@ -104,13 +104,17 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
 
 
 def devices_well(table: Table, now: datetime) -> bool:
-    """Every device of the table was heard lately and reports no fault."""
+    """Every device of the table was heard lately, reports no fault, and no ball is in play.
+
+    After a suspension an earlier ball may still run; its number must not meet the next round.
+    """
     silent_before = now - timedelta(milliseconds=table.device_silence_ms)
     devices = list(Device.objects.filter(table=table))
     return bool(devices) and all(
         device.last_seen_at is not None
         and device.last_seen_at > silent_before
         and not device.last_fault
+        and device.wheel_state not in BALL_IN_PLAY
         for device in devices
     )
 
@@ -147,8 +151,12 @@ def _enter(round_: Round, phase: Phase, now: datetime) -> None:
     _tell(round_, now, **facts)
 
 
-def _discard_spin(round_: Round, n: int, reason: str, now: datetime) -> None:
+def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: bool) -> None:
     """Bets stay valid for the respin; nothing seen up to ``n`` counts any more."""
+    if not counts:
+        round_.evidence_after = n
+        round_.save(update_fields=["evidence_after"])
+        return
     before = Phase(round_.phase)
     if before not in BETTING:
         round_.phase = step(before, Phase.NO_SPIN)

@@ -18,6 +18,7 @@ import psycopg
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, connections
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from audit.database_clock import database_now
 from kernel.clock import monotonic_ms
@@ -36,6 +37,8 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_MS: Final = 1_000
 #: Pause after a database failure, so that an outage is not hammered.
 FAILURE_PAUSE_MS: Final = 500
+#: Pause after a lock that was not had in time; the closer must not queue for long.
+CONTENTION_PAUSE_MS: Final = 5
 
 
 class TableRunner:
@@ -70,13 +73,22 @@ class TableRunner:
             try:
                 pause_ms = self._step()
             except DatabaseError as failure:
-                log.warning("database_failure", table=self.table_id, error=str(failure)[:200])
-                connections.close_all()
-                pause_ms = FAILURE_PAUSE_MS
+                pause_ms = self._failed(failure)
             if pause_ms > 0:
                 self.wake.wait(pause_ms / 1000)
         self._release()
         connections.close_all()
+
+    def _failed(self, failure: DatabaseError) -> int:
+        """How long to wait: hardly at all where bets held the round, longer in an outage."""
+        contended = isinstance(failure.__cause__, LockNotAvailable | DeadlockDetected)
+        log.warning(
+            "lock_not_had" if contended else "database_failure",
+            table=self.table_id,
+            error=str(failure).splitlines()[0][:200],
+        )
+        connections.close_all()
+        return CONTENTION_PAUSE_MS if contended else FAILURE_PAUSE_MS
 
     def _step(self) -> int:
         """One move or one look; returns how long to sleep, in ms."""

@@ -161,7 +161,6 @@ def _note(
                 device.last_fault = ""
             case ObservationKind.WHEEL_STATE:
                 device.wheel_state = _small(seen.data["state"])
-                device.last_fault = ""
             case _:
                 pass
     for device in devices.values():

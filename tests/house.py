@@ -132,6 +132,7 @@ class Pit:
         self.report("keypad", ObservationKind.PRESENTER_CONFIRM, number=number)
 
     def result(self, number: int, *, spin: int = 1) -> None:
+        self.wheel_state(5, spin=spin)
         self.report("wheel", ObservationKind.RESULT, number=number, spin=spin)
 
     def step(self) -> None:

@@ -324,3 +324,13 @@ def test_a_player_excluded_mid_round_cannot_bet_and_is_still_paid():
     assert bet(anna, ("red", 100)).code == "excluded"
     pit.play(1)
     assert house.balance(anna) == 1_100
+
+
+def test_no_round_opens_while_an_earlier_ball_is_still_in_play():
+    pit = house.pit()
+    pit.wheel_state(4)
+    pit.step()
+    assert not Round.objects.exists()
+    pit.wheel_state(2)
+    pit.step()
+    assert pit.round().phase == Phase.BETTING_OPEN

@@ -121,8 +121,15 @@ def test_an_official_result_is_beyond_every_fault():
 
 
 def test_the_respin_after_the_last_allowed_one_halts():
-    spin = Spin(no_spin="flag", no_spin_n=9)
+    spin = Spin(in_play=True, no_spin="flag", no_spin_n=9)
     assert move(Phase.SPINNING, spin, 20, respins=3) == Halt(Fault.TOO_MANY_RESPINS, "flag")
+
+
+def test_one_void_ball_told_twice_is_one_respin():
+    again = Spin(no_spin="no_ball", no_spin_n=9)
+    assert move(Phase.NO_SPIN, again, 20, respins=1) == DiscardSpin(9, "no_ball", counts=False)
+    another = Spin(in_play=True, no_spin="no_ball", no_spin_n=9)
+    assert move(Phase.NO_SPIN, another, 20, respins=1) == DiscardSpin(9, "no_ball")
 
 
 def test_phases_go_only_where_the_table_says():
