@@ -63,6 +63,12 @@ def stakes(form: Mapping[str, str], stake_minor: int) -> list[tuple[str, int]]:
     return [(position, stake_minor)]
 
 
+def round_number(form: Mapping[str, str]) -> int | None:
+    """The round the page showed, so that a delayed form is never a bet on the next one."""
+    text = form.get("round", "")
+    return int(text) if text.isdigit() and len(text) < 19 else None
+
+
 def refusal_text(refusal: Refused) -> str:
     """The refusal in words, for this page."""
     own = {

@@ -26,13 +26,15 @@ from ledger import accounts
 from ledger.posting import PostResult, try_post
 from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
 from tables import locks
-from tables.models import Round, Slip, TableLimits
+from tables.models import Round, Slip, TableLimits, TableStatus
 from tables.phases import BETTING, Phase
 from tables.rules import roulette
 from tables.slips import AcceptedBet, BettingCode, PlaceBets, Receipt
 
-#: Slips in one transaction; with the most stakes a slip may hold it stays under the ledger's bound.
+#: Slips in one transaction, and stakes in all of them: each stake is a transfer, and the ledger
+#: takes 10,000 in one batch.
 BATCH_MAX: Final = 200
+STAKES_MAX: Final = 5_000
 
 Answer = Receipt | Refused
 
@@ -56,65 +58,63 @@ def place_batch(table_id: str, slips: Sequence[PlaceBets]) -> list[Answer]:
     answered before is answered the same again. Database conflicts (lock time-out, deadlock)
     propagate: nothing was committed and the caller may retry.
     """
-    ensure(len(slips) <= BATCH_MAX, "a batch is bounded", got=len(slips))
+    stakes = sum(len(slip.stakes) for slip in slips)
+    ensure(len(slips) <= BATCH_MAX and stakes <= STAKES_MAX, "a batch is bounded", stakes=stakes)
     with transaction.atomic():
         locks.bound_session()
         round_, now = locks.lock_current_round(table_id)
-        answers: dict[tuple[PlayerId, str], Answer] = _known(slips)
-        fresh = _fresh(slips, answers)
+        answers, meant = _known(slips)
+        fresh = _fresh(slips, answers, meant)
         if fresh:
             answers |= _take(round_, now, fresh)
-    return [_for(slip, answers[slip.player_id, slip.key], slips) for slip in slips]
+    return [_for(slip, answers, meant) for slip in slips]
 
 
-def _known(slips: Sequence[PlaceBets]) -> dict[tuple[PlayerId, str], Answer]:
-    """Answers already given to these keys; a key that meant something else is a conflict."""
+Answers = dict[tuple[PlayerId, str], Answer]
+#: What each key stands for: the fingerprint of the slip that has its answer.
+Meant = dict[tuple[PlayerId, str], str]
+
+
+def _known(slips: Sequence[PlaceBets]) -> tuple[Answers, Meant]:
+    """Answers already given to these keys, and what the keys stood for."""
     stored = Slip.objects.filter(
         player_id__in={slip.player_id for slip in slips}, key__in={slip.key for slip in slips}
     )
-    by_key = {(row.player_id, row.key): row for row in stored}
-    answers: dict[tuple[PlayerId, str], Answer] = {}
-    for slip in slips:
-        row = by_key.get((slip.player_id, slip.key))
-        if row is None:
-            continue
-        same = row.kind == "place" and row.fingerprint == slip.fingerprint()
-        answers[slip.player_id, slip.key] = (
-            Receipt.from_json(row.answer)
-            if same
-            else Refused(BettingCode.KEY_CONFLICT, key=slip.key)
-        )
-    return answers
+    answers: Answers = {}
+    meant: Meant = {}
+    for row in stored:
+        key = (PlayerId(row.player_id), row.key)
+        answers[key] = Receipt.from_json(row.answer)
+        meant[key] = row.fingerprint if row.kind == "place" else row.kind
+    return answers, meant
 
 
-def _fresh(
-    slips: Sequence[PlaceBets], answers: dict[tuple[PlayerId, str], Answer]
-) -> list[PlaceBets]:
+def _fresh(slips: Sequence[PlaceBets], answers: Answers, meant: Meant) -> list[PlaceBets]:
     """Slips without an answer, each key once: a double in one batch shares the first's answer."""
     fresh: dict[tuple[PlayerId, str], PlaceBets] = {}
     for slip in slips:
-        if (slip.player_id, slip.key) not in answers:
-            fresh.setdefault((slip.player_id, slip.key), slip)
+        key = (slip.player_id, slip.key)
+        if key not in answers and key not in fresh:
+            fresh[key] = slip
+            meant[key] = slip.fingerprint()
     return list(fresh.values())
 
 
-def _for(slip: PlaceBets, answer: Answer, slips: Sequence[PlaceBets]) -> Answer:
-    """``answer``, unless the batch held the same key twice with different content."""
-    first = next(s for s in slips if (s.player_id, s.key) == (slip.player_id, slip.key))
-    if first is not slip and first.fingerprint() != slip.fingerprint():
+def _for(slip: PlaceBets, answers: Answers, meant: Meant) -> Answer:
+    """The slip's answer; a key that stands for something else is a conflict."""
+    key = (slip.player_id, slip.key)
+    if meant[key] != slip.fingerprint():
         return Refused(BettingCode.KEY_CONFLICT, key=slip.key)
-    return answer
+    return answers[key]
 
 
-def _take(
-    round_: Round | None, now: datetime, slips: list[PlaceBets]
-) -> dict[tuple[PlayerId, str], Answer]:
+def _take(round_: Round | None, now: datetime, slips: list[PlaceBets]) -> Answers:
     """Judge and book the fresh slips against the locked round."""
     refusal = closed(round_, now)
     if round_ is None or refusal is not None:
         refusal = refusal or Refused(BettingCode.NOT_OPEN)
         return {(slip.player_id, slip.key): refusal for slip in slips}
-    answers: dict[tuple[PlayerId, str], Answer] = {}
+    answers: Answers = {}
     allowed = _lawful(round_, slips, answers)
     permitted = _permitted(round_, allowed, now, answers)
     booked = _book(round_, permitted, answers)
@@ -126,7 +126,7 @@ def closed(round_: Round | None, now: datetime) -> Refused | None:
     """Why no bet is taken now, judged by the time read under the round's lock; None when open."""
     if round_ is None:
         return Refused(BettingCode.NOT_OPEN)
-    if round_.phase == Phase.SUSPENDED:
+    if round_.phase == Phase.SUSPENDED or round_.table.status == TableStatus.SUSPENDED:
         return Refused(BettingCode.TABLE_SUSPENDED, table=round_.table_id)
     if round_.phase not in BETTING or now >= round_.closes_at:
         late_ms = max(0, epoch_ms(now) - epoch_ms(round_.closes_at))
@@ -134,9 +134,7 @@ def closed(round_: Round | None, now: datetime) -> Refused | None:
     return None
 
 
-def _lawful(
-    round_: Round, slips: list[PlaceBets], answers: dict[tuple[PlayerId, str], Answer]
-) -> list[_Taking]:
+def _lawful(round_: Round, slips: list[PlaceBets], answers: Answers) -> list[_Taking]:
     """Slips within the rules and the table's limits, counting what the player has there already."""
     limits = {
         row.currency: roulette.Limits.from_dict(row.limits)
@@ -147,6 +145,8 @@ def _lawful(
     for slip in slips:
         mine = existing[slip.player_id]
         try:
+            if slip.round_number not in {None, round_.number}:
+                raise Refused(BettingCode.TOO_LATE, round=slip.round_number, late_ms=0)
             if slip.currency not in limits:
                 raise Refused(BettingCode.CURRENCY_NOT_OFFERED, currency=slip.currency)
             roulette.check_slip(
@@ -173,7 +173,7 @@ def _permitted(
     round_: Round,
     takings: list[_Taking],
     now: datetime,
-    answers: dict[tuple[PlayerId, str], Answer],
+    answers: Answers,
 ) -> list[_Taking]:
     """Slips the gate allows. Locks players, then limits; each allowed slip gets its permit."""
     if not takings:
@@ -206,9 +206,7 @@ def _permitted(
     return permitted
 
 
-def _book(
-    round_: Round, takings: list[_Taking], answers: dict[tuple[PlayerId, str], Answer]
-) -> list[_Taking]:
+def _book(round_: Round, takings: list[_Taking], answers: Answers) -> list[_Taking]:
     """Move the stakes into the round's escrow; slips without the money are refused."""
     if not takings:
         return []
@@ -251,7 +249,7 @@ def _book(
 def _posted(
     taking: _Taking,
     results: dict[UUID, PostResult],
-    answers: dict[tuple[PlayerId, str], Answer],
+    answers: Answers,
 ) -> bool:
     """Whether the whole slip was posted; else its refusal is put among the answers."""
     codes = [results[transfer_id].code for transfer_id in taking.transfer_ids]
@@ -275,7 +273,7 @@ def _keep(
     round_: Round,
     takings: list[_Taking],
     now: datetime,
-    answers: dict[tuple[PlayerId, str], Answer],
+    answers: Answers,
 ) -> None:
     """Write slips and bets, and tell compliance what was staked."""
     if not takings:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from kernel.clock import epoch_ms
 from studio.protocol.messages import Observation, ObservationKind
 
 #: Slingshot 2 states that mean the ball is in play: in the rim, and past "no more bets".
@@ -110,13 +111,18 @@ class Stop:
 Verdict = Hold | Official | Stop
 
 
-def fold(sightings: Iterable[Sighting], policy: Policy) -> Spin:
+def fold(sightings: Iterable[Sighting], policy: Policy, *, since: datetime | None = None) -> Spin:
     """The spin as the sightings tell it, in order. A no-spin ends it; what comes later is ignored.
+
+    What a device captured before ``since`` is of an earlier spin and does not count, even where a
+    controller that was cut off delivers it only now.
 
     A source that names one number and then another is a fault: results never change by themselves.
     """
     spin = Spin()
     for sighting in sightings:
+        if since is not None and sighting.observation.captured_at_ms < epoch_ms(since):
+            continue
         spin = _with(spin, sighting, policy)
         if spin.no_spin is not None or spin.fault is not None:
             break

@@ -16,10 +16,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import OperationalError, connections
+from django.db import IntegrityError, OperationalError, connections
 
 from kernel.refusal import Refused
-from tables.betting import BATCH_MAX, Answer, place_batch
+from tables.betting import BATCH_MAX, STAKES_MAX, Answer, place_batch
 from tables.slips import BettingCode, PlaceBets, Receipt
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 QUEUE_MAX: Final = 5_000
 #: How long a request waits for its answer. The bet may still be taken afterwards: the key tells.
 ANSWER_TIMEOUT_S: Final = 5.0
-#: Conflicts with other processes (lock time-out, deadlock) are retried whole, then in halves.
+#: Conflicts with other processes (lock time-out, deadlock, the same key at two tables at once)
+#: are retried whole, then in halves.
 TRIES_WHOLE: Final = 3
 
 Batch = Callable[[str, Sequence[PlaceBets]], list[Answer]]
@@ -78,8 +79,18 @@ class TableIntake:
             if not self._queue and not self._wake.wait_for(lambda: bool(self._queue), timeout=30):
                 self._thread = None  # under the lock: the next slip starts a new thread
                 return []
-            size = min(BATCH_MAX, len(self._queue))
-            return [self._queue.popleft() for _ in range(size)]
+            return self._taken()
+
+    def _taken(self) -> list[_Waiting]:
+        """As many slips as one batch may hold, oldest first. Needs the lock and a slip."""
+        batch = [self._queue.popleft()]
+        stakes = len(batch[0].slip.stakes)
+        while self._queue and len(batch) < BATCH_MAX:
+            stakes += len(self._queue[0].slip.stakes)
+            if stakes > STAKES_MAX:
+                break
+            batch.append(self._queue.popleft())
+        return batch
 
     def _answer(self, batch: list[_Waiting]) -> None:
         try:
@@ -107,7 +118,7 @@ def place_with_retries(
     for _ in range(TRIES_WHOLE):
         try:
             return place(table_id, slips)
-        except OperationalError as conflict:
+        except (OperationalError, IntegrityError) as conflict:
             log.warning("batch of %d met a conflict: %s", len(slips), _first_line(conflict))
             connections.close_all()
     if len(slips) == 1:

@@ -64,6 +64,19 @@ def lock_owner(lease: Lease) -> None:
         raise LeaseLost(lease.table_id)
 
 
+def lock_table(table_id: str) -> None:
+    """The table's own row. Whoever opens a round or changes the table's status holds it.
+
+    Without it a suspension between two rounds would lock nothing, and the runner could open a
+    round on the status it had read before.
+    """
+    lock_rows(
+        LockRank.TABLE_OWNER,
+        "SELECT id FROM tables_table WHERE id = %s ORDER BY id FOR NO KEY UPDATE",
+        [table_id],
+    )
+
+
 def lock_round(round_id: RoundId | UUID) -> tuple[Round, datetime]:
     """The round under its lock, and the database's time read after the lock was had."""
     lock_rows(

@@ -100,6 +100,8 @@ class Round(models.Model):
     closed_at = models.DateTimeField(null=True)
     #: Position of the last sighting that does not belong to the current spin.
     evidence_after = models.BigIntegerField(default=0)
+    #: What was captured before this instant belongs to an earlier spin, however late it arrives.
+    evidence_since = models.DateTimeField(null=True)
     respins = models.PositiveSmallIntegerField(default=0)
     result = models.PositiveSmallIntegerField(null=True)
     result_sources = models.JSONField(default=list)

@@ -38,6 +38,7 @@ def advance(lease: locks.Lease) -> datetime | None:
     with transaction.atomic():
         locks.bound_session()
         locks.lock_owner(lease)
+        locks.lock_table(lease.table_id)
         round_, now = locks.lock_current_round(lease.table_id)
         if round_ is None:
             return _open_when_due(lease.table_id, now)
@@ -50,7 +51,9 @@ def advance(lease: locks.Lease) -> datetime | None:
 def _move(round_: Round, now: datetime) -> datetime | None:
     table = round_.table
     policy = Policy(wait=timedelta(milliseconds=table.source_wait_ms))
-    spin = fold(sightings.since(table.id, round_.evidence_after), policy)
+    spin = fold(
+        sightings.since(table.id, round_.evidence_after), policy, since=round_.evidence_since
+    )
     heard = Device.objects.filter(table=table).aggregate(at=Min("last_seen_at"))["at"]
     standing = pace.Standing(
         phase=Phase(round_.phase),
@@ -132,6 +135,7 @@ def _open(table: Table, number: int, now: datetime) -> datetime:
         opened_at=now,
         closes_at=closes_at,
         evidence_after=sightings.last_position(table.id),
+        evidence_since=now,
     )
     _tell(round_, now, closes_at=epoch_ms(closes_at), rules_hash=round_.rules_hash)
     return closes_at - timedelta(milliseconds=table.closing_soon_ms)
@@ -162,8 +166,9 @@ def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: 
         round_.phase = step(before, Phase.NO_SPIN)
     round_.phase_at = now if before not in BETTING else round_.phase_at
     round_.evidence_after = n
+    round_.evidence_since = sightings.captured_at(round_.table_id, n)
     round_.respins += 1
-    round_.save(update_fields=["phase", "phase_at", "evidence_after", "respins"])
+    round_.save(update_fields=["phase", "phase_at", "evidence_after", "evidence_since", "respins"])
     record(
         audit_kinds.NO_SPIN,
         actor=RUNNER,

@@ -63,8 +63,18 @@ class TableRunner:
     def renew(self) -> None:
         """Called by the heartbeat thread on its own connection."""
         lease = self._lease
-        if lease is not None and not leases.renew(lease, ttl=self._ttl):
-            log.warning("lease_lost", table=self.table_id)
+        if lease is None or not self.alive() or leases.renew(lease, ttl=self._ttl):
+            return
+        log.warning("lease_lost", table=self.table_id)
+        self._forget(lease)
+
+    def alive(self) -> bool:
+        """Whether the table's thread still runs; a dead one lets its lease expire."""
+        return self._thread.is_alive()
+
+    def _forget(self, lease: Lease) -> None:
+        """Only the lease that was lost: another may have been taken meanwhile."""
+        if self._lease is lease:
             self._lease = None
 
     def _work(self) -> None:
@@ -92,29 +102,39 @@ class TableRunner:
 
     def _step(self) -> int:
         """One move or one look; returns how long to sleep, in ms."""
-        if self._lease is None:
-            self._lease = leases.acquire(self.table_id, self._owner, ttl=self._ttl)
-            if self._lease is None:
+        lease = self._lease
+        if lease is None:
+            lease = leases.acquire(self.table_id, self._owner, ttl=self._ttl)
+            if lease is None:
                 return max(50, self._ttl // timedelta(milliseconds=4))
-            log.info("lease_taken", table=self.table_id, token=self._lease.token)
+            self._lease = lease
+            log.info("lease_taken", table=self.table_id, token=lease.token)
         try:
-            until = advance(self._lease)
+            until = advance(lease)
         except LeaseLost:
             log.warning("lease_lost", table=self.table_id)
-            self._lease = None
+            self._forget(lease)
             return 0
         except DatabaseError:
             raise
         except Exception as bug:
             log.exception("round_stopped_by_bug", table=self.table_id)
+            self._stop_table(lease, bug)
+            return LOOK_EVERY_MS
+        return _pause_ms(until)
+
+    def _stop_table(self, lease: Lease, bug: Exception) -> None:
+        """Suspend the table, unless another process has it by now: then it is not ours to stop."""
+        try:
             suspend(
                 self.table_id,
                 Fault.INTERNAL_ERROR,
                 detail=f"{type(bug).__name__}: {bug}",
                 actor=Actor.system("runner"),
+                lease=lease,
             )
-            return LOOK_EVERY_MS
-        return _pause_ms(until)
+        except LeaseLost:
+            self._forget(lease)
 
     def _release(self) -> None:
         if self._lease is None:
@@ -170,7 +190,10 @@ def _start_missing(
 ) -> None:
     known = Table.objects.values_list("id", flat=True).order_by("id")
     for table_id in known:
-        if table_id in runners or (table_ids is not None and table_id not in table_ids):
+        ours = runners.get(table_id)
+        if (ours is not None and ours.alive()) or (
+            table_ids is not None and table_id not in table_ids
+        ):
             continue
         runners[table_id] = make(table_id)
         runners[table_id].start()

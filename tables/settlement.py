@@ -119,6 +119,7 @@ def _chunk(round_id: RoundId | UUID, kind: TransferKind, lease: locks.Lease | No
 
 
 def _locked(round_id: RoundId | UUID, lease: locks.Lease | None) -> tuple[Round, datetime]:
+    locks.bound_session()
     if lease is not None:
         locks.lock_owner(lease)
     return locks.lock_round(round_id)

@@ -113,7 +113,18 @@ def _unstored(seen: Iterable[_Seen], devices: dict[str, Device]) -> list[_Seen]:
         stored = SightingRecord.objects.filter(device_id=device_id, seq=seq).first()
         if stored is None or bytes(stored.payload) != payload:
             raise Refused(ReportCode.SEQUENCE_REUSED, device=device_id, seq=seq)
-    return sorted(fresh.values(), key=lambda item: (item[0].captured_at_ms, item[0].seq))
+    return _in_order(fresh.values())
+
+
+def _in_order(fresh: Iterable[_Seen]) -> list[_Seen]:
+    """Merged by capture time; one device's own order is its sequence, whatever its clock did."""
+    latest: dict[str, int] = {}
+    timed = []
+    for item in sorted(fresh, key=lambda seen: (seen[1], seen[0].seq)):
+        at_ms = max(item[0].captured_at_ms, latest.get(item[1], 0))
+        latest[item[1]] = at_ms
+        timed.append((at_ms, item))
+    return [item for _, item in sorted(timed, key=lambda pair: pair[0])]
 
 
 def _store(table_id: str, last_n: int, fresh: Sequence[_Seen], now: datetime) -> None:
@@ -188,6 +199,11 @@ def since(table_id: str, after_n: int) -> list[Sighting]:
         )
         for row in rows
     ]
+
+
+def captured_at(table_id: str, n: int) -> datetime:
+    """When the sighting at position ``n`` was captured, by the device's clock."""
+    return SightingRecord.objects.get(table_id=table_id, n=n).captured_at
 
 
 def last_position(table_id: str) -> int:

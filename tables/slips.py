@@ -17,9 +17,9 @@ from uuid import UUID
 from kernel.clock import epoch_ms
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
-from tables.rules.roulette import Position, parse_position
+from tables.rules.roulette import ALL_POSITIONS, Position, RulesCode, parse_position
 
-KEY: Final = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class BettingCode(StrEnum):
@@ -55,6 +55,8 @@ class PlaceBets:
     key: str
     currency: str
     stakes: tuple[Stake, ...]
+    #: The round the player saw. A slip that was delayed into the next one is too late.
+    round_number: int | None = None
 
     @property
     def total_minor(self) -> int:
@@ -62,7 +64,7 @@ class PlaceBets:
 
     def fingerprint(self) -> str:
         """SHA-256 over what was asked, so that a reused key with other input is caught."""
-        lines = [self.table_id, self.currency]
+        lines = [self.table_id, self.currency, str(self.round_number)]
         lines += [f"{stake.position.code}={stake.stake_minor}" for stake in self.stakes]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -135,23 +137,32 @@ class Receipt:
 
 def checked_key(key: str) -> str:
     """``key`` when it can serve as an idempotency key; ``Refused(BAD_KEY)`` otherwise."""
-    if not KEY.match(key):
+    if not KEY.fullmatch(key):
         raise Refused(BettingCode.BAD_KEY, key=key[:64])
     return key
 
 
 def place_bets(
-    player_id: PlayerId, table_id: str, *, key: str, currency: str, stakes: list[tuple[str, int]]
+    player_id: PlayerId,
+    table_id: str,
+    *,
+    key: str,
+    currency: str,
+    stakes: list[tuple[str, int]],
+    round_number: int | None = None,
 ) -> PlaceBets:
     """A slip from position codes and minor units.
 
-    Refuses with ``BAD_KEY`` or ``RulesCode.UNKNOWN_POSITION``; amounts are judged with the table's
-    limits when the slip is taken.
+    Refuses with ``BAD_KEY``, ``RulesCode.UNKNOWN_POSITION`` or ``TOO_MANY_STAKES``; amounts are
+    judged with the table's limits when the slip is taken.
     """
+    if len(stakes) > len(ALL_POSITIONS):
+        raise Refused(RulesCode.TOO_MANY_STAKES, count=len(stakes), max=len(ALL_POSITIONS))
     return PlaceBets(
         player_id=player_id,
         table_id=table_id,
         key=checked_key(key),
         currency=currency,
         stakes=tuple(Stake(parse_position(code), minor) for code, minor in stakes),
+        round_number=round_number,
     )

@@ -22,7 +22,7 @@ from kernel.refusal import Refused
 from tables import audit_kinds, locks, settlement
 from tables.evidence import Fault
 from tables.floor_plan import stream_name
-from tables.models import Incident, Round, Table, TableStatus
+from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
 from tables.phases import STOPPABLE, Phase, step
 from tables.sightings import CHANNEL, last_position
 
@@ -35,20 +35,33 @@ class FloorCode(StrEnum):
     NOT_SUSPENDED = "not_suspended"
     ROUND_UNRESOLVED = "round_unresolved"
     ROUND_NOT_SUSPENDED = "round_not_suspended"
+    REFUNDS_BEGUN = "refunds_begun"
 
 
-def suspend(table_id: str, fault: Fault, *, detail: str, actor: Actor) -> Incident:
+def suspend(
+    table_id: str,
+    fault: Fault,
+    *,
+    detail: str,
+    actor: Actor,
+    lease: locks.Lease | None = None,
+) -> Incident | None:
     """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
 
-    The round in play is stopped with it unless its result is official.
+    The round in play is stopped with it unless its result is official. A runner passes its
+    ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
+    the open incident; None where somebody resolved it meanwhile.
     """
     with transaction.atomic():
+        if lease is not None:
+            locks.lock_owner(lease)
+        locks.lock_table(table_id)
         round_, now = locks.lock_current_round(table_id)
         incident = stop_round(table_id, round_, now, fault, detail)
         if incident is not None:
             announce_stop(incident, round_, now, actor)
             return incident
-    return Incident.objects.filter(table_id=table_id, resolved_at=None).latest("opened_at")
+    return Incident.objects.filter(table_id=table_id, resolved_at=None).first()
 
 
 def stop_round(
@@ -130,11 +143,16 @@ def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
         round_, now = locks.lock_round(round_id)
         if round_.phase != Phase.SUSPENDED:
             raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=round_.phase)
+        if BetOutcome.objects.filter(round_id=round_.id, kind=OutcomeKind.REFUNDED).exists():
+            raise Refused(FloorCode.REFUNDS_BEGUN, round=round_.number)
         round_.phase = step(Phase.SUSPENDED, Phase.NO_SPIN)
         round_.phase_at = now
         round_.evidence_after = last_position(round_.table_id)
+        round_.evidence_since = now
         round_.respins += 1
-        round_.save(update_fields=["phase", "phase_at", "evidence_after", "respins"])
+        round_.save(
+            update_fields=["phase", "phase_at", "evidence_after", "evidence_since", "respins"]
+        )
         record(
             audit_kinds.RESPUN,
             actor=actor,
@@ -156,6 +174,7 @@ def resume(table_id: str, *, cause: str, actor: Actor) -> None:
     if not cause.strip():
         raise Refused(FloorCode.NO_CAUSE)
     with transaction.atomic():
+        locks.lock_table(table_id)
         round_, now = locks.lock_current_round(table_id)
         table = Table.objects.filter(id=table_id).first()
         if table is None:
@@ -185,6 +204,7 @@ def resume(table_id: str, *, cause: str, actor: Actor) -> None:
 def open_table(table_id: str, *, actor: Actor) -> None:
     """Open a closed table; its runner then opens rounds. Idempotent."""
     with transaction.atomic():
+        locks.lock_table(table_id)
         changed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).update(
             status=TableStatus.OPEN
         )

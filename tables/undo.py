@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from compliance import facts
 from kernel.clock import epoch_ms
@@ -22,6 +22,19 @@ from tables.betting import closed, keep_slips
 from tables.models import OutcomeKind, Round, Slip
 from tables.settlement import insert_outcomes
 from tables.slips import AcceptedBet, BettingCode, Receipt, checked_key
+
+#: As for slips: the round is held by batches for some milliseconds each.
+TRIES: Final = 5
+
+
+def undo_with_retries(player_id: PlayerId, table_id: str, *, key: str) -> Receipt:
+    """:func:`undo_last`, tried again when bets held the round; then refused ``BUSY``."""
+    for _ in range(TRIES):
+        try:
+            return undo_last(player_id, table_id, key=key)
+        except (OperationalError, IntegrityError):
+            connections.close_all()
+    raise Refused(BettingCode.BUSY, waiting=0)
 
 
 def undo_last(player_id: PlayerId, table_id: str, *, key: str) -> Receipt:

@@ -24,8 +24,8 @@ from tables.intake import take_bets
 from tables.models import Round, Table
 from tables.round_page import round_page
 from tables.rules import roulette
-from tables.slips import place_bets
-from tables.undo import last_stakes, standing_stakes, undo_last
+from tables.slips import BettingCode, place_bets
+from tables.undo import last_stakes, standing_stakes, undo_with_retries
 
 #: Rounds on the history page; older ones through the account statement.
 HISTORY_MAX = 100
@@ -108,7 +108,7 @@ def table_context(request: HttpRequest, found: Table) -> dict[str, Any]:
         "round": now,
         "chips": bet_forms.chips(shown),
         "selected_chip": request.session.get("chip"),
-        "bet_key": new_id().hex,
+        "bet_key": request.session.pop("bet_key", None) or new_id().hex,
         "balance_minor": standing["balance_minor"] if standing else 0,
         "on_table_minor": sum(bet.stake_minor for bet in bets),
         "net_minor": standing["net_minor"] if standing else 0,
@@ -171,6 +171,8 @@ def _act(view: Act) -> Callable[[HttpRequest, str], HttpResponse]:
             messages.success(request, view(request, table_id, *known))
         except Refused as refusal:
             request.session["refusal"] = bet_forms.refusal_text(refusal)
+            if refusal.code is BettingCode.BUSY:  # the same key again tells what became of it
+                request.session["bet_key"] = request.POST.get("key", "")
         return redirect("tables:table", table_id)
 
     return act
@@ -190,6 +192,7 @@ def bet(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str)
                 key=request.POST.get("key", ""),
                 currency=currency,
                 stakes=stakes,
+                round_number=bet_forms.round_number(request.POST),
             )
         )
     )
@@ -198,7 +201,7 @@ def bet(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str)
 @_act
 def undo(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str) -> str:
     """Take back the last slip."""
-    receipt = undo_last(player_id, table_id, key=request.POST.get("key", ""))
+    receipt = undo_with_retries(player_id, table_id, key=request.POST.get("key", ""))
     return wording.taken_back(receipt)
 
 
@@ -222,7 +225,14 @@ def _again(
     stakes: list[tuple[str, int]],
 ) -> str:
     key = request.POST.get("key", "")
-    slip = place_bets(player_id, table_id, key=key, currency=currency, stakes=stakes)
+    slip = place_bets(
+        player_id,
+        table_id,
+        key=key,
+        currency=currency,
+        stakes=stakes,
+        round_number=bet_forms.round_number(request.POST),
+    )
     return wording.taken(take_bets(slip))
 
 

@@ -106,3 +106,29 @@ def test_a_hundred_parallel_bets_never_go_below_zero(database):
     assert sum(isinstance(answer, Receipt) for answer in answers) == 10
     assert answers.count(BettingCode.INSUFFICIENT_FUNDS) == 90
     assert house.balance(anna) == 0
+
+
+def test_slips_with_many_stakes_are_cut_into_batches_that_the_ledger_takes():
+    from tables.betting import STAKES_MAX
+    from tables.rules.roulette import ALL_POSITIONS
+
+    gate, sizes = threading.Event(), []
+
+    def place(table_id, slips):
+        gate.wait(5)
+        sizes.append(sum(len(one.stakes) for one in slips))
+        return [Refused(BettingCode.NOT_OPEN) for _ in slips]
+
+    every = [(position.code, 50) for position in ALL_POSITIONS]
+    taking = TableIntake("alexandria", place=place)
+    futures = [
+        taking.submit(
+            place_bets(1, "alexandria", key=f"slip-key-{n}", currency="EUR", stakes=every)
+        )
+        for n in range(100)
+    ]
+    gate.set()
+    for future in futures:
+        future.result(5)
+    assert sum(sizes) == 100 * len(ALL_POSITIONS)
+    assert max(sizes) <= STAKES_MAX

@@ -334,3 +334,85 @@ def test_no_round_opens_while_an_earlier_ball_is_still_in_play():
     pit.wheel_state(2)
     pit.step()
     assert pit.round().phase == Phase.BETTING_OPEN
+
+
+def test_a_number_captured_before_a_respin_and_delivered_after_it_does_not_count():
+    """A controller that was cut off delivers an old result late: it is of another ball."""
+    from studio.protocol.messages import ObservationKind
+    from tables.sightings import take_report
+
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    bet(anna, ("straight:17", 100))
+    pit.close_betting()
+    late = [
+        pit.signed("wheel", pit.observation("wheel", ObservationKind.RESULT, number=17, spin=1)),
+        pit.signed(
+            "keypad", pit.observation("keypad", ObservationKind.PRESENTER_CONFIRM, number=17)
+        ),
+    ]
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    suspension.respin_round(pit.round().id, reason="drill", actor=house.TESTER)
+    take_report("alexandria", late)
+    pit.step()
+    assert (pit.round().phase, pit.round().result) == (Phase.NO_SPIN, None)
+    assert house.balance(anna) == 900
+    pit.wheel_state(3)
+    pit.wheel_state(4)
+    pit.result(20)
+    pit.confirm(20)
+    pit.step()
+    assert (pit.round().phase, pit.round().result) == (Phase.SETTLED, 20)
+    assert house.balance(anna) == 900
+
+
+def test_a_suspended_table_takes_no_bet_even_in_a_round_that_is_open():
+    from tables.models import Table, TableStatus
+
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    Table.objects.update(status=TableStatus.SUSPENDED)
+    assert bet(anna, ("red", 100)).code == BettingCode.TABLE_SUSPENDED
+    assert house.balance(anna) == 1_000
+
+
+def test_a_slip_for_one_round_is_too_late_in_the_next():
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    slip = place_bets(
+        anna,
+        "alexandria",
+        key="delayed-slip",
+        currency="EUR",
+        stakes=[("red", 100)],
+        round_number=1,
+    )
+    pit.play(5)
+    pit.wheel_state(2)
+    pit.step()
+    assert pit.round().number == 2
+    (answer,) = place_batch("alexandria", [slip])
+    assert answer.code == BettingCode.TOO_LATE
+    assert house.balance(anna) == 1_000
+
+
+def test_a_round_whose_refunds_have_begun_cannot_spin_again(monkeypatch):
+    from tables import settlement
+
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    bet(anna, ("red", 100))
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    round_id = pit.round().id
+    monkeypatch.setattr(settlement, "_finish", lambda *a, **k: None)  # killed before the end
+    suspension.void_round(round_id, reason="drill", actor=house.TESTER)
+    monkeypatch.undo()
+    with pytest.raises(Refused) as refused:
+        suspension.respin_round(round_id, reason="drill", actor=house.TESTER)
+    assert refused.value.code == suspension.FloorCode.REFUNDS_BEGUN
+    suspension.void_round(round_id, reason="drill", actor=house.TESTER)
+    assert (pit.round().phase, house.balance(anna)) == (Phase.VOIDED, 1_000)
