@@ -121,7 +121,9 @@ def _marked(body: Sequence[ast.stmt], inherited: list[str]) -> Iterator[tuple[st
 
 
 def _is_test(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+        "test_"
+    )
 
 
 def _module_marks(tree: ast.Module) -> list[str]:
