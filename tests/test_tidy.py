@@ -126,6 +126,6 @@ def test_a_check_that_is_switched_off_says_why():
             if found is None or (found[1] or "").strip() in SPEAKS_FOR_ITSELF:
                 continue
             above = lines[number - 2].strip() if number > 1 else ""
-            if len(found[3].strip(" #()")) < 8 and not above.startswith("#"):
+            if len(found[3].strip(" #()")) < 4 and not above.startswith("#"):
                 silent.append(f"{_name(path)}:{number}")
     assert silent == []

@@ -47,10 +47,14 @@ class Child:
         return self._running.pid if self._running else None
 
     def start(self) -> None:
-        """Start it in a session of its own; the kernel ends it should we be killed."""
+        """Start it in a session of its own; the kernel ends it should we be killed.
+
+        With SIGKILL: a process asked politely may still wait for a database that ends as well, and
+        every process of ours has to survive that anyway.
+        """
         with self.log.open("ab") as log:
             self._running = subprocess.Popen(
-                [*parent_death.prefix(), *self.process.command],
+                [*parent_death.prefix("KILL"), *self.process.command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
