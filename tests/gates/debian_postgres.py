@@ -51,5 +51,7 @@ def play_a_round() -> int:
 if __name__ == "__main__":
     sys.exit(play_a_round())
 
-_address, os.environ["FARO_TEST_REDIS"] = start()
-os.environ["FARO_TEST_POSTGRES"] = _address.url("postgres", "postgres")
+if "FARO_TEST_ON_15" not in os.environ:  # xdist's workers load the plugin too, and use the same
+    _address, os.environ["FARO_TEST_REDIS"] = start()
+    os.environ["FARO_TEST_POSTGRES"] = _address.url("postgres", "postgres")
+    os.environ["FARO_TEST_ON_15"] = "1"

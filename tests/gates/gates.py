@@ -47,10 +47,24 @@ GATES = (
     ),
     Gate("import directions", _tool("lint-imports", "--no-cache")),
     Gate("types (mypy)", _tool("mypy", ".")),
-    Gate("tests", _pytest("-n", "2", "--dist", "worksteal", "tests")),
+    Gate(
+        "tests",
+        _pytest(
+            *("-n", "2", "--dist", "worksteal", "tests"),
+            *("--ignore", "tests/simulation", "--ignore", "tests/races/test_tables_closing.py"),
+        ),
+    ),
+    # These start processes of their own and measure how they meet: alone on the machine.
+    Gate(
+        "rounds and closing, alone",
+        _pytest("tests/simulation", "tests/races/test_tables_closing.py"),
+    ),
     Gate(
         "ledger and events on PostgreSQL 15",
-        _pytest("-p", "tests.gates.debian_postgres", "tests/flows", "-k", "ledger or events"),
+        _pytest(
+            *("-n", "2", "--dist", "worksteal", "-p", "tests.gates.debian_postgres"),
+            *("tests/flows", "-k", "ledger or events"),
+        ),
         tools.why_no_postgres_15,
     ),
     Gate(
