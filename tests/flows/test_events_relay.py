@@ -109,11 +109,11 @@ def _waiting(owner) -> int:
 
 
 def _token(owner) -> int:
-    return owner.execute("SELECT token FROM event_relay_lease").fetchone()[0]
+    return owner.execute("SELECT token FROM event_relay_lease WHERE name = 'relay'").fetchone()[0]
 
 
 def _held(owner) -> bool:
-    sql = "SELECT expires_at > clock_timestamp() FROM event_relay_lease"
+    sql = "SELECT expires_at > clock_timestamp() FROM event_relay_lease WHERE name = 'relay'"
     return owner.execute(sql).fetchone()[0]
 
 
