@@ -18,7 +18,7 @@ RENEWALS_PER_TTL: Final = 3
 
 
 class Lease:
-    """The right to be the active relay, for ``ttl_ms`` at a time."""
+    """The right to be the active process of a role, for ``ttl_ms`` at a time."""
 
     def __init__(self, name: str, ttl_ms: int) -> None:
         self.name = name
