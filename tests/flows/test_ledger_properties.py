@@ -53,6 +53,19 @@ def as_transfers(items, ids, permit_ids):
     ]
 
 
+def assert_reported(transfers, results, found):
+    """The last balance reported for an account is the balance it is left with."""
+    last = {}
+    for position in groups_together(transfers):
+        transfer, result = transfers[position], results[position]
+        if result.code is PostCode.POSTED:
+            player = transfer.debit if transfer.permit else transfer.credit
+            last[player] = result.balance_after_minor
+        else:
+            assert result.balance_after_minor is None
+    assert last == {player: found[player].posted_minor for player in last}
+
+
 def test_try_post_answers_as_the_model_does(database):
     @settings(
         max_examples=120,
@@ -100,18 +113,6 @@ def test_try_post_answers_as_the_model_does(database):
         found = accounts.balances(ids.values())
         assert {name: found[id_].posted_minor for name, id_ in ids.items()} == model.posted
         assert_reported(transfers, results, found)
-
-    def assert_reported(transfers, results, found):
-        """The last balance reported for an account is the balance it is left with."""
-        last = {}
-        for position in groups_together(transfers):
-            transfer, result = transfers[position], results[position]
-            if result.code is PostCode.POSTED:
-                player = transfer.debit if transfer.permit else transfer.credit
-                last[player] = result.balance_after_minor
-            else:
-                assert result.balance_after_minor is None
-        assert last == {player: found[player].posted_minor for player in last}
 
     compare()
     assert_books_clean()

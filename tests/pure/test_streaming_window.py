@@ -204,7 +204,7 @@ def test_a_shape_that_no_playlist_may_have_is_a_bug():
         with pytest.raises(InvariantBroken):
             Shape(**shape)
     with pytest.raises(InvariantBroken):
-        started().begin_timeline(init_uri="i", first_ticks=0, starts_at=datetime(2026, 1, 1))  # noqa: DTZ001
+        started().begin_timeline(init_uri="i", first_ticks=0, starts_at=datetime(2026, 1, 1))  # noqa: DTZ001  (naive on purpose)
 
 
 @pytest.mark.parametrize(
