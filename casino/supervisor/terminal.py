@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -28,18 +29,25 @@ def welcome(address: str, state: State, services: Mapping[str, str]) -> None:
     """The addresses and one login for each role, once everything runs."""
     say("")
     say(f"Faro is running:  {address}/")
+    say(f"  {'staff pages':<15} {address}/admin/")
+    say(f"  {'mailbox':<15} {address}/mailbox/  (every mail of this demo)")
     for name, where in services.items():
         say(f"  {name:<15} {where}")
     say(f"  {'logs':<15} {state.logs}")
     people = logins(state)
     if people:
         say("")
-        say(f"  {'role':<15} {'e-mail':<34} {'password':<22} second factor (TOTP key)")
+        say(f"  {'role':<15} {'e-mail':<34} {'password':<24} key of the authenticator")
         for person in people:
             row = [str(person.get(key) or "") for key in ("role", "email", "password", "totp_key")]
-            say(f"  {row[0]:<15} {row[1]:<34} {row[2]:<22} {row[3]}")
+            say(f"  {row[0]:<15} {row[1]:<34} {row[2]:<24} {_typed_key(row[3])}")
     say("")
     say("Ctrl-C stops everything; the next start keeps the data (--reset forgets it).")
+
+
+def _typed_key(hex_key: str) -> str:
+    """A TOTP key as authenticator apps take it: base32 (RFC 4648), as in a QR code."""
+    return base64.b32encode(bytes.fromhex(hex_key)).decode().rstrip("=")
 
 
 def logins(state: State) -> list[dict[str, object]]:

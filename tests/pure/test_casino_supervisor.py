@@ -13,6 +13,7 @@ from casino.supervisor.ports import Ports
 from casino.supervisor.processes import back_off_ms
 from casino.supervisor.services import Services
 from casino.supervisor.state import State
+from casino.supervisor.terminal import welcome
 
 PORTS = Ports(web=8000, psp=8001, stream=8002, devices=(8003, 8004, 8005))
 
@@ -153,3 +154,15 @@ def test_half_a_database_is_refused(state):
     with pytest.raises(CannotStart, match="set both DATABASE_URL"):
         services.start(state, {"DATABASE_URL": "postgresql://app@db/faro", "REDIS_URL": "redis://"})
     assert not (state.root / "postgres").exists()
+
+
+def test_the_welcome_names_every_login_with_a_key_that_an_authenticator_takes(state, capsys):
+    state.demo.write_text(
+        '{"logins": [{"role": "auditor", "email": "a@faro.example", "password": "p", '
+        '"totp_key": "48656c6c6f21deadbeef"}]}'
+    )
+    welcome("http://127.0.0.1:8000", state, {})
+    said = capsys.readouterr().err
+    assert "auditor         a@faro.example" in said
+    assert "JBSWY3DPEHPK3PXP" in said
+    assert "http://127.0.0.1:8000/admin/" in said
