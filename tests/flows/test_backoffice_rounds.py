@@ -133,7 +133,7 @@ TAMPERED = {
     ),
     "a result changed after it was paid": (
         "UPDATE tables_round SET result = 5 WHERE result = 17",
-        RECOMPUTED, ("computed", "lost 0"),
+        RECOMPUTED, ("computed", "lost 0", "paid 1000"),  # whichever of the two bets comes first
     ),
     "a bet under rules nobody knows": (
         "UPDATE tables_bet SET rules_hash = repeat('0', 64) WHERE stake_minor = 200",
@@ -151,7 +151,7 @@ def test_tampering_is_found_by_name(played, owner, what):
     assert not report.ok
     assert check in found
     if told is not None:
-        assert found[check][told[0]] == told[1]
+        assert found[check][told[0]] in told[1:]
 
 
 def test_every_check_is_shown_to_find_something():
