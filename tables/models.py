@@ -215,6 +215,8 @@ class Device(models.Model):
     table = models.ForeignKey(Table, on_delete=models.PROTECT, related_name="devices")
     kind = models.CharField(max_length=20)
     last_seq = models.BigIntegerField(default=0)
+    #: The device's clock at its newest heartbeat, and ours when it came.
+    alive_at_ms = models.BigIntegerField(default=0)
     last_seen_at = models.DateTimeField(null=True)
     last_fault = models.CharField(max_length=60, blank=True)
     wheel_state = models.PositiveSmallIntegerField(null=True)

@@ -1,8 +1,11 @@
-"""What devices report, stored as it came: verified, ordered, exactly once.
+"""What devices report, stored as it came: verified, ordered, exactly once; and who is alive.
 
 A sighting is stored only when its signature verifies with a key enrolled for a device of that very
 table, and its sequence is the device's next or later. Positions per table (``n``) are gapless and
 in commit order, since the table's intake row is locked while they are given.
+
+A device is alive by its own signed heartbeat alone: an empty report, or another device's, keeps
+nobody looking alive.
 """
 
 from __future__ import annotations
@@ -10,47 +13,49 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
+import structlog
 from django.db import connection, transaction
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
+from kernel.clock import epoch_ms
 from kernel.refusal import Refused
-from studio.protocol.messages import Malformed, Observation, ObservationKind
-from studio.protocol.report import OBSERVATIONS_MAX
-from studio.protocol.signatures import BadSignature, Signed, verify
+from studio.protocol.heartbeat import Heartbeat, verify_heartbeat
+from studio.protocol.messages import Observation, ObservationKind
+from studio.protocol.report import ALIVE_MAX, OBSERVATIONS_MAX
+from studio.protocol.signatures import Signed, verify
+from tables.device_keys import KeyRing, ReportCode
 from tables.evidence import Sighting
-from tables.models import Device, DeviceKey, SightingRecord
+from tables.models import Device, SightingRecord, TableIntake
+
+log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "faro_tables"
+#: A studio whose clock is further off is not believed to be alive: its capture times would be
+#: wrong by as much (F51). Twice what a report may take on its way (its time-out is 2 s).
+HEARTBEAT_OFF_MS_MAX: Final = 4_000
 
 
-class ReportCode(StrEnum):
-    """Why a report is not taken. Nothing of a refused report is stored."""
-
-    MALFORMED = "malformed"
-    UNKNOWN_TABLE = "unknown_table"
-    UNKNOWN_KEY = "unknown_key"
-    REVOKED_KEY = "revoked_key"
-    BAD_SIGNATURE = "bad_signature"
-    FOREIGN_TABLE = "foreign_table"
-    FOREIGN_DEVICE = "foreign_device"
-    SEQUENCE_REUSED = "sequence_reused"
-    TOO_MANY = "too_many"
-
-
-def take_report(table_id: str, report: Sequence[Signed]) -> dict[str, int]:
+def take_report(
+    table_id: str, report: Sequence[Signed], alive: Sequence[Signed] = ()
+) -> dict[str, int]:
     """Store the report's observations; returns per device the highest sequence now stored.
 
     Sequences already stored are passed over when they are the same bytes (the controller repeats
     what it has no answer for); other bytes under a used sequence are refused, as a forged or
-    confused device. All or nothing. Wakes the table's runner.
+    confused device. All or nothing. ``alive`` holds heartbeats: each must be signed as an
+    observation is, and counts when it is newer than the device's last and near our clock. Wakes
+    the table's runner.
     """
-    if len(report) > OBSERVATIONS_MAX:
-        raise Refused(ReportCode.TOO_MANY, max=OBSERVATIONS_MAX)
-    seen = _verified(table_id, report)
+    if len(report) > OBSERVATIONS_MAX or len(alive) > ALIVE_MAX:
+        raise Refused(ReportCode.TOO_MANY, max=OBSERVATIONS_MAX, alive_max=ALIVE_MAX)
+    keys = KeyRing(table_id, [*report, *alive])
+    seen = [(keys.read(signed, verify), signed) for signed in report]
+    beats = [keys.read(signed, verify_heartbeat) for signed in alive]
+    if not seen and not beats:
+        return _acknowledged(table_id)
     with transaction.atomic():
         rows = lock_rows(
             LockRank.TABLE_OWNER,
@@ -58,57 +63,42 @@ def take_report(table_id: str, report: Sequence[Signed]) -> dict[str, int]:
             " FOR NO KEY UPDATE",
             [table_id],
         )
-        if not rows:
-            raise Refused(ReportCode.UNKNOWN_TABLE, table=table_id)
         now = database_now()
         devices = {device.id: device for device in Device.objects.filter(table_id=table_id)}
         fresh = _unstored(seen, devices)
         _store(table_id, rows[0][0], fresh, now)
-        _note(devices, fresh, {device_id for _, device_id, _ in seen}, now)
+        _note(devices, fresh)
+        _note_alive(devices, beats, now)
+        Device.objects.bulk_update(devices.values(), _NOTED)
         with connection.cursor() as cursor:
             if fresh:
                 cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, table_id])
     return {device.id: device.last_seq for device in devices.values() if device.last_seq}
 
 
-_Seen = tuple[Observation, str, Signed]
+def _acknowledged(table_id: str) -> dict[str, int]:
+    """What is stored already, for a report that says nothing: it changes nothing either."""
+    if not TableIntake.objects.filter(table_id=table_id).exists():
+        raise Refused(ReportCode.UNKNOWN_TABLE, table=table_id)
+    devices = Device.objects.filter(table_id=table_id, last_seq__gt=0)
+    return dict(devices.values_list("id", "last_seq"))
 
 
-def _verified(table_id: str, report: Sequence[Signed]) -> list[_Seen]:
-    """Each observation with its device, checked against the key that claims to have signed it."""
-    keys = DeviceKey.objects.select_related("device").in_bulk({s.key_id for s in report})
-    seen = []
-    for signed in report:
-        key = keys.get(signed.key_id)
-        if key is None:
-            raise Refused(ReportCode.UNKNOWN_KEY, key=signed.key_id[:60])
-        if key.revoked_at is not None:
-            raise Refused(ReportCode.REVOKED_KEY, key=key.id)
-        try:
-            observation = verify(signed, key.public_key_b64)
-        except BadSignature:
-            raise Refused(ReportCode.BAD_SIGNATURE, key=key.id) from None
-        except Malformed as error:
-            raise Refused(ReportCode.MALFORMED, why=str(error)[:200]) from None
-        if observation.device != key.device_id:
-            raise Refused(ReportCode.FOREIGN_DEVICE, key=key.id, device=observation.device)
-        if table_id not in {observation.table} & {key.device.table_id}:
-            raise Refused(ReportCode.FOREIGN_TABLE, table=observation.table)
-        seen.append((observation, key.device_id, signed))
-    return seen
+_Seen = tuple[Observation, Signed]
 
 
 def _unstored(seen: Iterable[_Seen], devices: dict[str, Device]) -> list[_Seen]:
     """Observations above what is stored of their device; repeats must be the very same bytes."""
     fresh: dict[tuple[str, int], _Seen] = {}
     repeated = []
-    for observation, device_id, signed in seen:
-        if observation.seq <= devices[device_id].last_seq:
-            repeated.append((device_id, observation.seq, signed.payload))
-        elif (device_id, observation.seq) in fresh:
-            raise Refused(ReportCode.SEQUENCE_REUSED, device=device_id, seq=observation.seq)
+    for observation, signed in seen:
+        device_id, seq = observation.device, observation.seq
+        if seq <= devices[device_id].last_seq:
+            repeated.append((device_id, seq, signed.payload))
+        elif (device_id, seq) in fresh:
+            raise Refused(ReportCode.SEQUENCE_REUSED, device=device_id, seq=seq)
         else:
-            fresh[device_id, observation.seq] = (observation, device_id, signed)
+            fresh[device_id, seq] = (observation, signed)
     for device_id, seq, payload in repeated:
         stored = SightingRecord.objects.filter(device_id=device_id, seq=seq).first()
         if stored is None or bytes(stored.payload) != payload:
@@ -120,9 +110,9 @@ def _in_order(fresh: Iterable[_Seen]) -> list[_Seen]:
     """Merged by capture time; one device's own order is its sequence, whatever its clock did."""
     latest: dict[str, int] = {}
     timed = []
-    for item in sorted(fresh, key=lambda seen: (seen[1], seen[0].seq)):
-        at_ms = max(item[0].captured_at_ms, latest.get(item[1], 0))
-        latest[item[1]] = at_ms
+    for item in sorted(fresh, key=lambda seen: (seen[0].device, seen[0].seq)):
+        at_ms = max(item[0].captured_at_ms, latest.get(item[0].device, 0))
+        latest[item[0].device] = at_ms
         timed.append((at_ms, item))
     return [item for _, item in sorted(timed, key=lambda pair: pair[0])]
 
@@ -139,7 +129,7 @@ def _store(table_id: str, last_n: int, fresh: Sequence[_Seen], now: datetime) ->
                 (
                     table_id,
                     n,
-                    device_id,
+                    seen.device,
                     seen.seq,
                     seen.kind.value,
                     from_epoch_ms(seen.captured_at_ms),
@@ -149,7 +139,7 @@ def _store(table_id: str, last_n: int, fresh: Sequence[_Seen], now: datetime) ->
                     signed.signature,
                     signed.key_id,
                 )
-                for n, (seen, device_id, signed) in enumerate(fresh, last_n + 1)
+                for n, (seen, signed) in enumerate(fresh, last_n + 1)
             ],
         )
         cursor.execute(
@@ -158,12 +148,14 @@ def _store(table_id: str, last_n: int, fresh: Sequence[_Seen], now: datetime) ->
         )
 
 
-def _note(
-    devices: dict[str, Device], fresh: Sequence[_Seen], heard: set[str], now: datetime
-) -> None:
-    """Keep what the devices last said; hearing nothing new is a sign of life too."""
-    for seen, device_id, _ in fresh:
-        device = devices[device_id]
+#: What a report may change of a device.
+_NOTED: Final = ["last_seq", "last_fault", "wheel_state", "alive_at_ms", "last_seen_at"]
+
+
+def _note(devices: dict[str, Device], fresh: Sequence[_Seen]) -> None:
+    """Keep what the devices last said of themselves."""
+    for seen, _ in fresh:
+        device = devices[seen.device]
         device.last_seq = max(device.last_seq, seen.seq)
         match seen.kind:
             case ObservationKind.DEVICE_FAULT:
@@ -174,11 +166,17 @@ def _note(
                 device.wheel_state = _small(seen.data["state"])
             case _:
                 pass
-    for device in devices.values():
-        device.last_seen_at = now
-    Device.objects.bulk_update(
-        devices.values(), ["last_seq", "last_fault", "wheel_state", "last_seen_at"]
-    )
+
+
+def _note_alive(devices: dict[str, Device], beats: Sequence[Heartbeat], now: datetime) -> None:
+    """A heartbeat counts once, and only near our clock: an old one proves nothing."""
+    for beat in beats:
+        device = devices[beat.device]
+        off_ms = beat.at_ms - epoch_ms(now)
+        if abs(off_ms) > HEARTBEAT_OFF_MS_MAX:
+            log.warning("heartbeat_off_clock", device=device.id, off_ms=off_ms)
+        elif beat.at_ms > device.alive_at_ms:
+            device.alive_at_ms, device.last_seen_at = beat.at_ms, now
 
 
 def since(table_id: str, after_n: int) -> list[Sighting]:

@@ -23,10 +23,11 @@ from studio.protocol.report import (
     decode_report,
     encode_answer,
 )
+from tables.device_keys import ReportCode
 from tables.models import Round
 from tables.phases import Phase
 from tables.rounds import unfinished
-from tables.sightings import ReportCode, take_report
+from tables.sightings import take_report
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ def report(request: HttpRequest) -> HttpResponse:
         if int(request.headers.get("Content-Length") or 0) > REPORT_BYTES_MAX:
             raise Refused(ReportCode.TOO_MANY, max_bytes=REPORT_BYTES_MAX)
         said = decode_report(request.body)
-        acked = take_report(said.table, said.observations)
+        acked = take_report(said.table, said.observations, said.alive)
     except Malformed as error:
         return _refused(Refused(ReportCode.MALFORMED, why=str(error)[:200]))
     except Refused as refusal:

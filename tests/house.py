@@ -18,8 +18,9 @@ from kernel.money import Money
 from ledger import accounts
 from ledger.posting import post
 from ledger.postings import Transfer, TransferKind
+from studio.protocol.heartbeat import Heartbeat, sign_heartbeat
 from studio.protocol.messages import Observation, ObservationKind
-from studio.protocol.signatures import KeyPair, generate_key, sign
+from studio.protocol.signatures import KeyPair, Signed, generate_key, sign
 from tables import suspension
 from tables.floor_plan import enrol_device, set_up_table
 from tables.lease import acquire
@@ -111,11 +112,25 @@ class Pit:
     def report(self, device: str, kind: ObservationKind, **data) -> dict[str, int]:
         """One signed observation, stored as if a controller had sent it."""
         return take_report(
-            self.table.id, [self.signed(device, self.observation(device, kind, **data))]
+            self.table.id,
+            [self.signed(device, self.observation(device, kind, **data))],
+            self.alive(),
         )
 
+    def alive(self, *devices: str, at_ms: int | None = None) -> list[Signed]:
+        """Heartbeats of all devices, or of those named; as of now, or of ``at_ms``."""
+        at_ms = epoch_ms(database_now()) if at_ms is None else at_ms
+        return [
+            sign_heartbeat(
+                Heartbeat(self.device(kind), self.table.id, at_ms),
+                self.keys[kind].private_b64,
+                f"{self.device(kind)}-k1",
+            )
+            for kind in devices or self.keys
+        ]
+
     def heartbeat(self) -> None:
-        take_report(self.table.id, [])
+        take_report(self.table.id, [], self.alive())
 
     def wheel_state(self, state: int, *, spin: int = 1, flags: int = 0) -> None:
         self.report(

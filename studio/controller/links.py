@@ -44,9 +44,14 @@ class Link:
     """One device's connection. Raw bytes are archived before the listener sees them."""
 
     def __init__(self, name: str, address: str, archive: Archive, listener: Listener) -> None:
-        self._name, self._address = name, address
+        self.name, self._address = name, address
         self._archive, self._listener = archive, listener
         self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the device's line is open now."""
+        return self._writer is not None
 
     async def run(self) -> None:
         """Connect, listen, connect again, until cancelled."""
@@ -56,7 +61,7 @@ class Link:
                 streams = await asyncio.wait_for(_open(self._address), _CONNECT_S)
             except (OSError, TimeoutError) as error:
                 if failures == 0:
-                    log.warning("no device", extra={"device": self._name, "why": str(error)})
+                    log.warning("no device", extra={"device": self.name, "why": str(error)})
                     self._listener.lost(monotonic_us() // 1000)
                 await asyncio.sleep(min(_RETRY_S[0] * (1 << min(failures, 10)), _RETRY_S[1]))
                 failures += 1
@@ -78,7 +83,7 @@ class Link:
         self._writer = streams.writer
         now_us = monotonic_us()
         self._archive.keep(now_us, Direction.MARK, OPENED)
-        log.info("device connected", extra={"device": self._name})
+        log.info("device connected", extra={"device": self.name})
         self._listener.opened(now_us // 1000)
         try:
             while content := await streams.reader.read(_READ_BYTES):
@@ -86,13 +91,13 @@ class Link:
                 self._archive.keep(now_us, Direction.FROM_DEVICE, content)
                 self._listener.heard(content, now_us // 1000)
         except OSError as error:
-            log.warning("device broke", extra={"device": self._name, "why": str(error)})
+            log.warning("device broke", extra={"device": self.name, "why": str(error)})
         finally:
             self._writer = None
             streams.close()
             now_us = monotonic_us()
             self._archive.keep(now_us, Direction.MARK, CLOSED)
-        log.warning("device disconnected", extra={"device": self._name})
+        log.warning("device disconnected", extra={"device": self.name})
         self._listener.lost(now_us // 1000)
 
 

@@ -20,9 +20,10 @@ from studio.devices.keypad import KeypadDriver, cue_line
 from studio.devices.slingshot.driver import SlingshotDriver
 from studio.devices.slingshot.limits import Limits
 from studio.lifetime import until_stopped
+from studio.protocol.heartbeat import Heartbeat, sign_heartbeat
 from studio.protocol.messages import Observation, ObservationKind
 from studio.protocol.report import Cue
-from studio.protocol.signatures import sign
+from studio.protocol.signatures import Signed, sign
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,11 @@ class Signer:
         )
         signed = sign(observation, self._config.private_b64, self._config.key_id)
         return Waiting(observation.device, observation.seq, observation.kind, signed)
+
+    def alive(self, now_ms: int) -> Signed:
+        """A sign of life of the device, as of now."""
+        heartbeat = Heartbeat(self._config.device, self._table, now_ms)
+        return sign_heartbeat(heartbeat, self._config.private_b64, self._config.key_id)
 
 
 class Desk:
@@ -85,6 +91,11 @@ class Desk:
         if found and self.uplink is not None:
             self.uplink.news()
         return orders
+
+    def alive(self, devices: Iterable[str]) -> tuple[Signed, ...]:
+        """Signs of life of ``devices``."""
+        now_ms = epoch_ms(self._clock.now())
+        return tuple(self._signers[device].alive(now_ms) for device in devices)
 
 
 class WheelDesk:
@@ -187,7 +198,12 @@ class TableController:
             config.keypad.device, config.keypad.address, self._archives[1], self._keypad
         )
         self._uplink = Uplink(
-            config.id, transport, self._desk.outbox, self._keypad.show, time_scale
+            config.id,
+            transport,
+            self._desk.outbox,
+            alive=self._alive,
+            on_cue=self._keypad.show,
+            time_scale=time_scale,
         )
         self._desk.uplink = self._uplink
         self._links = (self._wheel.link, self._keypad.link)
@@ -201,6 +217,10 @@ class TableController:
             self._wheel.close()
             for archive in self._archives:
                 archive.close()
+
+    def _alive(self) -> tuple[Signed, ...]:
+        """Only of devices that are connected: a heartbeat never speaks for one that is gone."""
+        return self._desk.alive(link.name for link in self._links if link.connected)
 
     @property
     def outbox(self) -> Outbox:

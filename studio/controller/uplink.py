@@ -11,12 +11,13 @@ from studio.controller.outbox import Outbox
 from studio.controller.transport import NotDelivered, Transport
 from studio.lifetime import until_woken
 from studio.protocol.report import OBSERVATIONS_MAX, Cue, Report
+from studio.protocol.signatures import Signed
 
 log = logging.getLogger(__name__)
 
 #: As often as the wheel itself speaks; never so often that heartbeats crowd out the platform.
 _HEARTBEAT_S: Final = 0.5
-_HEARTBEAT_S_MIN: Final = 0.05
+_HEARTBEAT_S_MIN: Final = 0.1
 _RETRY_S: Final = (0.05, 2.0)
 
 
@@ -31,11 +32,13 @@ class Uplink:
         table: str,
         transport: Transport,
         outbox: Outbox,
+        *,
+        alive: Callable[[], tuple[Signed, ...]],
         on_cue: Callable[[Cue], None],
         time_scale: float,
     ) -> None:
-        self._table, self._transport = table, transport
-        self._outbox, self._on_cue = outbox, on_cue
+        self._table, self._transport, self._outbox = table, transport, outbox
+        self._alive, self._on_cue = alive, on_cue
         self._interval_s = max(_HEARTBEAT_S * time_scale, _HEARTBEAT_S_MIN)
         self._news = asyncio.Event()
         self._failures = 0
@@ -64,7 +67,7 @@ class Uplink:
         """Post what waits, oldest first; returns after how many seconds to post again."""
         batch = self._outbox.oldest(OBSERVATIONS_MAX)
         try:
-            answer = await self._transport.post(Report(self._table, batch))
+            answer = await self._transport.post(Report(self._table, batch, self._alive()))
         except NotDelivered as error:
             return self._failed(error)
         if self._failures:

@@ -1,7 +1,8 @@
 """One exchange between a table's controller and the platform: news up, the presenter's cue down.
 
-``POST /studio/v1/report`` carries a :class:`Report` (no observations: a heartbeat) and is
-answered by an :class:`Answer`. Both directions are parsed strictly and within limits.
+``POST /studio/v1/report`` carries a :class:`Report` (observations where there are any, and a signed
+heartbeat of each connected device) and is answered by an :class:`Answer`. Both directions are
+parsed strictly and within limits.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from studio.protocol.signatures import SIGNATURE_BYTES, Signed
 PATH: Final = "/studio/v1/report"
 #: A round makes about a dozen observations; 64 lets a backlog of minutes drain in a few requests.
 OBSERVATIONS_MAX: Final = 64
+#: A table has a handful of devices.
+ALIVE_MAX: Final = 16
 #: 64 payloads of 4 KiB in base64 with their signatures fit below this.
 REPORT_BYTES_MAX: Final = 512 * 1024
 ANSWER_BYTES_MAX: Final = 16 * 1024
@@ -59,10 +62,11 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Signed observations of one table, oldest first."""
+    """Signed observations of one table, oldest first, and heartbeats of its connected devices."""
 
     table: str
     observations: tuple[Signed, ...] = ()
+    alive: tuple[Signed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +79,25 @@ class Answer:
 
 def encode_report(report: Report) -> bytes:
     """The request body of ``report``."""
-    items = [
+    return json.dumps(
         {
-            "p": base64.b64encode(item.payload).decode(),
-            "s": base64.b64encode(item.signature).decode(),
-            "k": item.key_id,
+            "table": report.table,
+            "observations": [_as_json(item) for item in report.observations],
+            "alive": [_as_json(item) for item in report.alive],
         }
-        for item in report.observations
-    ]
-    return json.dumps({"table": report.table, "observations": items}).encode()
+    ).encode()
 
 
 def decode_report(body: bytes) -> Report:
     """The report in ``body``; signatures are not verified here. Raises :class:`Malformed`."""
     value = _object(body, REPORT_BYTES_MAX)
-    if value.keys() != {"table", "observations"} or not is_name(value["table"]):
-        raise Malformed("a report has a table and observations")
-    items = value["observations"]
-    if not isinstance(items, list) or len(items) > OBSERVATIONS_MAX:
-        raise Malformed("observations is not a list within its limit")
-    return Report(str(value["table"]), tuple(_signed(item) for item in items))
+    if value.keys() != {"table", "observations", "alive"} or not is_name(value["table"]):
+        raise Malformed("a report has a table, observations and alive")
+    return Report(
+        str(value["table"]),
+        _signed_list(value["observations"], OBSERVATIONS_MAX),
+        _signed_list(value["alive"], ALIVE_MAX),
+    )
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -136,9 +139,23 @@ def decode_cue(value: object) -> Cue:
     )
 
 
+def _as_json(item: Signed) -> dict[str, str]:
+    return {
+        "p": base64.b64encode(item.payload).decode(),
+        "s": base64.b64encode(item.signature).decode(),
+        "k": item.key_id,
+    }
+
+
+def _signed_list(items: object, items_max: int) -> tuple[Signed, ...]:
+    if not isinstance(items, list) or len(items) > items_max:
+        raise Malformed("not a list within its limit")
+    return tuple(_signed(item) for item in items)
+
+
 def _signed(item: object) -> Signed:
     if not isinstance(item, dict) or item.keys() != {"p", "s", "k"} or not is_name(item["k"]):
-        raise Malformed("an observation has p, s and k")
+        raise Malformed("a signed message has p, s and k")
     payload = _bytes(item["p"], PAYLOAD_BYTES_MAX)
     signature = _bytes(item["s"], SIGNATURE_BYTES)
     return Signed(payload, signature, str(item["k"]))

@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) over observations: one key per device.
+"""Ed25519 signatures (RFC 8032) over what devices say: one key per device.
 
 The signed bytes begin with a fixed purpose and the key's name, so that a signature made for
 anything else, or under another key name, never passes here. Which key belongs to which device
@@ -43,7 +43,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Canonical bytes of an observation, their signature, and the name of the key."""
+    """Canonical bytes of a message, their signature, and the name of the key."""
 
     payload: bytes
     signature: bytes
@@ -61,11 +61,7 @@ def generate_key() -> KeyPair:
 
 def sign(observation: Observation, private_b64: str, key_id: str) -> Signed:
     """``observation`` signed; raises :class:`Malformed` for one that no receiver would accept."""
-    if not is_name(key_id):
-        raise Malformed("key id is not a name")
-    payload = encode(observation)
-    private = Ed25519PrivateKey.from_private_bytes(_raw(private_b64))
-    return Signed(payload, private.sign(_signed_bytes(payload, key_id)), key_id)
+    return sign_bytes(_PURPOSE, encode(observation), private_b64, key_id)
 
 
 def verify(signed: Signed, public_b64: str) -> Observation:
@@ -74,18 +70,35 @@ def verify(signed: Signed, public_b64: str) -> Observation:
     Raises :class:`BadSignature` or :class:`Malformed`. Does not judge order, freshness or whether
     the device may speak for the table: the caller compares those with its register.
     """
+    return decode(verified_bytes(_PURPOSE, signed, public_b64))
+
+
+def sign_bytes(purpose: bytes, payload: bytes, private_b64: str, key_id: str) -> Signed:
+    """``payload`` signed for ``purpose``; raises :class:`Malformed` for a key or name that is none.
+
+    ``purpose`` ends with a line break and is fixed per kind of message: what was signed for one
+    purpose never passes for another.
+    """
+    if not is_name(key_id):
+        raise Malformed("key id is not a name")
+    private = Ed25519PrivateKey.from_private_bytes(_raw(private_b64))
+    return Signed(payload, private.sign(_signed_bytes(purpose, payload, key_id)), key_id)
+
+
+def verified_bytes(purpose: bytes, signed: Signed, public_b64: str) -> bytes:
+    """The payload of ``signed``, whose signature is good; else :class:`BadSignature`."""
     if len(signed.payload) > PAYLOAD_BYTES_MAX or not is_name(signed.key_id):
         raise Malformed("payload too large or key id not a name")
     public = Ed25519PublicKey.from_public_bytes(_raw(public_b64))
     try:
-        public.verify(signed.signature, _signed_bytes(signed.payload, signed.key_id))
+        public.verify(signed.signature, _signed_bytes(purpose, signed.payload, signed.key_id))
     except InvalidSignature:
         raise BadSignature(signed.key_id) from None
-    return decode(signed.payload)
+    return signed.payload
 
 
-def _signed_bytes(payload: bytes, key_id: str) -> bytes:
-    return _PURPOSE + key_id.encode("ascii") + b"\n" + payload
+def _signed_bytes(purpose: bytes, payload: bytes, key_id: str) -> bytes:
+    return purpose + key_id.encode("ascii") + b"\n" + payload
 
 
 def _raw(key_b64: str) -> bytes:

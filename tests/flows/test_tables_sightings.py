@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 from django.test import Client
 
+from audit.database_clock import database_now
+from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from studio.protocol.messages import ObservationKind
 from studio.protocol.report import Report, encode_report
+from tables.device_keys import ReportCode
 from tables.models import Device, DeviceKey, SightingRecord
-from tables.sightings import ReportCode, take_report
+from tables.sightings import HEARTBEAT_OFF_MS_MAX, take_report
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -88,6 +91,68 @@ def test_a_fault_is_kept_at_the_device_and_stops_new_rounds_until_it_is_well():
     assert pit.table.rounds.count() == 1
 
 
+def seen_at(device):
+    return Device.objects.get(id=f"alexandria-{device}").last_seen_at
+
+
+def test_a_heartbeat_speaks_for_its_own_device_alone():
+    pit = house.pit()
+    take_report("alexandria", [], pit.alive("wheel"))
+    assert seen_at("wheel") is not None
+    assert seen_at("keypad") is None
+    take_report("alexandria", [confirm(pit)])
+    assert seen_at("keypad") is None
+
+
+def test_an_empty_report_keeps_no_device_looking_alive():
+    pit = house.pit()
+    take_report("alexandria", [])
+    assert (seen_at("wheel"), seen_at("keypad")) == (None, None)
+    pit.heartbeat()
+    before = seen_at("wheel")
+    assert take_report("alexandria", []) == {}
+    assert seen_at("wheel") == before
+
+
+def test_a_replayed_or_older_heartbeat_does_not_count_again():
+    pit = house.pit()
+    first = pit.alive()
+    take_report("alexandria", [], first)
+    before = seen_at("wheel")
+    take_report("alexandria", [], first)
+    older = pit.alive(at_ms=Device.objects.get(id="alexandria-wheel").alive_at_ms - 1)
+    take_report("alexandria", [], older)
+    assert seen_at("wheel") == before
+    newer = pit.alive(at_ms=Device.objects.get(id="alexandria-wheel").alive_at_ms + 1)
+    take_report("alexandria", [], newer)
+    assert seen_at("wheel") > before
+
+
+@pytest.mark.feature("F51")
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_device_whose_clock_is_far_off_is_not_alive_but_its_observations_are_kept(sign):
+    pit = house.pit()
+    off_ms = epoch_ms(database_now()) + sign * (HEARTBEAT_OFF_MS_MAX + 2_000)
+    take_report("alexandria", [confirm(pit)], pit.alive(at_ms=off_ms))
+    assert (seen_at("wheel"), seen_at("keypad")) == (None, None)
+    assert SightingRecord.objects.count() == 1
+
+
+def test_a_forged_or_foreign_heartbeat_refuses_the_whole_report():
+    pit, other = house.pit(), house.pit("cordouan")
+    (good,) = pit.alive("wheel")
+    for beat, code in (
+        (replace(good, signature=bytes(64)), ReportCode.BAD_SIGNATURE),
+        (replace(good, key_id="nobody"), ReportCode.UNKNOWN_KEY),
+        (other.alive("wheel")[0], ReportCode.FOREIGN_TABLE),
+    ):
+        with pytest.raises(Refused) as refusal:
+            take_report("alexandria", [confirm(pit)], [beat])
+        assert refusal.value.code is code
+    assert not SightingRecord.objects.exists()
+    assert seen_at("wheel") is None
+
+
 def post(client, body):
     return client.post("/studio/v1/report", body, content_type="application/json")
 
@@ -110,8 +175,8 @@ def test_the_endpoint_answers_with_acknowledgement_and_cue():
     [
         (b"", 400, "malformed"),
         (b"[]", 400, "malformed"),
-        (b'{"table": "alexandria", "observations": [{}]}', 400, "malformed"),
-        (b'{"table": "nowhere", "observations": []}', 404, "unknown_table"),
+        (b'{"table": "alexandria", "observations": [{}], "alive": []}', 400, "malformed"),
+        (b'{"table": "nowhere", "observations": [], "alive": []}', 404, "unknown_table"),
     ],
 )
 def test_the_endpoint_refuses_nonsense_with_a_code(body, status, code):

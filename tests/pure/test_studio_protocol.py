@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studio.protocol.heartbeat import Heartbeat, sign_heartbeat, verify_heartbeat
 from studio.protocol.messages import (
     Malformed,
     Observation,
@@ -16,6 +17,7 @@ from studio.protocol.messages import (
     encode,
 )
 from studio.protocol.report import (
+    ALIVE_MAX,
     OBSERVATIONS_MAX,
     Answer,
     Cue,
@@ -26,7 +28,14 @@ from studio.protocol.report import (
     encode_answer,
     encode_report,
 )
-from studio.protocol.signatures import BadSignature, Signed, generate_key, sign, verify
+from studio.protocol.signatures import (
+    BadSignature,
+    Signed,
+    generate_key,
+    sign,
+    sign_bytes,
+    verify,
+)
 
 RESULT = Observation(
     "wheel.alexandria", "alexandria", 7, ObservationKind.RESULT, 1_700_000_000_000,
@@ -153,11 +162,47 @@ def test_a_short_signature_is_refused_and_a_bad_key_is_named():
 
 def test_a_report_reads_back_with_its_signatures_intact():
     key = generate_key()
-    report = Report("alexandria", tuple(sign(o, key.private_b64, "k") for o in EXAMPLES))
+    beat = Heartbeat("wheel.alexandria", "alexandria", 1_700_000_000_000)
+    report = Report(
+        "alexandria",
+        tuple(sign(o, key.private_b64, "k") for o in EXAMPLES),
+        (sign_heartbeat(beat, key.private_b64, "k"),),
+    )
     read = decode_report(encode_report(report))
     assert read == report
     assert [verify(item, key.public_b64) for item in read.observations] == EXAMPLES
-    assert decode_report(b'{"table":"alexandria","observations":[]}') == Report("alexandria")
+    assert [verify_heartbeat(item, key.public_b64) for item in read.alive] == [beat]
+    empty = b'{"table":"alexandria","observations":[],"alive":[]}'
+    assert decode_report(empty) == Report("alexandria")
+
+
+def test_a_heartbeat_is_no_observation_and_an_observation_no_heartbeat():
+    key = generate_key()
+    beat = sign_heartbeat(Heartbeat("wheel.a", "a", 1), key.private_b64, "k")
+    with pytest.raises(BadSignature):
+        verify(beat, key.public_b64)
+    with pytest.raises(BadSignature):
+        verify_heartbeat(sign(RESULT, key.private_b64, "k"), key.public_b64)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b'{"at":1,"device":"wheel.a","table":"a"}',
+        b'{"at": 1,"device":"wheel.a","table":"a","v":1}',
+        b'{"at":true,"device":"wheel.a","table":"a","v":1}',
+        b'{"at":-1,"device":"wheel.a","table":"a","v":1}',
+        b'{"at":1,"device":"Wheel","table":"a","v":1}',
+        b'{"at":1,"device":"wheel.a","more":1,"table":"a","v":1}',
+    ],
+)
+def test_a_heartbeat_in_another_form_is_refused_however_well_it_is_signed(payload):
+    key = generate_key()
+    signed = sign_bytes(b"faro studio heartbeat v1\n", payload, key.private_b64, "k")
+    with pytest.raises(Malformed):
+        verify_heartbeat(signed, key.public_b64)
 
 
 @pytest.mark.parametrize(
@@ -166,19 +211,29 @@ def test_a_report_reads_back_with_its_signatures_intact():
         b"",
         b"[]",
         b'{"table":"a"}',
-        b'{"table":"A","observations":[]}',
-        b'{"table":"a","observations":{}}',
-        b'{"table":"a","observations":[],"more":1}',
-        b'{"table":"a","observations":[{"p":"AA==","s":"AA=="}]}',
-        b'{"table":"a","observations":[{"p":"A","s":"AA==","k":"k"}]}',
-        b'{"table":"a","observations":[{"p":"AA==","s":1,"k":"k"}]}',
+        b'{"table":"A","observations":[],"alive":[]}',
+        b'{"table":"a","observations":{},"alive":[]}',
+        b'{"table":"a","observations":[]}',
+        b'{"table":"a","observations":[],"alive":[],"more":1}',
+        b'{"table":"a","observations":[],"alive":[{"p":"AA==","s":"AA=="}]}',
+        b'{"table":"a","observations":[{"p":"AA==","s":"AA=="}],"alive":[]}',
+        b'{"table":"a","observations":[{"p":"A","s":"AA==","k":"k"}],"alive":[]}',
+        b'{"table":"a","observations":[{"p":"AA==","s":1,"k":"k"}],"alive":[]}',
         json.dumps(
-            {"table": "a", "observations": [{"p": "A" * 6000, "s": "AA==", "k": "k"}]}
+            {"table": "a", "observations": [{"p": "A" * 6000, "s": "AA==", "k": "k"}], "alive": []}
         ).encode(),
         json.dumps(
             {
                 "table": "a",
                 "observations": [{"p": "", "s": "", "k": "k"}] * (OBSERVATIONS_MAX + 1),
+                "alive": [],
+            }
+        ).encode(),
+        json.dumps(
+            {
+                "table": "a",
+                "observations": [],
+                "alive": [{"p": "", "s": "", "k": "k"}] * (ALIVE_MAX + 1),
             }
         ).encode(),
         b"[" * 100_000,
