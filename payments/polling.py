@@ -17,7 +17,7 @@ from django.db.models import F
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
 from kernel.refusal import Refused
-from payments import deposits, webhooks, withdrawals
+from payments import deposits, provider_events, withdrawals
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import BadWebhook, ProviderRejected, ProviderUnreachable
 from payments.states import poll_after
@@ -44,7 +44,7 @@ def sweep() -> Sweep:
     """Apply waiting events, then ask about every payment that is due. Several may run at once."""
     done = Sweep()
     for row_id in _waiting_events():
-        done.events += _try(webhooks.apply_stored, row_id, done)
+        done.events += _try(provider_events.apply_stored, row_id, done)
     for payment_id in _claim_due(Deposit):
         done.deposits += _try(deposits.ask_provider, payment_id, done)
     for payment_id in _claim_due(Withdrawal):

@@ -8,7 +8,7 @@ import structlog
 from celery import shared_task
 
 from kernel.refusal import Refused
-from payments import polling, webhooks
+from payments import polling, provider_events
 from payments.providers.protocol import ProviderUnreachable
 
 log = structlog.get_logger(__name__)
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 def apply_event(row_id: str) -> None:
     """Apply one stored webhook; what cannot be applied now is left to the sweep."""
     try:
-        webhooks.apply_stored(UUID(row_id))
+        provider_events.apply_stored(UUID(row_id))
     except (ProviderUnreachable, Refused) as error:
         log.warning("webhook_waits", event=row_id, error=str(error))
 
