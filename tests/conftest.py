@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from asgiref.sync import SyncToAsync
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,6 +179,8 @@ def database(template_database, django_db_blocker) -> Iterator[Database]:
     with django_db_blocker.unblock():
         yield Database(name)
         connections.close_all()
+        # asgiref's own thread keeps a connection as well; the next test must not inherit it
+        SyncToAsync.single_thread_executor.submit(connections.close_all).result()
     settings["NAME"] = default.settings_dict["NAME"] = before
     with psycopg.connect(SUPER_URL, autocommit=True) as db:
         db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -3,7 +3,6 @@
 from casino.settings.environment import BASE_DIR
 
 INSTALLED_APPS = [
-    "daphne",  # first: replaces runserver by its ASGI version
     "unfold.apps.BasicAppConfig",
     "accounts.staff_config.StaffAdminConfig",  # django.contrib.admin behind a second factor
     "django.contrib.auth",

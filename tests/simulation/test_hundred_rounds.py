@@ -38,8 +38,8 @@ FAULTS = {
     "no_confirm": 0.02,
 }
 MISREAD_RATE = 0.05
-#: Far more than the rounds take; the loop ends when they are played.
-TIMEOUT_S = 75 if ROUNDS <= 100 else ROUNDS
+#: Far more than the rounds take (100: 43 s on two cores); the loop ends when they are played.
+TIMEOUT_S = 150 if ROUNDS <= 100 else 2 * ROUNDS
 
 
 def table(name: str) -> Table:
@@ -64,8 +64,8 @@ def finished() -> int:
 def play(runners) -> None:
     """Until the rounds are played: kill runners now and then, resolve what stops."""
     until = time.monotonic() + TIMEOUT_S
-    while finished() < ROUNDS and time.monotonic() < until:
-        runners.harass()
+    while (played := finished()) < ROUNDS and time.monotonic() < until:
+        runners.harass(played)
         resolve(timedelta(milliseconds=300))
         time.sleep(0.1)
 
@@ -102,7 +102,7 @@ def test_whatever_fails_each_bet_is_settled_once_and_no_wrong_result_is_paid(dat
                 runners.close()
     told(runners, bettors)
     assert finished() >= ROUNDS, f"seed {SEED}: {finished()} rounds, see {tmp_path}"
-    assert runners.kills > 0
+    assert runners.kills >= ROUNDS // 20
     assert Incident.objects.exists()
     every_accepted_bet_has_exactly_one_outcome(bettors)
     every_escrow_is_zero()
