@@ -27,7 +27,7 @@ BATCH_FLOOR_MS = 120
 
 @contextmanager
 def workers(database, players, *, count, mode="bet", tables=("alexandria",), **options):
-    """Betting processes that are ready; killed at the end whatever happens."""
+    """Betting processes that began together; killed at the end whatever happens."""
     running = [
         subprocess.Popen(
             [
@@ -38,6 +38,7 @@ def workers(database, players, *, count, mode="bet", tables=("alexandria",), **o
             ],
             cwd=ROOT,
             env=database.environment(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -47,6 +48,9 @@ def workers(database, players, *, count, mode="bet", tables=("alexandria",), **o
     try:
         for process in running:
             until_said(process, "ready")
+        for process in running:
+            process.stdin.write("go\n")
+            process.stdin.flush()
         yield running
     finally:
         for process in running:
