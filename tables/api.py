@@ -24,7 +24,7 @@ from ledger import accounts
 from tables import selectors, wording
 from tables.models import Round, Table
 from tables.round_page import round_page
-from tables.views import me
+from tables.visit import me
 
 #: Rounds in one answer; older ones by ``before``.
 ROUNDS_MAX = 100

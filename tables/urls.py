@@ -3,20 +3,20 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio.protocol.report import PATH as REPORT_PATH
-from tables import api, studio_link, views
+from tables import api, guide, history, lobby, studio_link, views
 
 app_name = "tables"
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", views.lobby, name="lobby"),
+    path("", lobby.lobby, name="lobby"),
     path("tables/<slug:table_id>/", views.table, name="table"),
     path("tables/<slug:table_id>/bet/", views.bet, name="bet"),
     path("tables/<slug:table_id>/undo/", views.undo, name="undo"),
     path("tables/<slug:table_id>/rebet/", views.rebet, name="rebet"),
     path("tables/<slug:table_id>/double/", views.double, name="double"),
-    path("history/", views.history, name="history"),
-    path("rounds/<uuid:round_id>/", views.round_view, name="round"),
-    path("rules/", views.rules, name="rules"),
-    path("help/", views.help_page, name="help"),
+    path("history/", history.history, name="history"),
+    path("rounds/<uuid:round_id>/", history.round_view, name="round"),
+    path("rules/", guide.rules, name="rules"),
+    path("help/", guide.help_page, name="help"),
     path("api/tables/", api.Tables.as_view(), name="api_tables"),
     path("api/tables/<slug:table_id>/", api.TableNow.as_view(), name="api_table"),
     path("api/tables/<slug:table_id>/rounds", api.Rounds.as_view(), name="api_rounds"),

@@ -1,0 +1,40 @@
+"""Rules and help: pages for everybody, signed in or not."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from tables import selectors, wording
+from tables.rules import roulette
+from tables.visit import standing
+
+
+@require_GET
+def rules(request: HttpRequest) -> HttpResponse:
+    """Rules and paytables, generated from the modules that settle."""
+    return render(
+        request,
+        "tables/rules.html",
+        {
+            "section": "tables",
+            "standing": standing(request),
+            "rulesets": [
+                {
+                    "id": name,
+                    "name": wording.rules_name(rules),
+                    "la_partage": rules.la_partage,
+                    "hash": roulette.rules_hash(rules),
+                    "rows": selectors.paytable(name),
+                }
+                for name, rules in roulette.RULESETS.items()
+            ],
+        },
+    )
+
+
+@require_GET
+def help_page(request: HttpRequest) -> HttpResponse:
+    """How to play, what can go wrong, whom to ask."""
+    return render(request, "tables/help.html", {"section": "tables", "standing": standing(request)})
