@@ -19,3 +19,4 @@ from casino.settings.push import *  # noqa: F403
 from casino.settings.security import *  # noqa: F403
 from casino.settings.staff_pages import *  # noqa: F403
 from casino.settings.static_files import *  # noqa: F403
+from casino.settings.streaming import *  # noqa: F403

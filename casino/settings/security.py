@@ -32,7 +32,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-#: Origins of video playlists and parts, where they are not this host.
+#: Origins of video playlists, segments and posters, where they are not this host.
 STREAM_ORIGINS: list[str] = env.list("STREAM_ORIGINS", default=[])
 #: Origins of hosted payment pages. Chromium holds `form-action` against redirects after a form,
 #: so the cashier's form may end there only if the policy names them.
@@ -43,7 +43,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF, NONCE],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:", *STREAM_ORIGINS],
         "font-src": [SELF],
         "connect-src": [SELF, *STREAM_ORIGINS],
         "media-src": [SELF, "blob:", *STREAM_ORIGINS],

@@ -26,6 +26,7 @@ def build(
         "FARO_PUBLIC_URL": f"http://{HOST}:{ports.web}",
         "SIMULATED_PSP_URL": f"http://{HOST}:{ports.psp}",
         "PAYMENT_PAGE_ORIGINS": f"http://{HOST}:{ports.psp}",
+        "STREAM_URL": f"http://{HOST}:{ports.stream}",
         "STREAM_ORIGINS": f"http://{HOST}:{ports.stream}",
     }
     inherited = {name: value for name, value in given.items() if name not in OWNER_ONLY}
