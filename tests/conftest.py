@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -162,21 +163,21 @@ class Database:
         }
 
 
-@pytest.fixture
-def database(template_database, django_db_blocker) -> Iterator[Database]:
-    """A fresh database of our own; Django's default connection points to it, as the app's role."""
+@contextmanager
+def cloned_database(template: str, blocker) -> Iterator[Database]:
+    """A fresh clone of ``template`` that Django's default connection points to, then dropped."""
     from django.db import connections
 
     name = f"faro_t_{os.getpid()}_{os.urandom(4).hex()}"
     with psycopg.connect(SUPER_URL, autocommit=True) as db:
         db.execute("SELECT pg_advisory_lock_shared(7001)")
-        _create(db, name, template_database)
+        _create(db, name, template)
     default = connections["default"]
     default.close()
     settings = connections.settings["default"]
     before = settings["NAME"]
     settings["NAME"] = default.settings_dict["NAME"] = name
-    with django_db_blocker.unblock():
+    with blocker.unblock():
         yield Database(name)
         connections.close_all()
         # asgiref's own thread keeps a connection as well; the next test must not inherit it
@@ -184,6 +185,13 @@ def database(template_database, django_db_blocker) -> Iterator[Database]:
     settings["NAME"] = default.settings_dict["NAME"] = before
     with psycopg.connect(SUPER_URL, autocommit=True) as db:
         db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(template_database, django_db_blocker) -> Iterator[Database]:
+    """A fresh database of our own; Django's default connection points to it, as the app's role."""
+    with cloned_database(template_database, django_db_blocker) as made:
+        yield made
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ GATES = (
         _pytest(
             *("-n", "2", "--dist", "worksteal", "tests"),
             *("--ignore", "tests/simulation", "--ignore", "tests/races/test_tables_closing.py"),
+            *("--ignore", "tests/browser"),
         ),
     ),
     # These start processes of their own and measure how they meet: alone on the machine.
@@ -59,6 +60,8 @@ GATES = (
         "rounds and closing, alone",
         _pytest("tests/simulation", "tests/races/test_tables_closing.py"),
     ),
+    # One Chromium and one set of servers for all of them: alone as well.
+    Gate("browser", _pytest("tests/browser"), tools.why_no_chromium),
     Gate(
         "ledger and events on PostgreSQL 15",
         _pytest(

@@ -55,7 +55,8 @@ def _apt(packages: list[str]) -> None:
 
 
 def _npm() -> None:
-    if shutil.which("npm") and not Path(biome()).exists() and os.access(ROOT, os.W_OK):
+    complete = Path(biome()).exists() and axe().exists()
+    if shutil.which("npm") and not complete and os.access(ROOT, os.W_OK):
         words = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
         _quietly(words, dict(os.environ))
 
@@ -89,3 +90,23 @@ def why_no_biome() -> str:
 def why_no_postgres_15() -> str:
     proof = PACKAGES["postgresql-15"]
     return "" if Path(proof).exists() else "Debian's postgresql-15 is not installed"
+
+
+def chromium() -> str:
+    """Debian's Chromium; the one that Playwright would download is never used."""
+    return shutil.which("chromium") or ""
+
+
+def why_no_chromium() -> str:
+    return "" if chromium() else "Debian's chromium is not installed"
+
+
+def axe() -> Path:
+    """The accessibility rules as one script, from npm."""
+    return ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def why_no_axe() -> str:
+    if axe().exists():
+        return ""
+    return "npm could not install axe-core" if shutil.which("npm") else "npm is not installed"
