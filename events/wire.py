@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from events.stream import Event
 from kernel.clock import epoch_ms
@@ -20,7 +20,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def frame(event: Event) -> str:
     """``event`` as compact JSON, keys in the order of the protocol."""
-    return json.dumps(
+    return compact(
         {
             "v": VERSION,
             "s": event.stream,
@@ -29,10 +29,13 @@ def frame(event: Event) -> str:
             "k": event.kind,
             "t": epoch_ms(event.at),
             "d": event.data,
-        },
-        separators=(",", ":"),
-        ensure_ascii=False,
+        }
     )
+
+
+def compact(message: dict[str, Any]) -> str:
+    """``message`` as the text that goes over the wire: no blanks, keys as they come."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
 def parse(text: str | bytes) -> Event:

@@ -38,6 +38,9 @@ class Table(models.Model):
     source_wait_ms = models.PositiveIntegerField(default=10_000)
     device_silence_ms = models.PositiveIntegerField(default=3_000)
     respins_max = models.PositiveSmallIntegerField(default=3)
+    #: A page's picture is at most so much later than the table; what is not pushed waits so long
+    #: with a result (docs/push.md, "No spoilers").
+    latency_bound_ms = models.PositiveIntegerField(default=8_000)
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -129,6 +132,7 @@ class Round(models.Model):
                 name="round_official_has_result",
             ),
         ]
+        indexes: ClassVar = [models.Index(fields=["official_at"], name="round_official_at")]
 
     def __str__(self) -> str:
         return f"{self.table_id} round {self.number}"

@@ -137,7 +137,7 @@ def _open(table: Table, number: int, now: datetime) -> datetime:
         evidence_after=sightings.last_position(table.id),
         evidence_since=now,
     )
-    _tell(round_, now, closes_at=epoch_ms(closes_at), rules_hash=round_.rules_hash)
+    _tell(round_, now, **_betting_facts(round_))
     return closes_at - timedelta(milliseconds=table.closing_soon_ms)
 
 
@@ -150,9 +150,17 @@ def _enter(round_: Round, phase: Phase, now: datetime) -> None:
         round_.closed_at = now
         facts["early"] = now < round_.closes_at
     if phase in BETTING:
-        facts["closes_at"] = epoch_ms(round_.closes_at)
+        facts = _betting_facts(round_)
     round_.save(update_fields=["phase", "phase_at", "closed_at"])
     _tell(round_, now, **facts)
+
+
+def _betting_facts(round_: Round) -> dict[str, Any]:
+    return {
+        "opened_at": epoch_ms(round_.opened_at),
+        "closes_at": epoch_ms(round_.closes_at),
+        "rules_hash": round_.rules_hash,
+    }
 
 
 def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: bool) -> None:
@@ -186,7 +194,7 @@ def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: 
             "phase": str(round_.phase),
             "reason": reason,
             "respins": round_.respins,
-            "at": epoch_ms(now),
+            "at": epoch_ms(round_.phase_at),
         },
     )
 
@@ -207,7 +215,7 @@ def _declare(round_: Round, number: int, sources: list[str], now: datetime) -> N
         before={"phase": before},
         after={"phase": round_.phase, "result": number, "sources": sources},
     )
-    _tell(round_, now, result=number, colour=roulette.colour(number).value, sources=sources)
+    _tell(round_, now, **settlement.result_facts(round_))
 
 
 def _halt(round_: Round, fault: Fault, detail: str, now: datetime) -> None:

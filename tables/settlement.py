@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -290,17 +290,37 @@ def _finish(
             after={"phase": phase.value, "result": round_.result},
             reason=reason,
         )
+        told = {"reason": reason} if phase is Phase.VOIDED else result_facts(round_)
         stream.append(
             stream_name(round_.table_id),
             "phase",
             {
                 "round": round_.number,
                 "phase": phase.value,
-                "result": round_.result,
-                "reason": reason,
                 "at": epoch_ms(now),
+                "next_at": next_at_ms(round_),
+                **told,
             },
         )
+
+
+def result_facts(round_: Round) -> dict[str, Any]:
+    """What the events of an official round say of its result; ``reveal_at`` is when it was one."""
+    ensure(round_.result is not None, "an official round has a result", round=str(round_.id))
+    ensure(round_.official_at is not None, "an official round has its time", round=str(round_.id))
+    return {
+        "result": round_.result,
+        "colour": roulette.colour(round_.result or 0).value,
+        "sources": round_.result_sources,
+        "reveal_at": epoch_ms(round_.official_at or round_.phase_at),
+    }
+
+
+def next_at_ms(round_: Round) -> int | None:
+    """When the next round may open at the earliest; None while this one is in play."""
+    if round_.finished_at is None:
+        return None
+    return epoch_ms(round_.finished_at) + round_.table.intermission_ms
 
 
 def _sweep(round_: Round) -> None:

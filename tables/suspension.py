@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -25,6 +26,9 @@ from tables.floor_plan import stream_name
 from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
 from tables.phases import STOPPABLE, Phase, step
 from tables.sightings import CHANNEL, last_position
+
+#: Why the ball is launched again, as the public event says it; the staff's own words are audited.
+RESPUN: Final = "respun"
 
 
 class FloorCode(StrEnum):
@@ -164,8 +168,14 @@ def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
         )
         stream.append(
             stream_name(round_.table_id),
-            "phase",
-            {"round": round_.number, "phase": round_.phase, "at": epoch_ms(now)},
+            "no_spin",
+            {
+                "round": round_.number,
+                "phase": round_.phase,
+                "reason": RESPUN,
+                "respins": round_.respins,
+                "at": epoch_ms(now),
+            },
         )
 
 

@@ -200,6 +200,7 @@ def pit(
         "closing_soon_ms": 4_000,
         "intermission_ms": 0,
         "device_silence_ms": 600_000,
+        "latency_bound_ms": 0,  # results show at once; tests of the lag name theirs
     } | fields
     table = set_up_table(
         Table(id=table_id, **settings),
