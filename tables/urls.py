@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tables/<slug:table_id>/undo/", views.undo, name="undo"),
     path("tables/<slug:table_id>/rebet/", views.rebet, name="rebet"),
     path("tables/<slug:table_id>/double/", views.double, name="double"),
+    path("tables/<slug:table_id>/rounds/<int:number>/", views.round_number, name="round_number"),
     path("history/", history.history, name="history"),
     path("rounds/<uuid:round_id>/", history.round_view, name="round"),
     path("rules/", guide.rules, name="rules"),

@@ -10,13 +10,15 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
+from streaming.addresses import playlist_url
 from tables import bet_forms, selectors, wording
 from tables.intake import take_bets
-from tables.models import Table
+from tables.models import Round, Table
 from tables.rules import roulette
 from tables.slips import BettingCode, place_bets
 from tables.undo import last_stakes, standing_stakes, undo_with_retries
@@ -70,7 +72,36 @@ def table_context(request: HttpRequest, found: Table) -> dict[str, Any]:
         "suspended_reason": suspended,
         "refusal": request.session.pop("refusal", None),
         "standing": now_standing,
+        "live": _live(found) if known else None,
     }
+
+
+def _live(found: Table) -> dict[str, Any]:
+    """What the page's script asks, and the results that its statistics begin with."""
+    here = reverse("tables:table", args=[found.id])
+    return {
+        "urls": {
+            "ticket": f"{here}ticket",
+            "socket": f"/ws/tables/{found.id}/",
+            "playlist": playlist_url(found.id),
+            "round": reverse("tables:round_number", args=[found.id, 0]),
+            "sign_in": f"{reverse('account_login')}?next={here}",
+        },
+        "numbers": [
+            number for number, _colour in selectors.results(found.id, selectors.RESULTS_COUNTED)
+        ],
+        "numbers_max": selectors.RESULTS_COUNTED,
+    }
+
+
+@require_GET
+@login_required
+def round_number(request: HttpRequest, table_id: str, number: int) -> HttpResponse:
+    """The page of a round that is known by its table and number, as pushed events name it."""
+    found = Round.objects.filter(table_id=table_id, number=number).only("id").first()
+    if found is None:
+        raise Http404
+    return redirect("tables:round", found.id)
 
 
 Act = Callable[[HttpRequest, str, PlayerId, str], str]

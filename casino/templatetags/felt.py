@@ -137,6 +137,11 @@ def chip_style(minor: int, currency: str) -> str:
     return f"chip-{style}{' chip-long' if len(text) > 2 else ''}"
 
 
+def chip_styles(currency: str) -> list[tuple[int, str]]:
+    """From how many minor units on a chip has which colour, dearest first."""
+    return [(least if currency != "JPY" else least // 100, name) for least, name in _CHIPS]
+
+
 @register.simple_tag
 def checked_chip(chips: Sequence[tuple[int, str]], selected: int | None) -> int | None:
     """The chip to show as chosen: the `selected` one when the table has it, else the second."""
@@ -250,9 +255,14 @@ def felt_spots(bets: Sequence[PlayerBet], currency: str) -> list[Cell]:
             position = parse_position(code)
         except Refused:
             continue
-        if position.kind is not BetKind.STRAIGHT and code not in _OUTSIDE:
-            spots += [_cell(code, css, chips) for css in _between(position)]
+        spots += [_cell(code, css, chips) for css in places(position)]
     return spots
+
+
+def places(position: Position) -> list[str]:
+    """The classes that place a chip which lies between numbers; none when it lies in a cell."""
+    in_a_cell = position.kind is BetKind.STRAIGHT or position.code in _OUTSIDE
+    return [] if in_a_cell else _between(position)
 
 
 def _between(position: Position) -> list[str]:
@@ -329,16 +339,21 @@ class Call:
     numbers: int
 
 
-@register.simple_tag
-def calls(group: str) -> list[Call]:
-    """The announced bets of a `group`: `sectors`, `finales` or `finales_cheval`."""
-    starts = {"finales": "finale:", "finales_cheval": "finale_cheval:"}.get(group, "")
-    sectors = {
+def sector_names() -> dict[str, str]:
+    """The announced bets that have a name of their own, in the racetrack's order."""
+    return {
         "tiers": _("Tiers"),
         "orphelins": _("Orphelins"),
         "voisins": _("Voisins du zéro"),
         "jeu_zero": _("Jeu zéro"),
     }
+
+
+@register.simple_tag
+def calls(group: str) -> list[Call]:
+    """The announced bets of a `group`: `sectors`, `finales` or `finales_cheval`."""
+    starts = {"finales": "finale:", "finales_cheval": "finale_cheval:"}.get(group, "")
+    sectors = sector_names()
     by_code = {announced.code: announced for announced in ALL_ANNOUNCED}
     codes = list(sectors) if not starts else [code for code in by_code if code.startswith(starts)]
     return [

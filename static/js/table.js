@@ -1,178 +1,251 @@
-// The table page, kept current: a countdown on the server's clock, phases and results as they
-// come, bets without leaving the page. Everything here is also done by plain forms and a reload.
-//
-// Asks data-state-url once a second: {now_ms, round: {number, phase, closes_at_ms}}. When round or
-// phase changes it fetches the page and puts the server's own parts in place; it makes no markup.
+// The table page, live: joins what its parts do. Frames come in (docs/push.md), one view is worked
+// out of them, every part draws from it. Without this module the page works by forms.
 
-const PARTS = [
-  "phase",
-  "strip",
-  "cloth",
-  "acts",
-  "status",
-  "told",
-  "bets",
-  "statistics",
-  "standing",
-];
-const POLL_MS = 1000;
-const TIMEOUT_MS = 5000;
-/** After so many failed questions in a row the page says that it is cut off. */
-const FAILURES_MAX = 3;
+import { Announcer } from "./table/announce.js";
+import { Betting } from "./table/betting.js";
+import { ServerClock } from "./table/clock.js";
+import { Connection } from "./table/connection.js";
+import { byId, setClass } from "./table/dom.js";
+import { More } from "./table/more.js";
+import { Panels, Statistics } from "./table/panels.js";
+import { PhaseBar } from "./table/phase.js";
+import { Account, Reveal } from "./table/reveal.js";
+import { apply, NOTHING } from "./table/state.js";
+import { Toasts } from "./table/toasts.js";
+import { Picture } from "./table/video.js";
+import { look } from "./table/view.js";
+import { readConfig, Words } from "./table/words.js";
 
-const frame = document.querySelector("[data-state-url]");
-const byId = (id) => document.getElementById(id);
-const say = (text) => {
-  byId("say").textContent = text;
-};
-const sayNow = (text) => {
-  byId("say-now").textContent = text;
-};
+/** How often time is looked at: the count changes within this much of a second's edge. */
+const TICK_MS = 250;
+/** In the background for longer: the clock may have stood still meanwhile. */
+const AWAY_MS = 10_000;
 
-let offsetMs = 0;
-let closesAtMs = null;
-let windowMs = 1;
-let seen = "";
-let spoken = "";
-let failures = 0;
-let sending = Promise.resolve();
+class Page {
+  table = NOTHING;
+  link = "joining";
+  #drawing = false;
+  #resyncing = false;
+  #second = -1;
+  #awayAt = 0;
 
-const signature = (number, phase, stopped) => `${number || ""}/${phase || ""}/${stopped ? 1 : 0}`;
-
-function readPhase() {
-  const bar = byId("phase");
-  const left = Number(bar?.dataset.closesIn ?? Number.NaN);
-  if (Number.isNaN(left)) {
-    closesAtMs = null;
-  } else if (closesAtMs === null) {
-    closesAtMs = Date.now() + offsetMs + left;
-    windowMs = Math.max(left, 1);
+  constructor(config) {
+    const words = new Words(config);
+    this.words = words;
+    this.clock = new ServerClock();
+    this.reveal = new Reveal();
+    this.account = new Account();
+    this.toasts = new Toasts();
+    this.announcer = new Announcer(words);
+    this.phase = new PhaseBar(words);
+    this.panels = new Panels(words);
+    this.statistics = new Statistics(words);
+    this.picture = new Picture(words, () => this.now());
+    this.connection = new Connection({
+      urls: config.urls,
+      on: {
+        frame: (frame, at) => this.frame(frame, at),
+        up: () => this.up(),
+        down: (fresh) => this.down(fresh),
+        over: (code, text) => this.over(code, text),
+      },
+      since: () => (this.table.n >= 0 ? `${this.table.epoch}:${this.table.n}` : ""),
+      now: () => performance.now(),
+    });
+    this.betting = new Betting(words, this);
+    this.more = new More((number) => this.betting.around.open(number));
+    this.screen = byId("screen");
   }
-  seen = signature(bar?.dataset.round, bar?.dataset.phase, bar?.dataset.stopped);
-}
 
-function tick() {
-  if (closesAtMs !== null) {
-    const left = Math.max(0, closesAtMs - Date.now() - offsetMs);
-    const count = byId("count");
-    const text = String(Math.ceil(left / 1000));
-    if (count && count.textContent !== text) count.textContent = text;
-    const line = byId("line");
-    if (line) line.style.transform = `scaleX(${Math.min(1, left / windowMs).toFixed(3)})`;
+  now() {
+    return this.clock.at(performance.now());
   }
-  for (const clock of document.querySelectorAll("[data-since]")) {
-    const seconds = Math.floor((Date.now() + offsetMs - Date.parse(clock.dataset.since)) / 1000);
-    if (seconds < 0) continue;
-    const two = (number) => String(number).padStart(2, "0");
-    const text = `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-    if (clock.textContent !== text) clock.textContent = text;
+
+  start() {
+    window.addEventListener("pagehide", () => this.connection.stop());
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.#back();
+    });
+    window.addEventListener("online", () => this.connection.check());
+    window.addEventListener("offline", () => this.connection.cut());
+    document.addEventListener("visibilitychange", () => this.#seen());
+    this.connection.start();
+    setInterval(() => this.tick(), TICK_MS);
+    this.draw();
+    this.picture.start();
   }
-}
 
-/** Puts the parts of a freshly rendered page in the place of ours; keeps the focus where it was. */
-function adopt(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
-  if (!fresh.getElementById("phase")) {
-    window.location.reload(); // signed out, or an error page: show it
-    return;
-  }
-  const focused = document.activeElement?.getAttribute?.("value");
-  for (const id of PARTS) {
-    const mine = byId(id);
-    const theirs = fresh.getElementById(id);
-    if (mine && theirs) mine.replaceWith(document.adoptNode(theirs));
-  }
-  const screen = byId("screen");
-  screen.className = fresh.getElementById("screen").className;
-  const key = document.querySelector("#bet-form [name=key]");
-  key.value = fresh.querySelector("#bet-form [name=key]").value;
-  const before = closesAtMs;
-  closesAtMs = null;
-  const longest = windowMs;
-  readPhase();
-  if (before !== null && closesAtMs !== null) windowMs = Math.max(longest, windowMs);
-  if (focused) document.querySelector(`#cloth [value="${CSS.escape(focused)}"]`)?.focus();
-  speak();
-  tick();
-}
+  /* Coming and going */
 
-function speak() {
-  if (seen === spoken) return;
-  spoken = seen;
-  const bar = byId("phase");
-  const text = bar?.dataset.say ?? bar?.querySelector(".phase-words")?.textContent ?? "";
-  if (/no_more_bets|suspended|1$/.test(seen)) sayNow(text);
-  else say(text);
-}
-
-async function ask(url, options = {}) {
-  const answer = await fetch(url, {
-    ...options,
-    credentials: "same-origin",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  if (!answer.ok) throw new Error(`answered ${answer.status}`);
-  return answer;
-}
-
-const here = () => window.location.pathname + window.location.search;
-
-async function poll() {
-  try {
-    const asked = Date.now();
-    const state = await (await ask(frame.dataset.stateUrl)).json();
-    if (typeof state.now_ms === "number") {
-      offsetMs = state.now_ms - (asked + Date.now()) / 2;
-      if (closesAtMs !== null && typeof state.round?.closes_at_ms === "number") {
-        closesAtMs = state.round.closes_at_ms;
-      }
+  #seen() {
+    if (document.hidden) {
+      this.#awayAt = performance.now();
+      return;
     }
-    if (failures >= FAILURES_MAX) say(frame.dataset.sayBack);
-    const now = signature(state.round?.number, state.round?.phase, state.suspended_reason);
-    if (now !== seen || failures >= FAILURES_MAX) {
-      await sending;
-      adopt(await (await ask(here())).text());
-      seen = now;
-      spoken = now;
+    if (performance.now() - this.#awayAt > AWAY_MS) this.clock.forget();
+    this.connection.check();
+    this.tick();
+    this.draw();
+  }
+
+  /** Out of the back/forward cache: what it knows is old, and every socket was closed. */
+  #back() {
+    this.clock.forget();
+    this.link = "joining";
+    this.connection.start();
+    this.draw();
+  }
+
+  up() {
+    if (this.table.n >= 0) this.#joined();
+  }
+
+  #joined() {
+    if (this.link === "up") return;
+    this.link = "up";
+    this.betting.slips.joined();
+    this.changed();
+  }
+
+  down(fresh) {
+    if (fresh) this.table = { ...this.table, n: -1 };
+    this.#resyncing = false;
+    if (this.link !== "joining" || this.table.n >= 0) this.link = "lost";
+    this.changed();
+  }
+
+  over(code, text) {
+    this.link = "over";
+    const { text: words, config } = { text: this.words.text, config: this.words.config };
+    const why = code === "signed_out" ? words.signed_out : text || words.over_more;
+    this.toasts.lasting(why, words.sign_in, code === "signed_out" ? config.urls.sign_in : "");
+    this.changed();
+  }
+
+  /* What arrives */
+
+  frame(frame, at) {
+    if (frame.k === "pong") this.clock.answered(frame.t, at, frame.now);
+    else if (frame.k === "beat") this.#beat(frame, at);
+    else if (frame.k === "answer") this.betting.answered(frame);
+    else if (frame.k === "account") this.#account(frame);
+    else if (frame.k !== "closed") this.#table(frame, at);
+  }
+
+  #beat(frame, at) {
+    this.clock.heard(at, frame.t);
+    if (this.table.n >= 0 && frame.n > this.table.n) this.#resync();
+  }
+
+  #resync() {
+    if (this.#resyncing) return;
+    this.#resyncing = this.connection.send({ k: "resync" });
+  }
+
+  #table(frame, at) {
+    const { state, became } = apply(this.table, frame);
+    if (became === "gap") this.#resync();
+    if (became !== "applied") return;
+    this.table = state;
+    const joined = frame.k === "snapshot";
+    if (joined) {
+      this.#resyncing = false;
+      this.clock.heard(at, frame.d.now ?? frame.t);
     }
-    failures = 0;
-  } catch {
-    failures += 1; // the network or the server: asked again, and said when it lasts
-    if (failures === FAILURES_MAX) {
-      byId("cloth").disabled = true;
-      sayNow(frame.dataset.sayLost);
-      const told = byId("phase")?.querySelector(".phase-words");
-      if (told) told.textContent = frame.dataset.sayLost;
+    this.reveal.see(state, joined);
+    this.betting.slips.inRound(state.round?.number ?? null);
+    this.#release();
+    if (joined) this.#joined();
+    this.changed();
+  }
+
+  #account(frame) {
+    if (!this.account.take(frame, this.now(), this.#pictureAt())) return;
+    this.betting.slips.account(frame.d.round, this.betting.standing(frame));
+    this.changed();
+  }
+
+  /** The instant that the picture shows: null without one, the distant past while it is starting. */
+  #pictureAt() {
+    return this.picture.shows ?? (this.picture.expected ? 0 : null);
+  }
+
+  #release() {
+    const [now, picture] = [this.now(), this.#pictureAt()];
+    const released = this.reveal.release(now, picture);
+    const shown = this.account.release(now, picture);
+    return released.length > 0 || shown;
+  }
+
+  /* Time */
+
+  tick() {
+    if (this.#release()) this.changed();
+    this.betting.tick();
+    const now = this.now();
+    if (Math.floor(now / 1000) !== this.#second) {
+      this.#second = Math.floor(now / 1000);
+      this.panels.time(now);
+      this.picture.draw();
+    }
+    const view = this.view();
+    if (view.betting !== this.shown?.betting || view.phase !== this.shown?.phase) this.changed();
+    else if (view.betting && view.link === "up") this.phase.time(view.leftMs);
+    else if (view.nextInMs !== null) this.phase.draw(view);
+    this.announcer.draw(view, performance.now());
+  }
+
+  view() {
+    return look({
+      table: this.table,
+      reveal: this.reveal,
+      account: this.account,
+      slips: this.betting.slips,
+      link: this.link,
+      now: this.now(),
+      uplinkMs: this.clock.uplinkMs,
+    });
+  }
+
+  /** Something changed: everything is drawn once, before the next frame. */
+  changed() {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    requestAnimationFrame(() => {
+      this.#drawing = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const view = this.view();
+    this.shown = view;
+    const known = this.table.n >= 0;
+    this.betting.draw(view);
+    if (!known && view.link === "joining") return; // the server's own first page stands
+    setClass(this.screen, `screen ${view.betting ? "betting" : "watching"}`);
+    if (known) {
+      this.phase.draw(view);
+      this.panels.draw(view);
+      if (this.statistics.draw(view)) this.#recount();
+      this.announcer.draw(view, performance.now());
+    } else {
+      this.phase.draw(view);
     }
   }
-  setTimeout(poll, document.hidden ? POLL_MS * 5 : POLL_MS);
+
+  /** Away for more rounds than the strip shows: the counts of a fresh page. */
+  async #recount() {
+    try {
+      const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("table-config");
+      if (fresh) this.statistics.restart(JSON.parse(fresh.textContent).numbers);
+    } catch {
+      // without a network there are no counts either; the next result tries again
+    }
+  }
 }
 
-function send(event) {
-  const form = event.target;
-  const button = event.submitter;
-  if (form.id !== "bet-form" || !button) return;
-  event.preventDefault();
-  const body = new FormData(form, button);
-  const random = crypto.getRandomValues(new Uint8Array(16));
-  body.set("key", Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join(""));
-  const url = button.getAttribute("formaction") ?? form.action;
-  const other = byId("other-stake");
-  if (other) other.value = "";
-  // One after the other, in the order of the presses, each with its own key.
-  sending = sending
-    .then(() => ask(url, { method: "POST", body }))
-    .then((answer) => answer.text())
-    .then(adopt)
-    .catch(() => sayNow(frame.dataset.sayUnsure));
-}
-
-if (frame) {
-  document.addEventListener("submit", send);
-  readPhase();
-  spoken = seen;
-  tick();
-  setInterval(tick, 250);
-  setTimeout(poll, POLL_MS);
-  document.addEventListener("visibilitychange", tick);
-}
+const config = readConfig();
+if (config) new Page(config).start();

@@ -135,7 +135,7 @@ def test_when_betting_is_closed_the_felt_is_disabled_and_the_bets_stand(pages):
     assert '<fieldset class="cloth" id="cloth" disabled>' in html
     assert "Your bets stand" in html
     assert 'class="phase phase-spin"' in html
-    assert 'id="count"' not in html
+    assert '<span class="phase-count" id="count" hidden></span>' in html
 
 
 def test_a_result_shows_paid_staked_and_net_together(pages):

@@ -79,7 +79,10 @@ function cells(wide) {
   found.set("straight:0", wide ? [0, 0, 1, 3] : [0, 0, 3, 1]);
   for (let n = 1; n <= 36; n += 1) {
     const [r, k] = [Math.floor((n - 1) / 3), (n - 1) % 3];
-    found.set(`straight:${n}`, wide ? [1 + r, 2 - k, 1, 1] : [k + (r < 6 ? 0 : 3), 1 + (r % 6), 1, 1]);
+    found.set(
+      `straight:${n}`,
+      wide ? [1 + r, 2 - k, 1, 1] : [k + (r < 6 ? 0 : 3), 1 + (r % 6), 1, 1],
+    );
   }
   const dozens = ["dozen:1", "dozen:2", "dozen:3"];
   const chances = ["low", "even", "red", "black", "odd", "high"];

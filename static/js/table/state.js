@@ -4,13 +4,10 @@
 /** Results beside the table; the server keeps as many. */
 const RESULTS_MAX = 15;
 
-/** What a round knows; a frame's data may set each of these. */
-const FIELDS = [
-  "phase",
-  "at",
+/** What a phase may tell of a round, each under its own name. */
+const TOLD = [
   "opened_at",
   "closes_at",
-  "respins",
   "result",
   "colour",
   "sources",
@@ -28,38 +25,55 @@ export const NOTHING = Object.freeze({
   results: [],
 });
 
-const newRound = (number) => ({
-  number,
-  ...Object.fromEntries(FIELDS.map((field) => [field, null])),
+const newRound = ({ round, phase, at }) => ({
+  number: round,
+  phase,
+  at,
   respins: 0,
+  ...Object.fromEntries(TOLD.map((name) => [name, null])),
 });
 
-function inRound(state, data) {
-  const before = state.round;
-  let { results } = state;
-  let round = before;
-  if (before?.number !== data.round) {
-    if (before && before.result !== null) {
-      results = [[before.result, before.number], ...results].slice(0, RESULTS_MAX);
-    }
-    round = newRound(data.round);
-  }
-  const said = Object.fromEntries(
-    FIELDS.filter((field) => field in data).map((field) => [field, data[field]]),
-  );
-  return { ...state, results, round: { ...round, ...said } };
+/** The event's round in place: a new one sends the last to the results. */
+function atRound(state, data) {
+  const last = state.round;
+  if (last?.number === data.round) return state;
+  const given = last !== null && last.result !== null;
+  const results = given
+    ? [[last.result, last.number], ...state.results].slice(0, RESULTS_MAX)
+    : state.results;
+  return { ...state, results, round: newRound(data) };
 }
 
+function phase(before, data) {
+  const state = atRound(before, data);
+  const told = TOLD.filter((name) => data[name] !== null && data[name] !== undefined);
+  const { phase, at } = data;
+  return {
+    ...state,
+    round: { ...state.round, phase, at, ...Object.fromEntries(told.map((n) => [n, data[n]])) },
+  };
+}
+
+/** Bets stand and the ball is launched again. While bets are taken the phase stays as it is. */
+function noSpin(state, { phase, at, respins }) {
+  return state.round ? { ...state, round: { ...state.round, phase, at, respins } } : state;
+}
+
+/** A round with a result goes on to its end; only a stopped one changes its phase. */
+function suspended(state, { fault, phase, at }) {
+  const round = state.round && phase === "suspended" ? { ...state.round, phase, at } : state.round;
+  return { ...state, status: "suspended", reason: fault ?? null, round };
+}
+
+const status = (to) => (state) => ({ ...state, status: to, reason: null });
+
 const EFFECTS = {
-  phase: inRound,
-  no_spin: inRound,
-  suspended(state, data) {
-    const stopped = { ...state, status: "suspended", reason: data.fault ?? null };
-    return data.round === null || data.round === undefined ? stopped : inRound(stopped, data);
-  },
-  resumed: (state) => ({ ...state, status: "open", reason: null }),
-  opened: (state) => ({ ...state, status: "open", reason: null }),
-  closed: (state) => ({ ...state, status: "closed", reason: null }),
+  phase,
+  no_spin: noSpin,
+  suspended,
+  resumed: status("open"),
+  opened: status("open"),
+  closed: status("closed"),
 };
 
 /**
