@@ -57,6 +57,10 @@ class Visitor:
         else:
             self._show(self._http.get(target, params=filled))
 
+    def cookies(self) -> dict[str, str]:
+        """What this person's browser would send: the session among them."""
+        return dict(self._http.cookies)
+
     def close(self) -> None:
         self._http.close()
 

@@ -17,22 +17,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from kernel.ids import PlayerId
 from tests import house
+from tests.browser.devices import CHROMIUM_ARGUMENTS
 from tests.browser.doors import Doors
 from tests.browser.visits import Faults, Visits
 from tests.conftest import Database, cloned_database
 from tests.gates.tools import chromium, why_no_chromium
 
-#: The last ones: nothing that a test needs goes out to the internet or to a keyring.
-CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 _tables = itertools.count(1)
 
 

@@ -12,30 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from accounts.models import User
 from kernel.ids import PlayerId
+from tests.browser.devices import DEVICES, LOCALES
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
-PHONE_AGENT = (
-    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/140.0.0.0 Mobile Safari/537.36"
-)
-DEVICES: dict[str, dict[str, Any]] = {
-    "phone": {
-        "viewport": {"width": 390, "height": 844},
-        "device_scale_factor": 2,
-        "is_mobile": True,
-        "has_touch": True,
-        "user_agent": PHONE_AGENT,
-    },
-    "small phone": {
-        "viewport": {"width": 360, "height": 640},
-        "device_scale_factor": 2,
-        "is_mobile": True,
-        "has_touch": True,
-        "user_agent": PHONE_AGENT,
-    },
-    "desktop": {"viewport": {"width": 1440, "height": 900}},
-}
-LOCALES = {"en": "en-GB", "de": "de-DE"}
 #: A page that is left while it loads, and a picture that is replaced, are no faults.
 ABORTED = "net::ERR_ABORTED"
 
