@@ -5,7 +5,13 @@
 "tables": [{"id": "alexandria", "name": "Alexandria", "camera": "card"}]}``
 
 ``camera`` is ``card`` (a quiet generated picture), the path of a video file (played for ever at its
-own speed), or a URL that ffmpeg reads (rtsp, rtmp, srt, http, https, udp).
+own speed), ``tcp://host:port`` (raw pictures as YUV4MPEG2), or a URL that ffmpeg reads (rtsp, rtmp,
+srt, http, https, udp).
+
+Two optional keys of a table: ``ladder``, a list of ``{"name": "360p", "height": 360,
+"frames_per_second": 30, "rate_kbps": 800}``, the first being where players start; without it a
+camera gets ``streaming.ladder.FULL``. ``camera_delay_ms``: how long after the fact a picture
+reaches us (a camera's own encoder and network); the stream's times are earlier by so much.
 """
 
 from __future__ import annotations
@@ -17,10 +23,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from streaming import ladder
+from streaming.ladder import RUNGS_MAX, Ladder, Rung
+
 CARD: Final = "card"
 TABLES_MAX: Final = 32
 _TABLE_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_SCHEMES: Final = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt", "http", "https", "udp"})
+_RUNG_NAME: Final = re.compile(r"[a-z0-9]{1,12}")
+_RAW: Final = "tcp"
+SCHEMES: Final = frozenset({_RAW, "rtsp", "rtsps", "rtmp", "rtmps", "srt", "http", "https", "udp"})
+#: No camera and network are slower than this; more is a mistake in the file.
+_CAMERA_DELAY_MS_MAX: Final = 10_000
 
 
 class ConfigError(Exception):
@@ -34,6 +47,8 @@ class TableSource:
     id: str
     name: str
     camera: str
+    ladder: Ladder
+    camera_delay_ms: int = 0
 
     @property
     def is_card(self) -> bool:
@@ -41,7 +56,12 @@ class TableSource:
 
     @property
     def is_url(self) -> bool:
-        return urlsplit(self.camera).scheme in _SCHEMES
+        return urlsplit(self.camera).scheme in SCHEMES
+
+    @property
+    def is_raw(self) -> bool:
+        """Uncompressed pictures over TCP, without times of their own."""
+        return urlsplit(self.camera).scheme == _RAW
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +90,7 @@ def parse(stored: object) -> StreamConfig:
     """The configuration out of parsed JSON; unknown and missing keys are errors."""
     known = {"state_dir", "host", "port", "allowed_origins", "tables"}
     fields = _object("the file", stored, required={"state_dir", "port", "tables"}, known=known)
-    port = fields["port"]
-    if type(port) is not int or not 0 <= port <= 65535:
-        raise ConfigError("port must be a whole number from 0 to 65535")
+    port = _number("port", fields["port"], least=0, most=65535)
     origins = _list("allowed_origins", fields.get("allowed_origins", []))
     tables = _list("tables", fields["tables"])
     if not 1 <= len(tables) <= TABLES_MAX:
@@ -91,19 +109,52 @@ def parse(stored: object) -> StreamConfig:
 
 def _table(stored: object) -> TableSource:
     names = {"id", "name", "camera"}
-    fields = _object("a table", stored, required=names, known=names)
+    optional = {"ladder", "camera_delay_ms"}
+    fields = _object("a table", stored, required=names, known=names | optional)
+    table, camera = _text("id", fields["id"]), _text("camera", fields["camera"])
+    if not _TABLE_ID.fullmatch(table):
+        raise ConfigError(f"table id {table!r} must be lower-case letters, digits and dashes")
     source = TableSource(
-        id=_text("id", fields["id"]),
+        id=table,
         name=_text("name", fields["name"]),
-        camera=_text("camera", fields["camera"]),
+        camera=camera,
+        ladder=_ladder(fields["ladder"]) if "ladder" in fields else _usual_ladder(camera),
+        camera_delay_ms=_number(
+            "camera_delay_ms", fields.get("camera_delay_ms", 0), least=0, most=_CAMERA_DELAY_MS_MAX
+        ),
     )
-    if not _TABLE_ID.fullmatch(source.id):
-        raise ConfigError(f"table id {source.id!r} must be lower-case letters, digits and dashes")
-    if "://" in source.camera and not source.is_url:
-        raise ConfigError(
-            f"camera of {source.id}: scheme must be one of {', '.join(sorted(_SCHEMES))}"
-        )
+    if "://" in camera and not source.is_url:
+        raise ConfigError(f"camera of {table}: scheme must be one of {', '.join(sorted(SCHEMES))}")
     return source
+
+
+def _usual_ladder(camera: str) -> Ladder:
+    return ladder.CARD if camera == CARD else ladder.FULL
+
+
+def _ladder(stored: object) -> Ladder:
+    rungs = tuple(_rung(rung) for rung in _list("ladder", stored))
+    if not 1 <= len(rungs) <= RUNGS_MAX:
+        raise ConfigError(f"ladder must list 1 to {RUNGS_MAX} rungs")
+    if len({rung.name for rung in rungs}) != len(rungs):
+        raise ConfigError("two rungs of a ladder have the same name")
+    return rungs
+
+
+def _rung(stored: object) -> Rung:
+    names = {"name", "height", "frames_per_second", "rate_kbps"}
+    fields = _object("a rung", stored, required=names, known=names)
+    name = _text("a rung's name", fields["name"])
+    if not _RUNG_NAME.fullmatch(name):
+        raise ConfigError(f"a rung's name {name!r} must be lower-case letters and digits")
+    return Rung(
+        name=name,
+        height=_number("height", fields["height"], least=90, most=2160),
+        frames_per_second=_number(
+            "frames_per_second", fields["frames_per_second"], least=1, most=60
+        ),
+        rate_kbps=_number("rate_kbps", fields["rate_kbps"], least=50, most=50_000),
+    )
 
 
 def _origin(origin: object) -> str:
@@ -132,4 +183,10 @@ def _list(what: str, value: object) -> list[object]:
 def _text(what: str, value: object) -> str:
     if not isinstance(value, str) or not value or len(value) > 1024 or not value.isprintable():
         raise ConfigError(f"{what} must be a line of text")
+    return value
+
+
+def _number(what: str, value: object, *, least: int, most: int) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ConfigError(f"{what} must be a whole number from {least} to {most}")
     return value

@@ -1,4 +1,4 @@
-"""How ffmpeg is called: one process per table, fragmented MP4 on its standard output.
+"""How ffmpeg is called: one process per table, fragmented MP4 on one pipe per rendition.
 
 ffmpeg is a separate program. ``FFMPEG_BINARY`` chooses it; else the one that the optional package
 ``imageio-ffmpeg`` brings is taken.
@@ -7,46 +7,25 @@ ffmpeg is a separate program. ``FFMPEG_BINARY`` chooses it; else the one that th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from streaming import card
 from streaming.config import ConfigError, TableSource
+from streaming.ladder import Rung
 from streaming.window import TICKS_PER_SECOND, Shape
-
-#: A still picture with a clock needs little; a camera gets 360p until the ladder comes.
-_CARD_KBPS: Final = 120
-_CAMERA_KBPS: Final = 800
-_CAMERA_HEIGHT: Final = 360
-_CAMERA_FRAMES_PER_SECOND: Final = 30
 
 #: How often the poster is written.
 POSTER_SECONDS: Final = 4
+POSTER_WIDTH: Final = 640
+POSTER_HEIGHT: Final = 360
 
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """What a table is encoded to."""
-
-    frames_per_second: int
-    rate_kbps: int
-
-    @property
-    def bandwidth_bps(self) -> int:
-        """Upper bound of a segment's bit rate, for EXT-X-STREAM-INF.
-
-        The rate control lets a 2 s segment take its rate plus a buffer of one second, hence a half
-        more; a tenth is left for the container.
-        """
-        return self.rate_kbps * 1000 * 3 // 2 * 11 // 10
-
-
-def encoding(source: TableSource) -> Encoding:
-    if source.is_card:
-        return Encoding(card.FRAMES_PER_SECOND, _CARD_KBPS)
-    return Encoding(_CAMERA_FRAMES_PER_SECOND, _CAMERA_KBPS)
+#: From a frame's arrival at ffmpeg until its fragment is ours, at best: scaling, encoding, and the
+#: muxer, which closes a fragment when the next key frame comes. Measured with the camera's burnt-in
+#: clock; docs/decisions/0032.
+PIPELINE: Final = timedelta(milliseconds=40)
 
 
 def find_ffmpeg(environment: Mapping[str, str]) -> str:
@@ -64,23 +43,29 @@ def find_ffmpeg(environment: Mapping[str, str]) -> str:
         raise ConfigError("no ffmpeg: set FFMPEG_BINARY or install imageio-ffmpeg") from error
 
 
-def command(ffmpeg: str, source: TableSource, shape: Shape, poster: Path) -> list[str]:
-    """The command line for one table: fragments to stdout, a small picture to ``poster``."""
-    kind = encoding(source)
-    rate = kind.frames_per_second
-    return [
+def command(
+    ffmpeg: str, source: TableSource, shape: Shape, poster: Path, pipes: Sequence[int]
+) -> list[str]:
+    """The command line for one table: each rung's fragments to the file descriptor of its place in
+    ``pipes``, which the process must inherit, and a small picture to ``poster``."""
+    line = [
         *(ffmpeg, "-hide_banner", "-nostats", "-loglevel", "error"),
         *_input(source),
-        *("-map", "0:v:0", "-an"),
-        *_picture(source, rate),
-        *_h264(kind, shape),
-        *("-video_track_timescale", str(TICKS_PER_SECOND)),
-        # one fragment per key frame: a fragment is a segment
-        *("-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
-        *("-flush_packets", "1", "pipe:1"),
-        *("-map", "0:v:0", "-an", "-vf", f"select='not(mod(n,{rate * POSTER_SECONDS}))'"),
-        *("-fps_mode", "passthrough", "-q:v", "5", "-f", "image2", "-update", "1"),
-        *("-atomic_writing", "1", "-y", str(poster)),
+        *("-filter_complex_threads", "1", "-filter_complex", _filters(source)),
+    ]
+    for rung, pipe in zip(source.ladder, pipes, strict=True):
+        line += [
+            *("-map", f"[{rung.name}]", "-fps_mode", "cfr", "-r", str(rung.frames_per_second)),
+            *_h264(rung, shape),
+            *("-video_track_timescale", str(TICKS_PER_SECOND)),
+            # one fragment per key frame: a fragment is a segment
+            *("-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+            *("-flush_packets", "1", f"pipe:{pipe}"),
+        ]
+    return [
+        *line,
+        *("-map", "[poster]", "-fps_mode", "passthrough", "-q:v", "6", "-threads", "1"),
+        *("-f", "image2", "-update", "1", "-atomic_writing", "1", "-y", str(poster)),
     ]
 
 
@@ -91,23 +76,42 @@ def _input(source: TableSource) -> list[str]:
             *("-f", "rawvideo", "-pix_fmt", card.PIXEL_FORMAT, "-s", size),
             *("-r", str(card.FRAMES_PER_SECOND), "-i", "pipe:0"),
         ]
+    if source.is_raw:
+        # Raw pictures carry no times. Stamped on arrival, a frame that the camera dropped is
+        # repeated by the encoder and media time keeps up with the clock.
+        return [
+            *("-use_wallclock_as_timestamps", "1", "-f", "yuv4mpegpipe", "-i", source.camera),
+        ]
     if source.is_url:
         return ["-i", source.camera]
     # a file plays for ever, at its own speed; "file:" keeps a leading dash from being an option
     return ["-re", "-stream_loop", "-1", "-i", f"file:{source.camera}"]
 
 
-def _picture(source: TableSource, rate: int) -> list[str]:
-    filters = "format=yuv420p" if source.is_card else f"scale=-2:{_CAMERA_HEIGHT},format=yuv420p"
-    return ["-vf", filters, "-fps_mode", "cfr", "-r", str(rate)]
+def _filters(source: TableSource) -> str:
+    """One graph: each rung is scaled from the next higher one, which costs least."""
+    by_height = sorted(source.ladder, key=lambda rung: rung.height, reverse=True)
+    steps = ["[0:v:0]format=yuv420p,split=2[picture][seldom]"]
+    for place, rung in enumerate(by_height):
+        last = place == len(by_height) - 1
+        goes_on = f"[{rung.name}]" if last else f",split=2[{rung.name}][below{place}]"
+        comes_from = "picture" if place == 0 else f"below{place - 1}"
+        steps.append(f"[{comes_from}]scale=-2:{rung.height}{goes_on}")
+    size = f"{POSTER_WIDTH}:{POSTER_HEIGHT}"
+    steps.append(
+        # the first picture, and then one each time that so many seconds have gone by
+        rf"[seldom]select='isnan(prev_selected_t)+gte(t-prev_selected_t\,{POSTER_SECONDS})',"
+        f"scale={size}:force_original_aspect_ratio=decrease,"
+        f"pad={size}:(ow-iw)/2:(oh-ih)/2[poster]"
+    )
+    return ";".join(steps)
 
 
-def _h264(kind: Encoding, shape: Shape) -> list[str]:
-    """A key frame exactly at each segment's start and nowhere else."""
-    group = kind.frames_per_second * shape.segment_ticks // TICKS_PER_SECOND
-    rate = f"{kind.rate_kbps}k"
+def _h264(rung: Rung, shape: Shape) -> list[str]:
+    """A key frame exactly at each segment's start and nowhere else, alike in all rungs."""
+    group = rung.frames_per_second * shape.segment_ticks // TICKS_PER_SECOND
     return [
         *("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-threads", "1"),
-        *("-crf", "26", "-maxrate", rate, "-bufsize", rate),
+        *("-crf", "26", "-maxrate", f"{rung.rate_kbps}k", "-bufsize", f"{rung.buffer_kbits}k"),
         *("-g", str(group), "-keyint_min", str(group), "-sc_threshold", "0"),
     ]

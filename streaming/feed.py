@@ -12,8 +12,11 @@ from streaming import encoder
 from streaming.boxes import FragmentReader, Init
 from streaming.card import FRAMES_PER_SECOND, Card
 from streaming.config import TableSource
+from streaming.joining import Joiner
 from streaming.live import Live
 from streaming.logs import TEXT_LENGTH_MAX, say
+from streaming.pipes import OutputPipes
+from streaming.poster import Poster
 from streaming.window import TICKS_PER_SECOND, MediaFault
 
 _READ_BYTES: Final = 65536
@@ -40,14 +43,14 @@ def restart_wait_ms(failures: int) -> int:
 
 
 class Feed:
-    """One table: source → ffmpeg → fragments → :class:`Live`."""
+    """One table: source → ffmpeg → fragments of every rung → :class:`Live`."""
 
     def __init__(self, source: TableSource, live: Live, ffmpeg: str, clock: Clock) -> None:
         self.source = source
         self.live = live
-        self.encoding = encoder.encoding(source)
         self._clock = clock
-        self._command = encoder.command(ffmpeg, source, live.window.shape, live.poster)
+        self._ffmpeg = ffmpeg
+        self.poster = Poster(live.poster)
         shape = live.window.shape
         #: An encoder silent for longer is stopped: three segments, and four seconds to connect.
         self.silence_ms_max = 3 * shape.segment_ticks * 1000 // TICKS_PER_SECOND + 4000
@@ -72,48 +75,76 @@ class Feed:
 
     async def _run_once(self) -> str:
         """One run of the encoder, stopped when this returns or is cancelled; why it ended."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE
-                if self.source.is_card
-                else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            return f"not started: {error.strerror}"
-        say("encoder_started", table=self.source.id, pid=process.pid)
-        # kept here: the loop itself holds tasks only weakly
-        beside = [asyncio.create_task(self._log_complaints(process.stderr))]
-        if process.stdin is not None:
-            beside.append(asyncio.create_task(self._paint(process.stdin)))
-        try:
-            return await self._publish(process)
-        finally:
-            await self._stop(process, beside)
+        with OutputPipes(len(self.source.ladder)) as pipes:
+            shape, poster = self.live.window.shape, self.live.poster
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *encoder.command(self._ffmpeg, self.source, shape, poster, pipes.write_ends),
+                    stdin=asyncio.subprocess.PIPE
+                    if self.source.is_card
+                    else asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=pipes.write_ends,
+                )
+            except OSError as error:
+                return f"not started: {error.strerror}"
+            say("encoder_started", table=self.source.id, pid=process.pid)
+            # kept here: the loop itself holds tasks only weakly
+            beside = [asyncio.create_task(self._log_complaints(process.stderr))]
+            if process.stdin is not None:
+                beside.append(asyncio.create_task(self._paint(process.stdin)))
+            try:
+                reason = await self._publish(await pipes.readers())
+                return reason or await self._ended(process)
+            finally:
+                await self._stop(process, beside)
 
-    async def _publish(self, process: asyncio.subprocess.Process) -> str:
+    async def _publish(self, readers: list[asyncio.StreamReader]) -> str:
+        """Until one rung ends or fails: publish what all have. Empty where a pipe was closed."""
+        joiner = Joiner([rung.name for rung in self.source.ladder])
+        tasks = [
+            asyncio.create_task(self._read(rung.name, reader, joiner))
+            for rung, reader in zip(self.source.ladder, readers, strict=True)
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, rung: str, pipe: asyncio.StreamReader, joiner: Joiner) -> str:
+        """One rung's fragments, until there are no more; why."""
         reader = FragmentReader()
-        if process.stdout is None:
-            return "no pipe"
         try:
             while True:
                 async with asyncio.timeout(self.silence_ms_max / 1000):
-                    data = await process.stdout.read(_READ_BYTES)
+                    data = await pipe.read(_READ_BYTES)
                 if not data:
-                    return f"exit status {await process.wait()}"
+                    return ""
                 for piece in reader.feed(data):
                     if isinstance(piece, Init):
-                        self.live.begin(piece)
+                        if (inits := joiner.begin(rung, piece)) is not None:
+                            self.live.begin(inits)
                     else:
-                        self.live.publish(piece)
+                        for whole in joiner.add(rung, piece, self._clock.now()):
+                            self.live.publish(whole)
         except TimeoutError:
-            return f"silent for {self.silence_ms_max} ms"
+            return f"{rung} silent for {self.silence_ms_max} ms"
         except MediaFault as fault:
-            return str(fault)
+            return f"{rung}: {fault}"
         except OSError as error:  # a full disk: keep trying, with back-off
             return f"cannot write: {error.strerror}"
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> str:
+        """A pipe is closed: with the encoder's own end, or, wrongly, before it."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return f"exit status {await process.wait()}"
+        except TimeoutError:
+            return "it closed a rung and went on"
 
     async def _paint(self, pipe: asyncio.StreamWriter) -> None:
         """The card's frames, each at its time, so that media time keeps up with the clock."""

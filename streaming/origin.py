@@ -1,29 +1,32 @@
 """The HTTP side of the stream process: an ASGI application that answers from memory.
 
-``/live/<table>/index.m3u8`` multivariant, ``video.m3u8`` media playlist, ``init-N.mp4``,
-``segment-N.m4s``, ``poster.jpg``; ``/healthz``. Only GET, HEAD and OPTIONS.
+``/live/<table>/index.m3u8`` multivariant, ``poster.jpg``; per rung ``/live/<table>/<rung>/``
+``video.m3u8`` media playlist, ``init-N.mp4``, ``segment-N.m4s``; ``/healthz``. Only GET, HEAD and
+OPTIONS. The media playlists of a table's rungs are the same text: relative names do the rest.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from streaming import playlist
 from streaming.feed import Feed
-from streaming.live import Live, Picture
+from streaming.live import Live
 from streaming.window import TICKS_PER_SECOND
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_PATH: Final = re.compile(r"/live/(?P<table>[a-z0-9-]{1,32})/(?P<name>[a-z0-9.-]{1,40})")
+_PATH: Final = re.compile(
+    r"/live/(?P<table>[a-z0-9-]{1,32})/(?:(?P<rung>[a-z0-9]{1,12})/)?(?P<name>[a-z0-9.-]{1,40})"
+)
+_INDEX: Final = "index.m3u8"
+_POSTER: Final = "poster.jpg"
 _VIDEO: Final = "video.m3u8"
 
 #: A playlist changes every segment: it is asked for anew, or revalidated, each time.
@@ -50,6 +53,9 @@ class Reply:
 
 def _plain(status: int, text: str, *extra: tuple[str, str]) -> Reply:
     return Reply(status, "text/plain; charset=utf-8", text.encode() + b"\n", _NEVER, extra)
+
+
+_STARTING: Final = _plain(503, "The stream is starting.", ("retry-after", "1"))
 
 
 class Origin:
@@ -110,7 +116,17 @@ class Origin:
         feed = self._feeds.get(found["table"]) if found else None
         if found is None or feed is None:
             return _plain(404, "Not found.")
-        return await _file(feed, found["name"])
+        if found["rung"] is None:
+            return await self._of_table(feed, found["name"])
+        return _of_rung(feed.live, found["rung"], found["name"])
+
+    async def _of_table(self, feed: Feed, name: str) -> Reply:
+        if name == _INDEX:
+            return _multivariant(feed.live) if feed.live.pictures else _STARTING
+        data = await feed.poster.current() if name == _POSTER else None
+        if data is None:
+            return _plain(404, "Not found.")
+        return Reply(200, "image/jpeg", data, _SHORT)
 
     def _health(self) -> Reply:
         """200 when every table's newest segment is fresh, else 503; per table in the body."""
@@ -119,6 +135,8 @@ class Origin:
             age_ms = feed.live.segment_age_ms()
             tables[name] = {
                 "ok": _is_fresh(feed.live),
+                "state": _state(feed.live),
+                "rungs": [rung.name for rung in feed.live.ladder],
                 "segment_age_ms": age_ms,
                 "restarts": feed.live.restarts,
                 "next_number": feed.live.window.next_number,
@@ -134,40 +152,39 @@ def _is_fresh(live: Live) -> bool:
     return age_ms is not None and age_ms <= limit_ms
 
 
-async def _file(feed: Feed, name: str) -> Reply:
-    live = feed.live
-    if name == "poster.jpg":
-        return await _poster(live.poster)
-    if name in {"index.m3u8", _VIDEO}:
-        if live.picture is None:
-            return _plain(503, "The stream is starting.", ("retry-after", "1"))
-        picture = live.picture
-        text = playlist.media(live.window) if name == _VIDEO else _multivariant(feed, picture)
-        return Reply(200, playlist.MEDIA_TYPE, text.encode(), _LIVE)
-    data = live.named(name)
+def _state(live: Live) -> str:
+    """In a word, for people and alerts."""
+    if live.segment_age_ms() is None:
+        return "starting"
+    return "live" if _is_fresh(live) else "stale"
+
+
+def _of_rung(live: Live, rung: str, name: str) -> Reply:
+    if all(known.name != rung for known in live.ladder):
+        return _plain(404, "Not found.")
+    if name == _VIDEO:
+        if not live.pictures:
+            return _STARTING
+        return Reply(200, playlist.MEDIA_TYPE, playlist.media(live.window).encode(), _LIVE)
+    data = live.named(rung, name)
     if data is None:
         return _plain(404, "Not found.")
     return Reply(200, "video/mp4", data, _FIXED)
 
 
-def _multivariant(feed: Feed, picture: Picture) -> str:
-    return playlist.multivariant(
+def _multivariant(live: Live) -> Reply:
+    text = playlist.multivariant(
         [
             playlist.Rendition(
-                uri=_VIDEO,
-                bandwidth_bps=feed.encoding.bandwidth_bps,
-                codecs=picture.codecs,
-                width=picture.width,
-                height=picture.height,
-                frame_rate_milli=feed.encoding.frames_per_second * 1000,
+                uri=f"{rung.name}/{_VIDEO}",
+                bandwidth_bps=rung.bandwidth_bps,
+                average_bps=rung.average_bps,
+                codecs=live.pictures[rung.name].codecs,
+                width=live.pictures[rung.name].width,
+                height=live.pictures[rung.name].height,
+                frame_rate_milli=rung.frames_per_second * 1000,
             )
+            for rung in live.ladder
         ]
     )
-
-
-async def _poster(path: Path) -> Reply:
-    try:
-        data = await asyncio.to_thread(path.read_bytes)
-    except OSError:
-        return _plain(404, "No picture yet.")
-    return Reply(200, "image/jpeg", data, _SHORT)
+    return Reply(200, playlist.MEDIA_TYPE, text.encode(), _LIVE)

@@ -38,6 +38,7 @@ class Rendition:
 
     uri: str
     bandwidth_bps: int  # peak of any segment
+    average_bps: int
     codecs: str  # RFC 6381, e.g. avc1.42c01e
     width: int
     height: int
@@ -64,6 +65,7 @@ def _stream_inf(rendition: Rendition) -> str:
     return "#EXT-X-STREAM-INF:" + ",".join(
         [
             f"BANDWIDTH={rendition.bandwidth_bps}",
+            f"AVERAGE-BANDWIDTH={rendition.average_bps}",
             f'CODECS="{rendition.codecs}"',
             f"RESOLUTION={rendition.width}x{rendition.height}",
             f"FRAME-RATE={whole}.{milli:03d}",

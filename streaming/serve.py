@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,8 @@ import uvicorn
 
 from kernel.clock import Clock, SystemClock
 from streaming import logs
-from streaming.config import ConfigError, StreamConfig, load
-from streaming.encoder import find_ffmpeg
+from streaming.config import ConfigError, StreamConfig, TableSource, load
+from streaming.encoder import PIPELINE, find_ffmpeg
 from streaming.feed import Feed
 from streaming.live import Live
 from streaming.origin import Origin
@@ -69,10 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _feeds(config: StreamConfig, ffmpeg: str, clock: Clock) -> dict[str, Feed]:
-    return {
-        source.id: Feed(source, Live(config.state_dir / source.id, Shape(), clock), ffmpeg, clock)
-        for source in config.tables
-    }
+    return {source.id: _feed(source, config.state_dir, ffmpeg, clock) for source in config.tables}
+
+
+def _feed(source: TableSource, state_dir: Path, ffmpeg: str, clock: Clock) -> Feed:
+    delay = PIPELINE + timedelta(milliseconds=source.camera_delay_ms)
+    live = Live(state_dir / source.id, source.ladder, Shape(), clock, delay=delay)
+    return Feed(source, live, ffmpeg, clock)
 
 
 async def _serve(config: StreamConfig, feeds: dict[str, Feed], listener: socket.socket) -> int:

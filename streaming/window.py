@@ -39,6 +39,7 @@ class MediaCode(StrEnum):
     TOO_MANY_PARTS = "too_many_parts"
     GAP_TOO_WIDE = "gap_too_wide"
     MALFORMED = "malformed"
+    RUNGS_APART = "rungs_apart"
 
 
 class MediaFault(Exception):
@@ -54,8 +55,8 @@ class MediaFault(Exception):
 class Shape:
     """What a stream promises for its whole life. Durations in ticks of 1/90,000 s."""
 
-    segment_ticks: int = 2 * TICKS_PER_SECOND
-    segments_max: int = 8
+    segment_ticks: int = TICKS_PER_SECOND
+    segments_max: int = 16
     part_ticks: int = 0  # 0: no parts are announced
 
     def __post_init__(self) -> None:
@@ -172,6 +173,11 @@ class Window:
             parts=(),
             timeline=Timeline(init_uri, self.next_number, first_ticks, starts_at),
         )
+
+    def reanchor(self, starts_at: datetime) -> Window:
+        """The same timeline on a corrected wall clock; segments already listed keep their times."""
+        ensure(starts_at.tzinfo is not None, "instants are aware", got=starts_at)
+        return replace(self, timeline=replace(self._running(), starts_at=starts_at))
 
     def number_at(self, start_ticks: int) -> int:
         """The number of the segment that starts at this media time (to the nearest boundary)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -12,116 +11,18 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import httpx
 import m3u8
 import pytest
 
 from kernel.clock import SystemClock
+from streaming import ladder
 from streaming.config import TableSource
 from streaming.encoder import find_ffmpeg
 from streaming.feed import Feed
 from streaming.live import Live
 from streaming.window import Shape
-
-ROOT = Path(__file__).resolve().parents[2]
-SITE = "http://127.0.0.1:8000"
-WAIT_S = 30  # on a busy machine; nothing waits this long when it works
-
-
-class Stream:
-    """A stream process on a free port, and what it logged."""
-
-    def __init__(self, home: Path, tables: list[dict]) -> None:
-        home.mkdir(parents=True, exist_ok=True)
-        self.state = home / "state"
-        config = home / "stream.json"
-        config.write_text(
-            json.dumps(
-                {
-                    "state_dir": str(self.state),
-                    "port": 0,
-                    "allowed_origins": [SITE],
-                    "tables": tables,
-                }
-            )
-        )
-        self.log = home / "stream.log"
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streaming.serve", "--config", str(config)],
-                cwd=ROOT,
-                stderr=log,
-            )
-        self.port = self.wait_for(lambda: self.logged("listening"))[0]["port"]
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
-
-    def logged(self, event: str) -> list[dict]:
-        lines = self.log.read_text().splitlines()
-        return [line for line in map(json.loads, lines) if line["event"] == event]
-
-    def wait_for(self, what):
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            if found := what():
-                return found
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def playlist(self, table="alexandria"):
-        """The media playlist, once there is one."""
-
-        def fetch():
-            reply = self.http.get(f"/live/{table}/video.m3u8")
-            return m3u8.loads(reply.text) if reply.status_code == 200 else None
-
-        return self.wait_for(fetch)
-
-    def playlist_where(self, holds, table="alexandria"):
-        def fetch():
-            read = self.playlist(table)
-            return read if holds(read) else None
-
-        return self.wait_for(fetch)
-
-    def encoders(self) -> list[int]:
-        return [line["pid"] for line in self.logged("encoder_started")]
-
-    def stop(self) -> int:
-        self.http.close()
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
-
-    def end(self) -> None:
-        self.http.close()
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def decoded_frames(data: bytes) -> int:
-    """How many pictures an independent decoder finds."""
-    done = subprocess.run(
-        [
-            *(find_ffmpeg(os.environ), "-v", "error", "-i", "pipe:0"),
-            *("-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"),
-        ],
-        input=data,
-        capture_output=True,
-        check=True,
-        timeout=30,
-    )
-    assert done.stderr == b""
-    assert len(done.stdout) % (320 * 180) == 0
-    return len(done.stdout) // (320 * 180)
+from tests.flows.stream_process import ROOT, SITE, WAIT_S, Stream, alive, decoded_frames
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +41,11 @@ def test_the_playlist_advances_and_its_times_are_the_walls(stream):
     later = stream.playlist_where(lambda read: read.segments[-1].uri != first.segments[-1].uri)
 
     assert later.media_sequence >= first.media_sequence
-    assert later.target_duration == 2
-    assert {segment.duration for segment in later.segments} == {2.0}
+    assert later.target_duration == 1
+    assert {segment.duration for segment in later.segments} == {1.0}
     newest = later.segments[-1]
     age = datetime.now(UTC) - newest.program_date_time
-    assert timedelta(seconds=1.9) <= age < timedelta(seconds=6)
+    assert timedelta(seconds=0.9) <= age < timedelta(seconds=4)
 
 
 def test_the_multivariant_playlist_names_what_is_really_sent(stream):
@@ -157,31 +58,35 @@ def test_the_multivariant_playlist_names_what_is_really_sent(stream):
     assert rung.stream_info.frame_rate == 5
     assert rung.stream_info.codecs.startswith("avc1.")
     for segment in stream.playlist().segments:
-        body = stream.http.get(f"/live/alexandria/{segment.uri}").content
+        body = stream.http.get(f"/live/alexandria/180p/{segment.uri}").content
         assert len(body) * 8 / segment.duration <= rung.stream_info.bandwidth
 
 
 def test_each_segment_decodes_alone_after_its_init_and_lies_on_disk_too(stream):
     newest = stream.playlist().segments[-1]
-    init = stream.http.get(f"/live/alexandria/{newest.init_section.uri}").content
-    reply = stream.http.get(f"/live/alexandria/{newest.uri}")
+    init = stream.http.get(f"/live/alexandria/180p/{newest.init_section.uri}").content
+    reply = stream.http.get(f"/live/alexandria/180p/{newest.uri}")
 
     assert reply.headers["content-type"] == "video/mp4"
-    assert decoded_frames(init + reply.content) == 10  # 2 s at 5 frames per second
-    assert (stream.state / "alexandria" / newest.uri).read_bytes() == reply.content
+    assert decoded_frames(init + reply.content) == 5  # 1 s at 5 frames per second
+    assert (stream.state / "alexandria" / "180p" / newest.uri).read_bytes() == reply.content
 
 
-def test_the_poster_is_a_picture_of_the_same_size(stream):
+def test_the_poster_is_a_small_picture_of_the_table(stream):
     from io import BytesIO
 
     from PIL import Image
 
-    stream.playlist()
-    reply = stream.http.get("/live/alexandria/poster.jpg")
+    def fetch():
+        reply = stream.http.get("/live/alexandria/poster.jpg")
+        return reply if reply.status_code == 200 else None
+
+    reply = stream.wait_for(fetch)
 
     assert reply.headers["content-type"] == "image/jpeg"
     with Image.open(BytesIO(reply.content)) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (320, 180))
+        assert (picture.format, picture.size) == ("JPEG", (640, 360))
+    assert len(reply.content) <= 48 * 1024
 
 
 def test_health_says_how_old_the_newest_segment_is(stream):
@@ -190,7 +95,7 @@ def test_health_says_how_old_the_newest_segment_is(stream):
     table = reply.json()["tables"]["alexandria"]
 
     assert (reply.status_code, reply.json()["ok"], table["ok"]) == (200, True, True)
-    assert 0 <= table["segment_age_ms"] <= 6000
+    assert 0 <= table["segment_age_ms"] <= 3000
 
 
 def test_a_path_that_climbs_out_is_refused_over_a_raw_socket(stream):
@@ -218,9 +123,9 @@ def test_a_killed_encoder_is_started_again_and_the_numbers_go_on(stream):
     assert new.init_section.uri == f"init-{number}.mp4"
     assert after.media_sequence >= before.media_sequence
     assert new.program_date_time > old.program_date_time
-    init = stream.http.get(f"/live/alexandria/{new.init_section.uri}").content
-    body = stream.http.get(f"/live/alexandria/{new.uri}").content
-    assert decoded_frames(init + body) == 10
+    init = stream.http.get(f"/live/alexandria/180p/{new.init_section.uri}").content
+    body = stream.http.get(f"/live/alexandria/180p/{new.uri}").content
+    assert decoded_frames(init + body) == 5
     assert len(stream.encoders()) == encoders + 1
     assert stream.logged("encoder_ended")[-1]["reason"] == "exit status -9"
 
@@ -279,8 +184,8 @@ def test_a_camera_file_plays_for_ever_beside_one_that_is_not_there(tmp_path):
         ],
     )
     try:
-        read = running.playlist("wheel")
-        assert read.segments[0].duration == 2.0  # longer than the clip
+        read = running.playlist_where(lambda read: len(read.segments) >= 2, "wheel", "360p")
+        assert {segment.duration for segment in read.segments} == {1.0}  # beyond the clip's end
         health = running.http.get("/healthz")
         running.wait_for(lambda: len(running.logged("encoder_ended")) >= 2)
 
@@ -305,8 +210,8 @@ async def test_an_encoder_that_hangs_and_ignores_sigterm_is_replaced_and_none_is
     hung.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ >> {pids}\nwhile :; do read -r x; done\n")
     hung.chmod(0o755)
     clock = SystemClock()
-    live = Live(tmp_path / "a", Shape(), clock)
-    feed = Feed(TableSource("a", "A", "card"), live, str(hung), clock)
+    live = Live(tmp_path / "a", ladder.CARD, Shape(), clock, delay=timedelta(0))
+    feed = Feed(TableSource("a", "A", "card", ladder.CARD), live, str(hung), clock)
     feed.silence_ms_max = 1_000  # the script must have come to its trap, also on a busy machine
 
     running = asyncio.create_task(feed.run())

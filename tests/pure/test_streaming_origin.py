@@ -5,131 +5,37 @@ from __future__ import annotations
 import io
 import json
 import logging
-import struct
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import m3u8
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from kernel.clock import ManualClock
-from streaming import card, encoder, logs
-from streaming.boxes import Fragment, FragmentReader, Init
+from streaming import card, encoder, ladder, logs
 from streaming.config import ConfigError, TableSource, load, parse
 from streaming.feed import Feed, restart_wait_ms
-from streaming.live import Live
+from streaming.ladder import Rung
 from streaming.origin import Origin
-from streaming.window import TICKS_PER_SECOND, MediaCode, MediaFault, Shape
+from streaming.poster import POSTER_BYTES_MAX
+from streaming.window import Shape
+from tests.pure.media_pieces import NOON, TWO_RUNGS, begin, live, publish
 
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-TWO = 2 * TICKS_PER_SECOND
 SITE = "https://play.example"
-CARD = TableSource("alexandria", "Alexandria", "card")
-
-
-# --- boxes, made by hand after ISO/IEC 14496-12
-
-
-def box(kind, *content):
-    body = b"".join(content)
-    return struct.pack(">I4s", 8 + len(body), kind) + body
-
-
-def moov(*, timescale=90_000, sample_ticks=18_000, entry=b"avc1"):
-    avcc = box(b"avcC", bytes([1, 0x42, 0xC0, 0x1E, 0xFF]))
-    picture = bytes(24) + struct.pack(">HH", 320, 180) + bytes(50)
-    stsd = box(b"stsd", bytes(4), struct.pack(">I", 1), box(entry, picture, avcc))
-    mdhd = box(b"mdhd", bytes(12), struct.pack(">I", timescale), bytes(8))
-    hdlr = box(b"hdlr", bytes(8), b"vide", bytes(13))
-    minf = box(b"minf", box(b"stbl", stsd))
-    tkhd = box(b"tkhd", bytes(12), struct.pack(">I", 1), bytes(68))
-    trex = box(b"trex", struct.pack(">6I", 0, 1, 1, sample_ticks, 0, 0))
-    sound = box(b"trak", box(b"mdia", box(b"hdlr", bytes(8), b"soun", bytes(13))))
-    video = box(b"trak", tkhd, box(b"mdia", mdhd, hdlr, minf))
-    return box(b"moov", sound, video, box(b"mvex", trex))
-
-
-INIT = box(b"ftyp", b"iso5") + moov()
-
-
-def fragment(start_ticks=0, samples=10, durations=None):
-    tfhd = box(b"tfhd", struct.pack(">II", 0x020000, 1))
-    tfdt = box(b"tfdt", struct.pack(">IQ", 0x01000000, start_ticks))
-    if durations is None:
-        trun = box(b"trun", struct.pack(">II", 0, samples))
-    else:
-        entries = b"".join(struct.pack(">II", ticks, 99) for ticks in durations)
-        trun = box(b"trun", struct.pack(">IIi", 0x301, len(durations), 8), entries)
-    return box(b"moof", box(b"mfhd", bytes(8)), box(b"traf", tfhd, tfdt, trun)) + box(b"mdat", b"x")
-
-
-def read(data, chunk=None):
-    reader = FragmentReader()
-    chunk = chunk or len(data)
-    return [
-        piece
-        for at in range(0, len(data), chunk)
-        for piece in reader.feed(data[at : at + chunk])
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 1000, None])
-def test_pieces_are_found_however_the_pipe_cuts_them(chunk):
-    init, one, other = read(INIT + fragment(0) + box(b"free") + fragment(TWO), chunk)
-
-    assert init == Init(INIT, 1, "avc1.42c01e", 320, 180, 18_000)
-    assert one == Fragment(fragment(0), 0, TWO)
-    assert other == Fragment(fragment(TWO), TWO, TWO)
-
-
-def test_durations_given_per_sample_are_summed():
-    [_, piece] = read(INIT + fragment(90, durations=[3000, 3003, 2997]))
-
-    assert (piece.start_ticks, piece.duration_ticks) == (90, 9000)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        fragment(0),  # no moov
-        INIT + box(b"mdat", b"x"),  # no moof
-        box(b"ftyp") + moov(timescale=12_800),
-        box(b"ftyp") + moov(entry=b"hvc1"),
-        box(b"moov"),
-        INIT + fragment(samples=0),
-        struct.pack(">I4s", 7, b"moof"),
-        struct.pack(">I4s", 0, b"mdat"),
-        struct.pack(">I4s", 25_000_001, b"mdat"),
-        INIT + box(b"moof", box(b"traf", b"\x00\x00\x00\x40tfhd")) + box(b"mdat"),
-    ],
-)
-def test_what_does_not_hold_is_malformed_and_never_guessed(data):
-    with pytest.raises(MediaFault) as fault:
-        read(data)
-    assert fault.value.code is MediaCode.MALFORMED
-
-
-@given(st.integers(0, len(INIT + fragment()) - 1), st.binary(min_size=1, max_size=8))
-def test_damaged_streams_are_read_or_malformed_and_nothing_else(at, damage):
-    data = bytearray(INIT + fragment())
-    data[at : at + len(damage)] = damage
-    try:
-        read(bytes(data))
-    except MediaFault as fault:
-        assert fault.code is MediaCode.MALFORMED  # noqa: PT017  (any fault is fine but this kind)
+CARD = TableSource("alexandria", "Alexandria", "card", ladder.CARD)
 
 
 # --- configuration
 
 
+TABLE = {"id": "alexandria", "name": "Alexandria", "camera": "card"}
+RUNG = {"name": "360p", "height": 360, "frames_per_second": 30, "rate_kbps": 800}
 GOOD = {
     "state_dir": "/tmp/x",
     "port": 8030,
     "allowed_origins": [SITE],
-    "tables": [{"id": "alexandria", "name": "Alexandria", "camera": "card"}],
+    "tables": [TABLE],
 }
 
 
@@ -138,6 +44,16 @@ def test_a_configuration_is_read():
 
     assert (config.host, config.port, config.allowed_origins) == ("127.0.0.1", 8030, {SITE})
     assert config.tables == (CARD,)
+
+
+def test_a_camera_gets_the_full_ladder_unless_the_file_lists_another():
+    camera = TABLE | {"camera": "tcp://127.0.0.1:7104"}
+    [usual] = parse(GOOD | {"tables": [camera]}).tables
+    [own] = parse(GOOD | {"tables": [camera | {"ladder": [RUNG], "camera_delay_ms": 180}]}).tables
+
+    assert [rung.name for rung in usual.ladder] == ["360p", "240p", "540p"]
+    assert own.ladder == (Rung("360p", 360, 30, 800),)
+    assert (own.camera_delay_ms, own.is_raw) == (180, True)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +70,12 @@ def test_a_configuration_is_read():
         ({"tables": [{"id": "a", "name": "x"}]}, "lacks camera"),
         ({"tables": [{"id": "a", "name": "x", "camera": "concat://a|b"}]}, "scheme"),
         ({"tables": [{"id": "a", "name": "x\ny", "camera": "card"}]}, "name"),
+        ({"tables": [{**TABLE, "ladder": []}]}, "ladder"),
+        ({"tables": [{**TABLE, "ladder": [RUNG, RUNG]}]}, "same name"),
+        ({"tables": [{**TABLE, "ladder": [RUNG | {"name": "../x"}]}]}, "name"),
+        ({"tables": [{**TABLE, "ladder": [RUNG | {"height": "360"}]}]}, "height"),
+        ({"tables": [{**TABLE, "ladder": [RUNG | {"frames_per_second": 61}]}]}, "frames"),
+        ({"tables": [{**TABLE, "camera_delay_ms": -1}]}, "camera_delay_ms"),
         ({"allowed_origins": ["https://play.example/"]}, "origin"),
         ({"allowed_origins": ["*"]}, "origin"),
     ],
@@ -185,13 +107,42 @@ def test_ffmpeg_is_the_one_that_the_environment_names():
     [
         ("rtsp://10.0.0.5/wheel", ["-i", "rtsp://10.0.0.5/wheel"]),
         ("-wheel.mp4", ["-re", "-stream_loop", "-1", "-i", "file:-wheel.mp4"]),
+        (
+            "tcp://10.0.0.5:7104",
+            [
+                "-use_wallclock_as_timestamps",
+                "1",
+                "-f",
+                "yuv4mpegpipe",
+                "-i",
+                "tcp://10.0.0.5:7104",
+            ],
+        ),
     ],
 )
 def test_a_camera_is_a_url_or_a_file_and_never_an_option(camera, expected):
-    line = encoder.command("ffmpeg", TableSource("a", "A", camera), Shape(), Path("p.jpg"))
+    source = TableSource("a", "A", camera, TWO_RUNGS)
+    line = encoder.command("ffmpeg", source, Shape(), Path("p.jpg"), (7, 9))
 
     at = line.index(expected[0])
     assert line[at : at + len(expected)] == expected
+
+
+def test_each_rung_has_its_pipe_and_a_key_frame_each_second_at_the_same_pictures():
+    source = TableSource("a", "A", "tcp://127.0.0.1:7104", ladder.FULL)
+    line = encoder.command("ffmpeg", source, Shape(), Path("p.jpg"), (7, 9, 11))
+
+    assert [word for word in line if word.startswith("pipe:")] == ["pipe:7", "pipe:9", "pipe:11"]
+    maps = [line[at + 1] for at, word in enumerate(line) if word == "-map"]
+    assert maps == ["[360p]", "[240p]", "[540p]", "[poster]"]
+    for word in ("-g", "-keyint_min"):
+        assert [line[at + 1] for at, found in enumerate(line) if found == word] == ["30"] * 3
+    graph = line[line.index("-filter_complex") + 1]
+    assert graph.split(";")[1:4] == [
+        "[picture]scale=-2:540,split=2[540p][below0]",
+        "[below0]scale=-2:360,split=2[360p][below1]",
+        "[below1]scale=-2:240[240p]",
+    ]
 
 
 def test_restarts_wait_longer_and_longer_up_to_half_a_minute():
@@ -211,100 +162,13 @@ def test_the_card_shows_name_and_time_and_is_repainted_once_a_second():
     assert len(colours) > 3  # ground, ink and its soft edges
 
 
-# --- files and numbers
-
-
-def live(tmp_path, clock=None):
-    return Live(tmp_path / "alexandria", Shape(segments_max=4), clock or ManualClock(NOON))
-
-
-def publish(table, count, start=0):
-    for index in range(start, start + count):
-        for piece in read(INIT + fragment(index * TWO))[1:]:
-            table.publish(piece)
-
-
-def begin(table):
-    [init] = read(INIT)
-    table.begin(init)
-
-
-def files(table):
-    return sorted(path.name for path in table.directory.iterdir())
-
-
-def test_only_what_may_be_asked_for_is_kept_in_memory_and_on_disk(tmp_path):
-    table = live(tmp_path)
-    begin(table)
-    publish(table, 30)
-    first = table.window.first_number
-
-    kept = [f"segment-{number}.m4s" for number in range(first - 5, first + 4)]
-    init = table.window.segments[0].timeline.init_uri
-    assert files(table) == sorted([*kept, init, "numbering.json"])
-    assert all(table.named(name) for name in [*kept, init])
-    assert table.named(f"segment-{first - 6}.m4s") is None
-    assert (table.directory / kept[-1]).read_bytes() == table.named(kept[-1])
-
-
-def test_an_old_timelines_init_is_kept_as_long_as_its_segments(tmp_path):
-    table = live(tmp_path)
-    begin(table)
-    publish(table, 3)
-    old_init = table.window.segments[0].timeline.init_uri
-    last_old = table.window.segments[-1].uri
-    begin(table)
-    for index in range(20):
-        publish(table, 1, start=index)
-        assert (table.named(old_init) is None) == (table.named(last_old) is None)
-    assert table.named(old_init) is None
-    assert table.named(table.window.segments[0].timeline.init_uri) == INIT
-
-
-def test_a_restarted_process_goes_on_numbering_and_drops_the_old_files(tmp_path):
-    table = live(tmp_path)
-    begin(table)
-    publish(table, 3)
-    stopped_at = table.window.next_number
-
-    again = live(tmp_path)
-
-    assert again.window.next_number == stopped_at
-    assert again.window.discontinuities == table.window.discontinuities
-    assert files(again) == ["numbering.json"]
-    begin(again)
-    publish(again, 1)
-    assert again.window.segments[0].discontinuity
-
-
-def test_numbers_do_not_go_back_when_the_directory_was_lost_or_damaged(tmp_path):
-    clock = ManualClock(NOON)
-    table = live(tmp_path, clock)
-    begin(table)
-    publish(table, 3)
-    (table.directory / "numbering.json").write_text("{")
-    clock.advance(timedelta(seconds=6))
-
-    assert live(tmp_path, clock).window.next_number >= table.window.next_number
-
-
-def test_a_faulty_segment_is_neither_listed_nor_kept(tmp_path):
-    table = live(tmp_path)
-    begin(table)
-    publish(table, 2)
-    before = files(table), table.window
-
-    with pytest.raises(MediaFault):
-        publish(table, 1)
-    assert (files(table), table.window) == before
-
-
 # --- HTTP
 
 
 @pytest.fixture
 def served(tmp_path):
-    feed = Feed(CARD, live(tmp_path), "ffmpeg", ManualClock(NOON))
+    source = TableSource("alexandria", "Alexandria", "tcp://127.0.0.1:7104", TWO_RUNGS)
+    feed = Feed(source, live(tmp_path), "ffmpeg", ManualClock(NOON))
     return feed, Origin({"alexandria": feed}, frozenset({SITE}))
 
 
@@ -344,9 +208,9 @@ async def test_playlists_init_and_segments_have_their_types_and_cache_rules(serv
 
     for name, content_type, cache in (
         ("index.m3u8", playlist_type, "no-cache"),
-        ("video.m3u8", playlist_type, "no-cache"),
-        (segment, "video/mp4", fixed),
-        (init, "video/mp4", fixed),
+        ("360p/video.m3u8", playlist_type, "no-cache"),
+        (f"240p/{segment}", "video/mp4", fixed),
+        (f"360p/{init}", "video/mp4", fixed),
         ("poster.jpg", "image/jpeg", "public, max-age=3"),
     ):
         status, headers, body = await ask(application, f"/live/alexandria/{name}")
@@ -360,12 +224,58 @@ async def test_playlists_init_and_segments_have_their_types_and_cache_rules(serv
         head = await ask(application, f"/live/alexandria/{name}", method="HEAD")
         assert head == (200, headers, b"")
 
-    [rung] = m3u8.loads(
-        (await ask(application, "/live/alexandria/index.m3u8"))[2].decode()
-    ).playlists
-    assert (rung.uri, rung.stream_info.codecs) == ("video.m3u8", "avc1.42c01e")
-    assert rung.stream_info.resolution == (320, 180)
     assert (await ask(application, "/healthz"))[0] == 200
+
+
+async def test_the_multivariant_playlist_begins_in_the_middle_of_the_ladder(served):
+    feed, application = served
+    begin(feed.live)
+    publish(feed.live, 1)
+
+    body = (await ask(application, "/live/alexandria/index.m3u8"))[2].decode()
+    first, second = m3u8.loads(body).playlists
+
+    assert (first.uri, second.uri) == ("360p/video.m3u8", "240p/video.m3u8")
+    assert first.stream_info.codecs == "avc1.42c01e"
+    assert first.stream_info.resolution == (320, 180)
+    assert (first.stream_info.bandwidth, second.stream_info.bandwidth) == (1_320_000, 660_000)
+    assert first.stream_info.average_bandwidth == 880_000
+
+
+async def test_all_rungs_have_the_same_numbers_and_times(served):
+    feed, application = served
+    begin(feed.live)
+    publish(feed.live, 3)
+
+    bodies = {
+        (await ask(application, f"/live/alexandria/{rung}/video.m3u8"))[2]
+        for rung in ("360p", "240p")
+    }
+    assert len(bodies) == 1
+
+
+async def test_a_poster_that_is_too_large_is_made_to_fit(served):
+    feed, application = served
+    noise = Image.effect_noise((640, 360), 90)
+    noise.convert("RGB").save(feed.live.poster, "JPEG", quality=95)
+    assert feed.live.poster.stat().st_size > POSTER_BYTES_MAX
+
+    status, _, body = await ask(application, "/live/alexandria/poster.jpg")
+
+    assert status == 200
+    assert len(body) <= POSTER_BYTES_MAX
+    with Image.open(io.BytesIO(body)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (640, 360))
+
+
+async def test_health_names_each_tables_state_and_rungs(served):
+    feed, application = served
+    begin(feed.live)
+    publish(feed.live, 1)
+
+    table = json.loads((await ask(application, "/healthz"))[2])["tables"]["alexandria"]
+
+    assert (table["state"], table["rungs"], table["ok"]) == ("live", ["360p", "240p"], True)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +293,11 @@ async def test_playlists_init_and_segments_have_their_types_and_cache_rules(serv
         "/live/alexandria/segment-1.m4s/",
         "/live/cairo/index.m3u8",
         "/live/alexandria/segment-1.m4s",
+        "/live/alexandria/360p/segment-1.m4s",
+        "/live/alexandria/360p/poster.jpg",
+        "/live/alexandria/360p/../numbering.json",
+        "/live/alexandria/540p/video.m3u8",
+        "/live/alexandria/video.m3u8",
     ],
 )
 async def test_nothing_else_is_served_whatever_lies_on_disk(served, path):

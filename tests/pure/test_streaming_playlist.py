@@ -19,7 +19,7 @@ TWO = 2 * TICKS_PER_SECOND
 
 
 def window_of(count, shape=None):
-    window = Window(shape or Shape(segments_max=4), next_number=100)
+    window = Window(shape or Shape(segment_ticks=TWO, segments_max=4), next_number=100)
     window = window.begin_timeline(init_uri="init-100.mp4", first_ticks=0, starts_at=NOON)
     for index in range(count):
         window = window.append(index * TWO, TWO)
@@ -72,7 +72,7 @@ steps = st.lists(
 
 
 def _played(plan):
-    window = Window(Shape(segments_max=6))
+    window = Window(Shape(segment_ticks=TWO, segments_max=6))
     window = window.begin_timeline(init_uri="init-0.mp4", first_ticks=0, starts_at=NOON)
     at, restarts = 0, 0
     for kind, value in plan:
@@ -120,7 +120,7 @@ def test_an_independent_parser_reads_back_what_the_window_holds(plan):
         assert abs(shown.program_date_time - held.starts_at) < timedelta(milliseconds=1)
 
 
-LOW_LATENCY = Shape(segments_max=8, part_ticks=18_000)
+LOW_LATENCY = Shape(segment_ticks=TWO, segments_max=8, part_ticks=18_000)
 
 
 def _with_parts(segments, trailing):
@@ -203,6 +203,7 @@ def test_a_multivariant_playlist_reads_back(rungs):
         info = shown.stream_info
         assert shown.uri == rung.uri
         assert info.bandwidth == rung.bandwidth_bps
+        assert info.average_bandwidth == rung.average_bps
         assert info.codecs == rung.codecs
         assert info.resolution == (rung.width, rung.height)
         assert round(info.frame_rate * 1000) == rung.frame_rate_milli
@@ -211,7 +212,7 @@ def test_a_multivariant_playlist_reads_back(rungs):
 @pytest.mark.parametrize("uri", ["", "#a", 'a"b', "a\nb", "a\r"])
 def test_a_uri_that_would_break_its_line_is_a_bug(uri):
     with pytest.raises(InvariantBroken):
-        playlist.multivariant([playlist.Rendition(uri, 1, "avc1.64000b", 1, 1, 5000)])
+        playlist.multivariant([playlist.Rendition(uri, 1, 1, "avc1.64000b", 1, 1, 5000)])
 
 
 def test_playlists_of_nothing_are_a_bug():

@@ -19,7 +19,7 @@ from streaming.window import (
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 TWO = 2 * TICKS_PER_SECOND
-SHAPE = Shape(segments_max=4)
+SHAPE = Shape(segment_ticks=TWO, segments_max=4)
 
 
 def started(shape=SHAPE, first_number=0):
@@ -48,6 +48,16 @@ def test_a_segments_wall_clock_is_its_timelines_start_plus_its_media_time():
     assert [s.starts_at for s in window.segments] == [
         NOON + timedelta(seconds=seconds) for seconds in (0, 2, 4)
     ]
+
+
+def test_a_corrected_clock_changes_the_times_of_later_segments_only():
+    window = filled(2)
+    later = window.reanchor(NOON + timedelta(milliseconds=20)).append(2 * TWO, TWO)
+
+    assert later.segments[:2] == window.segments
+    assert later.segments[2].starts_at == NOON + timedelta(seconds=4, milliseconds=20)
+    assert not later.segments[2].discontinuity
+    assert later.next_number == window.next_number + 1
 
 
 def test_removed_segments_stay_available_for_another_window():
@@ -156,7 +166,7 @@ def test_nothing_is_listed_before_a_timeline_began():
     assert fault.value.code is MediaCode.NO_TIMELINE
 
 
-PARTS = Shape(segments_max=4, part_ticks=18_000)  # 200 ms
+PARTS = Shape(segment_ticks=TWO, segments_max=4, part_ticks=18_000)  # 200 ms
 
 
 def test_parts_are_named_after_their_segment_and_become_one():
