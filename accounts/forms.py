@@ -12,6 +12,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import format_lazy
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
@@ -28,10 +29,12 @@ from kernel.refusal import Refused
 
 #: Nobody alive was born before; a typing error is told apart from an under-age person.
 YEAR_OF_BIRTH_MIN: Final = 1900
-NEW_PASSWORD_HINT: Final = _("%(min)d to %(max)d characters. A sentence of your own is good.") % {
-    "min": LENGTH_MIN,
-    "max": LENGTH_MAX,
-}
+#: Put together when it is shown: `%` would choose the language of the process for everybody.
+NEW_PASSWORD_HINT: Final = format_lazy(
+    _("{least} to {most} characters. A sentence of your own is good."),
+    least=LENGTH_MIN,
+    most=LENGTH_MAX,
+)
 
 
 class PlainFields(forms.Form):

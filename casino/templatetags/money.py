@@ -1,4 +1,4 @@
-"""Money, time and shares in the reader's language: the only place where they become words.
+"""Money, time, shares and countries in the reader's language: the only place to word them.
 
 Amounts arrive in minor units. The minus is the true one (U+2212) and stands before the currency
 sign; a plus is written only for a net result. Minor units are always shown, except by `limit`.
@@ -7,12 +7,12 @@ Times are shown in the active time zone, on 24 hours. An empty value gives an em
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
 from babel.core import Locale, UnknownLocaleError
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 from django import template
 from django.utils import timezone
@@ -146,6 +146,18 @@ def clock_exact(at: datetime | None) -> str:
 def day_time(at: datetime | None) -> str:
     """`Thu 20 Nov, 21:14`."""
     return _written(at, "EEE d MMM, HH:mm").replace(".,", ",")
+
+
+@register.filter
+def day(on: date | None) -> str:
+    """A calendar day: `28 February 1990`."""
+    return format_date(on, "d MMMM y", locale=_locale()) if on else ""
+
+
+@register.filter
+def country(code: str | None) -> str:
+    """A country by its two letters: `DE` as `Germany`."""
+    return _locale().territories.get(code or "", code or "")
 
 
 @register.filter
