@@ -89,6 +89,18 @@ def position(name: str) -> tuple[str, int]:
     return found
 
 
+def read_older(name: str, after: int, limit: int, lag_ms: int) -> tuple[list[Event], int]:
+    """As :func:`read`, of events at least ``lag_ms`` old; and the number of the last such event."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(seq), 0) FROM event WHERE stream = %s"
+            " AND at <= clock_timestamp() - %s * interval '1 millisecond'",
+            [name, lag_ms],
+        )
+        last: int = cursor.fetchone()[0]
+    return [event for event in read(name, after, limit) if event.seq <= last], last
+
+
 @contextmanager
 def snapshot(name: str) -> Iterator[tuple[str, int]]:
     """A read-only transaction in which state and position are of one instant; yields the position.

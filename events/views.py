@@ -12,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from events import stream
+from events import public_lag, stream
 from events.wire import frame
 
 #: Only table streams are public; a player's own stream (``u:``) is never read here.
@@ -31,7 +31,10 @@ class StreamEvents(APIView):
     @extend_schema(
         operation_id="stream_events",
         summary="Events of a table after a number",
-        description=f"At most {LIMIT} frames, in order. `seq` is the stream's last number.",
+        description=(
+            f"At most {LIMIT} frames, in order. `seq` is the last number. Events of a table are"
+            " told when its picture has shown them; sockets have them at once."
+        ),
         parameters=[OpenApiParameter("after", OpenApiTypes.INT64, description="default 0")],
         responses={200: OpenApiTypes.OBJECT, 400: OpenApiTypes.OBJECT, 404: OpenApiTypes.OBJECT},
     )
@@ -42,11 +45,11 @@ class StreamEvents(APIView):
             return JsonResponse({"code": "not_a_number", "name": "after"}, status=400)
         if not PUBLIC_NAME.fullmatch(name):
             return JsonResponse({"code": "no_such_stream"}, status=404)
-        events = stream.read(name, int(text), LIMIT)
-        found = stream.find_position(name)  # after the events, so that it is never behind them
+        found = stream.find_position(name)
         if found is None:
             return JsonResponse({"code": "no_such_stream"}, status=404)
-        epoch, seq = found
+        epoch, _ = found
+        events, seq = stream.read_older(name, int(text), LIMIT, public_lag.lag_ms(name))
         frames = ",".join(frame(event) for event in events)
         body = f'{{"stream":"{name}","epoch":"{epoch}","seq":{seq},"events":[{frames}]}}'
         answer = HttpResponse(body, content_type="application/json")
