@@ -115,6 +115,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def logout(self, request: HttpRequest) -> None:
         if isinstance(user := request.user, User) or user.is_authenticated:
             events.note(events.SIGNED_OUT, request, User.objects.get(pk=user.pk))
+            key = request.session.session_key
+            sessions.close_sockets(user.pk, sessions.SIGNED_OUT, [key] if key else None)
         super().logout(request)
 
     def get_login_stages(self) -> list[str]:
@@ -159,6 +161,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         ended = sessions.end_all(
             user.pk, except_key=request.session.session_key if is_own else None
         )
+        sessions.close_sockets(user.pk, sessions.PASSWORD_CHANGED)
         events.note(events.PASSWORD_CHANGED, request, user, after={"sessions_ended": ended})
         notify(user.pk, PASSWORD_CHANGED, {})
 

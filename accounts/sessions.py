@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models.functions import Now
+
+from events import hints
+from events.tickets import fingerprint
+
+#: Why sockets are closed, as `docs/push.md`'s ``closed`` frame says it.
+SIGNED_OUT: Final = "signed_out"
+PASSWORD_CHANGED: Final = "password_changed"  # noqa: S105  (a word, not a password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +57,35 @@ def end(user_id: int, device_id: int) -> bool:
     """End one session of this person; False when it is not theirs or has ended already."""
     with transaction.atomic():
         row = UserSession.objects.filter(user_id=user_id, pk=device_id).first()
-        return row is not None and _end([row.session_key]) > 0
+        if row is None:
+            return False
+        close_sockets(user_id, SIGNED_OUT, [row.session_key])
+        return _end([row.session_key]) > 0
 
 
-def end_all(user_id: int, *, except_key: str | None = None) -> int:
-    """End every session of the person but ``except_key``; returns how many living ones ended."""
+def end_all(user_id: int, *, except_key: str | None = None, why: str = SIGNED_OUT) -> int:
+    """End every session of the person but ``except_key``; returns how many living ones ended.
+
+    Open sockets of those sessions close within a second, telling ``why``.
+    """
     with transaction.atomic():
         rows = UserSession.objects.filter(user_id=user_id)
         if except_key is not None:
             rows = rows.exclude(session_key=except_key)
-        return _end(list(rows.values_list("session_key", flat=True)))
+        keys = list(rows.values_list("session_key", flat=True))
+        close_sockets(user_id, why, keys if except_key is not None else None)
+        return _end(keys)
+
+
+def close_sockets(user_id: int, why: str, keys: list[str] | None = None) -> None:
+    """Have every process close the person's sockets, of these sessions or all, after the commit."""
+    hints.close_sockets(user_id, why, None if keys is None else [fingerprint(key) for key in keys])
+
+
+def living(keys: list[str]) -> set[str]:
+    """Those of ``keys`` whose session has neither ended nor expired."""
+    rows = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
+    return set(rows.values_list("session_key", flat=True))
 
 
 def _end(keys: list[str]) -> int:

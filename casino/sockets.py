@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
-from django.urls import URLPattern, re_path
+from django.urls import URLPattern, path, re_path
+
+from tables.consumers import TableSocket
 
 Message = MutableMapping[str, Any]
 
@@ -21,8 +22,11 @@ async def refuse(
     await send({"type": "websocket.close"})
 
 
-addresses: list[URLPattern] = []
+addresses: list[URLPattern] = [
+    path("ws/tables/<slug:table_id>/", cast(Any, TableSocket.as_asgi())),
+]
 #: Channels routes ASGI applications through Django's patterns, whose types know only views.
 _anything_else = re_path(r"", cast(Any, refuse))
 
-sockets = AuthMiddlewareStack(URLRouter([*addresses, _anything_else]))
+#: No session is read from the database here: a ticket says who comes (`events.tickets`).
+sockets = URLRouter([*addresses, _anything_else])

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import connection
 
 from audit.locks import LockRank, entering
+from events import hints
 from kernel.ids import Actor
 from kernel.invariant import InvariantBroken, ensure
 from kernel.refusal import Refused
@@ -145,6 +146,7 @@ def _call(mode: str, key: str, kind: str, actor: Actor, transfers: Sequence[Tran
         answer = _Answer(*cursor.fetchone())
     if answer.outcome == "conflict":
         raise Refused(LedgerCode.KEY_CONFLICT, key=key)
+    hints.accounts_changed({int(a) for t in transfers for a in (t.debit, t.credit)})
     return answer
 
 

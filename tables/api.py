@@ -1,10 +1,12 @@
 """The game's data as JSON: tables, rounds, and the signed-in player's own bets in them.
 
-Placing bets by API arrives with the push protocol; until then it is the forms' matter.
+Bets are placed over the socket of a table (docs/push.md) or by form. Results lag by its latency
+bound, as on every page that is not pushed (`tables.reveal`).
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +22,7 @@ from rest_framework.views import APIView
 from audit.database_clock import database_now
 from kernel.clock import epoch_ms
 from kernel.refusal import Refused
-from ledger import accounts
-from tables import selectors, wording
+from tables import reveal, selectors, wording
 from tables.models import Round, Table
 from tables.round_page import round_page
 from tables.visit import me
@@ -71,10 +72,11 @@ class TableOut(serializers.Serializer[dict[str, Any]]):
     bets = BetOut(many=True)
 
 
-def round_json(found: Round | None) -> dict[str, Any] | None:
-    """A round's public data."""
+def round_json(found: Round | None, now: datetime) -> dict[str, Any] | None:
+    """A round's public data; one whose result may not be told yet is still being checked."""
     if found is None:
         return None
+    found = reveal.as_shown(found, now)
     return {
         "number": found.number,
         "phase": found.phase,
@@ -91,25 +93,22 @@ def table_json(request: HttpRequest | Request, found: Table) -> dict[str, Any]:
     """Table, round in play, results, and the caller's own bets and balance."""
     known = me(request)
     currency = known[1] if known else "EUR"
-    newest = Round.objects.filter(table=found).order_by("-number").first()
-    now = selectors.round_now(found.id)
+    newest = selectors.newest_round(found.id)
+    playing = selectors.round_now(found.id)
+    now = database_now()
     suspended = selectors.suspended_reason(found.id)
     return {
         "id": found.id,
         "name": found.name,
         "rules": found.ruleset,
         "status": found.status,
-        "now_ms": epoch_ms(database_now()),
-        "can_bet": bool(now and now.can_bet and suspended is None),
+        "now_ms": epoch_ms(now),
+        "can_bet": bool(playing and playing.can_bet and suspended is None),
         "suspended_reason": suspended,
-        "round": round_json(newest),
+        "round": round_json(newest, now),
         "results": [number for number, _colour in selectors.results(found.id)],
         "currency": currency,
-        "balance_minor": (
-            accounts.balance(accounts.player_cash(known[0], currency)).available_minor
-            if known
-            else None
-        ),
+        "balance_minor": selectors.balance_shown(known[0], currency) if known else None,
         "bets": selectors.my_bets(known[0], newest.id) if known and newest else [],
     }
 
@@ -161,13 +160,16 @@ class Rounds(APIView):
     )
     def get(self, request: Request, table_id: str) -> Response:
         """The table's rounds, newest first, at most 100."""
-        rounds = Round.objects.filter(table=_found(table_id)).order_by("-number")
+        rounds = (
+            Round.objects.filter(table=_found(table_id)).select_related("table").order_by("-number")
+        )
         before = request.query_params.get("before", "")
         if before:
             if not (before.isdigit() and len(before) < 19):
                 raise serializers.ValidationError({"before": "a round's number"})
             rounds = rounds.filter(number__lt=int(before))
-        rows = [round_json(found) for found in rounds[:ROUNDS_MAX]]
+        now = database_now()
+        rows = [round_json(found, now) for found in rounds[:ROUNDS_MAX]]
         return Response(RoundOut(rows, many=True).data)  # type: ignore[arg-type]  # none is None
 
 
@@ -200,4 +202,4 @@ class RoundDetail(APIView):
         if found is None or known is None:
             raise NotFound
         page = round_page(found, known[0], known[1])
-        return Response(RoundDetailOut({**page, "round": round_json(found)}).data)
+        return Response(RoundDetailOut({**page, "round": round_json(found, database_now())}).data)

@@ -6,3 +6,8 @@ class TablesConfig(AppConfig):
 
     name = "tables"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from tables import reveal
+
+        reveal.lag_public_streams()

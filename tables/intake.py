@@ -134,16 +134,24 @@ _intakes: dict[str, TableIntake] = {}
 _intakes_lock = threading.Lock()
 
 
+def submit(slip: PlaceBets) -> Future[Answer]:
+    """Queue ``slip`` at this process's intake of its table; returns at once. ``BUSY`` when full.
+
+    The future must not be cancelled: the batch that holds the slip sets it.
+    """
+    with _intakes_lock:
+        intake = _intakes.setdefault(slip.table_id, TableIntake(slip.table_id))
+    return intake.submit(slip)
+
+
 def take_bets(slip: PlaceBets) -> Receipt:
     """Bet through this process's intake and wait for the commit. Raises the slip's ``Refused``.
 
     ``BUSY`` after ``ANSWER_TIMEOUT_S``: the answer is not known yet, and asking again with the same
     key tells it.
     """
-    with _intakes_lock:
-        intake = _intakes.setdefault(slip.table_id, TableIntake(slip.table_id))
     try:
-        answer = intake.submit(slip).result(ANSWER_TIMEOUT_S)
+        answer = submit(slip).result(ANSWER_TIMEOUT_S)
     except FutureTimeout:
         raise Refused(BettingCode.BUSY, waiting=0) from None
     if isinstance(answer, Refused):

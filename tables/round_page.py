@@ -7,18 +7,25 @@ from typing import Any
 
 from django.db import connection
 
+from audit.database_clock import database_now
 from events import stream
 from kernel.ids import PlayerId
-from tables import selectors, wording
+from tables import reveal, selectors, wording
 from tables.floor_plan import stream_name
 from tables.models import Round, SightingRecord
+from tables.phases import FINISHED
 
 #: Events of one round are about a dozen; the search is bounded all the same.
 EVENTS_MAX = 1_000
 
 
 def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, Any]:
-    """What the round's page shows."""
+    """What the round's page shows; nothing that would tell a result too early (`tables.reveal`).
+
+    A round that is being checked shows bets and stakes, and neither evidence nor money after it.
+    """
+    is_told = _is_told(found)
+    found = reveal.as_shown(found, database_now())
     bets = selectors.my_bets(player_id, found.id)
     staked = sum(bet.stake_minor for bet in bets)
     returned = sum(bet.returns_minor for bet in bets if bet.status in {"won", "returned"})
@@ -41,11 +48,19 @@ def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, An
         "returned_minor": returned,
         "net_minor": returned - staked,
         "balance_before_minor": before,
-        "balance_after_minor": after,
+        "balance_after_minor": after if is_told else None,
         "events": _events(found),
-        "sightings": _sightings(found),
+        "sightings": _sightings(found) if is_told else [],
         "rules_hash": found.rules_hash,
     }
+
+
+def _is_told(round_: Round) -> bool:
+    """Whether the round has ended and what it ended with may be told.
+
+    Before that the wheel's sightings are the result, whether it is official already or not.
+    """
+    return round_.phase in FINISHED and not reveal.is_hidden(round_, database_now())
 
 
 def _funds(found: Round, player_id: PlayerId) -> tuple[int | None, int | None]:
@@ -79,6 +94,7 @@ def _events(found: Round) -> list[dict[str, Any]]:
         {"at": event.at, "label": wording.event_label(event.kind, event.data), "words": ""}
         for event in stream.read(stream_name(found.table_id), after, EVENTS_MAX)
         if event.data.get("round") == found.number
+        and (found.result is not None or "result" not in event.data)
     ]
 
 

@@ -1,4 +1,7 @@
-"""Reading the live game for pages and the API. No locks, no decisions."""
+"""Reading the live game for pages and the API. No locks, no decisions.
+
+Nothing here tells a result before a page's own picture can show it: see `tables.reveal`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from audit.database_clock import database_now
 from kernel.clock import epoch_ms
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
-from tables import wording
+from ledger import accounts
+from tables import reveal, wording
+from tables.account_state import STATUS
 from tables.models import Incident, Round, Table, TableLimits, TableStatus
 from tables.phases import BETTING, FINISHED
 from tables.rules import roulette
@@ -111,12 +116,19 @@ def card(found: Table, currency: str) -> TableCard:
     )
 
 
+def newest_round(table_id: str) -> Round | None:
+    """The newest round with its table, as it stands: results not held back."""
+    rounds = Round.objects.filter(table_id=table_id).select_related("table")
+    return rounds.order_by("-number").first()
+
+
 def round_now(table_id: str) -> RoundNow | None:
     """The newest round as everybody may see it now."""
-    found = Round.objects.filter(table_id=table_id).order_by("-number").first()
+    found = newest_round(table_id)
     if found is None:
         return None
     now = database_now()
+    found = reveal.as_shown(found, now)
     left_ms = epoch_ms(found.closes_at) - epoch_ms(now)
     can_bet = found.phase in BETTING and left_ms > 0
     return RoundNow(
@@ -133,9 +145,9 @@ def round_now(table_id: str) -> RoundNow | None:
 
 
 def results(table_id: str, limit: int = RESULTS_SHOWN) -> list[tuple[int, str]]:
-    """Official numbers, newest first, with their colour."""
+    """Official numbers that may be told, newest first, with their colour."""
     numbers = (
-        Round.objects.filter(table_id=table_id, result__isnull=False)
+        Round.objects.filter(reveal.told(), table_id=table_id)
         .order_by("-number")
         .values_list("result", flat=True)[:limit]
     )
@@ -174,7 +186,12 @@ def paytable(ruleset: str) -> list[PaytableLine]:
 
 
 def my_bets(player_id: PlayerId, round_id: UUID) -> list[BetRow]:
-    """The player's bets in the round, undone ones left out, one row per position."""
+    """The player's bets in the round, undone ones left out, one row per position.
+
+    Where the result may not be told yet they stand as they were accepted.
+    """
+    played = Round.objects.select_related("table").get(id=round_id)
+    hidden = reveal.is_hidden(played, database_now())
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.position, b.currency, sum(b.stake_minor)::bigint,"
@@ -186,17 +203,17 @@ def my_bets(player_id: PlayerId, round_id: UUID) -> list[BetRow]:
             [round_id, player_id],
         )
         rows = cursor.fetchall()
+    if hidden:
+        rows = [
+            (code, currency, stake, None, None, rules) for code, currency, stake, *_, rules in rows
+        ]
     return [_bet_row(*row) for row in rows]
-
-
-#: What a bet's outcome is called on pages and in the API.
-_STATUS = {None: "accepted", "paid": "won", "lost": "lost", "refunded": "returned"}
 
 
 def _bet_row(
     code: str, currency: str, stake: int, returned: int | None, kind: str | None, rules: str
 ) -> BetRow:
-    status = _STATUS[kind]
+    status = STATUS[kind]
     if returned is None:
         position = roulette.parse_position(code)
         returned = roulette.payout(
@@ -205,8 +222,20 @@ def _bet_row(
     return BetRow(code, wording.position_name(code), stake, returned, status, currency)
 
 
+def balance_shown(player_id: PlayerId, currency: str) -> int:
+    """What may be taken from the player's account, less what would tell a result (minor units).
+
+    Never below zero: who has bet with a payout already is shown an empty account for seconds.
+    """
+    balance = accounts.balance(accounts.player_cash(player_id, currency))
+    return max(0, balance.available_minor - reveal.hidden_payouts(player_id, currency))
+
+
 def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
-    """Returns minus stakes of bets accepted since; what still stands counts as staked."""
+    """Returns minus stakes of bets accepted since; what still stands counts as staked.
+
+    What was paid for a result that may not be told yet is left out.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(sum(coalesce(o.returned_minor, 0) - b.stake_minor), 0)::bigint"
@@ -215,11 +244,12 @@ def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
             " WHERE b.player_id = %s AND b.accepted_at >= %s AND b.currency = %s",
             [player_id, since, currency],
         )
-        return int(cursor.fetchone()[0])
+        net = int(cursor.fetchone()[0])
+    return net - reveal.hidden_payouts(player_id, currency, since)
 
 
 def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int, str]]:
-    """Rounds the player bet in, newest first, with what was staked and returned."""
+    """Rounds the player bet in, newest first, with what was staked and returned, for showing."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.round_id, sum(b.stake_minor)::bigint,"
@@ -232,7 +262,15 @@ def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int, st
         )
         sums = cursor.fetchall()
     rounds = Round.objects.select_related("table").in_bulk([row[0] for row in sums])
-    return [(rounds[row[0]], row[1], row[2], row[3]) for row in sums]
+    now = database_now()
+    return [
+        (reveal.as_shown(rounds[id_], now), staked, _told(rounds[id_], returned, now), currency)
+        for id_, staked, returned, currency in sums
+    ]
+
+
+def _told(round_: Round, returned_minor: int, now: datetime) -> int:
+    return 0 if reveal.is_hidden(round_, now) else returned_minor
 
 
 def suspended_reason(table_id: str) -> str | None:

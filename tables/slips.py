@@ -57,6 +57,9 @@ class PlaceBets:
     stakes: tuple[Stake, ...]
     #: The round the player saw. A slip that was delayed into the next one is too late.
     round_number: int | None = None
+    #: "rebet" or "double" where the house filled in the stakes: then the key stands for the wish,
+    #: since the same wish sent again may find other stakes.
+    wish: str = ""
 
     @property
     def total_minor(self) -> int:
@@ -65,6 +68,8 @@ class PlaceBets:
     def fingerprint(self) -> str:
         """SHA-256 over what was asked, so that a reused key with other input is caught."""
         lines = [self.table_id, self.currency, str(self.round_number)]
+        if self.wish:
+            return hashlib.sha256("\n".join([self.wish, *lines]).encode()).hexdigest()
         lines += [f"{stake.position.code}={stake.stake_minor}" for stake in self.stakes]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

@@ -171,3 +171,12 @@ def taken_back(receipt: Receipt) -> str:
     """What an undo is told."""
     amount = Money(receipt.total_minor, receipt.currency)
     return _("%(sum)s taken back.") % {"sum": f"{amount.decimal()} {amount.currency}"}
+
+
+def closed_text(code: str) -> str:
+    """Why a table's page is cut off by order."""
+    return {
+        "excluded": _("You have excluded yourself. Bets that were accepted stand."),
+        "break": _("Your break has begun. Bets that were accepted stand."),
+        "password_changed": _("The password was changed. Sign in again to go on."),
+    }.get(code) or _("You were signed out elsewhere. Bets that were accepted stand.")
