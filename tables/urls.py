@@ -3,12 +3,13 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio.protocol.report import PATH as REPORT_PATH
-from tables import api, guide, history, lobby, studio_link, views
+from tables import api, guide, history, lobby, push_views, studio_link, views
 
 app_name = "tables"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", lobby.lobby, name="lobby"),
     path("tables/<slug:table_id>/", views.table, name="table"),
+    path("tables/<slug:table_id>/ticket", push_views.ticket, name="ticket"),
     path("tables/<slug:table_id>/bet/", views.bet, name="bet"),
     path("tables/<slug:table_id>/undo/", views.undo, name="undo"),
     path("tables/<slug:table_id>/rebet/", views.rebet, name="rebet"),
