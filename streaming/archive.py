@@ -104,7 +104,6 @@ def vod_playlist(entries: Sequence[Entry]) -> str:
     listed.target_duration = (longest + TICKS_PER_SECOND // 2) // TICKS_PER_SECOND
     before: Entry | None = None
     for entry in entries:
-        section = m3u8.model.InitializationSection(base_uri=None, uri=entry.init)
         breaks = before is not None and (
             before.init != entry.init or before.number + 1 != entry.number
         )
@@ -113,7 +112,7 @@ def vod_playlist(entries: Sequence[Entry]) -> str:
                 uri=entry.file,
                 duration=entry.duration_ticks / TICKS_PER_SECOND,
                 program_date_time=entry.starts_at,
-                init_section=section,
+                init_section={"uri": entry.init},
                 discontinuity=breaks,
             )
         )

@@ -43,8 +43,9 @@ def fitting(data: bytes) -> bytes:
         return data
     with Image.open(io.BytesIO(data)) as picture:
         for quality in _QUALITIES:
-            out = io.BytesIO()
-            picture.save(out, "JPEG", quality=quality, optimize=True)
-            if out.tell() <= POSTER_BYTES_MAX:
+            smaller = io.BytesIO()
+            picture.save(smaller, "JPEG", quality=quality, optimize=True)
+            data = smaller.getvalue()
+            if len(data) <= POSTER_BYTES_MAX:
                 break
-    return out.getvalue()
+    return data

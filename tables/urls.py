@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio.protocol.report import PATH as REPORT_PATH
-from tables import api, guide, history, lobby, push_views, studio_link, views
+from tables import api, clip_views, guide, history, lobby, push_views, studio_link, views
 
 app_name = "tables"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tables/<slug:table_id>/rounds/<int:number>/", views.round_number, name="round_number"),
     path("history/", history.history, name="history"),
     path("rounds/<uuid:round_id>/", history.round_view, name="round"),
+    path("rounds/<uuid:round_id>/clip/<str:name>", clip_views.clip_file, name="clip"),
     path("rules/", guide.rules, name="rules"),
     path("help/", guide.help_page, name="help"),
     path("api/tables/", api.Tables.as_view(), name="api_tables"),

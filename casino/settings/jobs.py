@@ -19,4 +19,7 @@ CELERY_BEAT_SCHEDULE = {
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},
+    "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
+    "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},
+    "tables.keep_archive": {"task": "tables.tasks.keep_archive", "schedule": 86_400.0},
 }

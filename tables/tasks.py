@@ -1,0 +1,62 @@
+"""What the worker does for the picture. Files are the queue: each run looks at what is there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from audit.database_clock import database_now
+from streaming import retention
+from tables import clips
+
+log = structlog.get_logger(__name__)
+
+#: Rounds per table that the frequent task looks at: half an hour of them, whatever the speed.
+ROUNDS_LOOKED_AT = 200
+#: The daily task finds what a worker that was down for long has missed: two days of rounds.
+ROUNDS_LOOKED_AT_DAILY = 5_000
+
+
+@shared_task(name="tables.tasks.sweep_segments")
+def sweep_segments() -> int:
+    """Remove live segments older than STREAM_KEEP_MINUTES; how many files went. Every minute."""
+    older_than = database_now() - timedelta(minutes=settings.STREAM_KEEP_MINUTES)
+    removed = retention.sweep_live(settings.STREAM_DIR, older_than)
+    if removed:
+        log.info("segments_swept", files=removed)
+    return removed
+
+
+@shared_task(name="tables.tasks.archive_clips")
+def archive_clips() -> int:
+    """Store the clips of rounds that have finished; how many have a picture. Every 10 s."""
+    run = clips.archive_finished(database_now(), rounds_per_table=ROUNDS_LOOKED_AT)
+    _say(run)
+    return run.stored
+
+
+@shared_task(name="tables.tasks.keep_archive")
+def keep_archive() -> int:
+    """Daily: clips that were missed, then retention; how many rounds' clips were removed.
+
+    A clip is kept STREAM_ARCHIVE_DAYS, and for as long as a file `hold` lies in its directory.
+    """
+    now = database_now()
+    _say(clips.archive_finished(now, rounds_per_table=ROUNDS_LOOKED_AT_DAILY))
+    before = (now - timedelta(days=settings.STREAM_ARCHIVE_DAYS)).date()
+    removed = retention.sweep_archive(settings.STREAM_ARCHIVE_DIR, before)
+    log.info("archive_swept", rounds=removed, before=str(before))
+    return removed
+
+
+def _say(run: clips.Run) -> None:
+    if run.stored or run.without_picture or run.failed:
+        log.info(
+            "clips_archived",
+            stored=run.stored,
+            without_picture=run.without_picture,
+            failed=run.failed,
+        )
