@@ -2,7 +2,8 @@
 
 ``{"speed": 10, "seed": null, "state_dir": "…", "misread_rate": 0.002, "fault_rates": {"no_ball":
 0.01}, "tables": [{"id": "…", "wheel_port": 7001, "keypad_port": 7002, "control_port": 7003}]}``;
-per table optionally ``"wheel_pty": "PATH"`` (a link to a pseudo-terminal) and ``"mode"``.
+per table optionally ``"wheel_pty": "PATH"`` (a link to a pseudo-terminal), ``"mode"``, ``"name"``
+(on the wall; the id where it is absent) and ``"camera": {"port": 7104, "frames_per_second": 30}``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ from studio.simulated.wheel import MODE_FREE_RUNNING
 #: Beyond this a status frame would be due every 2.5 ms, which no event loop keeps.
 SPEED_MAX: Final = 200
 TABLES_MAX: Final = 64
+FRAMES_PER_SECOND: Final = 30
+FRAMES_PER_SECOND_MAX: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig:
+    """Where the table's video comes from, on the loopback address."""
+
+    port: int
+    frames_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class TableConfig:
     control_port: int
     wheel_pty: Path | None
     mode: int
+    name: str
+    camera: CameraConfig | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,9 @@ def read(value: object) -> StudioConfig:
 
 
 def _table(value: object, index: int) -> TableConfig:
-    known = {"id", "wheel_port", "keypad_port", "control_port", "wheel_pty", "mode"}
+    known = {
+        *("id", "wheel_port", "keypad_port", "control_port", "wheel_pty", "mode", "name", "camera")
+    }
     where = f"config.tables[{index}]"
     fields = Fields(value, where, known)
     name = fields.text("id")
@@ -91,7 +106,21 @@ def _table(value: object, index: int) -> TableConfig:
         control_port=fields.port("control_port"),
         wheel_pty=None if pty is None else Path(fields.text("wheel_pty")),
         mode=round(fields.number("mode", MODE_FREE_RUNNING)),
+        name=fields.text("name", name),
+        camera=_camera(fields.given("camera"), f"{where}.camera"),
     )
+
+
+def _camera(value: object, where: str) -> CameraConfig | None:
+    if value is None:
+        return None
+    fields = Fields(value, where, {"port", "frames_per_second"})
+    rate = fields.number("frames_per_second", FRAMES_PER_SECOND)
+    if rate != round(rate) or not 1 <= rate <= FRAMES_PER_SECOND_MAX:
+        raise BadConfig(
+            f"{where}.frames_per_second is not a whole number from 1 to {FRAMES_PER_SECOND_MAX}"
+        )
+    return CameraConfig(port=fields.port("port"), frames_per_second=round(rate))
 
 
 def _rate(fields: Fields, name: str) -> float:

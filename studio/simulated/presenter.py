@@ -65,6 +65,11 @@ class Presenter:
         times = [t for t in (task.launch_s, task.confirm_s, task.no_spin_s) if t is not None]
         return min(times, default=None)
 
+    @property
+    def launches_s(self) -> float | None:
+        """When she means to launch the ball; None: she does not."""
+        return self._task.launch_s
+
     def hear(self, cue: Mapping[str, object], t: float) -> None:
         """Look at the screen."""
         order, round_ = cue.get("order"), cue.get("round")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from typing import TYPE_CHECKING
 
+from kernel.clock import SystemClock
 from studio.lifetime import until_stopped, until_woken
 from studio.simulated.chance import Chance
-from studio.simulated.config import StudioConfig, TableConfig
+from studio.simulated.config import CameraConfig, StudioConfig, TableConfig
 from studio.simulated.faults import Fault
 from studio.simulated.table import Channel, TableSettings, TableSimulation
 from studio.simulated.truth import TruthBook
 from studio.simulated.wires import Pty, Wire
+
+if TYPE_CHECKING:  # numpy and the pictures are needed only where there is a camera
+    from studio.simulated.camera.stream import CameraStream
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ class TableServer:
         self.wheel = Wire(f"{table.id} wheel", self._command)
         self.keypad = Wire(f"{table.id} keypad", self._cue)
         self.control = Wire(f"{table.id} control", self._control)
+        self.camera: CameraStream | None = None
 
     async def open(self) -> dict[str, int]:
         """Start listening; returns the ports, by wire."""
@@ -55,8 +61,16 @@ class TableServer:
             "keypad": await self.keypad.listen(self.table.keypad_port),
             "control": await self.control.listen(self.table.control_port),
         }
+        if self.table.camera is not None:
+            ports["camera"] = await self._open_camera(self.table.camera)
         log.info("table listens", extra={"table": self.table.id, "ports": ports})
         return ports
+
+    async def film(self) -> None:
+        """Run the camera, if there is one, until cancelled."""
+        if self.camera is not None and self.table.camera is not None:
+            await self.camera.run(self.table.name, self.table.camera.frames_per_second)
+        await asyncio.Event().wait()
 
     async def run(self) -> None:
         """Play the table until cancelled."""
@@ -68,7 +82,15 @@ class TableServer:
     async def close(self) -> None:
         for wire in (self.wheel, self.keypad, self.control):
             await wire.close()
+        if self.camera is not None:
+            await self.camera.close()
         self._book.close()
+
+    async def _open_camera(self, config: CameraConfig) -> int:
+        from studio.simulated.camera.stream import CameraStream
+
+        self.camera = CameraStream(self.simulation, self._advance, self.config.speed, SystemClock())
+        return await self.camera.listen(config.port, config.frames_per_second)
 
     def _now_s(self) -> float:
         """Studio time."""
@@ -133,7 +155,9 @@ async def serve(config: StudioConfig, stop: asyncio.Event) -> None:
     try:
         for server in servers:
             await server.open()
-        await until_stopped(stop, [server.run() for server in servers])
+        await until_stopped(
+            stop, [work for server in servers for work in (server.run(), server.film())]
+        )
     finally:
         for server in servers:
             await server.close()

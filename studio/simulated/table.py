@@ -7,7 +7,7 @@ what was said to the wires. A whole day can be played in seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from studio.simulated.chance import Chance
@@ -45,6 +45,20 @@ class TableSettings:
     mode: int = MODE_FREE_RUNNING
 
 
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A flight that is over. ``rested``: its ball lay still, and lies there until it is taken.
+
+    ``before`` is the one before, without its own.
+    """
+
+    flight: Flight
+    launched_s: float
+    at_s: float
+    rested: bool
+    before: Landed | None
+
+
 class TableSimulation:
     """``advance`` must be called with times that never go back."""
 
@@ -52,7 +66,9 @@ class TableSimulation:
         self.faults = FaultPlan(settings.fault_rates or {}, chance.fork("faults"))
         self._cuts = chance.fork("cuts")
         self.wheel = Wheel(book, chance.fork("wheel"), settings.mode)
-        self.wheel.on_landed = lambda _, t: self.presenter.landed(t)
+        self.wheel.on_landed = self._land
+        #: The last flight that is over; who watches the table sees its ball.
+        self.landed: Landed | None = None
         self.presenter = Presenter(
             chance.fork("presenter"), settings.misread_rate, settings.patience_s
         )
@@ -93,6 +109,13 @@ class TableSimulation:
     def command(self, line: bytes, t: float) -> bytes:
         """The wheel's reply to a command line."""
         return self.wheel.command(line, t)
+
+    def _land(self, flight: Flight, t: float) -> None:
+        at_s = t - self.wheel.launched_s
+        rested = flight.has_number and at_s >= flight.trajectory.rests_s
+        before = self.landed and replace(self.landed, before=None)
+        self.landed = Landed(flight, self.wheel.launched_s, t, rested, before)
+        self.presenter.landed(t)
 
     def _frame(self, t: float) -> list[Said]:
         self._frames += 1

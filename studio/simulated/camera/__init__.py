@@ -1,0 +1,1 @@
+"""The simulated camera: a simulated table as video. Nothing else of the studio needs numpy."""
