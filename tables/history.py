@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -9,46 +10,51 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from tables import selectors, wording
-from tables.models import Round
+from tables import clips, my_rounds, sighting_words, wording
+from tables.models import Device, Round
 from tables.round_page import round_page
 from tables.visit import me, standing
-
-#: Rounds on the history page; older ones through the account statement.
-HISTORY_MAX = 100
 
 
 @require_GET
 @login_required
 def history(request: HttpRequest) -> HttpResponse:
-    """The player's own rounds."""
+    """The player's own rounds, 25 to a page (`?before=` and `?after=` are places in the list)."""
     known = me(request)
-    rounds = selectors.my_rounds(known[0], HISTORY_MAX) if known else []
+    found = my_rounds.Page((), None, None)
+    if known is not None:
+        found = my_rounds.page(
+            known[0],
+            before=my_rounds.Cursor.read(request.GET.get("before", "")),
+            after=my_rounds.Cursor.read(request.GET.get("after", "")),
+        )
     return render(
         request,
         "tables/history.html",
         {
             "section": "history",
-            "currency": known[1] if known else "EUR",
             "standing": standing(request),
-            "rounds": [
-                {
-                    "id": found.id,
-                    "number": found.number,
-                    "table_name": found.table.name,
-                    "at": found.opened_at,
-                    "phase": found.phase,
-                    "phase_label": wording.phase_label(found.phase),
-                    "result": found.result,
-                    "staked_minor": staked,
-                    "paid_minor": returned,
-                    "currency": currency,
-                    "net_minor": returned - staked,
-                }
-                for found, staked, returned, currency in rounds
-            ],
+            "rounds": [_row(one) for one in found.rounds],
+            "newer_than": found.newer_than,
+            "older_than": found.older_than,
         },
     )
+
+
+def _row(one: my_rounds.MyRound) -> dict[str, Any]:
+    return {
+        "id": one.round.id,
+        "number": one.round.number,
+        "table_name": one.round.table.name,
+        "at": one.round.opened_at,
+        "phase": one.round.phase,
+        "phase_label": wording.phase_label(one.round.phase),
+        "result": one.round.result,
+        "staked_minor": one.staked_minor,
+        "paid_minor": one.returned_minor,
+        "currency": one.currency,
+        "net_minor": one.returned_minor - one.staked_minor,
+    }
 
 
 @require_GET
@@ -60,6 +66,16 @@ def round_view(request: HttpRequest, round_id: UUID) -> HttpResponse:
     if found is None or known is None:
         raise Http404
     context = round_page(found, known[0], known[1])
+    context["clip"] = clips.clip_url(found) if clips.may_see(request.user, found) else ""
+    kinds = dict(Device.objects.filter(table=found.table).values_list("id", "kind"))
+    context["sightings"] = [
+        {
+            "at": sighting["at"],
+            "device": sighting_words.device_words(kinds.get(sighting["device"], "")),
+            "words": sighting_words.sighting_words(sighting["kind"], sighting["data"]),
+        }
+        for sighting in context["sightings"]
+    ]
     return render(
         request,
         "tables/round.html",

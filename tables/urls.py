@@ -8,6 +8,7 @@ from tables import api, clip_views, guide, history, lobby, push_views, studio_li
 app_name = "tables"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", lobby.lobby, name="lobby"),
+    path("lobby/state", lobby.state, name="lobby_state"),
     path("tables/<slug:table_id>/", views.table, name="table"),
     path("tables/<slug:table_id>/ticket", push_views.ticket, name="ticket"),
     path("tables/<slug:table_id>/bet/", views.bet, name="bet"),
