@@ -1,4 +1,4 @@
-"""``python -m studio.simulated.camera --still FILE.png``: one frame, for posters and for looking.
+"""``python -m studio.simulated.camera --still FILE.png``: one frame without code, for posters.
 
 ``--view wide|near|close``, ``--number N`` (a ball that rests in N's pocket), ``--gesture NAME``,
 ``--dark`` (the lamp off), ``--name TEXT``. A JPEG is made where the name ends so.
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from studio.simulated.camera.backdrop import LAMP_STEPS
 from studio.simulated.camera.picture import FramePainter, assets
 from studio.simulated.camera.planes import FRAME_BYTES, on_buffer, to_image
 from studio.simulated.camera.scene import Gesture, Sight, Spot, View
@@ -51,8 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     sight = sight_of(options.view, options.number, options.gesture or "idle", lamp=not options.dark)
     planes = on_buffer(bytearray(FRAME_BYTES))
     painter = FramePainter(assets(), options.name)
-    for frame in range(10):  # the lamp fades in
-        painter.paint(planes, sight, _NOON, frame)
+    for _ in range(LAMP_STEPS + 1):  # it fades in
+        painter.paint(planes, sight, _NOON)
     to_image(planes).save(options.still, quality=_JPEG_QUALITY, optimize=True)
     return 0
 

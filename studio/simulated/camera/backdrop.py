@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from studio.simulated.camera.optics import ASSETS
 from studio.simulated.camera.planes import Plane, Planes, Rect, picture, sheet
@@ -19,6 +19,7 @@ from studio.simulated.camera.sign import WallClock, hang_sign
 
 #: Steps from lamp off to lamp on; at 30 frames a second a quarter of a second.
 LAMP_STEPS: Final = 8
+_GLOW_MAX: Final = 90
 
 
 def mix(one: Plane, two: Plane, part: int, whole: int) -> Plane:
@@ -42,15 +43,18 @@ class Presenter:
         self.frames = sheet("presenter.jpg", self.rect, count, self._tweens)
         self.covers = _masks(self.rect, count, self._tweens)
         lit, dark = picture("presenter-lit.jpg"), self.frames[0]
-        #: What the lamp adds to her, standing idle; it hardly changes when she moves.
-        self.glow = [
-            np.clip(a.astype(np.int16) - b, -60, 90)
-            for a, b in zip(lit.each, dark.each, strict=True)
-        ]
+        #: What the lamp adds to her, standing idle; blurred, since buttons move with her.
+        self.glow = [_glow(a, b) for a, b in zip(lit.each, dark.each, strict=True)]
 
     def frame_of(self, gesture: Gesture) -> int:
         """The nearest rendered frame."""
         return self._rows[gesture.name] * self._tweens + round(gesture.part * (self._tweens - 1))
+
+
+def _glow(lit: Plane, dark: Plane) -> npt.NDArray[np.int16]:
+    added = np.clip(lit.astype(np.int16) - dark, -_GLOW_MAX, _GLOW_MAX) + _GLOW_MAX
+    soft = Image.fromarray(added.astype(np.uint8)).filter(ImageFilter.GaussianBlur(7))
+    return np.asarray(soft).astype(np.int16) - _GLOW_MAX
 
 
 def _masks(rect: Rect, count: int, columns: int) -> list[npt.NDArray[np.uint8]]:

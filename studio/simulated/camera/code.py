@@ -21,8 +21,8 @@ CELL_HEIGHT: Final = 12
 _REFERENCE: Final = 0b10101010
 _TEXT_BYTES: Final = 9
 _COUNTER_MAX: Final = 1 << 24
-#: Limited-range luma of a zero and a one: 28 steps apart at the dark end, where x264 is careful.
-_DARK: Final = 22
+#: Limited-range luma of a zero and a one: 30 steps apart at the dark end, where x264 is careful.
+_DARK: Final = 20
 _GREY: Final = 50
 #: Less than this between the reference's ones and zeros is noise, not a code.
 _CONTRAST_MIN: Final = 8.0

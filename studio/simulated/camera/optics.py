@@ -18,6 +18,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+#: The plane in which the pockets are open, as two points (radius, height), and where they begin.
+RIM: Final = (np.array([0.0, 52.0]), np.array([100.0, 52.0]))
+INNER_MM: Final = 206.5
+OUTER_MM: Final = 272.5
+
 ASSETS: Final = Path(__file__).parent / "assets"
 
 
@@ -80,6 +85,17 @@ class Optics:
         inverse = np.linalg.inv(self.matrix[:, :3])
         ways: Floats = np.stack([u, v, np.ones_like(u)], axis=-1) @ inverse.T
         return ways
+
+    def inside(self, x: int, y: int, shape: tuple[int, ...], scale: int) -> npt.NDArray[np.bool_]:
+        """Which pixels of a plane's rectangle at (x, y) show the cone inside the pockets.
+
+        ``scale`` is 2 for planes of half size.
+        """
+        rows, columns = np.indices(shape, dtype=np.float64)
+        u, v = (columns + 0.5) * scale + x, (rows + 0.5) * scale + y
+        _, radius = self.on_cone(u, v, *RIM)
+        found: npt.NDArray[np.bool_] = radius <= INNER_MM
+        return found
 
     def on_cone(self, u: Floats, v: Floats, outer: Floats, inner: Floats) -> tuple[Floats, Floats]:
         """Angle and radius where the rays of (u, v) meet the cone through two (radius, height).

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from kernel.clock import epoch_ms
+import numpy as np
+
 from studio.simulated.camera.backdrop import LAMP_STEPS, Backdrop, Presenter, Room
 from studio.simulated.camera.ball import BallPainter
-from studio.simulated.camera.code import Stamp, draw_code
-from studio.simulated.camera.optics import Profile, read_facts
+from studio.simulated.camera.optics import Optics, Profile, read_facts
 from studio.simulated.camera.planes import Planes, Rect, sheet
 from studio.simulated.camera.rotor import RotorPicture
 from studio.simulated.camera.scene import Sight, Spot, View
@@ -25,12 +25,19 @@ class Turret:
         self.rect = Rect(*facts["rects"][view]["turret"])
         self._steps: int = facts["arms"]
         self._frames = sheet(f"turret-{view}.jpg", self.rect, self._steps, 10)
+        optics = Optics.of(facts, view)
+        #: The corners show pockets and more: only what lies inside of those is the turret's.
+        self._inside = [
+            optics.inside(self.rect.x, self.rect.y, plane.shape, scale)
+            for plane, scale in zip(self._frames[0].each, (1, 2, 2), strict=True)
+        ]
 
     def paint(self, planes: Planes, angle_rad: float) -> None:
         step = round(angle_rad / (math.tau / 4) * self._steps) % self._steps
         frame = self._frames[step]
-        for target, source in zip(planes.cut(self.rect).each, frame.each, strict=True):
-            target[:] = source
+        targets = planes.cut(self.rect).each
+        for target, source, inside in zip(targets, frame.each, self._inside, strict=True):
+            np.copyto(target, source, where=inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,11 @@ class FramePainter:
         self._balls = {view: BallPainter(given.rotors[view].optics, given.profile) for view in View}
         self._lamp = 0
 
-    def paint(self, planes: Planes, sight: Sight, at: datetime, frame: int) -> None:
-        """Paint ``sight`` into a whole picture; stamp it with ``at`` and ``frame``."""
+    def paint(self, planes: Planes, sight: Sight, at: datetime) -> None:
+        """Paint ``sight`` into a whole picture; the clock on the wall shows ``at``.
+
+        The lamp takes some frames to come on or go out.
+        """
         view = sight.view
         self._lamp += 1 if sight.lamp and self._lamp < LAMP_STEPS else 0
         self._lamp -= 1 if not sight.lamp and self._lamp > 0 else 0
@@ -88,14 +98,12 @@ class FramePainter:
         rotor = self._assets.rotors[view]
         step = rotor.step_of(sight.rotor_rad)
         shown_rad = rotor.angle_of(step)
-        # The turret's rectangle has pockets in its corners: the rotor comes after it.
         self._assets.turrets[view].paint(planes, shown_rad)
         rotor.paint(planes, step)
         trail = tuple(_carried(spot, shown_rad) for spot in sight.trail)
         self._balls[view].paint(planes, trail)
         if view is View.WIDE:
             backdrop.over(planes, sight.gesture, _WHEEL)
-        draw_code(planes.y, Stamp(epoch_ms(at), frame))
 
 
 #: Where the wide view shows the wheel, generously; hands over it are painted again.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from studio.simulated.camera.optics import Floats, Optics
+from studio.simulated.camera.optics import INNER_MM, OUTER_MM, RIM, Floats, Optics
 from studio.simulated.camera.planes import WIDTH, Plane, Planes, Rect, picture, sheet
 from studio.simulated.trajectory import POCKET_ANGLE, POCKETS
 
@@ -152,13 +152,12 @@ class RotorPicture:
         rows, columns = np.indices(cells[0].shape, dtype=np.float64)
         u = (columns.reshape(-1) + 0.5) * scale + self.rect.x
         v = (rows.reshape(-1) + 0.5) * scale + self.rect.y
-        flat = np.array([0.0, 52.0]), np.array([100.0, 52.0])
-        _, opening = self.optics.on_cone(u, v, *flat)
+        _, opening = self.optics.on_cone(u, v, *RIM)
         angle, radius = self.optics.on_cone(u, v, self._outer, self._inner)
         floor = np.array([241.0, 40.0]), np.array([208.0, 40.0])
         deep, _ = self.optics.on_cone(u, v, *floor)
         angle = np.where(radius < self._inner[0], deep, angle) % math.tau
-        shown = np.nonzero((opening > 206.5) & (opening < 272.5))[0]
+        shown = np.nonzero((opening > INNER_MM) & (opening < OUTER_MM))[0]
         shown = shown[np.argsort(angle[shown], kind="stable")]
         ring = np.nonzero((radius[shown] > self._inner[0]) & (radius[shown] < self._outer[0]))[0]
         width = WIDTH // scale

@@ -14,8 +14,9 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from kernel.clock import Clock
+from kernel.clock import Clock, epoch_ms
 from studio.lifetime import until_woken
+from studio.simulated.camera.code import Stamp, draw_code
 from studio.simulated.camera.picture import FramePainter, assets
 from studio.simulated.camera.planes import FRAME_BYTES, HEIGHT, WIDTH, on_buffer
 from studio.simulated.camera.scene import look
@@ -89,7 +90,9 @@ class CameraStream:
     def _paint(self, painter: FramePainter, tick: int) -> None:
         shutter_s = _SHUTTER_S * self._speed
         sight = look(self._simulation, self._studio_s(), assets().profile, shutter_s)
-        painter.paint(self._planes, sight, self._clock.now(), tick)
+        now = self._clock.now()
+        painter.paint(self._planes, sight, now)
+        draw_code(self._planes.y, Stamp(epoch_ms(now), tick))
         self.painted += 1
 
     def _send(self) -> None:

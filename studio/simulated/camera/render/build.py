@@ -39,7 +39,7 @@ GESTURES: Final = (
     ("idle", "sway"), ("idle", "launch"), ("idle", "close"), ("idle", "announce"), ("idle", "take"),
 )  # fmt: skip
 VIEWS: Final = ("wide", "near", "close")
-QUALITY: Final = 93
+QUALITY: Final = 90
 
 Rect = tuple[int, int, int, int]
 
@@ -102,7 +102,7 @@ def sheet(cells: list[Image.Image], columns: int) -> Image.Image:
 
 
 def save(image: Image.Image, name: str) -> None:
-    image.save(ASSETS / name, quality=QUALITY, subsampling="4:4:4", optimize=True)
+    image.save(ASSETS / name, quality=QUALITY, subsampling="4:2:0", optimize=True)
     sys.stdout.write(f"{name}: {(ASSETS / name).stat().st_size // 1024} KiB\n")
     sys.stdout.flush()
 
