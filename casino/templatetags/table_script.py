@@ -163,4 +163,5 @@ def _picture_words() -> dict[str, Any]:
             " between %(low)s and %(high)s"
         ),
         "chart_note": _("Last %(spins)s rounds."),
+        "chart_note_one": _("Last %(spins)s round."),
     }

@@ -146,6 +146,8 @@ class Page {
     const { state, became } = apply(this.table, frame);
     if (became === "gap") this.#resync();
     if (became !== "applied") return;
+    // another epoch: the house was restored, and what was known of money begins anew as well
+    if (this.table.epoch && state.epoch !== this.table.epoch) this.account.restart();
     this.table = state;
     const joined = frame.k === "snapshot";
     if (joined) {

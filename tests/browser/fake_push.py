@@ -121,6 +121,10 @@ class FakePush:
             self.page.wait_for_timeout(20)
         raise AssertionError(f"asked {self.sent}, not {count} times")
 
+    def tell(self, **frame: Any) -> None:
+        """Any frame."""
+        self.socket.send(json.dumps(frame))
+
     def snapshot(self, socket: WebSocketRoute | None = None) -> None:
         data = {
             "status": self.status,

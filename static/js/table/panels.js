@@ -170,7 +170,7 @@ export function count(numbers, results, known, most) {
   const shown = results.map(([number]) => number);
   for (let skip = 0; skip <= shown.length; skip += 1) {
     const rest = shown.slice(skip);
-    if (rest.every((number, at) => numbers[at] === undefined || numbers[at] === number)) {
+    if (rest.length <= numbers.length && rest.every((number, at) => numbers[at] === number)) {
       return [...shown.slice(0, skip), ...numbers].slice(0, most);
     }
   }
@@ -253,7 +253,8 @@ export class Statistics {
     const mean = CHART_HEIGHT - Math.floor((spins * CHART_HEIGHT) / (POCKETS * top));
     setAttribute(this.svg.querySelector(".band-mean"), "d", `M0 ${mean}H514`);
     setAttribute(this.svg, "aria-label", fill(words.text.chart, { spins, low, high }));
-    setText(byId("chart-note"), fill(words.text.chart_note, { spins }));
+    const note = spins === 1 ? words.text.chart_note_one : words.text.chart_note;
+    setText(byId("chart-note"), fill(note, { spins }));
     setHidden(this.box, false);
     setHidden(byId("no-chart"), true);
   }

@@ -68,6 +68,11 @@ export class Account {
   shown = null;
   newest = null;
 
+  /** Numbers begin anew: the next frame is the newest, whatever its number. */
+  restart() {
+    this.newest = null;
+  }
+
   /** Takes a frame of the account. Returns whether it was news. */
   take(frame, now, picture) {
     if (this.newest && frame.n <= this.newest.n) return false;

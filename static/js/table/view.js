@@ -77,7 +77,7 @@ export function look({ table, reveal, account, slips, link, now, uplinkMs }) {
     closed: table.status === "closed",
     leftMs: betting ? leftMs : null,
     windowMs: round ? round.closes_at - round.opened_at : 0,
-    nextInMs: round?.next_at && !betting ? Math.max(0, round.next_at - now) : null,
+    nextInMs: round?.next_at && !betting && !held ? Math.max(0, round.next_at - now) : null,
     bets,
     chips,
     pending: onTop.filter(([, , pending]) => pending).length,
