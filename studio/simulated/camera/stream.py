@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -26,8 +25,6 @@ from studio.simulated.wires import HOST
 log = logging.getLogger(__name__)
 
 _FRAME: Final = b"FRAME\n"
-#: The kernel keeps two frames for a client, so that a frame is one call and no copy.
-_SEND_BYTES: Final = 2 * (FRAME_BYTES + len(_FRAME))
 _CLIENTS_MAX: Final = 8
 #: The shutter is open for a quarter of a thirtieth: fast balls blur, numbers stay legible.
 _SHUTTER_S: Final = 1 / 120
@@ -96,11 +93,13 @@ class CameraStream:
         self.painted += 1
 
     def _send(self) -> None:
+        # A copy, since newer Pythons keep a reference to what is not sent yet.
+        content = bytes(self._buffer)
         for writer in list(self._clients):
             if writer.transport.get_write_buffer_size() > 0:
                 self.missed += 1
             else:
-                writer.write(self._buffer)
+                writer.write(content)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
@@ -109,8 +108,6 @@ class CameraStream:
         if len(self._clients) >= _CLIENTS_MAX:
             writer.transport.abort()
             return
-        connection = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         writer.write(header)
         self._clients.add(writer)
         self._watched.set()
