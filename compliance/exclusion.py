@@ -28,7 +28,7 @@ PLAYER_EXCLUDED: Final = "player.excluded"
 SELF_EXCLUDED: Final = register("player.self_excluded", "Self-exclusion began")
 COOLING_OFF: Final = register("player.cooling_off", "Break began")
 #: Why the player's sockets close, as `docs/push.md`'s ``closed`` frame says it.
-_WHY: Final = {SELF_EXCLUDED: "excluded", COOLING_OFF: "break"}
+WHY: Final = {SELF_EXCLUDED: "excluded", COOLING_OFF: "break"}
 ASKED_TO_RETURN: Final = register("player.asked_to_return", "Return asked for after exclusion")
 
 
@@ -115,7 +115,7 @@ def come_back(player_id: PlayerId, *, actor: Actor, reason: str) -> datetime:
 
 def _tell(standing: StandingNow, kind: str, *, until: datetime, actor: Actor, reason: str) -> None:
     """End sessions, write the audit event, place the order: all in the same transaction."""
-    ended = sessions.end_all(int(standing.player_id), why=_WHY[kind])
+    ended = sessions.end_all(int(standing.player_id), why=WHY[kind])
     record(
         kind,
         actor=actor,

@@ -43,6 +43,8 @@ CLOSE_TRY_LATER: Final = 1013
 CLOSE_TICKET: Final = 4001
 CLOSE_ORDER: Final = 4003
 CLOSE_NONSENSE: Final = 4009
+#: daphne stops when its applications have ended, whatever is still to be written by then.
+FLUSH_S: Final = 0.1
 #: docs/push.md: more messages in a second close the socket.
 MESSAGES_PER_S_MAX: Final = 20
 #: Tables in tabs and phones of one person, in one process.
@@ -81,6 +83,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
         except asyncio.CancelledError:
             with suppress(OSError):
                 await send({"type": "websocket.close", "code": CLOSE_RESTART})
+                await asyncio.sleep(FLUSH_S)
             raise
         finally:
             self._leave()

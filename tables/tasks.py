@@ -1,4 +1,4 @@
-"""What the worker does for the picture. Files are the queue: each run looks at what is there."""
+"""What the worker does for the tables: the picture, whose queue are files, and waiting orders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.conf import settings
 
 from audit.database_clock import database_now
 from streaming import retention
-from tables import clips
+from tables import clips, order_desk
 
 log = structlog.get_logger(__name__)
 
@@ -60,3 +60,9 @@ def _say(run: clips.Run) -> None:
             without_picture=run.without_picture,
             failed=run.failed,
         )
+
+
+@shared_task(name="tables.tasks.apply_orders")
+def apply_orders() -> int:
+    """Close the sockets of players whose exclusion waits to be applied; how many. Every 10 s."""
+    return order_desk.apply_waiting()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -135,6 +136,9 @@ def browser(player_id: PlayerId) -> Browser:
     )
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
     assert Session.objects.filter(session_key=cookie).exists()
+    UserSession.objects.create(
+        user_id=player_id, session_key=cookie, ip="127.0.0.1", user_agent="test"
+    )
     return Browser(int(player_id), cookie, client)
 
 
@@ -169,6 +173,11 @@ class Page:
                 self.frames.append(json.loads(self.socket.recv(timeout=left)))
             except TimeoutError:
                 continue
+
+    def ever(self, *kinds: str, **facts: Any) -> dict[str, Any]:
+        """As :meth:`next`, but one that was passed over before counts as well."""
+        self.read = 0
+        return self.next(*kinds, **facts)
 
     def closed(self, timeout_s: float = WAIT_S) -> tuple[int, str]:
         """Read on until the socket is closed; its code and reason."""

@@ -18,6 +18,7 @@ CELERY_BEAT_SCHEDULE = {
     "audit.extend_partitions": {"task": "audit.tasks.extend_partitions", "schedule": 86_400.0},
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
+    "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},

@@ -21,7 +21,7 @@ def running(request, database, tmp_path):
 
 @pytest.mark.feature("F12")
 def test_a_whole_round_over_the_socket(running):
-    pit = house.pit()
+    pit = house.pit(intermission_ms=60_000)
     anna = sockets.browser(house.player(balance_minor=10_000))
     pit.open_round()
     with sockets.page(running, anna) as page:
@@ -66,7 +66,7 @@ def test_a_whole_round_over_the_socket(running):
         assert (paid["round"], paid["net_minor"]) == (1, 3_000)
         assert paid["bets"] == [["red", 500, 0, "lost"], ["straight:17", 100, 3_600, "won"]]
 
-        page.next("phase", phase="settled")
+        page.ever("phase", phase="settled")
         told = page.events()
         assert [frame["n"] for frame in told] == list(range(2, 2 + len(told)))
         assert [
@@ -84,7 +84,7 @@ def test_refusals_say_why_in_the_words_of_the_forms_and_take_nothing(running):
         refused = {}
         for code, message in {
             "insufficient_funds": {"k": "bet", "round": 1, "stakes": [["red", 2_000]]},
-            "below_minimum": {"k": "bet", "round": 1, "stakes": [["red", 1]]},
+            "off_chip_step": {"k": "bet", "round": 1, "stakes": [["red", 1]]},
             "unknown_position": {"k": "bet", "round": 1, "stakes": [["straight:99", 100]]},
             "empty_slip": {"k": "bet", "round": 1, "stakes": []},
             "too_late": {"k": "bet", "round": 2, "stakes": [["red", 100]]},
@@ -125,7 +125,7 @@ def test_undo_rebet_and_double_keep_the_order_in_which_they_were_sent(running):
         assert answers[5]["d"]["total_minor"] == 900
         pit.play(0)
         pit.open_round()
-        page.next("phase", phase="betting_open", round=2)
+        page.ever("phase", phase="betting_open", round=2)
         page.send(k="rebet", key=keys[5], round=2)
         again = page.next("answer")
         assert sorted(map(tuple, again["d"]["stakes"])) == sorted(
