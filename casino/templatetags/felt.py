@@ -177,18 +177,14 @@ def number_colour(number: int | None) -> str:
 
 
 def _label(position: Position) -> str:
-    kinds = {BetKind.LOW: "1–18", BetKind.HIGH: "19–36"}
-    if position.kind is BetKind.COLUMN:
-        return _("Col %(which)s") % {"which": position.code[-1]}
-    if position.kind is BetKind.DOZEN:
-        return (_("1st 12"), _("2nd 12"), _("3rd 12"))[int(position.code[-1]) - 1]
+    """What stands in the cell: words that its name has too, for people who speak to the page."""
     if position.kind in {BetKind.STREET, BetKind.SIX_LINE}:
         return f"{position.numbers[0]}–{position.numbers[-1]}"
     if position.kind is BetKind.SPLIT:
         return " / ".join(map(str, position.numbers))
     if len(position.numbers) <= 4:
         return " ".join(map(str, position.numbers))
-    return kinds.get(position.kind) or kind_name(position.kind)
+    return position_name(position.code)
 
 
 def _chips(bets: Iterable[PlayerBet], currency: str) -> dict[str, Chip]:
