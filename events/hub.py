@@ -111,6 +111,11 @@ class Hub:
         if self._live.get(live.name) is live:
             del self._live[live.name]
 
+    def send_away(self, code: int) -> None:
+        """Have every socket close with ``code``, since the server stops."""
+        for live in self._live.values():
+            live.send_away(code)
+
     async def close(self) -> None:
         """End every follower, for tests and shutdown."""
         for live in list(self._live.values()):
@@ -166,6 +171,11 @@ class LiveStream:
         if not self._listeners and self._linger is None:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(LINGER_S, self._forsake)
+
+    def send_away(self, code: int) -> None:
+        """Close every listener."""
+        for queue in self._listeners:
+            queue.close(code)
 
     async def end(self) -> None:
         """Stop following."""

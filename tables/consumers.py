@@ -43,8 +43,6 @@ CLOSE_COME_BACK: Final = 1000
 CLOSE_TICKET: Final = 4001
 CLOSE_ORDER: Final = 4003
 CLOSE_NONSENSE: Final = 4009
-#: daphne stops when its applications have ended, whatever is still to be written by then.
-FLUSH_S: Final = 0.1
 #: docs/push.md: more messages in a second close the socket.
 MESSAGES_PER_S_MAX: Final = 20
 #: Tables in tabs and phones of one person, in one process.
@@ -77,14 +75,9 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
         self._heard_ms: deque[int] = deque(maxlen=MESSAGES_PER_S_MAX)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """daphne cancels its applications when it stops: pages are told to come back soon."""
+        """However it ends, nobody here keeps a socket that has gone."""
         try:
             await super().__call__(scope, receive, send)
-        except asyncio.CancelledError:
-            with suppress(OSError):
-                await send({"type": "websocket.close", "code": CLOSE_COME_BACK})
-                await asyncio.sleep(FLUSH_S)
-            raise
         finally:
             self._leave()
 
