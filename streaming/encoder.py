@@ -22,10 +22,10 @@ POSTER_SECONDS: Final = 4
 POSTER_WIDTH: Final = 640
 POSTER_HEIGHT: Final = 360
 
-#: From a frame's arrival at ffmpeg until its fragment is ours, at best: scaling, encoding, and the
-#: muxer, which closes a fragment when the next key frame comes. Measured with the camera's burnt-in
-#: clock; docs/decisions/0032.
-PIPELINE: Final = timedelta(milliseconds=40)
+#: From a frame's being taken until the fragment that it closes is ours, at best. Measured with a
+#: camera's burnt-in clock: 4 ms, at 30 and at 5 pictures a second (docs/decisions/0032). The rest
+#: makes the stream's times err to the early side, on which a page tells a result late, never early.
+PIPELINE: Final = timedelta(milliseconds=10)
 
 
 def find_ffmpeg(environment: Mapping[str, str]) -> str:

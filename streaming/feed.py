@@ -75,27 +75,30 @@ class Feed:
 
     async def _run_once(self) -> str:
         """One run of the encoder, stopped when this returns or is cancelled; why it ended."""
-        with OutputPipes(len(self.source.ladder)) as pipes:
+        with OutputPipes(len(self.source.ladder) + 1) as pipes:
+            # the last one is for what it has to say: ours to close, whoever else still holds it
+            *outputs, errors = pipes.write_ends
             shape, poster = self.live.window.shape, self.live.poster
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *encoder.command(self._ffmpeg, self.source, shape, poster, pipes.write_ends),
+                    *encoder.command(self._ffmpeg, self.source, shape, poster, outputs),
                     stdin=asyncio.subprocess.PIPE
                     if self.source.is_card
                     else asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                    pass_fds=pipes.write_ends,
+                    stderr=errors,
+                    pass_fds=outputs,
                 )
             except OSError as error:
                 return f"not started: {error.strerror}"
             say("encoder_started", table=self.source.id, pid=process.pid)
+            *readers, complaints = await pipes.readers()
             # kept here: the loop itself holds tasks only weakly
-            beside = [asyncio.create_task(self._log_complaints(process.stderr))]
+            beside = [asyncio.create_task(self._log_complaints(complaints))]
             if process.stdin is not None:
                 beside.append(asyncio.create_task(self._paint(process.stdin)))
             try:
-                reason = await self._publish(await pipes.readers())
+                reason = await self._publish(readers)
                 return reason or await self._ended(process)
             finally:
                 await self._stop(process, beside)
@@ -163,10 +166,8 @@ class Feed:
                 await pipe.drain()
                 frame += 1
 
-    async def _log_complaints(self, pipe: asyncio.StreamReader | None) -> None:
+    async def _log_complaints(self, pipe: asyncio.StreamReader) -> None:
         """What the encoder says on standard error; read to the end, so that it never blocks."""
-        if pipe is None:
-            return
         logged = 0
         pending = ""
         while data := await pipe.read(_READ_BYTES):
