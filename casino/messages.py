@@ -154,8 +154,8 @@ def main() -> int:
     return 1 if missing else 0
 
 
-def _complete(text: str | tuple[str, ...] | None) -> bool:
-    return all(text) if isinstance(text, tuple) else bool(text)
+def _complete(text: object) -> bool:
+    return all(text) if isinstance(text, tuple | list) else bool(text)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Middleware: headers that every answer carries, errors and static files included."""
+"""Middleware: what happens to every answer on its way out, errors and static files included."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 #: Where the looser policy for the staff pages holds: Unfold needs `unsafe-eval` and inline styles.
 STAFF_PREFIX = "/admin/"
@@ -25,6 +27,25 @@ class ContentPolicy(CSPMiddleware):
         if request.path_info.startswith(STAFF_PREFIX) and not report_only:
             parts.config = settings.STAFF_POLICY
         return parts
+
+
+#: Types that get smaller; pictures, fonts and video are compressed already.
+_TEXTS = ("text/", "application/json", "application/javascript", "image/svg+xml")
+
+
+class Compression(GZipMiddleware):
+    """Texts go compressed where the browser takes it.
+
+    Secrets in pages are safe from guessing by length: CSRF tokens are masked anew in every page,
+    and Django pads each compressed answer by a random length (its answer to BREACH).
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if not response.headers.get("Content-Type", "").startswith(_TEXTS):
+            return response
+        return super().process_response(request, cast(HttpResponse, response))
 
 
 class ResponseHeaders:

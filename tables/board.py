@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from django.db import connection
@@ -17,7 +16,7 @@ from tables.rules import roulette
 #: Results on a card; more of them on the table's own page.
 RESULTS_ON_CARD: Final = 8
 #: Who staked in this time counts as playing: five rounds of a real table.
-PLAYING_FOR: Final = timedelta(minutes=5)
+PLAYING_FOR_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,8 @@ def _results(table_ids: list[str]) -> dict[str, tuple[tuple[int, str], ...]]:
     rows = parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]
     found: dict[str, list[tuple[int, int]]] = {}
     for table_id, number, result in rows:
-        found.setdefault(table_id, []).append((number, result))
+        if result is not None:  # `told` leaves none of these
+            found.setdefault(table_id, []).append((number, result))
     return {
         table_id: tuple(
             (result, roulette.colour(result).value) for _, result in sorted(pairs, reverse=True)
@@ -93,7 +93,7 @@ def _playing() -> dict[str, int]:
         cursor.execute(
             "SELECT r.table_id, count(DISTINCT b.player_id) FROM tables_bet b"
             " JOIN tables_round r ON r.id = b.round_id"
-            " WHERE b.accepted_at > clock_timestamp() - %s GROUP BY 1",
-            [PLAYING_FOR],
+            " WHERE b.accepted_at > clock_timestamp() - %s * interval '1 second' GROUP BY 1",
+            [PLAYING_FOR_S],
         )
         return dict(cursor.fetchall())

@@ -10,8 +10,9 @@ import hashlib
 import json
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_GET
 
 from streaming.addresses import poster_url
@@ -44,7 +45,7 @@ def lobby(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def state(request: HttpRequest) -> HttpResponse:
+def state(request: HttpRequest) -> HttpResponseBase:
     """What changes on the lobby, without a word of any language. 304 while nothing did."""
     body = json.dumps(
         {
@@ -62,14 +63,11 @@ def state(request: HttpRequest) -> HttpResponse:
         separators=(",", ":"),
     ).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-    response: HttpResponse
-    if request.headers.get("If-None-Match") == tag:
-        response = HttpResponseNotModified()
-    else:
-        response = HttpResponse(body, content_type="application/json")
-    response["ETag"] = tag
-    response["Cache-Control"] = f"public, max-age={STATE_FRESH_S}"
-    return response
+    fresh = HttpResponse(body, content_type="application/json")
+    fresh["ETag"] = tag
+    fresh["Cache-Control"] = f"public, max-age={STATE_FRESH_S}"
+    # compares weakly, since a compressed answer's tag is a weak one; the 304 keeps both headers
+    return get_conditional_response(request, etag=tag, response=fresh) or fresh
 
 
 def _card(shown: OnBoard, currency: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _rows(player_id: PlayerId, before: Cursor | None, after: Cursor | None) -> l
                 *(edge.round_id if edge else None, PER_PAGE + 1),
             ],
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _shown(rows: list[Any]) -> tuple[MyRound, ...]:

@@ -45,6 +45,7 @@ MIDDLEWARE = [
     "casino.response_headers.ResponseHeaders",
     "casino.response_headers.ContentPolicy",
     "django_permissions_policy.PermissionsPolicyMiddleware",
+    "casino.response_headers.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",  # inside the headers, so that files carry them
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

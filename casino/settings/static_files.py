@@ -13,7 +13,7 @@ WHITENOISE_AUTOREFRESH = not _hashed
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "casino.static_storage.HashedFiles"
         if _hashed
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },

@@ -157,7 +157,7 @@ def day(on: date | None) -> str:
 @register.filter
 def country(code: str | None) -> str:
     """A country by its two letters: `DE` as `Germany`."""
-    return _locale().territories.get(code or "", code or "")
+    return str(_locale().territories.get(code or "", code or ""))
 
 
 @register.filter
