@@ -91,6 +91,7 @@ def _phase_words() -> dict[str, Any]:
         "next_soon": _("Next round soon"),
         "say_open": _("%(phase)s, %(seconds)s seconds"),
         "say_result": _("%(number)s. Paid %(paid)s, net %(net)s."),
+        "late": _("The last round: %(number)s"),
         "round": _("round %(number)s"),
     }
 

@@ -14,7 +14,7 @@ import { apply, NOTHING } from "./table/state.js";
 import { Toasts } from "./table/toasts.js";
 import { Picture } from "./table/video.js";
 import { look } from "./table/view.js";
-import { readConfig, Words } from "./table/words.js";
+import { fill, readConfig, Words } from "./table/words.js";
 
 /** How often time is looked at: the count changes within this much of a second's edge. */
 const TICK_MS = 250;
@@ -175,8 +175,24 @@ class Page {
   #release() {
     const [now, picture] = [this.now(), this.#pictureAt()];
     const released = this.reveal.release(now, picture);
+    for (const [number, poor] of released) this.#late(number, poor);
     const shown = this.account.release(now, picture);
     return released.length > 0 || shown;
+  }
+
+  /** A number that was held until the next round had opened: said, since nothing else shows it. */
+  #late(number, poor) {
+    const { text } = this.words;
+    const more = poor ? text.poor : "";
+    if (number === this.table.round?.number) {
+      if (poor) this.toasts.alarm(text.poor, "");
+      return;
+    }
+    const [result] = this.table.results.find(([, round]) => round === number) ?? [];
+    if (result === undefined) return;
+    const said = this.words.number(result, this.words.colour(result));
+    this.toasts.good(fill(text.late, { number: said }), more);
+    this.announcer.say(fill(text.late, { number: said }));
   }
 
   /* Time */

@@ -93,7 +93,7 @@ def test_while_the_connection_is_lost_nothing_is_bet_and_the_page_says_so(seat, 
     push.socket.close(code=1011)
     expect(page.locator(".phase-words")).to_have_text("Connection lost. Betting is off")
     expect(page.locator("#say-now")).to_contain_text("Bets that we accepted stand.")
-    assert page.locator("#cloth").get_attribute("aria-disabled") == "true"
+    assert page.locator("#felt").get_attribute("aria-disabled") == "true"
     for act in ("undo", "double", "rebet"):
         assert page.locator(f"[data-act={act}]").get_attribute("aria-disabled") == "true"
     cell(page, "red").tap(force=True)  # it says itself that it is off

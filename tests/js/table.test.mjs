@@ -80,7 +80,11 @@ test("a pointer on a cell's edge means the bet on that edge", () => {
     ["straight:1", 0.05, 0.05, "trio:0-1-2"],
     ["straight:3", 0.05, 0.5, "split:0-3"],
     ["straight:36", 0.95, 0.05, "straight:36"],
-    ["straight:0", 0.95, 0.5, "straight:0"],
+    ["straight:0", 0.5, 0.5, "straight:0"],
+    ["straight:0", 0.95, 0.5, "split:0-2"],
+    ["straight:0", 0.95, 0.35, "trio:0-2-3"],
+    ["straight:0", 0.95, 0.99, "first_four"],
+    ["straight:0", 0.95, 0.01, "split:0-3"],
     ["red", 0.05, 0.05, "red"],
   ];
   for (const [code, x, y, bet] of cases) assert.equal(betUnder(code, x, y), bet, `${code} ${x} ${y}`);

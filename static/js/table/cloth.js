@@ -48,11 +48,19 @@ const side = (share) => {
   return share > 1 - EDGE ? 1 : 0;
 };
 
+/** Zero's cell is three numbers high: the bet on its edge at the share `y` of that height. */
+function beside0(y) {
+  const third = Math.min(2, Math.max(0, Math.floor(3 * y)));
+  const K = 2 * (2 - third);
+  return betAt(-1, K - side(3 * y - third)) ?? betAt(-1, K);
+}
+
 /**
  * The bet meant by a press on `code`'s cell of the classic felt, where `x` and `y` are shares of
  * the cell's width and height: rows run to the right, columns upwards.
  */
 export function betUnder(code, x, y) {
+  if (code === "straight:0") return x > 1 - EDGE ? beside0(y) : code;
   const place = placeOf(code);
   if (!place) return code;
   const [R, K] = [place[0] + side(x), place[1] - side(y)];

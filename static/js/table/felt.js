@@ -1,13 +1,28 @@
 // The felt: chips on it, and what a press, a long press or a pointer on an edge means. Where things
 // lie is a matter of classes; the layout is never read.
 
-import { betUnder, cellBeside, cellOf, halfStep } from "./cloth.js";
+import { betUnder, cellBeside, cellOf, halfStep, placeOf } from "./cloth.js";
 import { byId, setAttribute, setClass, setText } from "./dom.js";
 
 /** A finger that stays this long asks for the bets around the number. */
 const LONG_PRESS_MS = 500;
 /** A finger that moved this far is not pressing. */
 const MOVED_PX = 12;
+
+/** Cells have round corners and 2 px between them; a mouse may press there as well. */
+const NEAR_PX = 5;
+
+function near({ clientX, clientY, pointerType }) {
+  if (pointerType !== "mouse") return null;
+  const cells = [-1, 1].flatMap((x) =>
+    [-1, 1].map((y) =>
+      document
+        .elementFromPoint(clientX + x * NEAR_PX, clientY + y * NEAR_PX)
+        ?.closest("#felt button.cell"),
+    ),
+  );
+  return cells.find((cell) => cell && placeOf(cell.value)) ?? cells.find(Boolean) ?? null;
+}
 
 export class Felt {
   #cells = new Map();
@@ -72,7 +87,7 @@ export class Felt {
   }
 
   #clicked(event) {
-    const cell = event.target.closest("button.cell");
+    const cell = event.target.closest("button.cell") ?? near(event);
     if (!cell) return;
     event.preventDefault();
     const pointer = event.pointerType ?? this.#press?.type ?? "";
@@ -173,7 +188,7 @@ export class Felt {
 
   /** Nothing can be placed now; one may still look around. */
   off(off) {
-    setAttribute(this.cloth, "aria-disabled", off ? "true" : null);
+    setAttribute(this.felt, "aria-disabled", off ? "true" : null);
     this.cloth.classList.toggle("off", off);
   }
 
