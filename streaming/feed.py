@@ -21,9 +21,10 @@ from streaming.window import TICKS_PER_SECOND, MediaFault
 
 _READ_BYTES: Final = 65536
 
-#: The wait before the first restart; it doubles up to the maximum.
+#: The wait before the first restart; it doubles up to the maximum: a camera that comes back after
+#: an hour is seen ten seconds later, and one that never does costs a start every ten seconds.
 RESTART_MS_MIN: Final = 500
-RESTART_MS_MAX: Final = 30_000
+RESTART_MS_MAX: Final = 10_000
 
 #: An encoder that ran this long had started well: its end is met with the shortest wait again.
 STEADY_MS: Final = 30_000

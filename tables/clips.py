@@ -6,7 +6,10 @@ whose clip is missing is found by looking again. No rows, no locks, and file wor
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +34,9 @@ AROUND: Final = timedelta(seconds=2)
 #: A finished round's clip is made no sooner: its last segment has been published by then, and no
 #: page still holds the result back (docs/push.md: at most 12 s).
 SETTLING: Final = timedelta(seconds=12)
+
+#: Nothing is archived with less free space than this: the disk may be the database's as well.
+FREE_BYTES_MIN: Final = 500_000_000
 
 #: Clips made in one run of the task: a few seconds of work, so that other tasks get their turn.
 CLIPS_PER_RUN_MAX: Final = 20
@@ -121,6 +127,7 @@ def archive_finished(now: datetime, *, rounds_per_table: int) -> Run:
     run = Run()
     for round_ in _due(now, rounds_per_table):
         try:
+            _ensure_space()
             stored = archive.store(
                 clip_of(round_), settings.STREAM_DIR, settings.STREAM_ARCHIVE_DIR
             )
@@ -141,6 +148,14 @@ def archive_finished(now: datetime, *, rounds_per_table: int) -> Run:
         if run.stored == CLIPS_PER_RUN_MAX:
             break
     return run
+
+
+def _ensure_space() -> None:
+    """Raises ``OSError`` (no space) while the archive's disk is as good as full."""
+    directory = Path(settings.STREAM_ARCHIVE_DIR)
+    directory.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(directory).free < FREE_BYTES_MIN:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
 def _due(now: datetime, rounds_per_table: int) -> Iterator[Round]:

@@ -217,6 +217,15 @@ def test_a_disk_that_fills_up_leaves_nothing_and_the_round_is_archived_later(hom
     assert run() == clips.Run(stored=1)
 
 
+def test_nothing_is_archived_onto_a_disk_that_is_nearly_full(home, monkeypatch):
+    played = played_round()
+    covering(home, played)
+    monkeypatch.setattr(clips, "FREE_BYTES_MIN", 1 << 62)
+
+    assert run() == clips.Run(failed=1)
+    assert not directory(played).exists()
+
+
 def test_a_hole_and_a_new_timeline_are_discontinuities_of_the_clip(home):
     played = played_round()
     since = played.opened_at - timedelta(seconds=2)
