@@ -26,10 +26,21 @@ from tables.selectors import TableCard
 
 register = template.Library()
 
+#: What `static/js/table.js` imports, so that a browser asks for all of it at once.
+MODULES: Final = (
+    "announce", "around", "betting", "clock", "cloth", "connection", "dom", "felt", "keys", "more",
+    "panels", "phase", "race", "reveal", "slips", "state", "toasts", "video", "view", "words",
+)  # fmt: skip
 #: The element that `static/js/table/words.js` reads.
 ELEMENT: Final = "table-config"
 #: English pages are British ones, as in `casino.templatetags.money`.
 _LOCALES: Final = {"en": "en-GB"}
+
+
+@register.simple_tag
+def table_modules() -> list[str]:
+    """Addresses of the modules of the table page's script."""
+    return [static(f"js/table/{name}.js") for name in MODULES]
 
 
 @register.simple_tag

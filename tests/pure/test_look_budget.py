@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from casino.templatetags.table_script import MODULES
+
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "static"
 #: Allauth's and the admin's own templates are not ours to judge.
@@ -31,6 +33,11 @@ def test_the_table_page_s_own_modules_stay_under_40_kb_compressed():
     modules = [STATIC / "js" / "table.js", *(STATIC / "js" / "table").glob("*.js")]
     assert len(modules) > 10
     assert _packed(modules) <= 40_000
+
+
+def test_the_table_page_asks_for_every_module_at_once():
+    found = sorted(path.stem for path in (STATIC / "js" / "table").glob("*.js"))
+    assert sorted(MODULES) == found
 
 
 def test_the_vendored_player_is_the_package_s_own_file():

@@ -37,6 +37,7 @@ export class Picture {
   #video = null;
   #hls = null;
   #wanted = false;
+  #started = false;
   #failures = 0;
   #movedAt = 0;
   #lastTime = -1;
@@ -73,7 +74,7 @@ export class Picture {
 
   /** The instant on the screen, ms since 1970, or null while there is no moving picture. */
   get shows() {
-    if (!this.#video || document.hidden || this.#stands()) return null;
+    if (!this.#started || document.hidden || this.#stands()) return null;
     if (this.#hls) return this.#hls.playingDate?.getTime() ?? null;
     const start = this.#video.getStartDate?.().getTime();
     return Number.isFinite(start) ? start + this.#video.currentTime * 1000 : null;
@@ -92,6 +93,7 @@ export class Picture {
     this.#wanted = true;
     this.#video = copy("t-video").node;
     this.#video.muted = true; // the attribute alone does not count for cloned elements
+    setClass(this.#video, "behind");
     this.#movedAt = performance.now();
     this.#video.addEventListener("timeupdate", () => this.#moved());
     this.#badge();
@@ -105,7 +107,7 @@ export class Picture {
     this.#lastTime = this.#video.currentTime;
     this.#movedAt = performance.now();
     this.#failures = 0;
-    if (!this.#video.isConnected) this.box.append(this.#video);
+    this.#started = true;
   }
 
   #native() {
@@ -171,6 +173,7 @@ export class Picture {
   }
 
   #stop() {
+    this.#started = false;
     this.#hls?.destroy();
     this.#hls = null;
     this.#video?.remove();
@@ -219,7 +222,8 @@ export class Picture {
     const shows = this.shows;
     const stalled = this.#wanted && !document.hidden && this.#stands();
     this.#stalled(stalled);
-    if (this.#video?.isConnected) setClass(this.#video, stalled ? "behind" : "");
+    // the poster stands before it moves, and again when it has stopped
+    if (this.#video?.isConnected) setClass(this.#video, stalled || !this.#started ? "behind" : "");
     setHidden(this.badge, shows === null);
     if (shows === null) return;
     const lateMs = Math.max(0, this.now() - shows);
