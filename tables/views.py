@@ -72,7 +72,7 @@ def table_context(request: HttpRequest, found: Table) -> dict[str, Any]:
         "suspended_reason": suspended,
         "refusal": request.session.pop("refusal", None),
         "standing": now_standing,
-        "live": _live(found) if known else None,
+        "live": _live(found),
     }
 
 

@@ -26,6 +26,7 @@ class Page {
   link = "joining";
   #drawing = false;
   #resyncing = false;
+  #recounting = false;
   #second = -1;
   #awayAt = 0;
 
@@ -110,7 +111,7 @@ class Page {
   down(fresh) {
     if (fresh) this.table = { ...this.table, n: -1 };
     this.#resyncing = false;
-    if (this.link !== "joining" || this.table.n >= 0) this.link = "lost";
+    this.link = "lost";
     this.changed();
   }
 
@@ -254,6 +255,8 @@ class Page {
 
   /** Away for more rounds than the strip shows: the counts of a fresh page. */
   async #recount() {
+    if (this.#recounting) return;
+    this.#recounting = true;
     try {
       const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -262,6 +265,7 @@ class Page {
     } catch {
       // without a network there are no counts either; the next result tries again
     }
+    this.#recounting = false;
   }
 }
 

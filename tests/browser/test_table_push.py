@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.fake_push import FakePush, now_ms
+from tests.browser.test_axe import violations
+from tests.gates.tools import why_no_axe
 
 RESULTS = [[n, 100 - at] for at, n in enumerate((8, 26, 0, 19, 32, 11, 4, 29, 21, 36, 13, 2))]
 #: What a cut connection and a refused ticket say in the console; they are what the test is about.
@@ -296,3 +298,35 @@ def test_the_page_stays_light(seat, device, most):
     push.account(round=101, bets=bets)
     expect(page.locator("#bets-rows tr")).to_have_count(3)
     assert page.evaluate("document.body.querySelectorAll('*').length") <= most
+
+
+@pytest.mark.skipif(bool(why_no_axe()), reason=why_no_axe() or "there")
+@pytest.mark.parametrize(("device", "theme"), [("phone", "dark"), ("desktop", "light")])
+def test_no_phase_of_the_page_breaks_a_rule_of_accessibility(seat, device, theme):
+    page, push = seat(device, theme=theme)
+    bets = [["red", 100, None, "accepted"], ["split:14-17", 100, None, "accepted"]]
+    push.account(round=101, bets=bets, on_table_minor=200)
+    expect(page.locator("#bets-rows tr")).to_have_count(2)
+    found = violations(page)
+    cell(page, "straight:17").focus()
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("?")
+    found += violations(page)
+    page.keyboard.press("Escape")
+    if device == "phone":
+        page.get_by_role("button", name="Inside").click()
+        cell(page, "straight:17").click()
+        found += violations(page)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Racetrack").click()
+        found += violations(page)
+    push.phase("no_more_bets")
+    push.official(17, "black")
+    push.account(bets=[["red", 100, 0, "lost"], ["split:14-17", 100, 1800, "won"]])
+    expect(page.locator("#outcome")).to_contain_text("Paid to you")
+    found += violations(page)
+    push.event("suspended", {"round": 101, "phase": "official", "fault": "device_fault"})
+    push.phase("voided", reason="drill")
+    expect(page.locator(".phase-words")).to_have_text("Void: every bet returned")
+    found += violations(page)
+    assert found == []

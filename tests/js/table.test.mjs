@@ -220,6 +220,24 @@ test("a held result is nowhere in the view, then it is", () => {
   assert.equal(reveal.holds(5), false);
 });
 
+test("a paused table shows the end of its round, else that it is paused", () => {
+  const paused = (phase, result) => ({
+    ...official(5, 0, { phase, result }),
+    status: "suspended",
+    reason: "device_fault",
+  });
+  const phases = [
+    ["spinning", null, "suspended"],
+    ["betting_open", null, "suspended"],
+    ["voided", null, "voided"],
+    ["settled", 17, "settled"],
+  ];
+  for (const [phase, result, expected] of phases) {
+    const view = shown(paused(phase, result), new Reveal());
+    assert.deepEqual([view.phase, view.paused, view.canBet], [expected, true, false]);
+  }
+});
+
 test("a new round can be bet on while the last number is held", () => {
   const reveal = new Reveal();
   reveal.see(official(5, 100), false);

@@ -214,8 +214,9 @@ export class Statistics {
   draw({ results }) {
     if (results.length === 0 || results[0][1] === this.#known) return false;
     const next = count(this.numbers, results, this.#known, this.words.config.numbers_max);
-    if (next === null) return true;
+    if (next === null && this.#known !== null) return true;
     [[, this.#known]] = results;
+    if (next === null) return false; // page and strip do not meet: counted from here on
     if (next.length !== this.numbers.length || next.some((n, at) => n !== this.numbers[at])) {
       this.numbers = next;
       this.#chart();

@@ -60,7 +60,7 @@ export class PhaseBar {
     if (view.link === "over") return "";
     if (lost) return text.trying;
     if (view.betting) return text.closes_in;
-    if (view.phase === "suspended") return this.words.fault(view.reason);
+    if (view.paused) return this.words.fault(view.reason);
     if (view.nextInMs === null) return view.result === null ? "" : text.official;
     const seconds = Math.ceil(view.nextInMs / 1000);
     return seconds > 0 ? fill(text.next_round, { seconds }) : text.next_soon;

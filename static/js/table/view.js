@@ -3,6 +3,8 @@
 const BETTING = new Set(["betting_open", "closing_soon"]);
 const WITH_RESULT = new Set(["official", "settled"]);
 
+const ENDED = new Set([...WITH_RESULT, "voided"]);
+
 /** The look of each phase, as casino.templatetags.felt.phase_kind has it. */
 const KINDS = {
   betting_open: "open",
@@ -19,8 +21,9 @@ const KINDS = {
 
 /** The phase to show: results that the picture has not reached are still being checked. */
 function phaseOf(table, held, leftMs) {
-  if (table.status === "suspended") return "suspended";
   const { round } = table;
+  // a round that has its end goes on to show it; the bar's side says that the table is paused
+  if (table.status === "suspended" && !ENDED.has(round?.phase)) return "suspended";
   if (!round) return "idle";
   if (held && WITH_RESULT.has(round.phase)) return "result_pending";
   if (BETTING.has(round.phase) && leftMs <= 0) return "no_more_bets";
@@ -74,6 +77,7 @@ export function look({ table, reveal, account, slips, link, now, uplinkMs }) {
     result,
     colour: result === null ? null : round.colour,
     reason: table.reason,
+    paused: table.status === "suspended",
     closed: table.status === "closed",
     leftMs: betting ? leftMs : null,
     windowMs: round ? round.closes_at - round.opened_at : 0,
