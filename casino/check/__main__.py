@@ -8,21 +8,23 @@ import secrets
 import subprocess
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from casino.check import account, cashier, play
+from casino.check import account, cashier, picture, play
 from casino.check.failure import StepFailed
 from casino.check.visitor import Visitor
-from kernel.clock import monotonic_ms
+from kernel.clock import SystemClock, monotonic_ms
 
 
 class Check:
     """The steps in order; the first that fails ends it and names itself."""
 
-    def __init__(self, base: str, speed: int) -> None:
+    def __init__(self, base: str, stream: str, speed: int) -> None:
+        self.stream = stream
         self.visitor = Visitor(base)
         self.round_ms_max = play.round_ms_max(speed)
         email = f"check-{secrets.token_hex(4)}@example.org"
@@ -31,7 +33,14 @@ class Check:
 
     def run(self) -> dict[str, Any]:
         """Every step; the result says ``ok`` or the failed step and why."""
-        for step in (self.sign_up, self.sign_in, self.deposit, self.round, self.books):
+        for step in (
+            self.sign_up,
+            self.sign_in,
+            self.deposit,
+            self.round,
+            self.picture,
+            self.books,
+        ):
             name = step.__name__
             began_ms = monotonic_ms()
             try:
@@ -63,6 +72,9 @@ class Check:
             "expected_minor": played.expected_minor,
         }
 
+    def picture(self) -> None:
+        self.result["stream"] = asdict(picture.watch(self.stream, play.TABLE, SystemClock()))
+
     def books(self) -> None:
         """`check_ledger` over everything that this run did."""
         words = [sys.executable, "manage.py", "check_ledger", "--format", "json"]
@@ -80,10 +92,11 @@ def main(words: list[str]) -> int:
     """Exit code 0 when the player got exactly what the rules promise."""
     parser = argparse.ArgumentParser(prog="python -m casino.check")
     parser.add_argument("--base", required=True, help="address of the web role")
+    parser.add_argument("--stream", required=True, help="address of the stream role")
     parser.add_argument("--speed", type=int, default=1, help="of the demo's rounds")
     parser.add_argument("--result", type=Path, required=True, help="file for the result")
     options = parser.parse_args(words)
-    result = Check(options.base, options.speed).run()
+    result = Check(options.base, options.stream, options.speed).run()
     options.result.write_text(json.dumps(result))
     return 0 if result["ok"] else 1
 

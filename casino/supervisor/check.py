@@ -22,6 +22,7 @@ def run(
 ) -> dict[str, object]:
     """Play while the processes are watched; the result, ``ok`` false where anything went wrong."""
     words = [sys.executable, "-m", "casino.check", "--base", f"http://{HOST}:{ports.web}"]
+    words += ["--stream", f"http://{HOST}:{ports.stream}"]
     words += ["--speed", str(options.speed), "--result", str(state.check_result)]
     with state.log("check").open("wb") as log:
         player = subprocess.Popen(words, cwd=ROOT, env=dict(variables), stdout=log, stderr=log)

@@ -6,6 +6,9 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from streaming.config import SCHEMES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: `--check` does not wait for real-time rounds: a 47 s round takes 10 s, of which betting is open
@@ -24,6 +27,7 @@ class Options:
     server: str
     check: bool
     reset: bool
+    camera: str | None  # a URL or an absolute path
 
 
 def parse(words: list[str]) -> Options:
@@ -52,6 +56,12 @@ def parse(words: list[str]) -> Options:
         help="start everything in a throw-away directory, play one round as a player, stop, and "
         "print one line of JSON",
     )
+    parser.add_argument(
+        "--camera",
+        metavar="FILE|URL",
+        help="the first table's picture: a video file (played for ever), or what ffmpeg reads "
+        "(srt, rtmp, rtsp, http(s), udp; tcp for YUV4MPEG2); default: the simulated camera",
+    )
     given = parser.parse_args(words)
     if given.speed is not None and not 1 <= given.speed <= 100:
         parser.error("--speed is between 1 and 100")
@@ -65,4 +75,16 @@ def parse(words: list[str]) -> Options:
         server=given.server,
         check=given.check,
         reset=given.reset,
+        camera=_camera(parser, given.camera),
     )
+
+
+def _camera(parser: argparse.ArgumentParser, given: str | None) -> str | None:
+    """A file that is there, as an absolute path, or an address that ffmpeg reads."""
+    if given is None or urlsplit(given).scheme in SCHEMES:
+        return given
+    if "://" in given:
+        parser.error(f"--camera takes {', '.join(sorted(SCHEMES))} addresses, or a file")
+    if not Path(given).is_file():
+        parser.error(f"--camera: there is no file {given}")
+    return str(Path(given).absolute())

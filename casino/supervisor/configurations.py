@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from casino import demo
@@ -10,16 +12,18 @@ from casino.supervisor import devices
 from casino.supervisor.command_line import Options
 from casino.supervisor.ports import HOST, Ports
 from casino.supervisor.state import State
+from streaming.ladder import FULL, TINY, Ladder
 
-#: Each table's wheel and keypad speak over TCP; a third port takes commands for faults.
-PORTS_PER_TABLE = 3
+#: Each table's wheel and keypad speak over TCP; a third port takes commands for faults, and on the
+#: fourth its camera sends pictures.
+PORTS_PER_TABLE = 4
 DEVICE_PORTS = PORTS_PER_TABLE * len(demo.TABLES)
 
 
 def write(options: Options, state: State, ports: Ports) -> None:
     """Write all of them anew at every start: ports and speed may have changed."""
     contents = {
-        "stream": stream(state, ports),
+        "stream": stream(options, state, ports),
         "studio": studio(options, state, ports),
         "controller": controller(options, state, ports),
     }
@@ -27,28 +31,61 @@ def write(options: Options, state: State, ports: Ports) -> None:
         state.write_private(state.config(name), json.dumps(content, indent=1))
 
 
-def stream(state: State, ports: Ports) -> dict[str, Any]:
-    """One generated picture per table; only our own pages may fetch it."""
+def stream(options: Options, state: State, ports: Ports) -> dict[str, Any]:
+    """The first table in every quality, the others small: two cores carry it with everything else.
+
+    Only our own pages may fetch it.
+    """
     return {
         "state_dir": str(state.root / "stream"),
         "host": HOST,
         "port": ports.stream,
         "allowed_origins": [f"http://{HOST}:{ports.web}"],
-        "tables": [{"id": table.id, "name": table.name, "camera": "card"} for table in demo.TABLES],
+        "tables": [
+            {
+                "id": table.id,
+                "name": table.name,
+                "camera": _camera(options, table, ports),
+                "ladder": [asdict(rung) for rung in _ladder(table)],
+            }
+            for table in demo.TABLES
+        ],
     }
 
 
 def studio(options: Options, state: State, ports: Ports) -> dict[str, Any]:
-    """Wheels and presenters without faults; outcomes from the system's entropy."""
+    """Wheels, presenters and cameras without faults; outcomes from the system's entropy."""
     return {
         "speed": options.speed,
         "seed": None,
         "state_dir": str(state.studio / "simulated"),
         "tables": [
-            {"id": table, "wheel_port": wheel, "keypad_port": keypad, "control_port": control}
-            for table, (wheel, keypad, control) in _device_ports(ports).items()
+            {
+                "id": table.id,
+                "name": table.name,
+                "wheel_port": wheel,
+                "keypad_port": keypad,
+                "control_port": control,
+                "camera": {
+                    "port": camera,
+                    # at the rate at which the stream shows it
+                    "frames_per_second": _ladder(table)[0].frames_per_second,
+                },
+            }
+            for table, (wheel, keypad, control, camera) in _tables(ports)
         ],
     }
+
+
+def _ladder(table: demo.DemoTable) -> Ladder:
+    return FULL if table == demo.TABLES[0] else TINY
+
+
+def _camera(options: Options, table: demo.DemoTable, ports: Ports) -> str:
+    """The simulated camera, unless a person named another for the first table."""
+    if options.camera is not None and table == demo.TABLES[0]:
+        return options.camera
+    return f"tcp://{HOST}:{dict(_tables(ports))[table][3]}"
 
 
 def controller(options: Options, state: State, ports: Ports) -> dict[str, Any]:
@@ -58,10 +95,10 @@ def controller(options: Options, state: State, ports: Ports) -> dict[str, Any]:
         "time_scale": 1 / options.speed,
         "state_dir": str(state.studio / "controller"),
         "tables": [
-            {"id": table}
-            | _device(state, table, "wheel", wheel)
-            | _device(state, table, "keypad", keypad)
-            for table, (wheel, keypad, _) in _device_ports(ports).items()
+            {"id": table.id}
+            | _device(state, table.id, "wheel", wheel)
+            | _device(state, table.id, "keypad", keypad)
+            for table, (wheel, keypad, _, _) in _tables(ports)
         ],
     }
 
@@ -76,7 +113,7 @@ def _device(state: State, table: str, kind: str, port: int) -> dict[str, str]:
     }
 
 
-def _device_ports(ports: Ports) -> dict[str, tuple[int, ...]]:
-    """Table → its wheel's, keypad's and control port."""
+def _tables(ports: Ports) -> Iterator[tuple[demo.DemoTable, tuple[int, ...]]]:
+    """Each table with its wheel's, keypad's, control and camera port."""
     chunks = zip(*[iter(ports.devices)] * PORTS_PER_TABLE, strict=True)
-    return {table.id: chunk for table, chunk in zip(demo.TABLES, chunks, strict=True)}
+    return zip(demo.TABLES, chunks, strict=True)

@@ -28,6 +28,7 @@ def build(
         "PAYMENT_PAGE_ORIGINS": f"http://{HOST}:{ports.psp}",
         "STREAM_URL": f"http://{HOST}:{ports.stream}",
         "STREAM_ORIGINS": f"http://{HOST}:{ports.stream}",
+        "STREAM_ARCHIVE_DAYS": "1",  # a demo's clips are worth less than its laptop's disk
     }
     inherited = {name: value for name, value in given.items() if name not in OWNER_ONLY}
     return {

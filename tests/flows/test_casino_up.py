@@ -109,6 +109,9 @@ def test_the_check_plays_a_round_and_pays_by_the_rules_under_the_production_serv
     assert result["paid_minor"] == result["expected_minor"] > 0
     assert result["phases_seen"][-1] == "settled"
     assert result["restarts"] == {}
+    assert result["stream"]["renditions"] == 3
+    assert result["stream"]["advanced_by"] >= 1
+    assert 3_000 <= result["stream"]["latency_ms"] <= 8_000  # of a busy machine; measured: 3,230
 
 
 def test_it_survives_a_crash_stops_within_ten_seconds_and_keeps_its_data(home):

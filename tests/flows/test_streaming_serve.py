@@ -207,7 +207,7 @@ def test_a_camera_file_plays_for_ever_beside_one_that_is_not_there(tmp_path):
 async def test_an_encoder_that_hangs_and_ignores_sigterm_is_replaced_and_none_is_left(tmp_path):
     pids = tmp_path / "pids"
     hung = tmp_path / "ffmpeg"
-    hung.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ >> {pids}\nwhile :; do read -r x; done\n")
+    hung.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ >> {pids}\nwhile :; do sleep 0.1; done\n")
     hung.chmod(0o755)
     clock = SystemClock()
     live = Live(tmp_path / "a", ladder.CARD, Shape(), clock, delay=timedelta(0))

@@ -7,15 +7,27 @@ import stat
 
 import pytest
 
-from casino.supervisor import environment, plan, ports, secret_file, services
+from casino import demo
+from casino.supervisor import (
+    command_line,
+    configurations,
+    environment,
+    plan,
+    ports,
+    secret_file,
+    services,
+)
 from casino.supervisor.failure import CannotStart
 from casino.supervisor.ports import Ports
 from casino.supervisor.processes import back_off_ms
 from casino.supervisor.services import Services
 from casino.supervisor.state import State
 from casino.supervisor.terminal import welcome
+from streaming import config, ladder
 
-PORTS = Ports(web=8000, psp=8001, stream=8002, devices=(8003, 8004, 8005))
+PORTS = Ports(
+    web=8000, psp=8001, stream=8002, devices=tuple(range(8003, 8003 + configurations.DEVICE_PORTS))
+)
 
 
 @pytest.fixture
@@ -38,6 +50,55 @@ def test_the_house_opens_before_the_studio_and_closes_after_it(state):
     stages = {p.name: p.stage for p in plan.processes("python", state, PORTS, server="daphne")}
     assert stages["web"] < stages["studio"]
     assert stages["tables"] < stages["controller"]
+
+
+def cameras_of(words, state):
+    """What the stream and the studio are told of each table's camera."""
+    options = command_line.parse(words)
+    streamed = configurations.stream(options, state, PORTS)["tables"]
+    simulated = configurations.studio(options, state, PORTS)["tables"]
+    return streamed, [table["camera"] for table in simulated]
+
+
+@pytest.mark.feature("F30")
+def test_the_first_table_is_shown_in_every_quality_and_the_others_small(state):
+    (first, second), simulated = cameras_of([], state)
+
+    assert [rung["height"] for rung in first["ladder"]] == [360, 240, 540]
+    assert [(rung["height"], rung["frames_per_second"]) for rung in second["ladder"]] == [(240, 5)]
+    assert simulated == [
+        {"port": 8006, "frames_per_second": 30},
+        {"port": 8010, "frames_per_second": 5},
+    ]
+    assert [first["camera"], second["camera"]] == ["tcp://127.0.0.1:8006", "tcp://127.0.0.1:8010"]
+
+
+def test_another_camera_takes_the_first_tables_place_only(state, tmp_path, monkeypatch):
+    (first, second), _ = cameras_of(["--camera", "srt://10.0.0.5:9000"], state)
+    assert (first["camera"], second["camera"]) == ("srt://10.0.0.5:9000", "tcp://127.0.0.1:8010")
+
+    (tmp_path / "wheel.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    (first, _), _ = cameras_of(["--camera", "wheel.mp4"], state)
+    assert first["camera"] == str(tmp_path / "wheel.mp4")
+
+
+@pytest.mark.parametrize(
+    ("camera", "why"), [("none.mp4", "there is no file"), ("concat://a|b", "takes")]
+)
+def test_a_camera_that_cannot_be_is_refused_before_anything_starts(camera, why, capsys):
+    with pytest.raises(SystemExit) as refused:
+        command_line.parse(["--camera", camera])
+    assert refused.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_what_the_stream_is_told_is_what_it_reads(state):
+    options = command_line.parse([])
+    read = config.parse(configurations.stream(options, state, PORTS))
+
+    assert [table.ladder for table in read.tables] == [ladder.FULL, ladder.TINY]
+    assert [table.is_raw for table in read.tables] == [True] * len(demo.TABLES)
 
 
 def test_running_processes_never_learn_the_owners_password(state):
