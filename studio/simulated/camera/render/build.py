@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 from playwright.sync_api import Page, Route, sync_playwright
 
 HERE: Final = Path(__file__).parent
@@ -118,10 +118,7 @@ def wheel(page: Page, view: str, matrix: np.ndarray) -> dict[str, Rect]:
         for p in PATTERNS
     ]
     save(sheet(cells, len(PATTERNS)), f"rotor-{view}.jpg")
-    save(
-        picture(page, view=view, rect=rotor, only="pockets", wheel={"pattern": "white"}),
-        f"white-{view}.jpg",
-    )
+    save(white_ring(page, view, rotor), f"white-{view}.jpg")
     step = math.tau / 4 / ARMS
     cells = [
         picture(page, view=view, rect=turret, only="turret", wheel={"arms": k * step})
@@ -129,6 +126,20 @@ def wheel(page: Page, view: str, matrix: np.ndarray) -> dict[str, Rect]:
     ]
     save(sheet(cells, 10), f"turret-{view}.jpg")
     return {"rotor": rotor, "turret": turret}
+
+
+def white_ring(page: Page, view: str, rect: Rect) -> Image.Image:
+    """The number ring painted white, without the brass lines between its fields.
+
+    Seen twice, half a pocket apart: where one picture has a line the other has none.
+    """
+    seen = [
+        picture(
+            page, view=view, rect=rect, only="pockets", wheel={"phase": phase, "pattern": "white"}
+        )
+        for phase in (0.0, math.pi / 37)
+    ]
+    return ImageChops.lighter(*seen)
 
 
 def presenter(page: Page) -> Rect:
