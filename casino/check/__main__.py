@@ -24,6 +24,7 @@ class Check:
     """The steps in order; the first that fails ends it and names itself."""
 
     def __init__(self, base: str, stream: str, speed: int) -> None:
+        self.base = base
         self.stream = stream
         self.visitor = Visitor(base)
         self.round_ms_max = play.round_ms_max(speed)
@@ -62,7 +63,7 @@ class Check:
         self.result["balance_minor"] = cashier.deposit(self.visitor)
 
     def round(self) -> None:
-        played = play.play_one_round(self.visitor, self.round_ms_max)
+        played = play.play_one_round(self.visitor, self.base, self.round_ms_max)
         self.result |= {
             "phases_seen": played.phases,
             "result": played.result,
@@ -70,6 +71,7 @@ class Check:
             "staked_minor": sum(played.bets.values()),
             "paid_minor": played.paid_minor,
             "expected_minor": played.expected_minor,
+            "push": played.push,
         }
 
     def picture(self) -> None:
