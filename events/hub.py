@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from threading import Barrier
 from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -42,6 +43,8 @@ FAILURE_PAUSE_S: Final = 0.5
 #: that waits for locks, apart so that nobody's news waits behind it.
 READERS: Final = 2
 ACTORS: Final = 4
+#: A thread that works for longer when the hub closes is a bug.
+DISCONNECT_S: Final = 10
 
 Result = TypeVar("Result")
 CLOCK: Final = SystemClock()
@@ -121,7 +124,11 @@ class Hub:
         for live in list(self._live.values()):
             await live.end()
         await self.people.close()
-        for pool in (self._readers, self._actors):
+        for pool, threads in ((self._readers, READERS), (self._actors, ACTORS)):
+            meeting = Barrier(threads)  # so that each thread of the pool gets one of the jobs
+            loop = asyncio.get_running_loop()
+            jobs = [loop.run_in_executor(pool, _disconnect, meeting) for _ in range(threads)]
+            await asyncio.gather(*jobs)
             pool.shutdown(wait=False)
 
 
@@ -298,6 +305,11 @@ def _connected(work: Callable[..., Result], args: tuple[Any, ...]) -> Result:
     except (OperationalError, InterfaceError):
         connections.close_all()
         return work(*args)
+
+
+def _disconnect(meeting: Barrier) -> None:
+    meeting.wait(DISCONNECT_S)
+    connections.close_all()
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
