@@ -176,13 +176,13 @@ class Page {
   #release() {
     const [now, picture] = [this.now(), this.#pictureAt()];
     const released = this.reveal.release(now, picture);
-    for (const [number, poor] of released) this.#late(number, poor);
+    for (const one of released) if (!one.before) this.#late(one);
     const shown = this.account.release(now, picture);
     return released.length > 0 || shown;
   }
 
   /** A number that was held until the next round had opened: said, since nothing else shows it. */
-  #late(number, poor) {
+  #late({ number, poor }) {
     const { text } = this.words;
     const more = poor ? text.poor : "";
     if (number === this.table.round?.number) {

@@ -211,6 +211,18 @@ def test_nothing_tells_the_result_before_its_time_and_then_all_does(seat):
     expect(cell(page, "straight:17")).to_have_class(re.compile("hit"))
 
 
+def test_a_number_held_beyond_its_round_is_told_when_its_time_comes(seat):
+    page, push = seat()
+    push.phase("no_more_bets")
+    push.official(17, "black", now_ms() + 1_500)
+    push.open_round(102)
+    expect(page.locator(".phase-words")).to_have_text("Place your bets")
+    expect(page.locator("#numbers li").first).to_have_text("8")
+    expect(page.locator("#say")).to_have_text("The last round: 17 Black")
+    expect(page.locator(".toast-good")).to_contain_text("The last round: 17 Black")
+    expect(page.locator("#numbers li").first).to_have_text("17")
+
+
 @pytest.mark.feature("F16")
 def test_a_player_is_told_when_the_next_round_begins(seat):
     page, push = seat()

@@ -212,7 +212,7 @@ test("a held result is nowhere in the view, then it is", () => {
   assert.deepEqual([view.phase, view.result, view.results], ["result_pending", null, [[8, 4]]]);
   assert.ok(!JSON.stringify(view).includes("17"));
   assert.deepEqual(reveal.release(150, 99), []);
-  assert.deepEqual(reveal.release(150, 100), [[5, false]]);
+  assert.deepEqual(reveal.release(150, 100), [{ number: 5, poor: false, before: false }]);
   view = shown(table, reveal);
   assert.deepEqual([view.phase, view.result], ["official", 17]);
   assert.deepEqual(view.results, [[17, 5], [8, 4]]);
@@ -260,7 +260,7 @@ test("joining after a round holds its number until the picture has reached the n
   reveal.see(table, true);
   assert.deepEqual(reveal.release(300, 199), []);
   assert.equal(reveal.holds(5), true);
-  assert.deepEqual(reveal.release(300, 200), [[5, false]]);
+  assert.deepEqual(reveal.release(300, 200), [{ number: 5, poor: false, before: true }]);
 });
 
 test("the account with a result waits, and meanwhile its bets stand undecided", () => {

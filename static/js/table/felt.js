@@ -232,6 +232,7 @@ export class Felt {
     const places = cell ? [cell] : this.words.spots(code).map((css) => this.#spot(css, code));
     const chips = places.map((place) => {
       const chip = document.createElement("span");
+      chip.setAttribute("aria-hidden", "true"); // its sum is in the cell's name
       chip.append(document.createElement("span"));
       place.append(chip);
       return chip;

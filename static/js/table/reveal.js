@@ -27,16 +27,16 @@ export class Reveal {
   see(state, joined) {
     const { round, results } = state;
     if (!round) return;
-    if (round.result !== null) this.#hold(round.number, round.reveal_at);
+    if (round.result !== null) this.#hold(round.number, round.reveal_at, false);
     // Joining just after a round: its number was given before this one opened.
     const [newest] = results;
     if (joined && newest && newest[1] === round.number - 1 && round.result === null) {
-      this.#hold(newest[1], round.opened_at);
+      this.#hold(newest[1], round.opened_at, true);
     }
   }
 
-  #hold(number, revealAt) {
-    if (!this.#shown.includes(number)) this.#held.set(number, revealAt);
+  #hold(number, revealAt, before) {
+    if (!this.#shown.includes(number)) this.#held.set(number, { revealAt, before });
   }
 
   holds(number) {
@@ -48,16 +48,16 @@ export class Reveal {
   }
 
   /**
-   * Lets go of what is due. Returns the released rounds, each with whether its picture was too
-   * late: [[number, poor], …].
+   * Lets go of what is due. Returns the released rounds: number, `poor` when its picture was too
+   * late, `before` when it was over before this page joined.
    */
   release(now, picture) {
     const released = [];
-    for (const [number, revealAt] of this.#held) {
+    for (const [number, { revealAt, before }] of this.#held) {
       if (!due(revealAt, now, picture)) continue;
       this.#held.delete(number);
       this.#shown = [number, ...this.#shown].slice(0, REMEMBERED);
-      released.push([number, picture !== null && picture < revealAt]);
+      released.push({ number, poor: picture !== null && picture < revealAt, before });
     }
     return released;
   }
