@@ -17,7 +17,13 @@ _STAKES: Final = {REBET: last_stakes, DOUBLE: standing_stakes}
 
 
 def repeat(
-    wish: str, player_id: PlayerId, table_id: str, *, key: str, currency: str, round_number: int
+    wish: str,
+    player_id: PlayerId,
+    table_id: str,
+    *,
+    key: str,
+    currency: str,
+    round_number: int | None,
 ) -> PlaceBets | Receipt:
     """The slip that ``wish`` (``REBET`` or ``DOUBLE``) amounts to now, or the answer it had before.
 

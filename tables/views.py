@@ -16,12 +16,12 @@ from django.views.decorators.http import require_GET, require_POST
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
 from streaming.addresses import playlist_url
-from tables import bet_forms, selectors, wording
+from tables import bet_forms, repeats, selectors, wording
 from tables.intake import take_bets
 from tables.models import Round, Table
 from tables.rules import roulette
-from tables.slips import BettingCode, place_bets
-from tables.undo import last_stakes, standing_stakes, undo_with_retries
+from tables.slips import BettingCode, Receipt, place_bets
+from tables.undo import undo_with_retries
 from tables.visit import me, standing
 
 
@@ -159,29 +159,23 @@ def undo(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str
 @_act
 def rebet(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str) -> str:
     """The bets of the last round again."""
-    return _again(request, table_id, player_id, currency, last_stakes(player_id, table_id))
+    return _again(repeats.REBET, request, table_id, (player_id, currency))
 
 
 @_act
 def double(request: HttpRequest, table_id: str, player_id: PlayerId, currency: str) -> str:
     """What stands, once more on top."""
-    return _again(request, table_id, player_id, currency, standing_stakes(player_id, table_id))
+    return _again(repeats.DOUBLE, request, table_id, (player_id, currency))
 
 
-def _again(
-    request: HttpRequest,
-    table_id: str,
-    player_id: PlayerId,
-    currency: str,
-    stakes: list[tuple[str, int]],
-) -> str:
-    key = request.POST.get("key", "")
-    slip = place_bets(
+def _again(wish: str, request: HttpRequest, table_id: str, player: tuple[PlayerId, str]) -> str:
+    player_id, currency = player
+    found = repeats.repeat(
+        wish,
         player_id,
         table_id,
-        key=key,
+        key=request.POST.get("key", ""),
         currency=currency,
-        stakes=stakes,
         round_number=bet_forms.round_number(request.POST),
     )
-    return wording.taken(take_bets(slip))
+    return wording.taken(found if isinstance(found, Receipt) else take_bets(found))

@@ -11,7 +11,6 @@ from accounts import players
 from audit.database_clock import database_now
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
-from ledger import accounts
 from tables import selectors
 
 
@@ -35,9 +34,7 @@ def standing(request: HttpRequest) -> dict[str, Any] | None:
     started = session_started_at(request)
     return {
         "currency": currency,
-        "balance_minor": accounts.balance(
-            accounts.player_cash(player_id, currency)
-        ).available_minor,
+        "balance_minor": selectors.balance_shown(player_id, currency),
         "net_minor": selectors.net_since(player_id, started, currency),
         "session_started_at": started,
     }
