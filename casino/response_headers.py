@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import cast
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from whitenoise.middleware import WhiteNoiseFileResponse
 
 #: Where the looser policy for the staff pages holds: Unfold needs `unsafe-eval` and inline styles.
 STAFF_PREFIX = "/admin/"
@@ -43,9 +45,21 @@ class Compression(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        if not response.headers.get("Content-Type", "").startswith(_TEXTS):
+        is_text = response.headers.get("Content-Type", "").startswith(_TEXTS)
+        if not is_text or response.status_code == HTTPStatus.PARTIAL_CONTENT:
             return response
+        if isinstance(response, WhiteNoiseFileResponse):
+            response = _whole(response)
         return super().process_response(request, cast(HttpResponse, response))
+
+
+def _whole(file: FileResponse) -> HttpResponse:
+    """A static file of ours in one piece: it is small, and a length is worth more than a stream."""
+    whole = HttpResponse(b"".join(file), status=file.status_code)
+    for name, value in file.headers.items():
+        whole.headers[name] = value
+    file.close()
+    return whole
 
 
 class ResponseHeaders:

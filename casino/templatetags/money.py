@@ -26,6 +26,8 @@ register = template.Library()
 MINUS = "\N{MINUS SIGN}"
 #: English pages write "Thu 20 Nov" and the sign before the amount, as in the British locale.
 _LOCALES = {"en": "en_GB"}
+#: Languages that write the day of a month as an ordinal number.
+_DAY_WITH_POINT = frozenset({"de", "da", "nb", "fi", "cs"})
 
 
 def _locale() -> Locale:
@@ -126,8 +128,15 @@ def seconds_left(ms: int | None) -> str:
     return str(max(0, -(-ms // 1000))) if isinstance(ms, int) else ""
 
 
+def _pattern(pattern: str) -> str:
+    """`d MMM` as this language writes it: "20 Nov" or "20. Nov"."""
+    return pattern.replace("d ", "d. ") if _locale().language in _DAY_WITH_POINT else pattern
+
+
 def _written(at: datetime | None, pattern: str) -> str:
-    return "" if not at else format_datetime(timezone.localtime(at), pattern, locale=_locale())
+    if not at:
+        return ""
+    return format_datetime(timezone.localtime(at), _pattern(pattern), locale=_locale())
 
 
 @register.filter
@@ -151,7 +160,7 @@ def day_time(at: datetime | None) -> str:
 @register.filter
 def day(on: date | None) -> str:
     """A calendar day: `28 February 1990`."""
-    return format_date(on, "d MMMM y", locale=_locale()) if on else ""
+    return format_date(on, _pattern("d MMMM y"), locale=_locale()) if on else ""
 
 
 @register.filter

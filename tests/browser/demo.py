@@ -76,5 +76,5 @@ def player_who_played(base: str, *, speed: int, rounds: int) -> Visitor:
     account.sign_up(visitor, person)
     cashier.deposit(visitor)
     for _ in range(rounds):
-        play.play_one_round(visitor, play.round_ms_max(speed))
+        play.play_one_round(visitor, base, play.round_ms_max(speed))
     return visitor

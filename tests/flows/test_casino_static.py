@@ -30,6 +30,7 @@ def test_texts_travel_compressed(path):
     assert answer["Content-Encoding"] == "gzip"
     assert len(body) < len(gzip.decompress(body)) / 2
     assert "Accept-Encoding" in answer["Vary"]
+    assert (answer.streaming, int(answer["Content-Length"])) == (False, len(body))
 
 
 def test_fonts_are_compressed_already_and_stay_as_they_are():

@@ -1,10 +1,10 @@
 """Money, time and shares as readers see them, in English and German."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 
 from casino.templatetags import money
 
@@ -99,3 +99,29 @@ def test_a_missing_value_gives_no_text(nothing):
     assert money.elapsed(nothing) == ""
     assert money.percent(nothing) == ""
     assert money.moment(nothing) == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["28 February 1990", "Thu 20 Nov, 21:14", "20 Nov 2025, 21:14:06 UTC", "Germany"]),
+        (
+            "de",
+            [
+                "28. Februar 1990",
+                "Do. 20. Nov, 21:14",
+                "20. Nov. 2025, 21:14:06 UTC",
+                "Deutschland",
+            ],
+        ),
+    ],
+)
+def test_days_and_countries_are_written_as_the_reader_writes_them(language, words):
+    at = datetime(2025, 11, 20, 21, 14, 6, tzinfo=UTC)
+    with translation.override(language), timezone.override("UTC"):
+        assert [
+            money.day(date(1990, 2, 28)),
+            money.day_time(at),
+            money.moment(at),
+            money.country("DE"),
+        ] == words
