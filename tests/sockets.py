@@ -129,7 +129,7 @@ class Browser:
 
 def browser(player_id: PlayerId) -> Browser:
     """Sign ``player_id`` in, as a session of a browser of their own."""
-    client = Client()
+    client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(
         User.objects.get(pk=player_id),
         backend="allauth.account.auth_backends.AuthenticationBackend",
