@@ -8,7 +8,7 @@ the row of three on the cloth, `k1`…`k3` the column, `sc` and `sk` across two 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from django import template
@@ -176,8 +176,22 @@ def number_colour(number: int | None) -> str:
     return str(colour(number)) if isinstance(number, int) and number in NUMBERS else ""
 
 
+#: Numbers fit into a cell of 52 px, and need no translation.
+_RANGES: Final = {
+    "dozen:1": "1–12",
+    "dozen:2": "13–24",
+    "dozen:3": "25–36",
+    "low": "1–18",
+    "high": "19–36",
+}
+
+
 def _label(position: Position) -> str:
-    """What stands in the cell: words that its name has too, for people who speak to the page."""
+    """What stands in the cell, as short as a phone's cell is."""
+    if position.code in _RANGES:
+        return _RANGES[position.code]
+    if position.kind is BetKind.COLUMN:
+        return _("Col %(which)s") % {"which": position.code[-1]}
     if position.kind in {BetKind.STREET, BetKind.SIX_LINE}:
         return f"{position.numbers[0]}–{position.numbers[-1]}"
     if position.kind is BetKind.SPLIT:
@@ -234,7 +248,13 @@ def felt_numbers(bets: Sequence[PlayerBet], currency: str, result: int | None = 
 def felt_outside(bets: Sequence[PlayerBet], currency: str) -> list[Cell]:
     """The twelve outside bets, in the order of the folded felt's two rows."""
     chips = _chips(bets, currency)
-    return [_cell(code, f"out o{i}", chips) for i, code in enumerate(_OUTSIDE, start=1)]
+    return [_said(_cell(code, f"out o{i}", chips)) for i, code in enumerate(_OUTSIDE, start=1)]
+
+
+def _said(cell: Cell) -> Cell:
+    """The cell with a name that begins with what it shows, for people who speak to the page."""
+    shows = cell.label in position_name(cell.code)
+    return cell if shows else replace(cell, name=f"{cell.label}: {cell.name}")
 
 
 @register.simple_tag

@@ -92,6 +92,15 @@ def test_several_bets_on_one_position_are_one_chip_with_the_sum():
     assert cell.chip == felt.Chip(2500, "25", "chip-green", won=False)
 
 
+def test_a_cell_s_name_begins_with_what_the_cell_shows_or_contains_it():
+    cells = felt.felt_numbers([], "EUR") + felt.felt_outside([], "EUR")
+    assert [cell.code for cell in cells if cell.label not in cell.name] == []
+    by_code = {cell.code: cell for cell in cells}
+    assert by_code["dozen:1"].name == "1–12: 1st dozen, pays 2 to 1"
+    assert by_code["red"].name == "Red, pays 1 to 1"
+    assert max(len(cell.label) for cell in cells) <= 5
+
+
 def test_the_sheet_of_17_lists_every_inside_bet_that_covers_it():
     rows = felt.inside_bets(17, [Bet("split:14-17", 100)], "EUR")
     kinds = [row.css for row in rows]

@@ -2,7 +2,7 @@
 // lie is a matter of classes; the layout is never read.
 
 import { betUnder, cellBeside, cellOf, halfStep, placeOf } from "./cloth.js";
-import { byId, setAttribute, setClass, setText } from "./dom.js";
+import { byId, setAttribute, setClass } from "./dom.js";
 
 /** A finger that stays this long asks for the bets around the number. */
 const LONG_PRESS_MS = 500;
@@ -221,7 +221,7 @@ export class Felt {
     for (const node of this.#chips(code)) {
       const state = `${chip.pending ? " pending" : ""}${chip.won ? " won" : ""}`;
       setClass(node, `chip chip-small ${this.words.chipStyle(chip.stake)}${state}`);
-      setText(node.firstElementChild, this.words.chip(chip.stake));
+      setAttribute(node, "data-sum", this.words.chip(chip.stake));
     }
     this.#say(code);
   }
@@ -233,7 +233,6 @@ export class Felt {
     const chips = places.map((place) => {
       const chip = document.createElement("span");
       chip.setAttribute("aria-hidden", "true"); // its sum is in the cell's name
-      chip.append(document.createElement("span"));
       place.append(chip);
       return chip;
     });

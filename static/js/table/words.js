@@ -84,10 +84,15 @@ export class Words {
     return this.#position(code).slice(3);
   }
 
-  /** What a screen reader says of a position: its name, its odds, the stake on it. */
+  /**
+   * What a screen reader says of a position: its name, its odds, the stake on it. A cell's name
+   * begins with what the cell shows, for people who speak to the page.
+   */
   label(code, stake = 0) {
     const named = fill(this.text.bet_name, { bet: this.name(code), odds: this.odds(code) });
-    return stake > 0 ? fill(this.text.bet_on_it, { bet: named, sum: this.money(stake) }) : named;
+    const shows = this.spots(code).length > 0 || this.name(code).includes(this.short(code));
+    const bet = shows ? named : `${this.short(code)}: ${named}`;
+    return stake > 0 ? fill(this.text.bet_on_it, { bet, sum: this.money(stake) }) : bet;
   }
 
   /** "17 Black" */
