@@ -110,14 +110,9 @@ def picture(name: str) -> Planes:
 def sheet(name: str, rect: Rect, count: int, columns: int) -> list[Planes]:
     """The cells of a committed sheet, in order, each of ``rect``'s size."""
     wide, high = -(-rect.width // 16) * 16, -(-rect.height // 16) * 16
-    whole = picture(name)
-    cells = []
-    for index in range(count):
-        x, y = index % columns * wide, index // columns * high
-        cell = Planes(
-            whole.y[y : y + rect.height, x : x + rect.width],
-            whole.u[y // 2 : (y + rect.height) // 2, x // 2 : (x + rect.width) // 2],
-            whole.v[y // 2 : (y + rect.height) // 2, x // 2 : (x + rect.width) // 2],
-        )
-        cells.append(cell.copy())
-    return cells
+    with Image.open(ASSETS / name) as image:
+        # Decoded without the way over RGB, then cut: a sheet is up to 64 MB large.
+        image.draft("YCbCr", image.size)
+        corners = [(i % columns * wide, i // columns * high) for i in range(count)]
+        boxes = [(x, y, x + rect.width, y + rect.height) for x, y in corners]
+        return [from_image(image.crop(box)) for box in boxes]
