@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
+
 from studio.simulated.camera.backdrop import LAMP_STEPS
 from studio.simulated.camera.picture import FramePainter, assets
 from studio.simulated.camera.planes import FRAME_BYTES, on_buffer, to_image
@@ -20,7 +22,8 @@ from studio.simulated.trajectory import POCKET_ANGLE, POCKET_MM, POCKETS
 
 #: Where zero's pocket is in a still: the winning one then comes to lie in front.
 _FRONT_RAD: Final = -1.45
-_JPEG_QUALITY: Final = 84
+#: What a poster may weigh on the way to a phone (the look's budget).
+_POSTER_BYTES_MAX: Final = 48 * 1024
 #: A still is no instant of any table: its clock shows noon of an arbitrary day.
 _NOON: Final = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -54,8 +57,19 @@ def main(arguments: list[str] | None = None) -> int:
     painter = FramePainter(assets(), options.name)
     for _ in range(LAMP_STEPS + 1):  # it fades in
         painter.paint(planes, sight, _NOON)
-    to_image(planes).save(options.still, quality=_JPEG_QUALITY, optimize=True)
+    _save(to_image(planes), options.still)
     return 0
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write the picture; a JPEG as good as a poster's weight allows."""
+    if path.suffix not in {".jpg", ".jpeg"}:
+        image.save(path)
+        return
+    for quality in range(90, 30, -2):
+        image.save(path, quality=quality, optimize=True, progressive=True)
+        if path.stat().st_size <= _POSTER_BYTES_MAX:
+            return
 
 
 if __name__ == "__main__":
