@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from casino.check.failure import StepFailed
 from casino.check.visitor import Visitor
@@ -31,7 +32,7 @@ class TableSocket:
         try:
             self._socket = connect(
                 f"ws://{urlsplit(base).netloc}/ws/tables/{table}/?ticket={ticket}",
-                origin=base.rstrip("/"),  # type: ignore[arg-type]  # a NewType of str
+                origin=Origin(base.rstrip("/")),
                 additional_headers={"Cookie": cookies},
                 proxy=None,
             )
