@@ -24,6 +24,7 @@ from typing import Any
 
 import psycopg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests import conftest  # first: starts the servers and sets Django up
 
@@ -141,7 +142,7 @@ async def _join(web: sockets.Web, who: sockets.Browser, ticket: str, joins: list
     began = perf_counter()
     socket = await connect(
         f"ws://127.0.0.1:{web.port}/ws/tables/{TABLE}/?ticket={ticket}",
-        origin=web.base,  # type: ignore[arg-type]  # a NewType of str
+        origin=Origin(web.base),
         additional_headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={who.cookie}"},
         compression=None,
         proxy=None,

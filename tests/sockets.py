@@ -23,6 +23,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from accounts.models import User
 from events.relay import Relay
@@ -211,7 +212,7 @@ def page(
     query = f"?ticket={given}" + (f"&since={since}" if since else "")
     with connect(
         f"ws://127.0.0.1:{running.port}/ws/tables/{table}/{query}",
-        origin=running.base if origin is None else origin,  # type: ignore[arg-type]
+        origin=Origin(running.base if origin is None else origin),
         additional_headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={who.cookie}"},
         compression=None,
         proxy=None,
