@@ -68,7 +68,7 @@ def test_the_code_reads_back_exactly(at_ms, frame):
     draw_code(luma, Stamp(at_ms, frame))
     assert read_code(luma) == Stamp(at_ms, frame)
     assert luma[12:].min() == 90
-    assert luma[:12].max() < 64  # dark: it does not disturb
+    assert luma[:12].max() < 70  # dark: it does not disturb
 
 
 def test_a_picture_without_a_code_or_with_one_wrong_cell_says_nothing():
@@ -76,7 +76,7 @@ def test_a_picture_without_a_code_or_with_one_wrong_cell_says_nothing():
     assert read_code(luma) is None
     draw_code(luma, Stamp(1_772_396_107_250, 3))
     cell = luma[:12, 400:410]
-    cell[:] = 20 if cell[0, 0] > 36 else 50
+    cell[:] = 18 if cell[0, 0] > 40 else 66
     assert read_code(luma) is None
 
 
