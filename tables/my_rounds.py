@@ -89,7 +89,7 @@ def _rows(player_id: PlayerId, before: Cursor | None, after: Cursor | None) -> l
         edge, sign, order = before, "<", "DESC"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT b.round_id, max(b.accepted_at), sum(b.stake_minor)::bigint,"  # noqa: S608
+            "SELECT b.round_id, max(b.accepted_at), sum(b.stake_minor)::bigint,"  # noqa: S608  (constants)
             " coalesce(sum(o.returned_minor), 0)::bigint, min(b.currency) FROM tables_bet b"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND"
             " o.bet_accepted_at = b.accepted_at WHERE b.player_id = %s"

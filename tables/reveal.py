@@ -69,7 +69,7 @@ def hidden_payouts(player_id: PlayerId, currency: str, since: datetime | None = 
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(sum(o.returned_minor), 0)::bigint FROM tables_round r"  # noqa: S608
+            "SELECT coalesce(sum(o.returned_minor), 0)::bigint FROM tables_round r"  # noqa: S608  (constants)
             " JOIN tables_table t ON t.id = r.table_id"
             " JOIN tables_bet b ON b.round_id = r.id AND b.player_id = %s AND b.currency = %s"
             " JOIN tables_bet_outcome o ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at"
