@@ -70,7 +70,9 @@ def somebody_who_played(pit: house.Pit) -> Seen:
     _stake(player, pit, "split:14-17")
     client = Client()
     client.force_login(User.objects.get(pk=player), backend=BACKEND)
-    client.post("/play-safely/limits/deposit/", {"deposit-period": "week", "deposit-amount": "2000"})
+    client.post(
+        "/play-safely/limits/deposit/", {"deposit-period": "week", "deposit-amount": "2000"}
+    )
     # a provider that does not answer: the deposit is being checked, which the page has to explain
     with override_settings(SIMULATED_PSP_URL="http://127.0.0.1:9", PSP_WEBHOOK_SECRET="s" * 32):
         deposit = deposits.start(

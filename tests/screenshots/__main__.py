@@ -24,6 +24,8 @@ from tests.screenshots.pages import PICTURES, PLAYER, Picture
 #: Rounds of the demo so many times faster: the player's history is made of real ones.
 SPEED = 3
 THEMES = ("dark", "light")
+#: Pictures of tables and a late font come within this time.
+SETTLE_MS = 1_200
 #: Colours of a palette picture: enough for the pages; a table with video is told apart.
 COLOURS = 256
 
@@ -99,7 +101,12 @@ def _taken(context: BrowserContext, picture: Picture) -> bytes:
         page.wait_for_load_state("load")
     page.locator(picture.ready).first.wait_for()
     page.evaluate("() => document.fonts.ready.then(() => true)")
-    raw = page.screenshot(full_page=picture.full, animations="disabled")
+    if picture.full:  # as tall as the page, so that the bar at the bottom stands at its bottom
+        size = page.viewport_size or {"width": 390, "height": 844}
+        height = page.evaluate("() => document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(size["height"], height)})
+    page.wait_for_timeout(SETTLE_MS)
+    raw = page.screenshot(animations="disabled")
     page.close()
     return compressed(raw)
 
