@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
+
+import structlog
+
+from studio.protocol.report import PATH as REPORT_PATH
 
 #: Part of a key's name → its value is not for logs. People appear as ids only.
 SECRET_WORDS = (
@@ -11,6 +15,9 @@ SECRET_WORDS = (
     "card", "iban",
 )  # fmt: skip
 HIDDEN = "[hidden]"
+
+#: Asked twice a second by each table's controller, for ever: only what goes wrong is news.
+QUIET_REQUESTS: Final = frozenset({f"POST {REPORT_PATH}", "GET /healthz", "GET /readyz"})
 
 Event = MutableMapping[str, Any]
 
@@ -32,4 +39,15 @@ def cut_query(_logger: object, _method: str, event: Event) -> Event:
     request = event.get("request")
     if isinstance(request, str):
         event["request"] = request.partition("?")[0]
+    return event
+
+
+def drop_routine(_logger: object, _method: str, event: Event) -> Event:
+    """structlog processor: no line for a request that machines repeat, when it was answered 200.
+
+    Last in the chain, after `cut_query`.
+    """
+    routine = event.get("request") in QUIET_REQUESTS and event.get("code") == 200
+    if routine and event.get("event") == "request_finished":
+        raise structlog.DropEvent
     return event

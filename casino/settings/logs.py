@@ -9,7 +9,7 @@ import logging
 import structlog
 from structlog.typing import Processor
 
-from casino.log_lines import cut_query, hide_secrets
+from casino.log_lines import cut_query, drop_routine, hide_secrets
 from casino.settings.environment import env
 
 FARO_LOG_LEVEL: str = env.str("FARO_LOG_LEVEL", default="INFO")
@@ -30,6 +30,7 @@ structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
         *_shared,
+        drop_routine,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),

@@ -161,3 +161,25 @@ def test_log_lines_are_json_with_ids_and_without_secrets():
     plain, sign_in = [json.loads(line) for line in written.getvalue().splitlines()]
     assert (plain["event"], plain["logger"]) == ("said plainly", "some.library")
     assert (sign_in["email"], sign_in["token"], sign_in["round"]) == ("[hidden]", "[hidden]", 7)
+
+
+def test_requests_that_machines_repeat_are_logged_only_when_they_fail():
+    handler = next(h for h in logging.getLogger().handlers if h.name == "stderr")
+    written = io.StringIO()
+    before = handler.setStream(written)
+    log = structlog.get_logger("faro.requests")
+    try:
+        for code, request in (
+            (200, "POST /studio/v1/report"),
+            (403, "POST /studio/v1/report"),
+            (200, "GET /healthz?x=1"),
+            (200, "GET /tables/alexandria/"),
+        ):
+            log.warning("request_finished", code=code, request=request)
+    finally:
+        handler.setStream(before)
+    said = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["code"], line["request"]) for line in said] == [
+        (403, "POST /studio/v1/report"),
+        (200, "GET /tables/alexandria/"),
+    ]
