@@ -5,6 +5,7 @@ import io
 import re
 
 import pytest
+import time_machine
 from babel.messages.catalog import Catalog
 
 from casino import messages
@@ -54,6 +55,13 @@ def test_a_translation_names_exactly_the_facts_of_its_text(catalog):
 def test_what_django_reads_is_what_the_sources_say(catalog):
     compiled = messages.po_path(str(catalog.locale)).with_suffix(".mo").read_bytes()
     assert compiled == messages.mo_bytes(catalog), NOT_CURRENT
+
+
+def test_the_same_texts_compile_to_the_same_bytes_on_any_day(catalog):
+    with time_machine.travel("2031-05-06 07:08:09+00:00", tick=False):
+        later = messages.mo_bytes(catalog)
+    assert later == messages.mo_bytes(catalog)
+    assert b"2031" not in later
 
 
 def test_the_file_stays_as_the_tool_writes_it(catalog):
