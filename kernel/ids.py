@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 from uuid import UUID
 
 PlayerId = NewType("PlayerId", int)
@@ -18,15 +19,26 @@ PermitId = NewType("PermitId", UUID)
 DeviceId = NewType("DeviceId", str)
 
 
+_RANDOM_BITS: Final = 74
+_order = threading.Lock()
+_newest = 0
+
+
 def new_id() -> UUID:
     """A fresh UUID version 7 (RFC 9562 §5.7): 48 bits of milliseconds, then 74 random bits.
 
-    Time-ordered, so that primary keys append to their index instead of scattering over it.
+    Time-ordered, so that primary keys append to their index instead of scattering over it. Those
+    made in one process sort in the order in which they were made, also within a millisecond and
+    when the clock goes back (§6.2, method 2): what was asked for last can be told from its ids.
     """
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    global _newest  # noqa: PLW0603  (the one state there is: what was given out last)
+    fresh = (time.time_ns() // 1_000_000) << _RANDOM_BITS | int.from_bytes(os.urandom(10)) >> 6
+    with _order:
+        if fresh <= _newest:
+            fresh = _newest + 1 + int.from_bytes(os.urandom(4))
+        _newest = fresh
+    milliseconds, high, low = fresh >> 74, fresh >> 62 & 0xFFF, fresh & (1 << 62) - 1
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low)
 
 
 class ActorKind(StrEnum):
