@@ -11,7 +11,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, connections
 
 from casino.management.commands.demo_floor import resolve
 from compliance import switches
@@ -67,8 +67,16 @@ def play(runners) -> None:
     until = time.monotonic() + TIMEOUT_S
     while (played := finished()) < ROUNDS and time.monotonic() < until:
         runners.harass(played)
-        resolve(timedelta(milliseconds=300))
+        held_up(resolve, timedelta(milliseconds=300))
         time.sleep(0.1)
+
+
+def held_up(act, *args, **words) -> None:
+    """A person's act that may meet a lock held too long: next time then, as on a real floor."""
+    try:
+        act(*args, **words)
+    except OperationalError:
+        connections.close_all()
 
 
 def wind_down() -> None:
@@ -78,7 +86,7 @@ def wind_down() -> None:
     unfinished = Round.objects.exclude(phase__in=[p.value for p in FINISHED])
     while unfinished.exists() and time.monotonic() < until:
         for stopped in unfinished.filter(phase=Phase.SUSPENDED):
-            suspension.void_round(stopped.id, reason="wind down", actor=house.TESTER)
+            held_up(suspension.void_round, stopped.id, reason="wind down", actor=house.TESTER)
         time.sleep(0.1)
     assert not unfinished.exists(), list(unfinished.values_list("table_id", "number", "phase"))
 
