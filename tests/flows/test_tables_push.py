@@ -52,7 +52,7 @@ def test_a_whole_round_over_the_socket(running):
         }
         page.send(**bet)
         assert page.next("answer") == answer
-        account = page.next("account", balance_minor=9_400)
+        account = page.ever("account", balance_minor=9_400)
         assert account["d"]["bets"] == [
             ["red", 500, None, "accepted"],
             ["straight:17", 100, None, "accepted"],
