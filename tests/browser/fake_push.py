@@ -190,6 +190,31 @@ class FakePush:
             reveal_at=now_ms() if reveal_at is None else reveal_at,
         )
 
+    def settled(self, result: int, colour: str) -> None:
+        """Official, and everybody is paid."""
+        self.official(result, colour)
+        self.phase("settled", result=result, colour=colour, next_at=now_ms() + 60_000)
+
+    def no_spin(self, reason: str) -> None:
+        """The ball counts for nothing; bets stay."""
+        assert self.round is not None
+        self.round |= {"phase": "no_spin", "respins": 1, "reason": reason, "at": now_ms()}
+        facts = {"phase": "no_spin", "reason": reason, "respins": 1}
+        self.event("no_spin", {"round": self.round["number"], **facts})
+
+    def suspended(self, fault: str) -> None:
+        """The table stops, and the round with it."""
+        assert self.round is not None
+        self.status, self.reason = "suspended", fault
+        self.round |= {"phase": "suspended", "at": now_ms()}
+        facts = {"phase": "suspended", "fault": fault}
+        self.event("suspended", {"round": self.round["number"], **facts})
+
+    def voided(self) -> None:
+        """Stopped, and every bet returned."""
+        self.suspended("device_fault")
+        self.phase("voided", reason="device_fault", next_at=None)
+
     def account(self, *, socket: WebSocketRoute | None = None, **changes: Any) -> None:
         """The account's state, changed."""
         self.account_n += 1

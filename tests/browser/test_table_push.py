@@ -110,24 +110,35 @@ def test_while_the_connection_is_lost_nothing_is_bet_and_the_page_says_so(seat, 
     push.asked(1)
 
 
-@pytest.mark.parametrize(
-    ("phase", "words"),
-    [
-        ("closing_soon", "Last bets"),
-        ("no_more_bets", "No more bets"),
-        ("spinning", "Ball in play"),
-        ("result_pending", "Checking the result"),
-    ],
-)
-def test_a_cut_in_each_phase_comes_back_to_the_phase_that_is(seat, faults, phase, words):
+#: Each phase, how the house comes to it, and what the page then says.
+PHASES = {
+    "betting_open": (lambda push: None, "Place your bets"),
+    "closing_soon": (lambda push: push.phase("closing_soon"), "Last bets"),
+    "no_more_bets": (lambda push: push.phase("no_more_bets"), "No more bets"),
+    "spinning": (lambda push: push.phase("spinning"), "Ball in play"),
+    "no_spin": (lambda push: push.no_spin("ball_not_seen"), "No spin: bets stand"),
+    "result_pending": (lambda push: push.phase("result_pending"), "Checking the result"),
+    "official": (lambda push: push.official(17, "black"), "17 Black"),
+    "settled": (lambda push: push.settled(17, "black"), "17 Black"),
+    "suspended": (lambda push: push.suspended("device_fault"), "Paused. Your bets are safe"),
+    "voided": (lambda push: push.voided(), "Void: every bet returned"),
+}
+
+
+@pytest.mark.feature("F19")
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_cut_in_each_phase_comes_back_to_the_phase_that_is(seat, faults, phase):
     faults.allow(*CUT)
     page, push = seat()
-    push.phase(phase)
-    expect(page.locator(".phase-words")).to_have_text(words)
+    come_to, words = PHASES[phase]
+    come_to(push)
+    expect(page.locator(".phase-words")).to_have_text(re.compile(re.escape(words)))
     push.socket.close(code=1011)
     push.joined(2)
     assert push.since[1] == f"a1b2c3d4%3A{push.n}"
-    expect(page.locator(".phase-words")).to_have_text(words)
+    expect(page.locator(".phase-words")).to_have_text(re.compile(re.escape(words)))
+    off = expect(page.locator("#cloth.off"))
+    off.to_have_count(0 if phase in ("betting_open", "closing_soon") else 1)
 
 
 def test_a_gap_asks_for_a_snapshot_and_a_beat_ahead_does_too(seat):
