@@ -40,12 +40,26 @@ Message = TypeVar("Message", bound=Said)
 
 
 class KeyRing:
-    """The enrolled keys that a report refers to, read in one query."""
+    """The enrolled keys that a report refers to, read in one query.
+
+    Signatures are verified before anything is locked; `check_again` then asks, behind the lock
+    that a revocation takes too, whether a key was revoked meanwhile.
+    """
 
     def __init__(self, table_id: str, signed: Iterable[Signed]) -> None:
         self._table_id = table_id
         ids = {item.key_id for item in signed}
         self._keys = DeviceKey.objects.select_related("device").in_bulk(ids) if ids else {}
+
+    def check_again(self) -> None:
+        """Refuses with ``REVOKED_KEY`` when one of the keys is revoked by now.
+
+        Needs the lock of the table's intake: what passes here is stored before any revocation
+        that begins later.
+        """
+        revoked = DeviceKey.objects.filter(id__in=self._keys, revoked_at__isnull=False).first()
+        if revoked is not None:
+            raise Refused(ReportCode.REVOKED_KEY, key=revoked.id)
 
     def read(self, signed: Signed, verify: Callable[[Signed, str], Message]) -> Message:
         """The message in ``signed``, when its key is enrolled, in force, and its device's own.

@@ -54,11 +54,15 @@ def set_up_table(table: Table, *, limits: dict[str, roulette.Limits], actor: Act
 def enrol_device(
     table: Table, *, device_id: str, kind: str, key_id: str, public_key_b64: str, actor: Actor
 ) -> Device:
-    """Admit a device and its key to a table. Its signed observations count from now on."""
+    """Admit a device and its key to a table. Its signed observations count from now on.
+
+    For setting up; acts by hand are in `tables.devices`. Without ``key_id`` it signs nothing.
+    """
     device, _ = Device.objects.get_or_create(id=device_id, defaults={"table": table, "kind": kind})
-    DeviceKey.objects.create(
-        id=key_id, device=device, public_key_b64=public_key_b64, enrolled_at=database_now()
-    )
+    if key_id:
+        DeviceKey.objects.create(
+            id=key_id, device=device, public_key_b64=public_key_b64, enrolled_at=database_now()
+        )
     record(
         audit_kinds.DEVICE_ENROLLED,
         actor=actor,

@@ -212,31 +212,62 @@ class BetOutcome(models.Model):
         return f"{self.kind} {self.returned_minor}"
 
 
+class DeviceKind(models.TextChoices):
+    WHEEL = "wheel", "wheel"
+    CAMERA = "camera", "camera"
+    CONTROLLER = "controller", "controller"
+    ENCODER = "encoder", "encoder"
+    KEYPAD = "keypad", "keypad"
+    CONSOLE = "console", "console"
+
+
 class Device(models.Model):
-    """A wheel, a keypad, a camera: something that may sign observations for one table."""
+    """A wheel, a keypad, a camera: something of one table that may sign, or that makes its picture.
+
+    ``must_be_heard``: the table stops when it is silent. Cameras and encoders that sign nothing
+    are known by the picture instead. A retired device stays in the register, and counts for
+    nothing.
+    """
 
     id = models.CharField(primary_key=True, max_length=60)
     table = models.ForeignKey(Table, on_delete=models.PROTECT, related_name="devices")
-    kind = models.CharField(max_length=20)
+    kind = models.CharField(max_length=20, choices=DeviceKind.choices)
     last_seq = models.BigIntegerField(default=0)
     #: The device's clock at its newest heartbeat, and ours when it came.
     alive_at_ms = models.BigIntegerField(default=0)
     last_seen_at = models.DateTimeField(null=True)
+    #: What is wrong with it now; and what was last wrong with it, well again or not.
     last_fault = models.CharField(max_length=60, blank=True)
+    newest_fault = models.CharField(max_length=60, blank=True)
+    newest_fault_at = models.DateTimeField(null=True)
     wheel_state = models.PositiveSmallIntegerField(null=True)
+    must_be_heard = models.BooleanField(default=True)
+    retired_at = models.DateTimeField(null=True)
+    #: Grows with every act on the register, so that a page that is out of date is refused.
+    version = models.PositiveIntegerField(default=1)
 
     def __str__(self) -> str:
         return self.id
 
 
 class DeviceKey(models.Model):
-    """A device's public key. Revoked keys stay, so that old observations still verify."""
+    """A device's public key. Revoked keys stay, so that old observations still verify.
+
+    The database refuses to change a key, to delete it, and to take a revocation back.
+    """
 
     id = models.CharField(primary_key=True, max_length=60)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="keys")
     public_key_b64 = models.CharField(max_length=64)
     enrolled_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
+    revoked_because = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            # or a revoked key would come back under another name
+            models.UniqueConstraint(fields=["public_key_b64"], name="device_key_bytes_once"),
+        ]
 
     def __str__(self) -> str:
         return self.id

@@ -11,17 +11,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import Max
 
 from audit.record import Subject, record
 from compliance import switches
 from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
-from tables import audit_kinds, locks, pace, settlement, sightings
+from tables import audit_kinds, devices, locks, pace, settlement, sightings
 from tables.evidence import BALL_IN_PLAY, Fault, Policy, fold
 from tables.floor_plan import stream_name
-from tables.models import Device, Round, Table, TableStatus
+from tables.models import Round, Table, TableStatus
 from tables.phases import BETTING, FINISHED, Phase, step
 from tables.rules import roulette
 from tables.suspension import announce_stop, stop_round
@@ -54,7 +54,7 @@ def _move(round_: Round, now: datetime) -> datetime | None:
     spin = fold(
         sightings.since(table.id, round_.evidence_after), policy, since=round_.evidence_since
     )
-    heard = Device.objects.filter(table=table).aggregate(at=Min("last_seen_at"))["at"]
+    heard = devices.heard_at(table.id)
     standing = pace.Standing(
         phase=Phase(round_.phase),
         phase_at=round_.phase_at,
@@ -112,13 +112,13 @@ def devices_well(table: Table, now: datetime) -> bool:
     After a suspension an earlier ball may still run; its number must not meet the next round.
     """
     silent_before = now - timedelta(milliseconds=table.device_silence_ms)
-    devices = list(Device.objects.filter(table=table))
-    return bool(devices) and all(
+    watched = devices.watched(table.id)
+    return bool(watched) and all(
         device.last_seen_at is not None
         and device.last_seen_at > silent_before
         and not device.last_fault
         and device.wheel_state not in BALL_IN_PLAY
-        for device in devices
+        for device in watched
     )
 
 

@@ -64,10 +64,11 @@ def take_report(
             [table_id],
         )
         now = database_now()
+        keys.check_again()
         devices = {device.id: device for device in Device.objects.filter(table_id=table_id)}
         fresh = _unstored(seen, devices)
         _store(table_id, rows[0][0], fresh, now)
-        _note(devices, fresh)
+        _note(devices, fresh, now)
         _note_alive(devices, beats, now)
         Device.objects.bulk_update(devices.values(), _NOTED)
         with connection.cursor() as cursor:
@@ -149,17 +150,26 @@ def _store(table_id: str, last_n: int, fresh: Sequence[_Seen], now: datetime) ->
 
 
 #: What a report may change of a device.
-_NOTED: Final = ["last_seq", "last_fault", "wheel_state", "alive_at_ms", "last_seen_at"]
+_NOTED: Final = [
+    "last_seq",
+    "last_fault",
+    "newest_fault",
+    "newest_fault_at",
+    "wheel_state",
+    "alive_at_ms",
+    "last_seen_at",
+]
 
 
-def _note(devices: dict[str, Device], fresh: Sequence[_Seen]) -> None:
+def _note(devices: dict[str, Device], fresh: Sequence[_Seen], now: datetime) -> None:
     """Keep what the devices last said of themselves."""
     for seen, _ in fresh:
         device = devices[seen.device]
         device.last_seq = max(device.last_seq, seen.seq)
         match seen.kind:
             case ObservationKind.DEVICE_FAULT:
-                device.last_fault = str(seen.data["code"])[:60]
+                device.last_fault = device.newest_fault = str(seen.data["code"])[:60]
+                device.newest_fault_at = now
             case ObservationKind.DEVICE_OK:
                 device.last_fault = ""
             case ObservationKind.WHEEL_STATE:
