@@ -12,6 +12,7 @@ from typing import ClassVar
 from django.db import models
 
 from tables.phases import Phase
+from tables.presenter_models import Shift
 
 
 class TableStatus(models.TextChoices):
@@ -112,6 +113,8 @@ class Round(models.Model):
     finished_at = models.DateTimeField(null=True)
     void_reason = models.CharField(max_length=60, blank=True)
     version = models.PositiveSmallIntegerField(default=1)
+    #: Whose round it is (`tables.shifts`). Null for rounds from before shifts were kept.
+    shift = models.ForeignKey(Shift, on_delete=models.PROTECT, null=True, related_name="rounds")
 
     class Meta:
         ordering: ClassVar = ["-number"]
