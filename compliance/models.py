@@ -247,3 +247,65 @@ class GateDecision(_Record):
 
     def __str__(self) -> str:
         return f"{self.purpose} of player {self.player_id}: {self.code or 'allowed'}"
+
+
+class Case(_Record):
+    """A complaint, a dispute, a report. Opened and moved by `compliance.cases` alone."""
+
+    id = models.UUIDField(primary_key=True)
+    reference = models.TextField()
+    kind = models.TextField()
+    state = models.TextField()
+    player_id = models.BigIntegerField()
+    round_id = models.UUIDField(null=True)
+    bets = models.JSONField()
+    subject = models.TextField()
+    opened_by = models.TextField()
+    key = models.TextField()
+    fingerprint = models.TextField()
+    policy = models.TextField()
+    opened_at = models.DateTimeField()
+    acknowledge_by = models.DateTimeField()
+    answer_by = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)
+    assignee_id = models.BigIntegerField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    outcome = models.TextField()
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "compliance_case"
+        ordering: ClassVar[list[str]] = ["-opened_at"]
+        permissions = [
+            ("work_desk", "Can work at the support desk"),
+            ("handle_hidden", "Can see and handle cases that players must not learn of"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class CaseEvent(_Record):
+    """One thing that happened in a case, and who may read it. Append-only."""
+
+    id = models.UUIDField(primary_key=True)
+    case_id = models.UUIDField()
+    at = models.DateTimeField()
+    kind = models.TextField()
+    actor_kind = models.TextField()
+    actor_id = models.TextField()
+    audience = models.TextField()
+    text = models.TextField()
+    data = models.JSONField()
+    key = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "compliance_case_event"
+        ordering: ClassVar[list[str]] = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.case_id}"

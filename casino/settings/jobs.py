@@ -20,6 +20,11 @@ CELERY_BEAT_SCHEDULE = {
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
     "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},
+    "compliance.alarm_overdue_cases": {
+        "task": "compliance.tasks.alarm_overdue_cases",
+        "schedule": 300.0,
+    },
+    "compliance.purge_cases": {"task": "compliance.tasks.purge_cases", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},
     "tables.keep_archive": {"task": "tables.tasks.keep_archive", "schedule": 86_400.0},

@@ -54,6 +54,12 @@ def _zone(value: Any) -> str:
     return str(value)
 
 
+def _words(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise ValueError("a few words")
+    return value
+
+
 def _duration(value: Any) -> timedelta:
     """ISO 8601 with one unit. A month counts 31 days, a year 366: protection is never shorter."""
     found = _DURATION.match(value) if isinstance(value, str) else None
@@ -123,6 +129,9 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "verified_before_play": _flag,
     "verified_before_withdrawal": _flag,
     "inactivity_minutes": _whole,
+    "complaint_acknowledge": _duration,
+    "complaint_answer": _duration,
+    "dispute_body": _words,
 }
 
 

@@ -58,6 +58,11 @@ class Jurisdiction:
     verified_before_play: bool
     verified_before_withdrawal: bool
     inactivity_minutes: int
+    #: From the opening of a complaint or dispute: when the player has heard of us, has an answer.
+    complaint_acknowledge: timedelta
+    complaint_answer: timedelta
+    #: Who decides outside the house, named in final letters.
+    dispute_body: str
     #: Enforced fields whose basis is not sure enough (field names, sorted).
     unsure: tuple[str, ...]
 
