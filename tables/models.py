@@ -113,6 +113,9 @@ class Round(models.Model):
     finished_at = models.DateTimeField(null=True)
     void_reason = models.CharField(max_length=60, blank=True)
     version = models.PositiveSmallIntegerField(default=1)
+    #: The number that stood before the last correction; all of them are in `Correction`.
+    corrected_from = models.PositiveSmallIntegerField(null=True)
+    corrected_at = models.DateTimeField(null=True)
     #: Whose round it is (`tables.shifts`). Null for rounds from before shifts were kept.
     shift = models.ForeignKey(Shift, on_delete=models.PROTECT, null=True, related_name="rounds")
 
@@ -311,7 +314,11 @@ class TableIntake(models.Model):
 
 
 class Incident(models.Model):
-    """Why a table stopped, what was seen, and how it ended."""
+    """Why a table stopped, what was seen, and how it ended.
+
+    ``version`` counts the acts of people (`incident_records.IncidentAct`); whoever acts says which
+    one they saw. What the procedure asked for is kept as it was when the table stopped.
+    """
 
     id = models.UUIDField(primary_key=True)
     table = models.ForeignKey(Table, on_delete=models.PROTECT, related_name="incidents")
@@ -322,9 +329,34 @@ class Incident(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=200, blank=True)
     resolved_by = models.CharField(max_length=80, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    procedure = models.CharField(max_length=40, blank=True)
+    #: Where the round was when it was stopped; '' when none was in play.
+    phase_before = models.CharField(max_length=16, blank=True)
+    needs_second_person = models.BooleanField(default=False)
+    taken_by = models.CharField(max_length=80, blank=True)
+    proposed_by = models.CharField(max_length=80, blank=True)
+    proposed_at = models.DateTimeField(null=True)
+    cause = models.CharField(max_length=200, blank=True)
+    #: Until when the regulator is told; None where the procedure does not ask for it (F39).
+    report_due_at = models.DateTimeField(null=True)
+    reported_at = models.DateTimeField(null=True)
+    report_ref = models.CharField(max_length=80, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-opened_at"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(resolved_at__isnull=True)
+                | models.Q(needs_second_person=False)
+                | (~models.Q(proposed_by="") & ~models.Q(proposed_by=models.F("resolved_by"))),
+                name="incident_two_people_resume",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.fault} at {self.table_id}"
+
+
+# Part of this app's models; in a file of their own because this one is long enough.
+from tables import incident_records  # noqa: E402, F401  (they name the models above by string)
