@@ -12,12 +12,12 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import known_browser, rate_limits, sessions, sign_in_hold
+from accounts import doors, known_browser, rate_limits, sessions, sign_in_hold, staff
 from accounts import significant_events as events
 from accounts.client_address import client_address_text
 from accounts.models import User, normal_email
@@ -93,6 +93,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         return is_right
 
     def pre_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse | None:
+        if user.is_staff and not doors.is_staff_door(request):
+            return self._to_staff_door(request, user)
         response: HttpResponse | None = super().pre_login(request, user, **facts)
         return response or self._refusal(request, user)
 
@@ -101,6 +103,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         if refusal is not None:
             raise ImmediateHttpResponse(refusal)
         super().login(request, user)
+        if user.is_staff:
+            doors.begin_staff_session(request)
 
     def post_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse:
         was_known = known_browser.is_known(request, user.email)
@@ -124,7 +128,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         return [*stages, "accounts.second_factor.SecondFactorStage"]
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        return resolve_url("admin:index" if request.user.is_staff else settings.LOGIN_REDIRECT_URL)
+        if not doors.is_staff_door(request):
+            return resolve_url(settings.LOGIN_REDIRECT_URL)
+        return staff.home_of(request.user.pk)
+
+    def get_logout_redirect_url(self, request: HttpRequest) -> str:
+        return resolve_url("account_login" if doors.is_staff_door(request) else "/")
+
+    def _to_staff_door(self, request: HttpRequest, user: User) -> HttpResponse:
+        """Staff do not play: at the players' door their password opens nothing and shows the way."""
+        events.note(events.SIGN_IN_REFUSED, request, user, reason="staff at the players' door")
+        request.session.flush()
+        return HttpResponseRedirect(doors.staff_sign_in_address())
 
     def _refusal(self, request: HttpRequest, user: User) -> HttpResponse | None:
         try:

@@ -77,6 +77,13 @@ def end_all(user_id: int, *, except_key: str | None = None, why: str = SIGNED_OU
         return _end(keys)
 
 
+def end_by_key(user_id: int, key: str) -> bool:
+    """End the person's session of this key; False when it had ended already."""
+    with transaction.atomic():
+        close_sockets(user_id, SIGNED_OUT, [key])
+        return _end([key]) > 0
+
+
 def close_sockets(user_id: int, why: str, keys: list[str] | None = None) -> None:
     """Have every process close the person's sockets, of these sessions or all, after the commit."""
     hints.close_sockets(user_id, why, None if keys is None else [fingerprint(key) for key in keys])

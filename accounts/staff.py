@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.urls import is_valid_path, reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.players import new_user
@@ -25,6 +27,15 @@ def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | N
                 user=user, name="authenticator", key=totp_key_hex, confirmed=True
             )
     return int(user.pk)
+
+
+def home_of(user_id: int) -> str:
+    """The page on which a member of staff begins: that of their role, else the admin."""
+    for role in sorted(roles_of(user_id)):
+        home: str = settings.STAFF_HOMES.get(role.value, "")
+        if home and is_valid_path(home, urlconf=settings.STAFF_URLCONF):
+            return home
+    return reverse("admin:index", urlconf=settings.STAFF_URLCONF)
 
 
 def roles_of(user_id: int) -> set[Role]:

@@ -1,4 +1,4 @@
-"""What every page of a signed-in player shows in its header, worked out only where it is shown."""
+"""What every page's frame needs: whose door it is, and a player's standing, worked out if shown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from accounts import doors
 from tables import visit
 
 
 def standing(request: HttpRequest) -> dict[str, Any]:
     """Balance, net result and time of this visit, as `standing`; nothing for visitors and staff."""
     return {"standing": SimpleLazyObject(lambda: visit.standing(request))}
+
+
+def door(request: HttpRequest) -> dict[str, Any]:
+    """`is_staff_door`: the account pages are the same at both doors, their frame is not."""
+    return {"is_staff_door": doors.is_staff_door(request)}

@@ -13,12 +13,12 @@ handler403 = "casino.error_pages.forbidden"
 handler404 = "casino.error_pages.not_found"
 handler500 = "casino.error_pages.internal_error"
 
-urlpatterns: list[URLPattern | URLResolver] = [
+#: What both doors have; `casino.staff_urls` puts the staff's account pages before it.
+apps: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
     path("", include("tables.urls")),
-    path("", include("accounts.urls")),
     path("", include("compliance.urls")),
     path("", include("payments.urls")),
     path("", include("notices.urls")),
@@ -26,9 +26,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("events.urls")),
     path("", include("audit.urls")),
     path("", include("backoffice.urls")),
-    path("account/", include("allauth.urls")),
     path("language/", include("django.conf.urls.i18n")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
     path("api/docs/", ApiDocs.as_view(), name="api_docs"),
     path("admin/", admin.site.urls),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *apps,
+    path("", include("accounts.urls")),
+    path("account/", include("allauth.urls")),
 ]

@@ -74,14 +74,15 @@ def clip_of(round_: Round) -> archive.Clip:
     )
 
 
-def clip_url(round_: Round) -> str:
+def clip_url(round_: Round, *, at_staff_door: bool = False) -> str:
     """The playlist of the round's clip, or "" when there is none (yet)."""
     if round_.finished_at is None:
         return ""
     manifest = archive.read_manifest(_directory(round_))
     if manifest is None or not manifest.get("picture"):
         return ""
-    return reverse("tables:clip", args=[round_.id, archive.PLAYLIST])
+    name = "tables:staff_clip" if at_staff_door else "tables:clip"
+    return reverse(name, args=[round_.id, archive.PLAYLIST])
 
 
 def may_see(user: User | AnonymousUser, round_: Round) -> bool:

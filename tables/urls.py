@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("history/", history.history, name="history"),
     path("rounds/<uuid:round_id>/", history.round_view, name="round"),
     path("rounds/<uuid:round_id>/clip/<str:name>", clip_views.clip_file, name="clip"),
+    path("staff/rounds/<uuid:round_id>/clip/<str:name>", clip_views.clip_file, name="staff_clip"),
     path("rules/", guide.rules, name="rules"),
     path("help/", guide.help_page, name="help"),
     path("api/tables/", api.Tables.as_view(), name="api_tables"),

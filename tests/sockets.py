@@ -133,7 +133,7 @@ def browser(player_id: PlayerId) -> Browser:
     client = Client(SERVER_NAME="127.0.0.1")
     client.force_login(
         User.objects.get(pk=player_id),
-        backend="allauth.account.auth_backends.AuthenticationBackend",
+        backend="accounts.authentication.PasswordAtOwnDoor",
     )
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
     assert Session.objects.filter(session_key=cookie).exists()

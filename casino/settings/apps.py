@@ -47,11 +47,13 @@ MIDDLEWARE = [
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "casino.response_headers.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",  # inside the headers, so that files carry them
+    "accounts.doors.TwoDoors",  # before any cookie is read
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.doors.StaffSessions",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.doors.AuthenticationAtOwnDoor",
     "django_otp.middleware.OTPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
@@ -80,6 +82,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "csp.context_processors.nonce",
                 "casino.page_context.standing",
+                "casino.page_context.door",
             ],
         },
     }

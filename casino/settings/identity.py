@@ -9,7 +9,7 @@ _https = FARO_MODE == "production"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # first: a held sign-in never reaches the password
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "accounts.authentication.PasswordAtOwnDoor",
 ]
 PASSWORD_HASHERS = ["accounts.passwords.Argon2Hasher"]
 _VALIDATION = "django.contrib.auth.password_validation"

@@ -14,7 +14,7 @@ from accounts.models import User
 from kernel.ids import PlayerId
 from tests.browser.devices import DEVICES, LOCALES
 
-BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "accounts.authentication.PasswordAtOwnDoor"
 #: A page that is left while it loads, and a picture that is replaced, are no faults.
 ABORTED = "net::ERR_ABORTED"
 

@@ -6,8 +6,11 @@ import itertools
 import time
 from binascii import unhexlify
 
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import staff
 from accounts.models import User
@@ -16,6 +19,8 @@ from tests.flows.accounts_steps import PASSWORD
 
 #: RFC 6238 appendix B.
 KEY = "3132333435363738393031323334353637383930"
+SIGN_IN = "/staff/account/login/"
+CHECK = "/staff/account/second-factor/check/"
 _numbers = itertools.count(1)
 
 
@@ -29,14 +34,34 @@ def make_staff(role: Role, email: str = "", key: str | None = KEY) -> User:
 def sign_in_staff(user: User, client: Client | None = None) -> Client:
     """A browser in which ``user`` has signed in, second factor included, the way people do."""
     client = client or Client()
-    client.post("/account/login/", {"login": user.email, "password": PASSWORD})
+    client.post(SIGN_IN, {"login": user.email, "password": PASSWORD})
     totp = TOTP(unhexlify(KEY))
     totp.time = time.time()
-    answer = client.post("/account/second-factor/check/", {"code": f"{totp.token():06d}"})
+    answer = client.post(CHECK, {"code": f"{totp.token():06d}"})
     assert answer.status_code == 302, answer.content[:300]
     return client
 
 
-def staff_client(role: Role) -> Client:
-    """A browser of a new member of staff in ``role``."""
-    return sign_in_staff(make_staff(role))
+def staff_client(role: Role, *, verified: bool = True) -> Client:
+    """A browser of a new member of staff in ``role``; not ``verified``: by password alone."""
+    return enter(make_staff(role), verified=verified)
+
+
+def enter(user: User, *, verified: bool = True) -> Client:
+    """A browser with a living staff session, without walking through the sign-in."""
+    client = Client()
+    client.force_login(user, backend="accounts.authentication.PasswordAtOwnDoor")
+    session = client.session
+    session["staff_since_s"] = session["staff_seen_s"] = int(time.time())
+    if verified:
+        session["otp_device_id"] = TOTPDevice.objects.get(user=user).persistent_id
+    session.save()
+    client.cookies[settings.STAFF_SESSION_COOKIE_NAME] = client.cookies.pop(
+        settings.SESSION_COOKIE_NAME
+    ).value
+    return client
+
+
+def staff_session(client: Client) -> SessionStore:
+    """The session behind the browser's staff cookie."""
+    return SessionStore(client.cookies[settings.STAFF_SESSION_COOKIE_NAME].value)

@@ -17,6 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts import staff
 from accounts.models import User
 from accounts.roles import Role
+from tests.flows import staff_steps
 from tests.flows.accounts_steps import (
     PASSWORD,
     audit_kinds,
@@ -31,6 +32,8 @@ KEY = "3132333435363738393031323334353637383930"  # RFC 6238 appendix B
 STAFF = "ada@example.org"
 CHECK = "/account/second-factor/check/"
 ENROL = "/account/second-factor/enrol/"
+STAFF_CHECK = f"/staff{CHECK}"
+STAFF_ENROL = f"/staff{ENROL}"
 
 
 @pytest.fixture
@@ -51,26 +54,34 @@ def make_staff(key: str | None = KEY, role: Role = Role.SUPPORT) -> User:
     return User.objects.get(pk=user_id)
 
 
-def enrol(client: Client) -> list[str]:
-    assert client.get(ENROL).status_code == 200
-    key = client.session["accounts_new_second_factor_key"]
-    page = client.post(ENROL, {"code": code_of(key)}).content.decode()
+def sign_in_staff(client: Client):
+    return client.post(staff_steps.SIGN_IN, {"login": STAFF, "password": PASSWORD})
+
+
+def enters_the_admin(client: Client) -> bool:
+    return client.get("/admin/").status_code == 200
+
+
+def enrol(client: Client, *, at: str = ENROL) -> list[str]:
+    assert client.get(at).status_code == 200
+    session = client.session if at == ENROL else staff_steps.staff_session(client)
+    key = session["accounts_new_second_factor_key"]
+    page = client.post(at, {"code": code_of(key)}).content.decode()
     return re.findall(r"<code>([a-z2-7]{8})</code>", page)
 
 
 @pytest.mark.feature("F77")
 def test_staff_with_password_alone_get_no_session_and_with_the_code_enter_the_admin(client):
     make_staff()
-    answer = sign_in(client, STAFF)
-    assert answer["Location"] == CHECK
-    assert not is_signed_in(client)
+    answer = sign_in_staff(client)
+    assert answer["Location"] == STAFF_CHECK
     assert client.get("/admin/").status_code == 302
 
-    wrong = client.post(CHECK, {"code": "000000"})
+    wrong = client.post(STAFF_CHECK, {"code": "000000"})
     assert wrong.status_code == 200
-    assert not is_signed_in(client)
+    assert client.get("/admin/").status_code == 302
     with time_machine.travel(time.time() + 60):  # the device waits after a failure
-        right = client.post(CHECK, {"code": code_of(KEY)})
+        right = client.post(STAFF_CHECK, {"code": code_of(KEY)})
         assert right["Location"] == "/admin/"
         assert client.get("/admin/").status_code == 200
     assert audit_kinds() == ["accounts.sign_in_failed", "accounts.signed_in"]
@@ -79,23 +90,23 @@ def test_staff_with_password_alone_get_no_session_and_with_the_code_enter_the_ad
 def test_a_code_is_good_once(client):
     make_staff()
     code = code_of(KEY)
-    sign_in(client, STAFF)
-    assert client.post(CHECK, {"code": code}).status_code == 302
+    sign_in_staff(client)
+    assert client.post(STAFF_CHECK, {"code": code}).status_code == 302
     second = Client()
-    sign_in(second, STAFF)
-    assert second.post(CHECK, {"code": code}).status_code == 200
-    assert not is_signed_in(second)
+    sign_in_staff(second)
+    assert second.post(STAFF_CHECK, {"code": code}).status_code == 200
+    assert not enters_the_admin(second)
 
 
 @pytest.mark.feature("F77")
 def test_staff_without_a_device_are_led_to_enrol_and_refused_until_then(client):
     make_staff(key=None)
-    sign_in(client, STAFF)
+    sign_in_staff(client)
     door = client.get("/admin/", follow=True)
-    assert door.redirect_chain[-1][0] == ENROL
+    assert door.redirect_chain[-1][0] == STAFF_ENROL
     assert client.get("/admin/accounts/user/").status_code == 302
 
-    codes = enrol(client)
+    codes = enrol(client, at=STAFF_ENROL)
     assert len(codes) == 10
     assert client.get("/admin/").status_code == 200
     assert client.get("/admin/accounts/user/").status_code == 200
@@ -105,27 +116,29 @@ def test_staff_without_a_device_are_led_to_enrol_and_refused_until_then(client):
 
 def test_a_session_from_before_the_second_factor_does_not_open_the_admin(client):
     user = make_staff(key=None)
-    sign_in(client, STAFF)
+    sign_in_staff(client)
     TOTPDevice.objects.create(user=user, key=KEY, confirmed=True)
-    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == CHECK
-    assert client.get(ENROL)["Location"] == CHECK  # nor replaces the device
-    assert client.post(CHECK, {"code": code_of(KEY)})["Location"] == "/admin/"
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == STAFF_CHECK
+    assert client.get(STAFF_ENROL)["Location"] == STAFF_CHECK  # nor replaces the device
+    assert client.post(STAFF_CHECK, {"code": code_of(KEY)})["Location"] == "/admin/"
     assert client.get("/admin/").status_code == 200
 
 
 def test_the_admin_takes_no_password_itself_and_players_are_refused(client):
     make_staff()
     posted = client.post("/admin/login/", {"username": STAFF, "password": PASSWORD})
-    assert posted["Location"].startswith("/account/login/?next=")
-    assert not is_signed_in(client)
+    assert posted["Location"].startswith("/staff/account/login/?next=")
     make_player()
     sign_in(client)
-    assert client.get("/admin/", follow=True).status_code == 403
+    assert client.get("/admin/")["Location"] == "/admin/login/?next=/admin/"
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == (
+        "/staff/account/login/?next=%2Fadmin%2F"
+    )
 
 
 def test_a_superuser_needs_the_second_factor_too(client):
     User.objects.create_superuser(STAFF, PASSWORD)
-    sign_in(client, STAFF)  # no verified address yet: a code is mailed first
+    sign_in_staff(client)  # no verified address yet: a code is mailed first
     assert client.get("/admin/accounts/user/").status_code == 302
 
 
@@ -155,9 +168,9 @@ def test_a_player_enrols_signs_in_with_it_and_removes_it(client):
 
 def test_staff_may_not_remove_theirs(client):
     make_staff()
-    sign_in(client, STAFF)
-    client.post(CHECK, {"code": code_of(KEY)})
-    client.post("/account/second-factor/remove/")
+    sign_in_staff(client)
+    client.post(STAFF_CHECK, {"code": code_of(KEY)})
+    assert client.post("/staff/account/second-factor/remove/").status_code == 302
     assert TOTPDevice.objects.count() == 1
 
 
@@ -201,8 +214,8 @@ def test_changes_ask_for_the_password_when_the_last_proof_is_old(client):
 @pytest.mark.feature("F85")
 def test_five_second_factor_tries_in_five_minutes_then_429(client):
     make_staff()
-    sign_in(client, STAFF)
-    answers = [client.post(CHECK, {"code": "000000"}) for _ in range(6)]
+    sign_in_staff(client)
+    answers = [client.post(STAFF_CHECK, {"code": "000000"}) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
     assert 0 < int(answers[-1]["Retry-After"]) <= 300
 

@@ -38,7 +38,7 @@ def player(database) -> Client:
     pit.play(5)
     client = Client()
     client.force_login(
-        User.objects.get(pk=anna), backend="allauth.account.auth_backends.AuthenticationBackend"
+        User.objects.get(pk=anna), backend="accounts.authentication.PasswordAtOwnDoor"
     )
     return client
 

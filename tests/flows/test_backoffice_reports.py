@@ -12,11 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import Player, User
 from accounts.roles import Role
-from accounts.staff import create_staff
 from audit.database_clock import database_now
 from backoffice import reports
 from backoffice.spreadsheet import cell, csv_text
@@ -26,10 +24,10 @@ from ledger import accounts
 from tables.betting import place_batch
 from tables.slips import Receipt, place_bets
 from tests import house
+from tests.flows.staff_steps import staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
-KEY = "3132333435363738393031323334353637383930"  # RFC 6238 appendix B
 REPORTS = ("/api/reports/funds-in-play", "/api/reports/ggr?day=2026-01-01")
 
 
@@ -45,29 +43,11 @@ def today() -> date:
     return gaming_day(database_now(), reports.operator_zone())
 
 
-def staff_client(role: Role, *, verified: bool = True) -> Client:
-    user_id = create_staff(
-        email=f"{role.value}@example.test",
-        password="correct horse battery staple",
-        role=role,
-        totp_key_hex=KEY,
-    )
-    client = Client()
-    client.force_login(
-        User.objects.get(pk=user_id), backend="allauth.account.auth_backends.AuthenticationBackend"
-    )
-    if verified:
-        session = client.session
-        session["otp_device_id"] = TOTPDevice.objects.get(user_id=user_id).persistent_id
-        session.save()
-    return client
-
-
 def player_client(player_id) -> Client:
     client = Client()
     client.force_login(
         User.objects.get(pk=player_id),
-        backend="allauth.account.auth_backends.AuthenticationBackend",
+        backend="accounts.authentication.PasswordAtOwnDoor",
     )
     return client
 

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.roles import Role
-from tests.flows.test_tables_admin import staff_client
+from tests.flows.staff_steps import staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -36,7 +36,7 @@ def browser(player) -> Client:
     client = Client()
     client.force_login(
         get_user_model().objects.get(pk=player),
-        "allauth.account.auth_backends.AuthenticationBackend",
+        "accounts.authentication.PasswordAtOwnDoor",
     )
     return client
 

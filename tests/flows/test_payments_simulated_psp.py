@@ -105,7 +105,7 @@ def browser(player) -> Client:
     client = Client()
     client.force_login(
         get_user_model().objects.get(pk=player),
-        "allauth.account.auth_backends.AuthenticationBackend",
+        "accounts.authentication.PasswordAtOwnDoor",
     )
     return client
 
@@ -271,7 +271,7 @@ def test_an_excluded_player_can_still_withdraw_and_not_deposit(browser, player):
     client = Client()
     client.force_login(
         get_user_model().objects.get(pk=player),
-        "allauth.account.auth_backends.AuthenticationBackend",
+        "accounts.authentication.PasswordAtOwnDoor",
     )
     answer = client.post("/cashier/deposits/", {"amount": "5", "key": "fresh"})
     assert answer.status_code == 422

@@ -26,7 +26,7 @@ from streaming.window import TICKS_PER_SECOND
 from tables import clips, tasks
 from tables.models import Round
 from tests import house
-from tests.flows.test_tables_admin import staff_client
+from tests.flows.staff_steps import staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -45,7 +45,7 @@ def client_of(player_id):
     client = Client()
     client.force_login(
         User.objects.get(pk=player_id),
-        backend="allauth.account.auth_backends.AuthenticationBackend",
+        backend="accounts.authentication.PasswordAtOwnDoor",
     )
     return client
 
@@ -358,16 +358,16 @@ def test_players_who_did_not_bet_and_visitors_find_no_clip(clip):
     [(Role.AUDITOR, 200), (Role.SUPPORT, 200), (Role.PRESENTER, 404)],
 )
 def test_staff_see_a_clip_when_their_role_may_view_rounds(clip, role, status):
-    assert staff_client(role).get(clips.clip_url(clip)).status_code == status
+    address = clips.clip_url(clip, at_staff_door=True)
+    assert address.startswith("/staff/rounds/")
+    assert staff_client(role).get(address).status_code == status
+    assert staff_client(role).get(clips.clip_url(clip)).status_code == 404  # the players' door
 
 
 def test_staff_who_have_not_shown_their_second_factor_see_no_clip(clip):
-    client = staff_client(Role.AUDITOR)
-    session = client.session
-    del session["otp_device_id"]
-    session.save()
+    client = staff_client(Role.AUDITOR, verified=False)
 
-    assert client.get(clips.clip_url(clip)).status_code == 404
+    assert client.get(clips.clip_url(clip, at_staff_door=True)).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def signed_in(player):
     client = Client()
     client.force_login(
-        User.objects.get(pk=player), backend="allauth.account.auth_backends.AuthenticationBackend"
+        User.objects.get(pk=player), backend="accounts.authentication.PasswordAtOwnDoor"
     )
     return client
 

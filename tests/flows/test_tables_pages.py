@@ -22,7 +22,7 @@ def anna():
 def browser(anna):
     client = Client()
     client.force_login(
-        User.objects.get(pk=anna), backend="allauth.account.auth_backends.AuthenticationBackend"
+        User.objects.get(pk=anna), backend="accounts.authentication.PasswordAtOwnDoor"
     )
     return client
 
