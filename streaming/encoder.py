@@ -7,6 +7,7 @@ ffmpeg is a separate program. ``FFMPEG_BINARY`` chooses it; else the one that th
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +42,16 @@ def find_ffmpeg(environment: Mapping[str, str]) -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
         raise ConfigError("no ffmpeg: set FFMPEG_BINARY or install imageio-ffmpeg") from error
+
+
+def dies_with_us() -> tuple[str, ...]:
+    """Words before the command: the kernel ends the encoder when the stream process dies.
+
+    One that still waits for a camera to dial would never notice, and would keep the port from its
+    successor. Empty where util-linux's ``setpriv`` is missing.
+    """
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
 
 
 def command(
@@ -83,9 +94,18 @@ def _input(source: TableSource) -> list[str]:
             *("-use_wallclock_as_timestamps", "1", "-f", "yuv4mpegpipe", "-i", source.camera),
         ]
     if source.is_url:
-        return ["-i", source.camera]
+        return _from_afar(source.camera)
     # a file plays for ever, at its own speed; "file:" keeps a leading dash from being an option
     return ["-re", "-stream_loop", "-1", "-i", f"file:{source.camera}"]
+
+
+def _from_afar(address: str) -> list[str]:
+    """A URL that ffmpeg reads. `?mode=listener` waits to be dialled: SRT's own word, and ours for
+    RTMP, where ffmpeg has an option instead."""
+    dialled = "?mode=listener"
+    if address.startswith(("rtmp://", "rtmps://")) and address.endswith(dialled):
+        return ["-listen", "1", "-i", address.removesuffix(dialled)]
+    return ["-i", address]
 
 
 def _filters(source: TableSource) -> str:

@@ -82,6 +82,7 @@ class Feed:
             shape, poster = self.live.window.shape, self.live.poster
             try:
                 process = await asyncio.create_subprocess_exec(
+                    *encoder.dies_with_us(),
                     *encoder.command(self._ffmpeg, self.source, shape, poster, outputs),
                     stdin=asyncio.subprocess.PIPE
                     if self.source.is_card

@@ -38,25 +38,39 @@ def _spare_the_disk(url: str) -> None:
 
 
 def _start_services() -> tuple[str, str]:
-    """Superuser URL of a PostgreSQL and the URL of a Valkey: given by environment, or embedded."""
-    given = os.environ.get("FARO_TEST_POSTGRES"), os.environ.get("FARO_TEST_REDIS")
-    if given[0] and given[1]:
-        return given[0], given[1]
-    from casino.embedded import postgres, valkey
+    """Superuser URL of a PostgreSQL and the URL of a Valkey: given by environment, or embedded.
 
+    Each worker of xdist has a Valkey of its own, since whoever publishes reaches every database of
+    a server: the hint about one test's player 1 would close the sockets of another's.
+    """
     home = Path(tempfile.mkdtemp(prefix="faro-test-"))
     home.chmod(0o755)  # the setpriv way needs a reachable directory
     atexit.register(shutil.rmtree, home, ignore_errors=True)
+    postgres = os.environ.get("FARO_TEST_POSTGRES") or _start_postgres(home)
+    given = None if "PYTEST_XDIST_WORKER" in os.environ else os.environ.get("FARO_TEST_REDIS")
+    valkey = given or _start_valkey(home)
+    os.environ["FARO_TEST_POSTGRES"], os.environ["FARO_TEST_REDIS"] = postgres, valkey
+    return postgres, valkey
+
+
+def _start_postgres(home: Path) -> str:
+    from casino.embedded import postgres
+
     cluster = postgres.Cluster(home / "postgres")
     address = cluster.start()
     atexit.register(cluster.stop)
-    _spare_the_disk(address.url("postgres", "postgres"))
+    url = address.url("postgres", "postgres")
+    _spare_the_disk(url)
+    return url
+
+
+def _start_valkey(home: Path) -> str:
+    from casino.embedded import postgres, valkey
+
     server = valkey.Server(home / "valkey", port=postgres.free_port())
     url = server.start()
     atexit.register(server.stop)
-    os.environ["FARO_TEST_POSTGRES"] = address.url("postgres", "postgres")
-    os.environ["FARO_TEST_REDIS"] = url
-    return os.environ["FARO_TEST_POSTGRES"], url
+    return url
 
 
 SUPER_URL, REDIS_URL = _start_services()
