@@ -55,4 +55,12 @@ PLAYERS: Final = (
     DemoPlayer("anna@faro.example", "MT", "EUR", date(1988, 5, 4), 50_000),
     DemoPlayer("ben@faro.example", "MT", "EUR", date(1979, 11, 30), 20_000),
 )
-STAFF: Final = tuple((f"{role.value.replace('_', '-')}@faro.example", role) for role in Role)
+#: Who presents at which table, under which name.
+PRESENTERS: Final = (
+    ("alexandria", "presenter@faro.example", "Marta K."),
+    ("cordouan", "presenter-2@faro.example", "Jonas B."),
+)
+STAFF: Final = (
+    *((f"{role.value.replace('_', '-')}@faro.example", role) for role in Role),
+    ("presenter-2@faro.example", Role.PRESENTER),
+)

@@ -47,6 +47,8 @@ class Fault(StrEnum):
     PRESENTER_CALL = "presenter_call"
     INTERNAL_ERROR = "internal_error"
     OPERATOR = "operator"
+    #: What players are shown as rules is not what the engine pays (F41).
+    RULES_DIFFER = "rules_differ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _with(spin: Spin, sighting: Sighting, policy: Policy) -> Spin:  # noqa: PLR0
                 in_play=spin.in_play or state in BALL_IN_PLAY,
                 past_no_more_bets=spin.past_no_more_bets or state == STATE_NO_MORE_BETS,
             )
-        case ObservationKind.SPIN_STARTED:
+        case ObservationKind.SPIN_STARTED | ObservationKind.PRESENTER_LAUNCH:
             return replace(spin, in_play=True)
         case ObservationKind.RESULT:
             return _with_number(spin, Source.SENSOR, sighting)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from tables import selectors, wording
+from tables import published_rules
 from tables.rules import roulette
 from tables.visit import standing
 
@@ -20,16 +20,7 @@ def rules(request: HttpRequest) -> HttpResponse:
         {
             "section": "tables",
             "standing": standing(request),
-            "rulesets": [
-                {
-                    "id": name,
-                    "name": wording.rules_name(rules),
-                    "la_partage": rules.la_partage,
-                    "hash": roulette.rules_hash(rules),
-                    "rows": selectors.paytable(name),
-                }
-                for name, rules in roulette.RULESETS.items()
-            ],
+            "rulesets": [published_rules.card(name) for name in roulette.RULESETS],
         },
     )
 

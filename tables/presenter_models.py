@@ -151,10 +151,15 @@ class Inspection(models.Model):
     checks = models.JSONField()
     passed = models.BooleanField()
     note = models.CharField(max_length=400, blank=True)
+    #: Of the form that recorded it: a form sent twice is one inspection.
+    key = models.CharField(max_length=64)
 
     class Meta:
         ordering: ClassVar = ["-inspected_at"]
         permissions: ClassVar = [("inspect", "Can record an inspection of a table")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["table", "key"], name="inspection_key_once"),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["table", "-inspected_at"], name="inspection_newest")
         ]

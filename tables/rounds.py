@@ -14,14 +14,14 @@ from django.db import transaction
 from django.db.models import Max
 
 from audit.record import Subject, record
-from compliance import switches
 from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
-from tables import audit_kinds, devices, locks, pace, settlement, sightings
-from tables.evidence import BALL_IN_PLAY, Fault, Policy, fold
+from tables import audit_kinds, devices, locks, opening_facts, pace, settlement, shifts, sightings
+from tables.evidence import Fault, Policy, fold
 from tables.floor_plan import stream_name
 from tables.models import Round, Table, TableStatus
+from tables.opening import OpeningCode, Reason
 from tables.phases import BETTING, FINISHED, Phase, step
 from tables.rules import roulette
 from tables.suspension import announce_stop, stop_round
@@ -89,7 +89,8 @@ def timing(table: Table) -> pace.Timing:
 
 
 def _open_when_due(table_id: str, now: datetime) -> datetime:
-    """Open the next round when the table is open, its devices are well and the pause is over."""
+    """Open the next round when the pause is over and nothing stands against it (`opening`)."""
+    shifts.end_leaving(table_id, now)
     table = Table.objects.get(id=table_id)
     soon = now + timedelta(milliseconds=max(50, table.intermission_ms // 4))
     last = Round.objects.filter(table=table).aggregate(
@@ -99,27 +100,26 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
         due: datetime = last["finished"] + timedelta(milliseconds=table.intermission_ms)
         if now < due:
             return due
-    if table.status != TableStatus.OPEN or not devices_well(table, now):
+    if table.status != TableStatus.OPEN:
         return soon
-    if switches.disabled_among(("all", f"game:{table.game}", f"table:{table.id}")):
-        return soon
-    return _open(table, (last["number"] or 0) + 1, now)
+    against = opening_facts.reasons(table, now)
+    for reason in against:
+        if reason.code is OpeningCode.RULES_DIFFER:
+            _stop_for_rules(table, reason, now)
+    return soon if against else _open(table, (last["number"] or 0) + 1, now)
+
+
+def _stop_for_rules(table: Table, reason: Reason, now: datetime) -> None:
+    """Players are shown other rules than the engine's: the table stops, and somebody must look."""
+    detail = ", ".join(f"{name} {hash_}" for name, hash_ in sorted(reason.data.items()))
+    incident = stop_round(table.id, None, now, Fault.RULES_DIFFER, detail)
+    if incident is not None:
+        announce_stop(incident, None, now, RUNNER)
 
 
 def devices_well(table: Table, now: datetime) -> bool:
-    """Every device of the table was heard lately, reports no fault, and no ball is in play.
-
-    After a suspension an earlier ball may still run; its number must not meet the next round.
-    """
-    silent_before = now - timedelta(milliseconds=table.device_silence_ms)
-    watched = devices.watched(table.id)
-    return bool(watched) and all(
-        device.last_seen_at is not None
-        and device.last_seen_at > silent_before
-        and not device.last_fault
-        and device.wheel_state not in BALL_IN_PLAY
-        for device in watched
-    )
+    """Every device that must be heard was, reports no fault, and no ball is in play."""
+    return not opening_facts.reasons_of_the_devices(table, now)
 
 
 def _open(table: Table, number: int, now: datetime) -> datetime:
@@ -136,6 +136,7 @@ def _open(table: Table, number: int, now: datetime) -> datetime:
         closes_at=closes_at,
         evidence_after=sightings.last_position(table.id),
         evidence_since=now,
+        shift=shifts.on_shift(table.id),
     )
     _tell(round_, now, **_betting_facts(round_))
     return closes_at - timedelta(milliseconds=table.closing_soon_ms)

@@ -14,6 +14,7 @@ def device_words(kind: str) -> str:
     return {
         "wheel": _("Wheel"),
         "keypad": _("Presenter"),
+        "console": _("Presenter"),
     }.get(kind, kind)
 
 
@@ -23,7 +24,7 @@ def sighting_words(kind: str, data: Mapping[str, object]) -> str:  # noqa: PLR09
     match kind:
         case ObservationKind.WHEEL_STATE:
             return _state_words(facts.get("state", ""))
-        case ObservationKind.SPIN_STARTED:
+        case ObservationKind.SPIN_STARTED | ObservationKind.PRESENTER_LAUNCH:
             return _("the ball is launched")
         case ObservationKind.RESULT | ObservationKind.PRESENTER_CONFIRM:
             return _("number %(number)s") % facts

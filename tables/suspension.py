@@ -20,7 +20,7 @@ from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from tables import audit_kinds, locks, settlement
+from tables import audit_kinds, locks, opening_facts, settlement
 from tables.evidence import Fault
 from tables.floor_plan import stream_name
 from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
@@ -212,9 +212,15 @@ def resume(table_id: str, *, cause: str, actor: Actor) -> None:
 
 
 def open_table(table_id: str, *, actor: Actor) -> None:
-    """Open a closed table; its runner then opens rounds. Idempotent."""
+    """Open a closed table; its runner then opens rounds. Idempotent.
+
+    Refuses with an ``OpeningCode`` where its inspection or the rules shown stand against it.
+    """
     with transaction.atomic():
         locks.lock_table(table_id)
+        closed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).first()
+        if closed is not None:
+            opening_facts.check_table(closed, database_now())
         changed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).update(
             status=TableStatus.OPEN
         )

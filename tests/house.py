@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
+from accounts.roles import Role
+from accounts.staff import create_staff
 from audit.database_clock import database_now
 from compliance import facts, gate, limits
 from compliance.sign_up import register_player
@@ -21,7 +23,7 @@ from ledger.postings import Transfer, TransferKind
 from studio.protocol.heartbeat import Heartbeat, sign_heartbeat
 from studio.protocol.messages import Observation, ObservationKind
 from studio.protocol.signatures import KeyPair, Signed, generate_key, sign
-from tables import suspension
+from tables import inspections, presenters, published_rules, shifts, suspension
 from tables.floor_plan import enrol_device, set_up_table
 from tables.lease import acquire
 from tables.locks import Lease
@@ -32,6 +34,10 @@ from tables.sightings import take_report
 
 TESTER = Actor.system("test")
 _people = itertools.count(1)
+#: What a presenter needs to open a round.
+PAPERS = ("licence", "training", "game")
+#: RFC 6238 appendix B, as in staff_steps.
+TOTP_KEY = "3132333435363738393031323334353637383930"
 
 
 def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT") -> PlayerId:
@@ -91,6 +97,8 @@ class Pit:
     keys: dict[str, KeyPair] = field(default_factory=dict)
     seqs: dict[str, itertools.count] = field(default_factory=dict)
     lease: Lease | None = None
+    #: Who is on shift; None where a test wants nobody there.
+    presenter: int | None = None
 
     def device(self, kind: str) -> str:
         return f"{self.table.id}-{kind}"
@@ -185,14 +193,64 @@ class Pit:
         return playing
 
 
+def presenter(*, game: str = "roulette", papers: tuple[str, ...] = PAPERS, days: int = 30) -> int:
+    """A presenter who holds ``papers`` for so many days from now."""
+    person = create_staff(
+        email=f"presenter{next(_people)}-{new_id().hex[:8]}@example.test",
+        password="correct horse battery staple",
+        role=Role.PRESENTER,
+        totp_key_hex=TOTP_KEY,
+    )
+    for kind in papers:
+        authorise(person, kind, game=game, days=days)
+    return person
+
+
+def authorise(person: int, kind: str, *, game: str = "roulette", days: int = 30):
+    """One more paper of a presenter, valid since yesterday, for ``days`` from now."""
+    now = database_now()
+    wanted = presenters.Wanted(
+        kind=kind,
+        game="" if kind == "licence" else game,
+        number=f"P-{person}",
+        valid_from=now - timedelta(days=1),
+        valid_until=now + timedelta(days=days),
+    )
+    return presenters.authorise(person, wanted, actor=TESTER)
+
+
+def equip(table_id: str) -> None:
+    """A wheel, a ball and a layout in service at the table."""
+    for kind in ("wheel", "ball", "table"):
+        inspections.register(table_id, kind=kind, serial=f"{table_id}-{kind}-1", actor=TESTER)
+
+
+def inspect(table_id: str, *, not_ok: str = "", note: str = "seen"):
+    """An inspection of everything in service; the check ``not_ok`` has failed."""
+    answers = {
+        (piece.id, check.code): check.code != not_ok
+        for piece in inspections.in_service(table_id)
+        for check in inspections.CHECKS[piece.kind]
+    }
+    return inspections.inspect(table_id, answers, note=note, key=new_id().hex, actor=TESTER)
+
+
 def pit(
     table_id: str = "alexandria",
     *,
     currencies: tuple[str, ...] = ("EUR",),
-    devices: bool = True,
+    devices: bool | tuple[str, ...] = True,
+    presented: bool = True,
+    inspected: bool = True,
+    published: bool = True,
+    opened: bool = True,
     **fields,
 ) -> Pit:
-    """An open table whose betting window is long: tests close it by the wheel, not by waiting."""
+    """An open table whose betting window is long: tests close it by the wheel, not by waiting.
+
+    An authorised presenter is on shift, the table is inspected and its rules are published, unless
+    a test leaves that out; ``opened`` needs the last two.
+    """
     settings = {
         "name": table_id.title(),
         "ruleset": "european",
@@ -208,7 +266,15 @@ def pit(
         actor=TESTER,
     )
     made = Pit(table)
-    for kind in ("wheel", "keypad") if devices else ():
+    equip(table.id)
+    if inspected:
+        inspect(table.id)
+    if published:
+        published_rules.publish(table.ruleset, actor=TESTER)
+    if presented:
+        made.presenter = presenter()
+        shifts.sign_on(table.id, made.presenter, TESTER)
+    for kind in ("wheel", "keypad") if devices is True else devices or ():
         made.keys[kind] = generate_key()
         made.seqs[kind] = itertools.count(1)
         enrol_device(
@@ -219,7 +285,8 @@ def pit(
             public_key_b64=made.keys[kind].public_b64,
             actor=TESTER,
         )
-    suspension.open_table(table.id, actor=TESTER)
+    if opened:
+        suspension.open_table(table.id, actor=TESTER)
     return made
 
 

@@ -39,6 +39,7 @@ class ObservationKind(StrEnum):
     NO_SPIN = "no_spin"
     DEVICE_FAULT = "device_fault"
     DEVICE_OK = "device_ok"
+    PRESENTER_LAUNCH = "presenter_launch"
     PRESENTER_CONFIRM = "presenter_confirm"
     PRESENTER_NO_SPIN = "presenter_no_spin"
     PRESENTER_CALL = "presenter_call"
@@ -128,6 +129,7 @@ _FIELDS: Final[dict[ObservationKind, dict[str, Callable[[object], bool]]]] = {
     ObservationKind.NO_SPIN: {"reason": _word},
     ObservationKind.DEVICE_FAULT: {"code": _word},
     ObservationKind.DEVICE_OK: {},
+    ObservationKind.PRESENTER_LAUNCH: {},
     ObservationKind.PRESENTER_CONFIRM: {"number": _POCKET},
     ObservationKind.PRESENTER_NO_SPIN: {"reason": _word},
     ObservationKind.PRESENTER_CALL: {},

@@ -41,7 +41,56 @@ ALTER TABLE tables_authorisation ADD CONSTRAINT authorisation_by_another
     CHECK (granted_by <> 'staff:' || presenter_id);
 """
 
+#: The last word on F22 and F27, whichever code opens the round; the code says why beforehand.
+ROUND_PRESENTED = """
+CREATE FUNCTION tables_round_presented() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    who bigint;
+    played text;
+    needed text;
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.shift_id IS DISTINCT FROM OLD.shift_id THEN
+            RAISE EXCEPTION 'round_presenter: the presenter of a round does not change'
+                USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    SELECT s.presenter_id, t.game INTO who, played
+      FROM tables_shift s JOIN tables_table t ON t.id = s.table_id
+     WHERE s.id = NEW.shift_id AND s.table_id = NEW.table_id AND s.ended_at IS NULL;
+    IF who IS NULL THEN
+        RAISE EXCEPTION 'round_presenter: nobody is on shift at %', NEW.table_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    FOREACH needed IN ARRAY ARRAY['licence', 'training', 'game'] LOOP
+        IF NOT EXISTS (
+            SELECT FROM tables_authorisation a
+             WHERE a.presenter_id = who AND a.kind = needed AND a.revoked_at IS NULL
+               AND a.game = CASE needed WHEN 'licence' THEN '' ELSE played END
+               AND a.valid_from <= clock_timestamp() AND a.valid_until > clock_timestamp())
+        THEN
+            RAISE EXCEPTION 'round_presenter: no valid % of the presenter at %',
+                needed, NEW.table_id USING ERRCODE = 'check_violation';
+        END IF;
+    END LOOP;
+    IF NOT coalesce(
+        (SELECT i.passed AND i.valid_until > clock_timestamp() FROM tables_inspection i
+          WHERE i.table_id = NEW.table_id ORDER BY i.inspected_at DESC, i.id DESC LIMIT 1), false)
+    THEN
+        RAISE EXCEPTION 'round_inspection: % is not inspected today', NEW.table_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tables_round_presented BEFORE INSERT OR UPDATE OF shift_id ON tables_round
+    FOR EACH ROW EXECUTE FUNCTION tables_round_presented();
+"""
+
 REVERSE = """
+DROP TRIGGER tables_round_presented ON tables_round;
+DROP FUNCTION tables_round_presented();
 DROP TRIGGER tables_authorisation_fixed ON tables_authorisation;
 DROP TRIGGER tables_shift_fixed ON tables_shift;
 DROP TRIGGER tables_equipment_fixed ON tables_equipment;
@@ -347,6 +396,7 @@ class Migration(migrations.Migration):
                 ("checks", models.JSONField()),
                 ("passed", models.BooleanField()),
                 ("note", models.CharField(blank=True, max_length=400)),
+                ("key", models.CharField(max_length=64)),
                 (
                     "table",
                     models.ForeignKey(
@@ -361,6 +411,9 @@ class Migration(migrations.Migration):
                 "permissions": [("inspect", "Can record an inspection of a table")],
                 "indexes": [
                     models.Index(fields=["table", "-inspected_at"], name="inspection_newest")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("table", "key"), name="inspection_key_once")
                 ],
             },
         ),
@@ -395,7 +448,7 @@ class Migration(migrations.Migration):
                 fields=("presenter_id", "key"), name="console_act_key_once"
             ),
         ),
-        migrations.RunSQL(FIXED, REVERSE),
+        migrations.RunSQL(FIXED + ROUND_PRESENTED, REVERSE),
         migrations.RunPython(protect, migrations.RunPython.noop),
         migrations.RunPython(allow, migrations.RunPython.noop),
     ]

@@ -15,18 +15,17 @@ from django.db import transaction
 from accounts.models import User
 from accounts.roles import Role
 from accounts.staff import create_staff
-from casino import demo
+from casino import demo, demo_presenters
 from compliance.sign_up import register_player
-from kernel.ids import Actor, new_id
+from kernel.ids import new_id
 from ledger import accounts
 from ledger.posting import post
 from ledger.postings import AccountKind, Transfer, TransferKind
-from tables import suspension
 from tables.floor_plan import enrol_device, set_up_table
 from tables.models import DeviceKey, Table
 from tables.rules import roulette
 
-DEMO = Actor.system("demo")
+DEMO = demo_presenters.DEMO
 CURRENCIES = ("EUR", "GBP", "SEK", "DKK")
 
 
@@ -54,6 +53,8 @@ class Command(BaseCommand):
             for p in demo.PLAYERS
         ]
         logins += [_staff(email, role, options["seed"]) for email, role in demo.STAFF]
+        for table_id, email, name in demo.PRESENTERS:
+            demo_presenters.take_place(table_id, email, name)
         out = Path(settings.STATE_DIR) / "demo.json"
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(
@@ -78,14 +79,18 @@ def _table(wanted: demo.DemoTable, speed: float) -> None:
     pace = _pace(speed)
     if Table.objects.filter(id=wanted.id).exists():
         Table.objects.filter(id=wanted.id).update(**pace)
-        return
+    else:
+        _set_up(wanted, pace)
+    demo_presenters.prepare(wanted.id)
+
+
+def _set_up(wanted: demo.DemoTable, pace: dict[str, int]) -> None:
     position = demo.TABLES.index(wanted)
     set_up_table(
         Table(id=wanted.id, name=wanted.name, ruleset=wanted.ruleset, position=position, **pace),
         limits={currency: roulette.default_limits(currency) for currency in CURRENCIES},
         actor=DEMO,
     )
-    suspension.open_table(wanted.id, actor=DEMO)
 
 
 def _devices(path: Path) -> None:

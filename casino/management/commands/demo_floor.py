@@ -20,10 +20,11 @@ from django.db import DatabaseError, connections
 
 from accounts.models import User
 from audit.database_clock import database_now
+from casino.demo_presenters import inspect_when_due
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from tables import suspension
-from tables.models import Incident
+from tables.models import Incident, Table, TableStatus
 from tables.phases import Phase
 from tables.rounds import devices_well
 
@@ -46,9 +47,17 @@ class Command(BaseCommand):
         while not stop.wait(0.5):
             try:
                 resolve(patience)
+                _inspect_tables()
             except DatabaseError as failure:
                 log.warning("database_failure", error=str(failure)[:200])
                 connections.close_all()
+
+
+def _inspect_tables() -> None:
+    """A gaming day has begun: the pit boss inspects before the tables are played on."""
+    for table in Table.objects.exclude(status=TableStatus.CLOSED):
+        if inspect_when_due(table.id, actor=_pit_boss()):
+            log.info("inspected", table=table.id)
 
 
 def resolve(patience: timedelta) -> int:
