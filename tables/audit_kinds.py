@@ -1,6 +1,9 @@
 """The significant events of the live game, with the words a person reads."""
 
+from typing import Final
+
 from audit.record import register
+from tables.incident_rules import Act
 
 TABLE_SET_UP = register("table.set_up", "Table set up")
 TABLE_OPENED = register("table.opened", "Table opened")
@@ -25,3 +28,21 @@ EQUIPMENT_RETIRED = register("equipment.retired", "Equipment taken out of servic
 INSPECTED = register("table.inspected", "Table inspected")
 RULES_PUBLISHED = register("rules.published", "Rules published to players")
 CONSOLE_ACT = register("console.act", "Presenter acted at the console")
+MANUAL_RESULT = register("round.manual_result", "Result entered by two people")
+CORRECTION_PROPOSED = register("correction.proposed", "Correction of a result proposed")
+CORRECTION_APPROVED = register("correction.approved", "Correction of a result approved")
+CORRECTION_DECLINED = register("correction.declined", "Correction of a result declined")
+CORRECTED = register("round.corrected", "Result corrected, money moved")
+#: What people do about incidents, one kind per act.
+INCIDENT_ACTS: Final = {
+    Act.TAKE: register("incident.taken", "Incident taken"),
+    Act.TICK: register("incident.step_done", "Step of an incident's procedure done"),
+    Act.NOTE: register("incident.note", "Note on an incident"),
+    Act.VOID: register("incident.void", "Round voided from an incident"),
+    Act.RESPIN: register("incident.respin", "Round spun again from an incident"),
+    Act.MANUAL_RESULT: register("incident.number_entered", "Number entered by hand"),
+    Act.RESUME: register("incident.resume", "Resume asked for"),
+    Act.CONFIRM_RESUME: register("incident.resume_confirmed", "Resume confirmed"),
+    Act.DECLINE_RESUME: register("incident.resume_declined", "Resume declined"),
+    Act.REPORT: register("incident.reported", "Incident reported to the regulator"),
+}

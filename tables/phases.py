@@ -5,8 +5,8 @@ A round belongs to exactly one phase. What a phase means for money:
 - bets are taken in ``BETTING_OPEN`` and ``CLOSING_SOON`` only, and only before ``closes_at``;
 - from ``OFFICIAL`` on the result stands and the round settles for everybody, whatever happens to
   the table;
-- before ``OFFICIAL`` the round can be suspended, and a suspended round ends refunded (``VOIDED``)
-  or goes on, never settles on a doubtful number.
+- before ``OFFICIAL`` the round can be suspended, and a suspended round ends refunded (``VOIDED``),
+  goes on, or becomes official on what two people saw; it never settles on a doubtful number.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ TRANSITIONS: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.NO_SPIN: frozenset({Phase.SPINNING, Phase.NO_SPIN, Phase.SUSPENDED}),
     Phase.RESULT_PENDING: frozenset({Phase.OFFICIAL, Phase.NO_SPIN, Phase.SUSPENDED}),
     Phase.OFFICIAL: frozenset({Phase.SETTLED}),
-    Phase.SUSPENDED: frozenset({Phase.VOIDED, Phase.NO_SPIN}),
+    # to OFFICIAL only on a number that two people entered (`manual_result`; the database holds it)
+    Phase.SUSPENDED: frozenset({Phase.VOIDED, Phase.NO_SPIN, Phase.OFFICIAL}),
     Phase.SETTLED: frozenset(),
     Phase.VOIDED: frozenset(),
 }

@@ -255,9 +255,7 @@ class Migration(migrations.Migration):
                         name="correction_two_people",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(
-                            state="proposed", decided_by="", decided_at__isnull=True
-                        )
+                        condition=models.Q(state="proposed", decided_by="", decided_at__isnull=True)
                         | (~models.Q(state="proposed") & ~models.Q(decided_by="")),
                         name="correction_decided_by_somebody",
                     ),
