@@ -30,6 +30,8 @@ class Source(StrEnum):
 
     SENSOR = "sensor"
     PRESENTER = "presenter"
+    #: Two people, by hand (`tables.manual_result`); never weighed here.
+    MANUAL = "manual"
 
 
 class Fault(StrEnum):

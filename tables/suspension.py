@@ -2,12 +2,14 @@
 
 A suspension acts at once through the rows that the bet path reads: the round's phase and the
 table's status. It opens an incident that says what was seen. A round with an official result is
-never stopped: it settles for everybody. A suspended round is refunded in full, or spins again.
+never stopped: it settles for everybody. A suspended round is refunded in full, spins again, or
+ends on a number that two people entered (`tables.manual_result`). What people do about an incident
+goes through `tables.incidents`; these are the acts beneath, which hold their own rules.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -20,9 +22,11 @@ from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from tables import audit_kinds, locks, opening_facts, settlement
+from tables import audit_kinds, locks, opening_facts, procedures, settlement
 from tables.evidence import Fault
 from tables.floor_plan import stream_name
+from tables.incident_records import IncidentAct
+from tables.incident_rules import Act
 from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
 from tables.phases import STOPPABLE, Phase, step
 from tables.sightings import CHANNEL, last_position
@@ -40,6 +44,8 @@ class FloorCode(StrEnum):
     ROUND_UNRESOLVED = "round_unresolved"
     ROUND_NOT_SUSPENDED = "round_not_suspended"
     REFUNDS_BEGUN = "refunds_begun"
+    DEVICES_NOT_WELL = "devices_not_well"
+    SECOND_PERSON = "second_person_needed"
 
 
 def suspend(
@@ -83,6 +89,8 @@ def stop_round(
         return None
     table.status = TableStatus.SUSPENDED
     table.save(update_fields=["status"])
+    procedure = procedures.of(fault, detail)
+    phase_before = "" if round_ is None else round_.phase
     if round_ is not None and stoppable:
         round_.phase = step(Phase(round_.phase), Phase.SUSPENDED)
         round_.phase_at = now
@@ -95,6 +103,12 @@ def stop_round(
         fault=fault.value,
         detail=detail[:400],
         opened_at=now,
+        procedure=procedure.name,
+        phase_before=phase_before,
+        needs_second_person=procedure.second_person,
+        report_due_at=None
+        if procedure.report_hours is None
+        else now + timedelta(hours=procedure.report_hours),
     )
 
 
@@ -147,7 +161,7 @@ def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
         round_, now = locks.lock_round(round_id)
         if round_.phase != Phase.SUSPENDED:
             raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=round_.phase)
-        if BetOutcome.objects.filter(round_id=round_.id, kind=OutcomeKind.REFUNDED).exists():
+        if refunds_begun(round_.id):
             raise Refused(FloorCode.REFUNDS_BEGUN, round=round_.number)
         round_.phase = step(Phase.SUSPENDED, Phase.NO_SPIN)
         round_.phase_at = now
@@ -179,36 +193,73 @@ def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
         )
 
 
-def resume(table_id: str, *, cause: str, actor: Actor) -> None:
-    """Open a suspended table again. Needs a cause, and no round left unresolved."""
+def refunds_begun(round_id: UUID) -> bool:
+    """Whether somebody decided to void the round, or a stake of it was refunded already."""
+    decided = IncidentAct.objects.filter(act=Act.VOID.value, incident__round_id=round_id)
+    refunded = BetOutcome.objects.filter(round_id=round_id, kind=OutcomeKind.REFUNDED)
+    return decided.exists() or refunded.exists()
+
+
+def resume(table_id: str, *, cause: str, actor: Actor, proposed_by: Actor | None = None) -> None:
+    """Open a suspended table again; every open incident of it ends. See `reopen`."""
+    with transaction.atomic():
+        reopen(
+            table_id,
+            cause=cause,
+            actor=actor,
+            proposed_by="" if proposed_by is None else str(proposed_by),
+        )
+    wake(table_id)
+
+
+def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") -> None:
+    """Open the table in the caller's transaction; ends it (stream lock), `wake` follows the commit.
+
+    Refuses with ``NO_CAUSE``; ``NOT_SUSPENDED``; ``ROUND_UNRESOLVED``; ``DEVICES_NOT_WELL`` and
+    ``SECOND_PERSON`` (nobody else proposed it) where the procedure of an open incident says so.
+    """
     if not cause.strip():
         raise Refused(FloorCode.NO_CAUSE)
-    with transaction.atomic():
-        locks.lock_table(table_id)
-        round_, now = locks.lock_current_round(table_id)
-        table = Table.objects.filter(id=table_id).first()
-        if table is None:
-            raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
-        if table.status != TableStatus.SUSPENDED:
-            raise Refused(FloorCode.NOT_SUSPENDED, status=table.status)
-        if round_ is not None and round_.phase == Phase.SUSPENDED:
-            raise Refused(FloorCode.ROUND_UNRESOLVED, round=round_.number)
-        table.status = TableStatus.OPEN
-        table.save(update_fields=["status"])
-        Incident.objects.filter(table=table, resolved_at=None).update(
-            resolved_at=now, resolution=cause[:200], resolved_by=str(actor)
-        )
-        record(
-            audit_kinds.TABLE_RESUMED,
-            actor=actor,
-            subject=Subject("table", table_id),
-            component="tables",
-            before={"status": TableStatus.SUSPENDED.value},
-            after={"status": TableStatus.OPEN.value},
-            reason=cause,
-        )
-        stream.append(stream_name(table_id), "resumed", {"at": epoch_ms(now)})
-    _wake(table_id)
+    locks.lock_table(table_id)
+    round_, now = locks.lock_current_round(table_id)
+    table = Table.objects.filter(id=table_id).first()
+    if table is None:
+        raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
+    if table.status != TableStatus.SUSPENDED:
+        raise Refused(FloorCode.NOT_SUSPENDED, status=table.status)
+    if round_ is not None and round_.phase == Phase.SUSPENDED:
+        raise Refused(FloorCode.ROUND_UNRESOLVED, round=round_.number)
+    _end_incidents(table, now, cause, str(actor), proposed_by)
+    table.status = TableStatus.OPEN
+    table.save(update_fields=["status"])
+    record(
+        audit_kinds.TABLE_RESUMED,
+        actor=actor,
+        subject=Subject("table", table_id),
+        component="tables",
+        before={"status": TableStatus.SUSPENDED.value},
+        after={"status": TableStatus.OPEN.value, "proposed_by": proposed_by},
+        reason=cause,
+    )
+    stream.append(stream_name(table_id), "resumed", {"at": epoch_ms(now)})
+
+
+def _end_incidents(
+    table: Table, now: datetime, cause: str, resolved_by: str, proposed_by: str
+) -> None:
+    """What each open incident's procedure asks for is there, and they are resolved."""
+    incidents = list(Incident.objects.filter(table=table, resolved_at=None))
+    if proposed_by in {"", resolved_by} and any(one.needs_second_person for one in incidents):
+        raise Refused(FloorCode.SECOND_PERSON)
+    asked = [procedures.named(one.procedure) for one in incidents]
+    wants_devices = any(procedure.devices_well for procedure in asked if procedure is not None)
+    if wants_devices and opening_facts.reasons_of_the_devices(table, now):
+        raise Refused(FloorCode.DEVICES_NOT_WELL, table=table.id)
+    for incident in incidents:
+        incident.resolved_at, incident.resolved_by = now, resolved_by
+        incident.resolution = cause[:200]
+        incident.proposed_by = proposed_by or incident.proposed_by
+        incident.save(update_fields=["resolved_at", "resolved_by", "resolution", "proposed_by"])
 
 
 def open_table(table_id: str, *, actor: Actor) -> None:
@@ -233,9 +284,10 @@ def open_table(table_id: str, *, actor: Actor) -> None:
                 after={"status": TableStatus.OPEN.value},
             )
             stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
-    _wake(table_id)
+    wake(table_id)
 
 
-def _wake(table_id: str) -> None:
+def wake(table_id: str) -> None:
+    """Tell the table's runner to look now; what is lost costs a second."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, table_id])
