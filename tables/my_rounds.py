@@ -7,7 +7,7 @@ and is never shown twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +20,13 @@ from tables.models import Round
 
 #: Rounds on a page: about an hour of play.
 PER_PAGE: Final = 25
+#: How far from the place a page is looked for: an evening, a season, everything.
+REACHES: Final = (timedelta(days=2), timedelta(days=100), None)
+#: The bets of a round lie closer together than this, its suspension by people included.
+ROUND_LASTS: Final = timedelta(days=1)
+#: Beyond all bets, with room for ``ROUND_LASTS``.
+LONG_AGO: Final = datetime(2000, 1, 2, tzinfo=UTC)
+FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +90,53 @@ def page(player_id: PlayerId, *, before: Cursor | None = None, after: Cursor | N
 
 
 def _rows(player_id: PlayerId, before: Cursor | None, after: Cursor | None) -> list[Any]:
-    """One round more than a page, so that it is known whether there is another one."""
-    edge, sign, order = after, ">", "ASC"
-    if after is None:
-        edge, sign, order = before, "<", "DESC"
+    """One round more than a page, so that it is known whether there is another one.
+
+    Looks near the place first: years of bets are not added up for a page of the last hour.
+    """
+    rows: list[Any] = []
+    for reach in REACHES:
+        rows = _rows_within(player_id, before, after, reach)
+        if len(rows) > PER_PAGE:
+            break
+    return rows
+
+
+def _rows_within(
+    player_id: PlayerId, before: Cursor | None, after: Cursor | None, reach: timedelta | None
+) -> list[Any]:
+    """The rounds whose last stake is no further than ``reach`` from the place; None: all."""
+    edge = after or before
+    sign, order = (">", "ASC") if after is not None else ("<", "DESC")
+    low, high = _span(before, after, reach)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT b.round_id, max(b.accepted_at), sum(b.stake_minor)::bigint,"  # noqa: S608  (constants)
             " coalesce(sum(o.returned_minor), 0)::bigint, min(b.currency) FROM tables_bet b"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND"
             " o.bet_accepted_at = b.accepted_at WHERE b.player_id = %s"
+            " AND b.accepted_at BETWEEN %s AND %s"
             " AND o.kind IS DISTINCT FROM 'undone' GROUP BY b.round_id"
-            f" HAVING %s::timestamptz IS NULL OR (max(b.accepted_at), b.round_id) {sign} (%s, %s)"
+            " HAVING max(b.accepted_at) BETWEEN %s AND %s AND (%s::timestamptz IS NULL"
+            f" OR (max(b.accepted_at), b.round_id) {sign} (%s, %s))"
             f" ORDER BY 2 {order}, 1 {order} LIMIT %s",
             [
-                player_id,
+                *(player_id, low - ROUND_LASTS, high + ROUND_LASTS, low, high),
                 *(edge.at if edge else None, edge.at if edge else None),
                 *(edge.round_id if edge else None, PER_PAGE + 1),
             ],
         )
         return list(cursor.fetchall())
+
+
+def _span(
+    before: Cursor | None, after: Cursor | None, reach: timedelta | None
+) -> tuple[datetime, datetime]:
+    """Between which instants to look. Wide enough for every bet where ``reach`` is None."""
+    if after is not None:
+        return after.at, FAR_FUTURE if reach is None else after.at + reach
+    newest = before.at if before is not None else database_now()
+    return LONG_AGO if reach is None else newest - reach, newest
 
 
 def _shown(rows: list[Any]) -> tuple[MyRound, ...]:

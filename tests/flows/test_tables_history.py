@@ -1,11 +1,15 @@
 """The player's rounds, page by page."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from audit.database_clock import database_now
 from kernel.ids import new_id
 from tables import my_rounds
 from tables.intake import take_bets
@@ -59,10 +63,16 @@ def link(page, rel):
 
 
 @pytest.mark.feature("F64")
+@pytest.mark.parametrize(
+    "reaches",
+    [my_rounds.REACHES, (timedelta(0), timedelta(milliseconds=50), None)],
+    ids=["an evening's play", "rounds far apart"],
+)
 def test_older_pages_follow_without_a_gap_or_a_double_until_the_first_round(
-    anna, browser, monkeypatch
+    anna, browser, monkeypatch, reaches
 ):
     monkeypatch.setattr(my_rounds, "PER_PAGE", 3)
+    monkeypatch.setattr(my_rounds, "REACHES", reaches)
     numbers = play(house.pit(), anna, 7)[::-1]
 
     first = browser.get("/history/")
@@ -81,6 +91,18 @@ def test_older_pages_follow_without_a_gap_or_a_double_until_the_first_round(
 
 
 @pytest.mark.feature("F64")
+def test_a_page_of_the_last_hour_reads_no_partition_of_last_year(anna):
+    play(house.pit(), anna, 1)
+    with CaptureQueriesContext(connection) as seen:
+        assert len(my_rounds.page(anna).rounds) == 1
+    near = seen.captured_queries[1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {near}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert f"tables_bet_{database_now():%Y_%m}" in plan
+    assert "tables_bet_2026_01" not in plan
+
+
 def test_a_round_played_meanwhile_shifts_no_older_page(anna, browser, monkeypatch):
     monkeypatch.setattr(my_rounds, "PER_PAGE", 2)
     pit = house.pit()
