@@ -29,6 +29,7 @@ apps: list[URLPattern | URLResolver] = [
     path("language/", include("django.conf.urls.i18n")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
     path("api/docs/", ApiDocs.as_view(), name="api_docs"),
+    path("floor/", include("tables.floor_urls")),
     path("admin/", admin.site.urls),
 ]
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -39,21 +40,25 @@ class SwitchCode(StrEnum):
     NOT_DISABLED = "not_disabled"
 
 
-def disable(scope: str, *, reason: str, actor: Actor) -> None:
+def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) -> None:
     """Stop ``scope`` from this commit on: decisions begun later refuse with DISABLED.
 
-    Decisions already in their transaction finish. Refuses with ``UNKNOWN_SCOPE``,
+    Decisions already in their transaction finish. ``order`` is the caller's own key: the same one
+    again is the same order, also after it was lifted. Refuses with ``UNKNOWN_SCOPE``,
     ``REASON_MISSING`` or ``ALREADY_DISABLED``. Audited.
     """
+    order = order or new_id()
     _check(scope, reason)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_switch (id, scope, reason, actor, since, lifted_by)"
             " VALUES (%s, %s, %s, %s, clock_timestamp(), '')"
-            " ON CONFLICT (scope) WHERE until IS NULL DO NOTHING",
-            [new_id(), scope, reason, str(actor)],
+            " ON CONFLICT DO NOTHING",
+            [order, scope, reason, str(actor)],
         )
         if cursor.rowcount == 0:
+            if Switch.objects.filter(id=order, scope=scope, actor=str(actor)).exists():
+                return
             raise Refused(SwitchCode.ALREADY_DISABLED, scope=scope)
         record(
             DISABLED,
@@ -66,14 +71,21 @@ def disable(scope: str, *, reason: str, actor: Actor) -> None:
         )
 
 
-def enable(scope: str, *, reason: str, actor: Actor) -> None:
-    """Let ``scope`` go on. Refuses with ``NOT_DISABLED``, ``UNKNOWN_SCOPE``, ``REASON_MISSING``."""
+def enable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) -> None:
+    """Let ``scope`` go on. Refuses with ``NOT_DISABLED``, ``UNKNOWN_SCOPE``, ``REASON_MISSING``.
+
+    With ``order`` only where that very order holds it: a page that shows an older one lifts no
+    newer one. Repeating what one did is done.
+    """
     _check(scope, reason)
     with transaction.atomic():
-        lifted = Switch.objects.filter(scope=scope, until=None).update(
-            until=database_now(), lifted_by=str(actor)
-        )
+        holding = Switch.objects.filter(scope=scope, until=None)
+        if order is not None:
+            holding = holding.filter(id=order)
+        lifted = holding.update(until=database_now(), lifted_by=str(actor))
         if lifted == 0:
+            if order is not None and _lifted_by(order, actor):
+                return
             raise Refused(SwitchCode.NOT_DISABLED, scope=scope)
         record(
             ENABLED,
@@ -86,11 +98,25 @@ def enable(scope: str, *, reason: str, actor: Actor) -> None:
         )
 
 
+def _lifted_by(order: UUID, actor: Actor) -> bool:
+    return Switch.objects.filter(id=order, until__isnull=False, lifted_by=str(actor)).exists()
+
+
 def _check(scope: str, reason: str) -> None:
     if _SCOPE.match(scope) is None:
         raise Refused(SwitchCode.UNKNOWN_SCOPE, scope=scope[:80])
     if not reason.strip() or len(reason) > REASON_CHARS_MAX:
         raise Refused(SwitchCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)
+
+
+def holding() -> list[Switch]:
+    """What is stopped now, newest first."""
+    return list(Switch.objects.filter(until=None).order_by("-since"))
+
+
+def history(limit: int) -> list[Switch]:
+    """The last orders, lifted ones too, newest first."""
+    return list(Switch.objects.order_by("-since")[:limit])
 
 
 def disabled_among(scopes: Collection[str]) -> frozenset[str]:

@@ -60,7 +60,7 @@ def read(directory: Path) -> list[Entry]:
             lines = path.read_text("utf-8").splitlines()
         except OSError:  # swept since it was listed
             continue
-        found |= {entry.number: entry for entry in map(_entry, lines) if entry is not None}
+        found |= {entry.number: entry for entry in map(entry_of, lines) if entry is not None}
     return [found[number] for number in sorted(found)]
 
 
@@ -74,7 +74,8 @@ def newest_end(entries: Iterable[Entry]) -> datetime | None:
     return max((entry.ends_at for entry in entries), default=None)
 
 
-def _entry(line: str) -> Entry | None:
+def entry_of(line: str) -> Entry | None:
+    """The entry that a line of a journal holds; None for one that was cut off."""
     try:
         stored = json.loads(line)
         return Entry(

@@ -41,14 +41,14 @@ def board() -> list[OnBoard]:
         .select_related("table")
     }
     results = _results([table.id for table in tables])
-    playing = _playing()
+    people = playing()
     return [
         OnBoard(
             table=table,
             phase=_phase(table, newest.get(table.id)),
             can_bet=_can_bet(table, newest.get(table.id)),
             results=results.get(table.id, ()),
-            players=playing.get(table.id, 0),
+            players=people.get(table.id, 0),
         )
         for table in tables
     ]
@@ -87,7 +87,7 @@ def _results(table_ids: list[str]) -> dict[str, tuple[tuple[int, str], ...]]:
     }
 
 
-def _playing() -> dict[str, int]:
+def playing() -> dict[str, int]:
     """People with a bet accepted lately, by table."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,0 +1,154 @@
+// The floor, live: asks once a second, puts in the parts of a card that changed, and says at once
+// when no answer comes. The server writes every part; nothing is worded or judged here. Without
+// this module the page is as it was when it was opened.
+
+const floor = document.getElementById("floor");
+const POSTER_MS = 10_000;
+/** Without an answer for so long, the page says that it is not live. */
+const LOST_MS = 2_500;
+const ASK_TIMEOUT_MS = 2_000;
+
+const cards = new Map(
+  [...document.querySelectorAll("[data-table]")].map((card) => [card.dataset.table, card]),
+);
+const drawn = new Map();
+let answeredAt = Date.now();
+let serverAhead = Number(floor?.dataset.now ?? Date.now()) - Date.now();
+let isSignedOut = false;
+
+const serverNow = () => Date.now() + serverAhead;
+
+/** Replaces a part where its markup changed; whoever had the focus in it keeps it. */
+function put(place, name, markup) {
+  if (!place || drawn.get(name) === markup) return;
+  drawn.set(name, markup);
+  const focused = place.contains(document.activeElement)
+    ? document.activeElement.dataset.focus
+    : undefined;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = markup;
+  place.replaceChildren(fresh.content);
+  if (focused) place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+}
+
+const part = (card, name) => card.querySelector(`[data-part="${name}"]`);
+
+function drawCard(card, table) {
+  const level = `floor-${table.level}`;
+  if (!card.classList.contains(level)) {
+    card.className = card.className.replace(/\bfloor-(shut|calm|look|alarm|stopped)\b/, level);
+  }
+  for (const [name, markup] of Object.entries(table.parts)) {
+    put(part(card, name), `${table.id} ${name}`, markup);
+  }
+}
+
+/** Only what stands in the wrong place is moved, and never under a finger or the focus. */
+function order(tables) {
+  const wanted = tables.map((table) => cards.get(table.id)).filter(Boolean);
+  const current = [...floor.children];
+  if (wanted.every((card, place) => card === current[place])) return;
+  if (floor.matches(":hover") || floor.contains(document.activeElement)) return;
+  for (const card of wanted) floor.append(card);
+}
+
+function draw(state) {
+  serverAhead = state.now_ms - Date.now();
+  put(document.querySelector('[data-part="head"]'), "head", state.head);
+  for (const table of state.tables) {
+    const card = cards.get(table.id);
+    if (card) drawCard(card, table);
+  }
+  if (!floor.dataset.only) order(state.tables);
+  const at = document.getElementById("floor-at");
+  if (at) at.textContent = new Date(state.now_ms).toISOString().slice(11, 19);
+  document.dispatchEvent(new CustomEvent("floor", { detail: state }));
+  tick();
+}
+
+function clockText(whole, down) {
+  if (whole < 60 || down) return `${whole} s`;
+  const two = (value) => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${two(whole % 60)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
+}
+
+function tick() {
+  for (const clock of document.querySelectorAll("[data-at]")) {
+    const down = clock.dataset.down === "1";
+    const gap = (Number(clock.dataset.at) - serverNow()) / 1_000;
+    const whole = Math.max(0, down ? Math.ceil(gap) : Math.floor(-gap));
+    const text = clockText(whole, down);
+    if (clock.textContent !== text) clock.textContent = text;
+  }
+  sayLost();
+}
+
+function sayLost() {
+  const silent = Date.now() - answeredAt;
+  const lost = isSignedOut || silent > LOST_MS;
+  const notice = document.getElementById("floor-stale");
+  const seconds = Math.floor(silent / 1_000);
+  const words = isSignedOut
+    ? "You are signed out. Sign in again to see the floor."
+    : `No connection to the house. What you see is ${seconds} s old.`;
+  if (lost) document.getElementById("floor-stale-words").textContent = words;
+  notice.hidden = !lost;
+  floor.classList.toggle("floor-faded", lost);
+}
+
+async function ask() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(floor.dataset.state, {
+      headers: { "Faro-Automatic": "1" },
+      cache: "no-store",
+      redirect: "manual",
+      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+    });
+    isSignedOut = answer.type === "opaqueredirect" || answer.status === 403;
+    if (!answer.ok) throw new Error(`answered ${answer.status}`);
+    const state = await answer.json();
+    answeredAt = Date.now();
+    draw(state);
+  } catch {
+    sayLost();
+  }
+}
+
+/** One question at a time: a slow house is not asked faster. */
+async function keepAsking() {
+  const began = Date.now();
+  await ask();
+  const pause = Math.max(50, Number(floor.dataset.poll) - (Date.now() - began));
+  setTimeout(keepAsking, pause);
+}
+
+/** The new picture is fetched and decoded first, then shown: no flicker, and none where none is. */
+async function freshPoster(image) {
+  const next = new Image();
+  next.src = `${image.dataset.poster}?at=${Math.floor(Date.now() / POSTER_MS)}`;
+  try {
+    await next.decode();
+    image.src = next.src;
+  } catch {
+    // no picture now: the one that is shown stays
+  }
+}
+
+function freshPosters() {
+  if (document.hidden) return;
+  for (const image of document.querySelectorAll("img[data-poster]")) freshPoster(image);
+}
+
+if (floor) {
+  keepAsking();
+  setInterval(tick, 250);
+  setInterval(freshPosters, POSTER_MS);
+  document.addEventListener("visibilitychange", () => {
+    answeredAt = Date.now();
+    ask();
+  });
+  addEventListener("load", () => setTimeout(freshPosters, 300));
+}

@@ -1,0 +1,23 @@
+"""Addresses of the floor: behind the staff door."""
+
+from django.urls import URLPattern, path
+
+from tables import device_pages, floor_pages, switch_pages
+
+app_name = "floor"
+urlpatterns: list[URLPattern] = [
+    path("", floor_pages.overview, name="overview"),
+    path("state", floor_pages.state, name="state"),
+    path("tables/<slug:table_id>/", floor_pages.table, name="table"),
+    path("tables/<slug:table_id>/suspend/", floor_pages.suspend, name="suspend"),
+    path("switches/", switch_pages.switches, name="switches"),
+    path("switches/disable/", switch_pages.disable, name="disable"),
+    path("switches/enable/", switch_pages.enable, name="enable"),
+    path("devices/", device_pages.devices, name="devices"),
+    path("devices/enrol/", device_pages.enrol, name="device_enrol"),
+    path("devices/<str:device_id>/", device_pages.device, name="device"),
+    path("devices/<str:device_id>/key/", device_pages.enrol_key, name="device_key"),
+    path("devices/<str:device_id>/revoke/", device_pages.revoke, name="device_revoke"),
+    path("devices/<str:device_id>/replace/", device_pages.replace, name="device_replace"),
+    path("devices/<str:device_id>/retire/", device_pages.retire, name="device_retire"),
+]

@@ -1,0 +1,121 @@
+"""The floor: what a pit boss sees of every table, and that it costs the same for many tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.roles import Role
+from audit.database_clock import database_now
+from tables import floor
+from tables.betting import place_batch
+from tables.evidence import Fault
+from tables.floor import Level, floor_now
+from tables.models import Device
+from tables.slips import place_bets
+from tables.suspension import suspend
+from tests import house
+from tests.flows.staff_steps import staff_client
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def one(table_id="alexandria"):
+    return next(found for found in floor_now().tables if found.table.id == table_id)
+
+
+def bet(player, table_id="alexandria", *stakes):
+    slip = place_bets(
+        player, table_id, key=f"floor-{player}-{table_id}", currency="EUR", stakes=list(stakes)
+    )
+    (answer,) = place_batch(table_id, [slip])
+    return answer
+
+
+@pytest.mark.feature("F20")
+def test_the_floor_tells_of_each_table_what_is_in_play():
+    pit = house.pit(device_silence_ms=600_000)
+    anna, ben = house.player(balance_minor=10_000), house.player(balance_minor=10_000)
+    pit.open_round()
+    bet(anna, "alexandria", ("red", 1_500), ("straight:17", 250))
+    bet(ben, "alexandria", ("black", 500))
+    shown = one()
+    assert [(s.bets, s.amount.minor, s.amount.currency) for s in shown.stakes] == [
+        (3, 2_250, "EUR")
+    ]
+    assert (shown.playing, shown.phase, shown.level) == (2, "betting_open", Level.CALM)
+    assert {d.device.id: d.health.value for d in shown.devices} == {
+        "alexandria-wheel": "well",
+        "alexandria-keypad": "well",
+    }
+    whole = floor_now()
+    assert [(m.minor, m.currency) for m in whole.in_open_rounds] == [(2_250, "EUR")]
+    assert (whole.tables_live, whole.playing, whole.rounds_this_hour) == (1, 2, 0)
+
+
+def test_a_result_is_on_the_floor_at_once_though_players_still_wait_for_their_picture():
+    pit = house.pit(latency_bound_ms=60_000)
+    pit.open_round()
+    pit.play(26)
+    assert one().results == ((26, "black"),)
+    assert floor_now().rounds_this_hour == 1
+
+
+def test_the_worst_table_comes_first():
+    pits = {name: house.pit(name) for name in ("alexandria", "cordouan", "eddystone", "lindesnes")}
+    for pit in pits.values():
+        pit.open_round()
+    suspend("eddystone", Fault.SOURCES_DISAGREE, detail="11, 36", actor=house.TESTER)
+    Device.objects.filter(id="cordouan-wheel").update(last_fault="sensor")
+    late = database_now() - timedelta(milliseconds=1_700)
+    Device.objects.filter(id="lindesnes-keypad").update(last_seen_at=late)
+    ordered = [(found.table.id, found.level) for found in floor_now().worst_first()]
+    assert ordered == [
+        ("eddystone", Level.STOPPED),
+        ("cordouan", Level.ALARM),
+        ("lindesnes", Level.LOOK),
+        ("alexandria", Level.CALM),
+    ]
+
+
+def test_twelve_tables_cost_as_many_statements_as_two():
+    def counted() -> int:
+        with CaptureQueriesContext(connection) as statements:
+            floor_now()
+        return len(statements)
+
+    for name in ("alexandria", "cordouan"):
+        house.pit(name).open_round()
+    house.pit("idle-1")
+    two = counted()
+    for n in range(10):
+        house.pit(f"table-{n}").open_round()
+    suspend("table-3", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    house.pit("idle-2")
+    assert counted() == two
+    assert two <= 20
+
+
+@pytest.mark.feature("F77")
+@pytest.mark.parametrize("address", ["/floor/", "/floor/state", "/floor/tables/alexandria/"])
+@pytest.mark.parametrize("role", list(Role))
+def test_the_floor_is_seen_by_those_who_watch_it_alone(role, address):
+    house.pit()
+    may = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+    assert staff_client(role).get(address).status_code == (200 if may else 403)
+
+
+def test_the_polled_state_and_the_page_show_the_same_parts():
+    pit = house.pit()
+    pit.open_round()
+    client = staff_client(Role.PIT_BOSS)
+    page = client.get("/floor/?sort=name").content.decode()
+    (table,) = client.get("/floor/state").json()["tables"]
+    assert (table["id"], table["phase"], table["level"]) == ("alexandria", "betting_open", "calm")
+    assert table["devices"] == {"alexandria-keypad": "well", "alexandria-wheel": "well"}
+    for part in (table["parts"]["facts"], table["parts"]["foot"]):
+        assert part.strip() in page
+    assert floor.RESULTS_ON_CARD == 5
