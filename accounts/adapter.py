@@ -130,7 +130,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def get_login_redirect_url(self, request: HttpRequest) -> str:
         if not doors.is_staff_door(request):
             return resolve_url(settings.LOGIN_REDIRECT_URL)
-        return staff.home_of(request.user.pk)
+        return staff.home_of(int(request.user.pk or 0))
 
     def get_logout_redirect_url(self, request: HttpRequest) -> str:
         return resolve_url("account_login" if doors.is_staff_door(request) else "/")

@@ -70,7 +70,7 @@ class TwoDoors:
                 request.COOKIES.pop(ours, None)
             return self.get_response(request)
         setattr(request, _MARK, True)
-        request.urlconf = settings.STAFF_URLCONF  # type: ignore[attr-defined]  # Django reads it
+        request.urlconf = settings.STAFF_URLCONF  # Django resolves by it
         request.META["HTTP_ACCEPT_LANGUAGE"] = settings.LANGUAGE_CODE  # staff pages are English
         request.COOKIES.pop(settings.LANGUAGE_COOKIE_NAME, None)
         for theirs, ours in _cookie_names():

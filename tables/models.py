@@ -359,4 +359,7 @@ class Incident(models.Model):
 
 
 # Part of this app's models; in a file of their own because this one is long enough.
-from tables import incident_records  # noqa: E402, F401  (they name the models above by string)
+from tables import (  # noqa: E402  (they name the models above by string)
+    change_models,  # noqa: F401  (as above)
+    incident_records,  # noqa: F401  (as above)
+)

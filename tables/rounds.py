@@ -17,7 +17,17 @@ from audit.record import Subject, record
 from events import stream
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
-from tables import audit_kinds, devices, locks, opening_facts, pace, settlement, shifts, sightings
+from tables import (
+    audit_kinds,
+    changes,
+    devices,
+    locks,
+    opening_facts,
+    pace,
+    settlement,
+    shifts,
+    sightings,
+)
 from tables.evidence import Fault, Policy, fold
 from tables.floor_plan import stream_name
 from tables.models import Round, Table, TableStatus
@@ -91,6 +101,7 @@ def timing(table: Table) -> pace.Timing:
 def _open_when_due(table_id: str, now: datetime) -> datetime:
     """Open the next round when the pause is over and nothing stands against it (`opening`)."""
     shifts.end_leaving(table_id, now)
+    changes.apply_due(table_id, now)
     table = Table.objects.get(id=table_id)
     soon = now + timedelta(milliseconds=max(50, table.intermission_ms // 4))
     last = Round.objects.filter(table=table).aggregate(

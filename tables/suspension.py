@@ -269,22 +269,25 @@ def open_table(table_id: str, *, actor: Actor) -> None:
     """
     with transaction.atomic():
         locks.lock_table(table_id)
-        closed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).first()
-        if closed is not None:
-            opening_facts.check_table(closed, database_now())
-        changed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).update(
-            status=TableStatus.OPEN
-        )
-        if changed:
-            record(
-                audit_kinds.TABLE_OPENED,
-                actor=actor,
-                subject=Subject("table", table_id),
-                component="tables",
-                after={"status": TableStatus.OPEN.value},
-            )
-            stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
+        mark_open(table_id, actor=actor)
     wake(table_id)
+
+
+def mark_open(table_id: str, *, actor: Actor) -> None:
+    """What :func:`open_table` does, under the table's lock; ends the transaction (stream lock)."""
+    closed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).first()
+    if closed is None:
+        return
+    opening_facts.check_table(closed, database_now())
+    Table.objects.filter(id=table_id).update(status=TableStatus.OPEN)
+    record(
+        audit_kinds.TABLE_OPENED,
+        actor=actor,
+        subject=Subject("table", table_id),
+        component="tables",
+        after={"status": TableStatus.OPEN.value},
+    )
+    stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
 
 
 def wake(table_id: str) -> None:
