@@ -2,10 +2,15 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import api
+from backoffice import api, my_cases
 
 app_name = "backoffice"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/reports/ggr", api.Ggr.as_view(), name="api_ggr"),
     path("api/reports/funds-in-play", api.FundsInPlay.as_view(), name="api_funds_in_play"),
+    path("account/cases/", my_cases.my_cases, name="my_cases"),
+    path("account/cases/new/", my_cases.new, name="my_new_case"),
+    path("account/cases/<slug:reference>/", my_cases.case, name="my_case"),
+    path("account/cases/<slug:reference>/reply/", my_cases.reply, name="my_reply"),
+    path("rounds/<uuid:round_id>/dispute/", my_cases.dispute, name="my_dispute"),
 ]

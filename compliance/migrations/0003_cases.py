@@ -68,7 +68,9 @@ CREATE TABLE compliance_caller_answer (
     player_id bigint NOT NULL,
     staff_id bigint NOT NULL,
     question text NOT NULL CHECK (question <> ''),
-    is_right boolean NOT NULL
+    is_right boolean NOT NULL,
+    key text NOT NULL CHECK (key <> '' AND length(key) <= 64),
+    UNIQUE (staff_id, key)
 );
 CREATE INDEX compliance_caller_answer_player ON compliance_caller_answer (player_id, at);
 """
@@ -170,8 +172,12 @@ GRANT EXECUTE ON FUNCTION compliance_purge_case(uuid) TO {role};
 
 #: The desk works on what players bring; what may not be told to them is compliance's alone.
 RIGHTS = {
-    Role.SUPPORT: ("compliance.case:work_desk",),
-    Role.COMPLIANCE: ("compliance.case:work_desk", "compliance.case:handle_hidden"),
+    Role.SUPPORT: ("compliance.view_case", "compliance.case:work_desk"),
+    Role.COMPLIANCE: (
+        "compliance.view_case",
+        "compliance.case:work_desk",
+        "compliance.case:handle_hidden",
+    ),
 }
 
 

@@ -1,0 +1,185 @@
+"""Cases at the desk: the queue by due time, and one page per case with all that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.staff_access import staff_required
+from audit.database_clock import database_now
+from audit.record import Subject
+from backoffice import support_search
+from backoffice.support import DESK
+from backoffice.support_forms import KINDS, AnswerForm, NoteForm, StepForm, WordsForm
+from backoffice.support_words import case_row, event_row, officer, refusal_words
+from compliance import case_keeping, cases
+from compliance.case_states import TRANSITIONS, CaseKind, CaseState, Outcome
+from compliance.cases import Officer, Step
+from compliance.jurisdictions import profile
+from compliance.models import Case
+from compliance.standing import read_standing
+from kernel.ids import PlayerId, new_id
+from kernel.refusal import Refused
+from tables.models import Round
+
+PER_PAGE: Final = 25
+VIEWS: Final = {
+    "open": "Open",
+    "overdue": "Overdue",
+    "mine": "Mine",
+    "unassigned": "Nobody's",
+    "closed": "Closed",
+}
+
+
+@require_GET
+@staff_required(DESK)
+@never_cache
+def queue(request: HttpRequest) -> HttpResponse:
+    """Cases, what is due first on top; `?show=` is one of ``VIEWS``."""
+    who, now = officer(request), database_now()
+    show = request.GET.get("show", "open")
+    show = show if show in VIEWS else "open"
+    page = Paginator(_shown(who, show, cast(int, request.user.pk)), PER_PAGE).get_page(
+        request.GET.get("page", "1")
+    )
+    context = {
+        "section": "support",
+        "show": show,
+        "views": VIEWS.items(),
+        "page": page,
+        "cases": [case_row(case, now) for case in page.object_list],
+    }
+    return render(request, "support/cases.html", context)
+
+
+def _shown(who: Officer, show: str, me: int) -> QuerySet[Case]:
+    found = cases.visible(who)
+    if show == "closed":
+        return found.filter(state=CaseState.CLOSED).order_by("-closed_at")
+    found = found.exclude(state=CaseState.CLOSED)
+    if show == "overdue":
+        return case_keeping.overdue(found, database_now())
+    if show == "mine":
+        found = found.filter(assignee_id=me)
+    if show == "unassigned":
+        found = found.filter(assignee_id=None)
+    return found.order_by(F("due_at").asc(nulls_last=True), "opened_at")
+
+
+@require_GET
+@staff_required(DESK)
+@never_cache
+def case(request: HttpRequest, reference: str) -> HttpResponse:
+    """One case."""
+    return _page(request, _found(request, reference))
+
+
+def _page(
+    request: HttpRequest, found: Case, forms: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    who, now = officer(request), database_now()
+    support_search.note_opened(
+        support_search.CASE_OPENED,
+        who.actor,
+        Subject("case", found.reference),
+        {"player": found.player_id},
+    )
+    rounds = Round.objects.select_related("table")
+    round_ = rounds.filter(id=found.round_id).first() if found.round_id else None
+    context = {
+        "section": "support",
+        "case": found,
+        "row": case_row(found, now),
+        "is_hidden": CaseKind(found.kind) is CaseKind.SUSPICION,
+        "kind_words": KINDS[CaseKind(found.kind)],
+        "events": [event_row(event) for event in cases.events(found, who)],
+        "round": round_,
+        "bets": len(found.bets),
+        "may": {state.value for state in TRANSITIONS[CaseState(found.state)]},
+        "is_mine": found.assignee_id == request.user.pk,
+        "dispute_body": _dispute_body(found),
+        **_forms(found),
+        **(forms or {}),
+    }
+    return render(request, "support/case.html", context, status=status)
+
+
+def _forms(found: Case) -> dict[str, Any]:
+    def fresh(form: type[StepForm], prefix: str) -> StepForm:
+        return form(initial={"key": new_id().hex, "seen": found.version}, auto_id=f"{prefix}_%s")
+
+    return {
+        "step_form": fresh(StepForm, "step"),
+        "ask_form": fresh(WordsForm, "ask"),
+        "answer_form": fresh(AnswerForm, "answer"),
+        "final_form": fresh(WordsForm, "final"),
+        "close_form": fresh(WordsForm, "close"),
+        "note_form": fresh(NoteForm, "note"),
+    }
+
+
+def _dispute_body(found: Case) -> str:
+    standing = read_standing(PlayerId(found.player_id))
+    if standing is None:
+        return ""
+    return profile(standing.jurisdiction, database_now().date()).dispute_body
+
+
+Do = Callable[[Step, dict[str, Any], Officer], object]
+
+#: Act → its form, the name under which the page shows the form again, and what it does.
+ACTS: Final[dict[str, tuple[type[StepForm], str, Do]]] = {
+    "acknowledge": (StepForm, "step_form", lambda s, _f, who: cases.acknowledge(s, who)),
+    "take": (StepForm, "step_form", lambda s, _f, who: cases.assign(s, int(who.actor.id), who)),
+    "ask": (WordsForm, "ask_form", lambda s, f, who: cases.ask_player(s, f["text"], who)),
+    "answer": (
+        AnswerForm,
+        "answer_form",
+        lambda s, f, who: cases.answer(s, f["text"], Outcome(f["outcome"]), who),
+    ),
+    "final": (WordsForm, "final_form", lambda s, f, who: cases.final_letter(s, f["text"], who)),
+    "close": (WordsForm, "close_form", lambda s, f, who: cases.close(s, f["text"], who)),
+    "note": (
+        NoteForm,
+        "note_form",
+        lambda s, f, who: cases.note(s, f["text"], who, confidential=f["confidential"]),
+    ),
+}
+
+
+@require_POST
+@staff_required(DESK)
+def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
+    """One act on a case. A refusal, a stale page above all, is shown with its code."""
+    found = _found(request, reference)
+    if name not in ACTS:
+        raise Http404
+    form_class, shown_as, do = ACTS[name]
+    form = form_class(request.POST, auto_id=f"{name}_%s")
+    if not form.is_valid():
+        return _page(request, found, {shown_as: form}, status=422)
+    step = Step(found.reference, form.cleaned_data["seen"], form.cleaned_data["key"])
+    try:
+        do(step, form.cleaned_data, officer(request))
+    except Refused as refused:
+        messages.error(request, refusal_words(refused))
+    else:
+        messages.success(request, "Done.")
+    return redirect("support:case", found.reference)
+
+
+def _found(request: HttpRequest, reference: str) -> Case:
+    """404 for what there is not and for what this person may not know of, alike."""
+    try:
+        return cases.find(officer(request), reference)
+    except Refused:
+        raise Http404 from None
