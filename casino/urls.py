@@ -30,6 +30,7 @@ apps: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
     path("api/docs/", ApiDocs.as_view(), name="api_docs"),
     path("floor/", include("tables.floor_urls")),
+    path("support/", include("backoffice.support_urls")),
     path("admin/", admin.site.urls),
 ]
 
