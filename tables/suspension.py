@@ -26,7 +26,7 @@ from tables import audit_kinds, locks, opening_facts, procedures, settlement
 from tables.evidence import Fault
 from tables.floor_plan import stream_name
 from tables.incident_records import IncidentAct
-from tables.incident_rules import Act
+from tables.incident_rules import Act, IncidentCode
 from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
 from tables.phases import STOPPABLE, Phase, step
 from tables.sightings import CHANNEL, last_position
@@ -55,8 +55,12 @@ def suspend(
     detail: str,
     actor: Actor,
     lease: locks.Lease | None = None,
+    order: UUID | None = None,
 ) -> Incident | None:
     """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
+
+    ``order`` is the caller's own key and becomes the incident's id: the same order again stops
+    nothing again, also when its incident was resolved.
 
     The round in play is stopped with it unless its result is official. A runner passes its
     ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
@@ -67,7 +71,12 @@ def suspend(
             locks.lock_owner(lease)
         locks.lock_table(table_id)
         round_, now = locks.lock_current_round(table_id)
-        incident = stop_round(table_id, round_, now, fault, detail)
+        known = Incident.objects.filter(id=order).first() if order else None
+        if known is not None and known.table_id != table_id:
+            raise Refused(IncidentCode.KEY_CONFLICT)
+        if known is not None:
+            return known
+        incident = stop_round(table_id, round_, now, fault, detail, incident_id=order)
         if incident is not None:
             announce_stop(incident, round_, now, actor)
             return incident
@@ -75,7 +84,12 @@ def suspend(
 
 
 def stop_round(
-    table_id: str, round_: Round | None, now: datetime, fault: Fault, detail: str
+    table_id: str,
+    round_: Round | None,
+    now: datetime,
+    fault: Fault,
+    detail: str,
+    incident_id: UUID | None = None,
 ) -> Incident | None:
     """Mark table and (stoppable) round suspended and open the incident.
 
@@ -97,7 +111,7 @@ def stop_round(
         round_.closed_at = round_.closed_at or now
         round_.save(update_fields=["phase", "phase_at", "closed_at"])
     return Incident.objects.create(
-        id=new_id(),
+        id=incident_id or new_id(),
         table=table,
         round=round_,
         fault=fault.value,
