@@ -42,6 +42,7 @@ FAULTS: Final = {
     Fault.PRESENTER_CALL: "The presenter calls",
     Fault.INTERNAL_ERROR: "An error of the platform",
     Fault.OPERATOR: "Stopped by hand",
+    Fault.RULES_DIFFER: "Displayed rules and engine differ",
 }
 
 HEALTH: Final = {
