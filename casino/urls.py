@@ -30,7 +30,9 @@ apps: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
     path("api/docs/", ApiDocs.as_view(), name="api_docs"),
     path("floor/", include("tables.floor_urls")),
+    path("", include("tables.console_urls")),
     path("support/", include("backoffice.support_urls")),
+    path("admin/", include("backoffice.desk_urls")),
     path("admin/", admin.site.urls),
 ]
 

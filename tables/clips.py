@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -83,6 +84,18 @@ def clip_url(round_: Round, *, at_staff_door: bool = False) -> str:
         return ""
     name = "tables:staff_clip" if at_staff_door else "tables:clip"
     return reverse(name, args=[round_.id, archive.PLAYLIST])
+
+
+def manifest_of(round_: Round) -> tuple[dict[str, object], str] | None:
+    """What the round's clip is made of, and the SHA-256 of that list; None where there is none."""
+    if round_.finished_at is None:
+        return None
+    try:
+        stored = (_directory(round_) / archive.MANIFEST).read_bytes()
+        listed = json.loads(stored)
+    except (OSError, ValueError):
+        return None
+    return (listed, hashlib.sha256(stored).hexdigest()) if isinstance(listed, dict) else None
 
 
 def may_see(user: User | AnonymousUser, round_: Round) -> bool:

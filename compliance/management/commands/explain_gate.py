@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 
 from audit.database_clock import database_now
-from compliance import gate
+from compliance import explaining
 from compliance.pages import limit_rows
 from compliance.standing import read_standing
-from kernel.ids import PlayerId, new_id
+from kernel.ids import PlayerId
 from kernel.money import Money
 
 
@@ -38,15 +37,7 @@ class Command(BaseCommand):
             raise CommandError(f"player {player_id} has no standing: the gate refuses everything")
         now = database_now()
         amount = Money(options["amount_minor"], standing.currency)
-        with transaction.atomic():
-            answers = gate.decide(
-                [
-                    gate.GateRequest(new_id(), player_id, purpose, amount, tuple(options["scope"]))
-                    for purpose in gate.Purpose
-                ],
-                now=now,
-            )
-            transaction.set_rollback(True)
+        asked = explaining.answers(player_id, amount_minor=amount.minor, scopes=options["scope"])
         report = {
             "player": int(player_id),
             "at": now.isoformat(),
@@ -54,12 +45,12 @@ class Command(BaseCommand):
             "amount": str(amount),
             "answers": [
                 {
-                    "purpose": purpose.value,
+                    "purpose": answer.purpose.value,
                     "allowed": answer.allowed,
                     "code": answer.code,
-                    "why": answer.data,
+                    "why": answer.why,
                 }
-                for purpose, answer in zip(gate.Purpose, answers, strict=True)
+                for answer in asked
             ],
             "limits": [
                 {

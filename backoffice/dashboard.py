@@ -1,0 +1,198 @@
+"""The admin's first page: figures of the gaming day and of seven, from the books; what waits.
+
+Each part is for whoever may see what it adds up. Revenue is that of `backoffice.reports`, summed;
+payments are the entries of the providers' clearing accounts. Test accounts are in none of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection
+from django.db.models import Count, Min, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from audit.database_clock import database_now
+from backoffice import reports
+from backoffice.desk import amount
+from backoffice.support_words import officer
+from compliance import cases
+from compliance.case_states import CaseState
+from compliance.limit_arithmetic import gaming_day
+from payments.models import Withdrawal
+from payments.states import WithdrawalState
+from tables.change_models import ChangeState, SettingChange
+from tables.models import Incident, Table
+from tables.phases import FINISHED
+
+DAYS: Final = 7
+#: Withdrawals that the house has not brought to an end.
+_UNDER_WAY: Final = (
+    WithdrawalState.REQUESTED, WithdrawalState.RISK_REVIEW, WithdrawalState.APPROVED,
+    WithdrawalState.UNKNOWN, WithdrawalState.SUBMITTED, WithdrawalState.IN_TRANSIT,
+)  # fmt: skip
+
+_PAYMENTS: Final = """
+SELECT clearing.currency, t.kind, count(*), sum(t.amount)::bigint
+FROM ledger_account clearing
+JOIN ledger_entry n ON n.account = clearing.id
+JOIN ledger_transfer_id i ON i.id = n.transfer
+JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
+JOIN ledger_account other
+    ON other.id = CASE WHEN t.credit = clearing.id THEN t.debit ELSE t.credit END
+JOIN accounts_player p ON other.owner_ref = 'player:' || p.user_id
+WHERE clearing.kind = 'psp_clearing' AND n.posted_at >= %s AND n.posted_at < %s
+    AND t.kind IN ('deposit', 'withdrawal_paid') AND NOT p.is_test
+GROUP BY clearing.currency, t.kind
+"""
+
+_ACTIVE: Final = """
+SELECT count(DISTINCT b.player_id) FROM tables_bet b
+JOIN accounts_player p ON p.user_id = b.player_id
+WHERE b.accepted_at >= %s AND b.accepted_at < %s AND NOT p.is_test
+"""
+
+
+@dataclass(slots=True)
+class Sums:
+    """One currency over some days, in minor units, test accounts left out."""
+
+    currency: str
+    rounds: int = 0
+    staked_minor: int = 0
+    ggr_minor: int = 0
+    deposits: int = 0
+    deposited_minor: int = 0
+    withdrawals: int = 0
+    withdrawn_minor: int = 0
+
+    @property
+    def shown(self) -> list[tuple[str, str, str]]:
+        """Name, sum, and how many, as the page shows them."""
+        of = self.currency
+        return [
+            ("GGR", amount(self.ggr_minor, of), f"{self.rounds} rounds"),
+            ("Staked", amount(self.staked_minor, of), ""),
+            ("Deposited", amount(self.deposited_minor, of), f"{self.deposits} deposits"),
+            ("Withdrawn", amount(self.withdrawn_minor, of), f"{self.withdrawals} paid"),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that waits for people: how many, and since when the oldest does."""
+
+    what: str
+    count: int
+    oldest: datetime | None
+    address: str
+
+
+def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Unfold's ``DASHBOARD_CALLBACK``: what this reader may see of today."""
+    now = database_now()
+    today = gaming_day(now, reports.operator_zone())
+    may = request.user.has_perm
+    context |= {"day": today, "zone": reports.operator_zone(), "now": now, "title": "Dashboard"}
+    if may("ledger.view_account"):
+        week = [today - timedelta(days=back) for back in range(DAYS)]
+        context["periods"] = [
+            {"name": f"Gaming day {today}", "sums": money([today]), "players": active([today])},
+            {"name": f"Last {DAYS} gaming days", "sums": money(week), "players": active(week)},
+        ]
+    context["waiting"] = waiting(request)
+    if may("tables.view_table"):
+        context["tables"] = _tables(show_stakes=may("ledger.view_account"))
+    return context
+
+
+def money(days: list[date]) -> list[Sums]:
+    """Revenue and payments of ``days`` (without a gap) per currency; empty when there was none."""
+    found: dict[str, Sums] = {}
+    for day in days:
+        for row in reports.ggr(day):
+            one = found.setdefault(row.currency, Sums(row.currency))
+            one.rounds += row.rounds
+            one.staked_minor += row.staked_minor
+            one.ggr_minor += row.ggr_minor
+    with connection.cursor() as cursor:
+        cursor.execute(_PAYMENTS, _span(days))
+        for currency, kind, count, minor in cursor.fetchall():
+            one = found.setdefault(currency, Sums(currency))
+            if kind == "deposit":
+                one.deposits, one.deposited_minor = count, minor
+            else:
+                one.withdrawals, one.withdrawn_minor = count, minor
+    return [found[currency] for currency in sorted(found)]
+
+
+def active(days: list[date]) -> int:
+    """How many players had a bet accepted on ``days``."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACTIVE, _span(days))
+        return int(cursor.fetchone()[0])
+
+
+def waiting(request: HttpRequest) -> list[Waiting]:
+    """What waits for people of the reader's role, oldest first."""
+    may = request.user.has_perm
+    found = []
+    if may("payments.view_withdrawal"):
+        open_ones = Withdrawal.objects.filter(state__in=_UNDER_WAY)
+        found.append(_waiting("Withdrawals under way", open_ones, "created_at", ""))
+    if may("tables.view_incident"):
+        incidents = Incident.objects.filter(resolved_at=None)
+        found.append(
+            _waiting("Incidents", incidents, "opened_at", "admin:tables_incident_changelist")
+        )
+    if may("tables.view_settingchange"):
+        changes = SettingChange.objects.filter(state=ChangeState.PROPOSED)
+        found.append(_waiting("Proposed changes", changes, "proposed_at", "desk:changes"))
+    if may("compliance.work_desk"):
+        open_cases = cases.visible(officer(request)).exclude(state=CaseState.CLOSED)
+        found.append(_waiting("Cases", open_cases, "opened_at", "support:cases"))
+    return sorted(
+        (one for one in found if one.count), key=lambda one: (one.oldest is None, one.oldest)
+    )
+
+
+def _waiting(what: str, rows: QuerySet[Any], since: str, name: str) -> Waiting:
+    told = rows.aggregate(count=Count("pk"), oldest=Min(since))
+    try:
+        address = reverse(name) if name else ""
+    except NoReverseMatch:
+        address = ""
+    return Waiting(what, told["count"], told["oldest"], address)
+
+
+def _tables(*, show_stakes: bool) -> list[dict[str, Any]]:
+    stakes: dict[str, list[str]] = defaultdict(list)
+    for row in reports.funds_in_play() if show_stakes else ():
+        stakes[row.table].append(amount(row.staked_minor, row.currency))
+    newest = Table.objects.annotate(
+        unfinished=Count("rounds", filter=~Q(rounds__phase__in=[one.value for one in FINISHED])),
+        stopped_since=Min("incidents__opened_at", filter=Q(incidents__resolved_at=None)),
+    )
+    return [
+        {
+            "id": one.pk,
+            "name": one.name,
+            "status": one.get_status_display(),
+            "is_open": one.status == "open",
+            "in_play": bool(one.unfinished),
+            "stakes": ", ".join(stakes[one.pk]),
+            "stopped_since": one.stopped_since,
+        }
+        for one in newest
+    ]
+
+
+def _span(days: Iterable[date]) -> list[datetime]:
+    """First instant of the first day, and that after the last."""
+    ordered = sorted(days)
+    return [reports.gaming_day_bounds(ordered[0])[0], reports.gaming_day_bounds(ordered[-1])[1]]

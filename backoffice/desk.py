@@ -1,0 +1,103 @@
+"""The frame of our own pages inside the admin, and what they have in common.
+
+Each page names its right (`accounts.staff_access.staff_required`); the sidebar around it is the
+admin's. Words for refusals are English: staff pages are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.models import User
+from compliance.wording import known_codes
+from compliance.wording import refusal_text as compliance_text
+from kernel.ids import Actor, ActorKind, new_id
+from kernel.money import Money
+from kernel.refusal import Refused
+
+TEXTS = {
+    "no_reason": "Say why.",
+    "reason_missing": "Say why.",
+    "already_disabled": "It is disabled already.",
+    "not_disabled": "It was not disabled, or somebody has enabled it meanwhile.",
+    "nothing_changes": "This is how it is already.",
+    "out_of_bounds": "That is not possible for this table: {field}.",
+    "limits_invalid": "These limits do not fit together: {field}: {why}.",
+    "already_proposed": "A change of this waits already. Decide or withdraw that one first.",
+    "already_decided": "Somebody has decided this already: {state}.",
+    "stale_change": "The table is not what this page showed. Look again; nothing was changed.",
+    "same_person": "Somebody else decides what you proposed.",
+    "not_yours": "Only who proposed it takes it back.",
+    "not_permitted": "Your role may not do this.",
+    "email_taken": "Somebody has this address already.",
+    "password_refused": "That password is too weak.",
+    "not_yourself": "Nobody does this to themselves.",
+    "unknown_person": "There is no such member of staff.",
+    "already_held": "They hold this role already.",
+    "not_held": "They do not hold this role.",
+    "not_in_time": "A role ends in the future, and within a year.",
+    "no_second_factor": "They have no second factor to reset.",
+    "no_device": "They have no second factor to reset.",
+}
+
+
+def page(
+    request: HttpRequest, template: str, title: str, facts: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """``template`` inside the admin's frame."""
+    frame = admin.site.each_context(request)
+    context = {**frame, "title": title, "key": new_id().hex, **facts}
+    return render(request, template, context, status=status)
+
+
+def refusal(refused: Refused) -> str:
+    """The refusal as staff read it, its code in brackets."""
+    code = str(refused.code)
+    if code in TEXTS:
+        data = {name: str(value) for name, value in refused.data.items()}
+        try:
+            text = TEXTS[code].format(**data)
+        except KeyError:
+            text = TEXTS[code]
+    elif code in known_codes():
+        text = compliance_text(code, refused.data)
+    else:
+        text = "Refused."
+    return f"{text} ({code})"
+
+
+def amount(minor: int | None, currency: str) -> str:
+    """Money as staff read it: ``1,234.50 EUR``; nothing for None."""
+    if minor is None:
+        return ""
+    plain = Money(abs(minor), currency).decimal()
+    units, point, cents = plain.partition(".")
+    return f"{'−' if minor < 0 else ''}{int(units):,}{point}{cents} {currency}"
+
+
+def named(actors: Iterable[str]) -> dict[str, str]:
+    """Who stands behind each ``kind:id``; staff by name or address. One query for all of them."""
+    wanted = set(actors)
+    ids = {one: one.partition(":")[2] for one in wanted if one.startswith(f"{ActorKind.STAFF}:")}
+    numbers = [int(number) for number in ids.values() if number.isdecimal()]
+    people = {str(one.pk): one.get_full_name() for one in User.objects.filter(pk__in=numbers)}
+    return {one: people.get(ids.get(one, ""), one) for one in wanted}
+
+
+def as_uuid(text: str) -> UUID | None:
+    """``text`` as an id; None where somebody typed something else."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
+def is_staff_actor(actor: Actor) -> bool:
+    """Whether a person of the house acts."""
+    return actor.kind is ActorKind.STAFF

@@ -1,0 +1,127 @@
+"""The admin's frame: demonstration or not, and the way to each task, by right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One entry of the sidebar: shown to whoever holds the right and where the page exists."""
+
+    title: str
+    icon: str
+    name: str
+    right: str
+
+
+TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
+    (
+        "Today",
+        (
+            Way("Dashboard", "monitoring", "admin:index", ""),
+            Way("Floor", "casino", "floor:overview", "tables.watch_floor"),
+            Way("Stop and go on", "front_hand", "floor:switches", "compliance.view_switch"),
+            Way("Support desk", "support_agent", "support:desk", "compliance.work_desk"),
+            Way("Cases", "folder_open", "support:cases", "compliance.work_desk"),
+        ),
+    ),
+    (
+        "People",
+        (
+            Way("Players", "person_search", "desk:players", "accounts.open_file"),
+            Way("Staff", "badge", "desk:staff", "accounts.view_appointment"),
+            Way("Presenters", "co_present", "console:presenters", "tables.view_authorisation"),
+        ),
+    ),
+    (
+        "The game",
+        (
+            Way(
+                "Rounds", "radio_button_checked", "admin:tables_round_changelist",
+                "tables.view_round",
+            ),
+            Way("Bets", "toll", "admin:tables_bet_changelist", "tables.view_bet"),
+            Way("Tables", "table_restaurant", "admin:tables_table_changelist", "tables.view_table"),
+            Way("Changes", "published_with_changes", "desk:changes", "tables.view_settingchange"),
+            Way("Incidents", "report", "admin:tables_incident_changelist", "tables.view_incident"),
+            Way("Devices", "memory", "admin:tables_device_changelist", "tables.view_device"),
+            Way(
+                "Observations", "sensors", "admin:tables_sightingrecord_changelist",
+                "tables.view_sightingrecord",
+            ),
+        ),
+    ),
+    (
+        "Money",
+        (
+            Way(
+                "Accounts", "account_balance", "admin:ledger_account_changelist",
+                "ledger.view_account",
+            ),
+            Way(
+                "Entries", "receipt_long", "admin:ledger_entryline_changelist",
+                "ledger.view_entryline",
+            ),
+            Way(
+                "Transfers", "swap_horiz", "admin:ledger_transferrow_changelist",
+                "ledger.view_transferrow",
+            ),
+            Way("Batches", "inventory_2", "admin:ledger_batch_changelist", "ledger.view_batch"),
+        ),
+    ),
+    (
+        "Record",
+        (Way("Audit", "history", "admin:audit_auditevent_changelist", "audit.view_auditevent"),),
+    ),
+)  # fmt: skip
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar, by task, for this reader."""
+    groups = []
+    for title, ways in TASKS:
+        items = [
+            {"title": way.title, "icon": way.icon, "link": link}
+            for way in ways
+            if not way.right or request.user.has_perm(way.right)
+            if (link := _link(way.name))
+        ]
+        if items:
+            groups.append({"title": title, "items": items, "separator": bool(groups)})
+    return groups
+
+
+def environment(_request: HttpRequest) -> list[str]:
+    """The badge: nobody mistakes a demonstration for the house, or the other way round."""
+    if settings.FARO_MODE == "production":
+        return ["Production", "danger"]
+    return ["Demonstration" if settings.FARO_MODE == "demo" else "Test", "info"]
+
+
+def title_prefix(_request: HttpRequest) -> str:
+    """The same in the window's title."""
+    return "" if settings.FARO_MODE == "production" else "(demonstration)"
+
+
+def styles(_request: HttpRequest) -> str:
+    """Our colours and letters, and the parts of our own pages."""
+    return static("css/admin.css")
+
+
+def mark(_request: HttpRequest) -> str:
+    """The card crossed by a beam."""
+    return static("img/favicon.svg")
+
+
+def _link(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:  # a page that this house does not have (yet)
+        return ""

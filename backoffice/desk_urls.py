@@ -1,0 +1,28 @@
+"""Addresses of our own pages in the admin; they stand before the admin's own."""
+
+from django.urls import URLPattern, URLResolver, path
+
+from backoffice import change_pages, player_page, round_page
+
+app_name = "desk"
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("players/", player_page.search, name="players"),
+    path("players/<int:player_id>/", player_page.player, name="player"),
+    path("players/<int:player_id>/stop/", player_page.stop, name="player_stop"),
+    path("players/<int:player_id>/release/", player_page.release, name="player_release"),
+    path("players/<int:player_id>/sessions/", player_page.end_sessions, name="player_sessions"),
+    path("players/<int:player_id>/notes/", player_page.note, name="player_note"),
+    path("rounds/<uuid:round_id>/", round_page.evidence, name="round"),
+    path("rounds/<uuid:round_id>/evidence.json", round_page.evidence_file, name="round_file"),
+    path("changes/", change_pages.overview, name="changes"),
+    path("changes/<uuid:change_id>/", change_pages.change, name="change"),
+    path("changes/<uuid:change_id>/approve/", change_pages.approve, name="change_approve"),
+    path("changes/<uuid:change_id>/reject/", change_pages.reject, name="change_reject"),
+    path("changes/<uuid:change_id>/withdraw/", change_pages.withdraw, name="change_withdraw"),
+    path("changes/propose/<slug:table_id>/<slug:kind>/", change_pages.propose, name="propose"),
+    path(
+        "changes/propose/<slug:table_id>/<slug:kind>/<str:target>/",
+        change_pages.propose,
+        name="propose_limits",
+    ),
+]

@@ -1,0 +1,38 @@
+"""What the back office itself keeps: notes about players."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Audience(models.TextChoices):
+    """Who reads a note. What would tip a player off is for compliance alone."""
+
+    EVERYBODY = "everybody", "everybody who opens this page"
+    COMPLIANCE = "compliance", "compliance only"
+
+
+class PlayerNote(models.Model):
+    """What a member of staff wrote about a player. Rows are only ever added."""
+
+    id = models.UUIDField(primary_key=True)
+    player_id = models.BigIntegerField()
+    at = models.DateTimeField(db_default=Now())
+    author = models.CharField(max_length=80)
+    audience = models.CharField(max_length=12, choices=Audience.choices)
+    text = models.CharField(max_length=2_000)
+    key = models.CharField(max_length=64)
+
+    class Meta:
+        ordering: ClassVar = ["-at"]
+        indexes: ClassVar = [models.Index(fields=["player_id", "-at"], name="note_of_player")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["author", "key"], name="note_key_once"),
+            models.CheckConstraint(condition=~models.Q(text=""), name="note_says_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"note about player {self.player_id}"

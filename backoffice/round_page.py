@@ -1,0 +1,122 @@
+"""A round's page in the admin, and its evidence as one file."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from accounts.staff_access import staff_actor, staff_required
+from audit.record import Subject, record, register
+from backoffice import desk, round_evidence
+from backoffice.desk import amount
+from tables import clips
+from tables.models import Round
+
+TAKEN: Final = register("round.evidence_taken", "Evidence of a round downloaded")
+
+SEE: Final = "tables.view_round"
+SEE_BETS: Final = "tables.view_bet"
+SEE_OBSERVATIONS: Final = "tables.view_sightingrecord"
+SEE_TRANSFERS: Final = "ledger.view_transferrow"
+TAKE: Final = "tables.take_evidence"
+#: Rows of each part on the page; the file has them all.
+SHOWN: Final = 200
+
+
+@require_safe
+@staff_required(SEE)
+@never_cache
+def evidence(request: HttpRequest, round_id: UUID) -> HttpResponse:
+    """What is stored of a round, each part for whoever may see it; signatures verified again."""
+    may = request.user.has_perm
+    built = round_evidence.build(round_id)
+    if built is None:
+        raise Http404
+    found = Round.objects.get(id=round_id)
+    facts: dict[str, Any] = {
+        "round": built["round"],
+        "rules_agree": built["round"]["rules_hash"] == built["round"]["rules_hash_of_engine"],
+        "presenter": _presenter(built),
+        "events": built["events"],
+        "incidents": built["incidents"],
+        "corrections": built["corrections"],
+        "clip": built["clip"],
+        "clip_url": clips.clip_url(found, at_staff_door=True),
+        "bets": _bets(built) if may(SEE_BETS) else None,
+        "observations": _observations(built) if may(SEE_OBSERVATIONS) else None,
+        "transfers": _transfers(built) if may(SEE_TRANSFERS) else None,
+        "shown": SHOWN,
+        "may_take": may(TAKE),
+        "sha256": hashlib.sha256(round_evidence.as_bytes(built)).hexdigest(),
+        "in_admin": reverse("admin:tables_round_change", args=[round_id]),
+    }
+    title = f"Round {found.number} at {found.table_id}"
+    return desk.page(request, "admin/desk/round.html", title, facts)
+
+
+@require_safe
+@staff_required(TAKE)
+@never_cache
+def evidence_file(request: HttpRequest, round_id: UUID) -> HttpResponse:
+    """The evidence as one JSON file. Who took it, and its hash, is recorded."""
+    built = round_evidence.build(round_id)
+    if built is None:
+        raise Http404
+    data = round_evidence.as_bytes(built)
+    record(
+        TAKEN,
+        actor=staff_actor(request),
+        subject=Subject("round", str(round_id)),
+        component="backoffice",
+        after={"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
+    )
+    name = f"round-{built['round']['table']}-{built['round']['number']}.json"
+    answer = HttpResponse(data, content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _presenter(built: dict[str, Any]) -> str:
+    person = built["presenter"]
+    if person is None:
+        return ""
+    user = User.objects.filter(pk=person["person"]).first()
+    return user.get_full_name() if user else f"staff {person['person']}"
+
+
+def _bets(built: dict[str, Any]) -> list[dict[str, Any]]:
+    ends: dict[str, list[dict[str, Any]]] = {}
+    for end in built["outcomes"]:
+        ends.setdefault(end["bet"], []).append(end)
+    return [
+        {
+            **bet,
+            "stake": amount(bet["stake_minor"], bet["currency"]),
+            "ends": ", ".join(
+                f"{end['kind']} {amount(end['returned_minor'], bet['currency'])}"
+                + (f" (version {end['version']})" if end["version"] > 1 else "")
+                for end in ends.get(bet["id"], ())
+            ),
+        }
+        for bet in built["bets"][:SHOWN]
+    ]
+
+
+def _observations(built: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {**one, "is_good": round_evidence.verified(one)} for one in built["observations"][:SHOWN]
+    ]
+
+
+def _transfers(built: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {**one, "amount": amount(one["amount_minor"], one["currency"])}
+        for one in built["transfers"][:SHOWN]
+    ]

@@ -1,0 +1,202 @@
+"""The admin's own pages: dashboard from the books, changes by two people, a round's evidence."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import Player
+from accounts.roles import Role
+from audit.database_clock import database_now
+from audit.models import AuditEvent
+from backoffice import dashboard, reports, round_evidence
+from compliance.limit_arithmetic import gaming_day
+from kernel.ids import new_id
+from tables.betting import place_batch
+from tables.change_models import SettingChange
+from tables.evidence import Fault
+from tables.models import SightingRecord, Table, TableLimits
+from tables.rules import roulette
+from tables.slips import Receipt, place_bets
+from tables.suspension import suspend
+from tests import house
+from tests.flows.staff_steps import staff_client
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def bet(player_id, *stakes: tuple[str, int]) -> None:
+    slip = place_bets(
+        player_id, "alexandria", key=new_id().hex, currency="EUR", stakes=list(stakes)
+    )
+    (answer,) = place_batch("alexandria", [slip])
+    assert isinstance(answer, Receipt), answer
+
+
+@pytest.fixture
+def played():
+    """A player who lost 500 and won 3,600 for 100, and a test account that lost 300."""
+    pit = house.pit()
+    anna, tester = house.player(balance_minor=50_000), house.player(balance_minor=70_000)
+    Player.objects.filter(pk=tester).update(is_test=True)
+    pit.open_round()
+    bet(anna, ("straight:17", 100), ("red", 500))
+    bet(tester, ("red", 300))
+    pit.play(17)
+    pit.open_round()
+    bet(anna, ("even", 200))
+    return pit
+
+
+@pytest.mark.feature("F117")
+def test_the_dashboards_figures_are_those_of_the_reports_and_leave_test_accounts_out(played):
+    today = gaming_day(database_now(), reports.operator_zone())
+    week = [today - timedelta(days=back) for back in range(dashboard.DAYS)]
+    (sums,) = dashboard.money(week)
+    rows = [row for day in week for row in reports.ggr(day)]
+    assert sums.ggr_minor == sum(row.ggr_minor for row in rows) == -3_000
+    assert sums.staked_minor == sum(row.staked_minor for row in rows) == 600
+    assert sums.rounds == sum(row.rounds for row in rows)
+    assert (sums.deposits, sums.deposited_minor) == (1, 50_000)  # the tester's are not there
+    assert (sums.withdrawals, sums.withdrawn_minor) == (0, 0)
+    assert dashboard.money([today]) == [sums]
+    assert dashboard.active([today]) == 1
+
+    page = staff_client(Role.FINANCE).get("/admin/").content.decode()
+    for part in ("−30.00 EUR", "6.00 EUR", "500.00 EUR", "1 player played", "2.00 EUR"):
+        assert part in page, part
+
+
+def test_the_dashboard_shows_each_role_what_is_its_own(played):
+    suspend("alexandria", Fault.SOURCES_DISAGREE, detail="17 and 18", actor=house.TESTER)
+    pit_boss = staff_client(Role.PIT_BOSS).get("/admin/").content.decode()
+    assert "Incidents" in pit_boss
+    assert "suspended" in pit_boss
+    for hidden in ("GGR", "EUR", "Players"):
+        assert hidden not in pit_boss, hidden
+    finance = staff_client(Role.FINANCE).get("/admin/").content.decode()
+    assert "GGR" in finance
+
+
+@pytest.mark.feature("F81")
+def test_an_administrator_proposes_limits_and_compliance_approves_what_it_sees_as_a_diff():
+    house.pit()
+    administrator, compliance = staff_client(Role.ADMINISTRATOR), staff_client(Role.COMPLIANCE)
+    address = "/admin/changes/propose/alexandria/limits/EUR/"
+    form = administrator.get(address).context
+    wanted = json.loads(form["values"])
+    wanted["table"]["min_minor"] = 200
+    sent = {
+        "values": json.dumps(wanted),
+        "seen": form["seen"],
+        "reason": "Quiet.",
+        "key": form["key"],
+    }
+    made = administrator.post(address, sent)
+    assert administrator.post(address, sent)["Location"] == made["Location"]  # a double click
+    change = SettingChange.objects.get()
+    assert made["Location"] == f"/admin/changes/{change.pk}/"
+
+    own = administrator.post(f"{made['Location']}approve/", follow=True).content.decode()
+    assert "same_person" in own
+    assert TableLimits.objects.get().limits["table"]["min_minor"] != 200
+
+    page = compliance.get(made["Location"]).content.decode()
+    assert "table.min_minor" in page
+    assert "Quiet." in page
+    compliance.post(f"{made['Location']}approve/", {"decision": "Fine."})
+    assert TableLimits.objects.get().limits["table"]["min_minor"] == 200
+    history = compliance.get("/admin/changes/").content.decode()
+    assert "in force" in history
+
+
+def test_a_stale_page_and_values_that_are_none_are_refused_and_shown():
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    address = "/admin/changes/propose/alexandria/latency/"
+    seen = client.get(address).context["seen"]
+    Table.objects.update(latency_bound_ms=5_000)
+    sent = {"latency_bound_ms": "6000", "seen": seen, "reason": "Slower.", "key": "k1"}
+    stale = client.post(address, sent)
+    assert stale.status_code == 409
+    assert "stale_change" in stale.content.decode()
+    sent["seen"] = client.get(address).context["seen"]
+    assert client.post(address, sent | {"latency_bound_ms": "much"}).status_code == 400
+    too_much = client.post(address, sent | {"latency_bound_ms": "99999"})
+    assert (too_much.status_code, "out_of_bounds" in too_much.content.decode()) == (409, True)
+    assert not SettingChange.objects.exists()
+
+
+@pytest.mark.feature("F81")
+def test_who_may_not_propose_or_decide_is_refused():
+    house.pit()
+    auditor, pit_boss = staff_client(Role.AUDITOR), staff_client(Role.PIT_BOSS)
+    assert auditor.get("/admin/changes/").status_code == 200
+    assert auditor.get("/admin/changes/propose/alexandria/pace/").status_code == 403
+    sent = {"status": "closed", "seen": '{"status": "open"}', "reason": "End.", "key": "k"}
+    made = pit_boss.post("/admin/changes/propose/alexandria/status/", sent)["Location"]
+    for client in (auditor, pit_boss, staff_client(Role.FINANCE)):
+        assert client.post(f"{made}approve/").status_code == 403
+    assert Table.objects.get().status == "open"
+
+
+@pytest.mark.feature("F43")
+def test_a_rounds_page_shows_bets_money_events_and_signatures_verified_again(played):
+    first = played.round().table.rounds.get(number=1)
+    page = staff_client(Role.AUDITOR).get(f"/admin/rounds/{first.pk}/").content.decode()
+    for part in (
+        "straight:17",
+        "paid 36.00 EUR",
+        "house_sweep",
+        "settled",
+        "good, alexandria-wheel",
+    ):
+        assert part in page, part
+    assert "does not verify" not in page
+    assert "as the engine&#x27;s" in page or "as the engine's" in page
+    pit_boss = staff_client(Role.PIT_BOSS).get(f"/admin/rounds/{first.pk}/").content.decode()
+    assert "straight:17" not in pit_boss  # bets name players
+    assert "house_sweep" not in pit_boss
+
+
+@pytest.mark.feature("F43")
+def test_the_evidence_file_is_built_again_with_the_same_bytes_and_verifies_without_us(played):
+    first = played.round().table.rounds.get(number=1)
+    client = staff_client(Role.COMPLIANCE)
+    address = f"/admin/rounds/{first.pk}/evidence.json"
+    taken, again = client.get(address).content, client.get(address).content
+    assert taken == again
+    told = AuditEvent.objects.filter(kind="round.evidence_taken")
+    assert {one.after["sha256"] for one in told} == {hashlib.sha256(taken).hexdigest()}
+
+    evidence = json.loads(taken)
+    assert evidence["whole"]
+    assert [bet["stake_minor"] for bet in evidence["bets"]] == [100, 500, 300]
+    assert sum(t["amount_minor"] for t in evidence["transfers"] if t["kind"] == "payout") == 3_600
+    stored = {row.n: row for row in SightingRecord.objects.all()}
+    assert evidence["observations"]
+    for seen in evidence["observations"]:
+        row = stored[seen["n"]]
+        assert base64.b64decode(seen["payload_b64"]) == bytes(row.payload)
+        assert base64.b64decode(seen["signature_b64"]) == bytes(row.signature)
+        assert round_evidence.verified(seen)
+        assert not round_evidence.verified(seen | {"payload_b64": base64.b64encode(b"{}").decode()})
+
+
+def test_a_round_that_is_none_is_not_found():
+    client = staff_client(Role.AUDITOR)
+    assert client.get(f"/admin/rounds/{new_id()}/").status_code == 404
+    assert client.get(f"/admin/rounds/{new_id()}/evidence.json").status_code == 404
+
+
+def test_limits_for_a_currency_that_had_none_start_from_the_houses():
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    form = client.get(reverse("desk:propose_limits", args=["alexandria", "limits", "SEK"])).context
+    assert json.loads(form["values"]) == roulette.default_limits("SEK").to_dict()
+    assert form["seen"] == "{}"
