@@ -29,11 +29,15 @@ FOLD_LOCK: Final = 6_000_001
 
 
 class FactKind(StrEnum):
-    """What can be told. STAKE_RETURNED: undone or refunded; PAID_OUT: with the stake, gross."""
+    """What can be told. STAKE_RETURNED: undone or refunded; PAID_OUT: with the stake, gross.
+
+    PAID_BACK: a payout that a correction took back; it lessens what was paid out.
+    """
 
     STAKED = "staked"
     STAKE_RETURNED = "stake_returned"
     PAID_OUT = "paid_out"
+    PAID_BACK = "paid_back"
     DEPOSITED = "deposited"
     WITHDRAWN = "withdrawn"
 
@@ -95,7 +99,8 @@ FROM (
            CASE f.kind WHEN 'deposited' THEN f.amount_minor ELSE 0 END,
            CASE f.kind WHEN 'staked' THEN f.amount_minor ELSE 0 END,
            CASE f.kind WHEN 'stake_returned' THEN f.amount_minor ELSE 0 END,
-           CASE f.kind WHEN 'paid_out' THEN f.amount_minor ELSE 0 END
+           CASE f.kind WHEN 'paid_out' THEN f.amount_minor
+                       WHEN 'paid_back' THEN -f.amount_minor ELSE 0 END
     FROM span s JOIN compliance_freshfact f USING (player_id, currency)
     WHERE f.at >= s.starts_at
 ) AS one GROUP BY n
@@ -128,13 +133,16 @@ def totals(spans: Sequence[Span]) -> list[Used]:
     return found
 
 
+#: Kind → the column of the day total it goes to, and with which sign.
 _COLUMNS: Final = {
-    FactKind.STAKED: 0,
-    FactKind.STAKE_RETURNED: 1,
-    FactKind.PAID_OUT: 2,
-    FactKind.DEPOSITED: 3,
-    FactKind.WITHDRAWN: 4,
+    FactKind.STAKED: (0, 1),
+    FactKind.STAKE_RETURNED: (1, 1),
+    FactKind.PAID_OUT: (2, 1),
+    FactKind.PAID_BACK: (2, -1),
+    FactKind.DEPOSITED: (3, 1),
+    FactKind.WITHDRAWN: (4, 1),
 }
+_COLUMN_COUNT: Final = 5
 
 _UPSERT_SQL: Final = """
 INSERT INTO compliance_daytotal AS d (player_id, currency, day, staked_minor, returned_minor,
@@ -177,7 +185,7 @@ def fold(at_most: int = FOLD_BATCH_MAX) -> int:
                 [key[0] for key in keys],
                 [key[1] for key in keys],
                 [key[2] for key in keys],
-                *([days[key][column] for key in keys] for column in range(len(_COLUMNS))),
+                *([days[key][column] for key in keys] for column in range(_COLUMN_COUNT)),
             ],
         )
     return len(rows)
@@ -195,5 +203,6 @@ def _by_day(
         ensure(player_id in places, "facts are about players with a standing", player=player_id)
         zone = profile(places[player_id], at.date()).zone
         key = (player_id, currency, gaming_day(at, zone))
-        days.setdefault(key, [0] * len(_COLUMNS))[_COLUMNS[FactKind(kind)]] += amount_minor
+        column, sign = _COLUMNS[FactKind(kind)]
+        days.setdefault(key, [0] * _COLUMN_COUNT)[column] += sign * amount_minor
     return days

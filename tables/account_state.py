@@ -129,8 +129,9 @@ def _bets(round_id: UUID, seats: Sequence[Seat]) -> dict[tuple[PlayerId, str], l
         cursor.execute(
             "SELECT b.player_id, b.currency, b.position, sum(b.stake_minor)::bigint,"
             " sum(o.returned_minor)::bigint, max(o.kind)"
-            " FROM tables_bet b LEFT JOIN tables_bet_outcome o"
-            " ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at"
+            " FROM tables_bet b JOIN tables_round r ON r.id = b.round_id"
+            " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id"
+            "  AND o.bet_accepted_at = b.accepted_at AND o.version = r.version"
             " WHERE b.round_id = %s AND b.player_id = ANY(%s) AND o.kind IS DISTINCT FROM 'undone'"
             " GROUP BY 1, 2, 3 ORDER BY min(b.accepted_at), 3",
             [round_id, [seat.player_id for seat in seats]],
@@ -150,8 +151,10 @@ def _nets(seats: Sequence[Seat]) -> list[int]:
             "  AS w (player_id, currency, since, i)"
             " LEFT JOIN tables_bet b ON b.player_id = w.player_id AND b.accepted_at >= w.since"
             "  AND b.currency = w.currency"
+            " LEFT JOIN tables_round r ON r.id = b.round_id"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id"
-            "  AND o.bet_accepted_at = b.accepted_at GROUP BY w.i ORDER BY w.i",
+            "  AND o.bet_accepted_at = b.accepted_at AND o.version = r.version"
+            " GROUP BY w.i ORDER BY w.i",
             [
                 [seat.player_id for seat in seats],
                 [seat.currency for seat in seats],

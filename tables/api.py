@@ -40,7 +40,12 @@ class RoundOut(serializers.Serializer[dict[str, Any]]):
     opened_at = serializers.DateTimeField()
     closes_at_ms = serializers.IntegerField(help_text="betting closes, ms since 1970, server clock")
     result = serializers.IntegerField(allow_null=True)
-    sources = serializers.ListField(child=serializers.CharField())
+    sources = serializers.ListField(
+        child=serializers.CharField(), help_text="who said the number; manual: two people by hand"
+    )
+    corrected_from = serializers.IntegerField(
+        allow_null=True, help_text="the number that stood before it was corrected"
+    )
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -85,6 +90,7 @@ def round_json(found: Round | None, now: datetime) -> dict[str, Any] | None:
         "closes_at_ms": epoch_ms(found.closes_at),
         "result": found.result,
         "sources": found.result_sources,
+        "corrected_from": found.corrected_from,
         "finished_at": found.finished_at,
     }
 
@@ -106,7 +112,7 @@ def table_json(request: HttpRequest | Request, found: Table) -> dict[str, Any]:
         "can_bet": bool(playing and playing.can_bet and suspended is None),
         "suspended_reason": suspended,
         "round": round_json(newest, now),
-        "results": [number for number, _colour in selectors.results(found.id)],
+        "results": [shown.number for shown in selectors.results(found.id)],
         "currency": currency,
         "balance_minor": selectors.balance_shown(known[0], currency) if known else None,
         "bets": selectors.my_bets(known[0], newest.id) if known and newest else [],

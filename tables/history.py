@@ -50,6 +50,7 @@ def _row(one: my_rounds.MyRound) -> dict[str, Any]:
         "phase": one.round.phase,
         "phase_label": wording.phase_label(one.round.phase),
         "result": one.round.result,
+        "corrected_from": one.round.corrected_from,
         "staked_minor": one.staked_minor,
         "paid_minor": one.returned_minor,
         "currency": one.currency,

@@ -32,7 +32,6 @@ WORK: Final = "tables.work_incidents"
 ENTER_RESULT: Final = "tables.enter_result"
 #: As players' keys: 8 to 64 characters that pass through forms and logs unharmed.
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
-#: Acts by number of their audit kind.
 TEXT_CHARS_MAX: Final = 1_000
 
 
@@ -153,11 +152,16 @@ def begin(acting: Acting, act: Act, asked: Mapping[str, Any], *, permission: str
 
 def check_right(actor: Actor, permission: str) -> None:
     """Refuse with ``NOT_ALLOWED`` unless ``actor`` is staff who hold ``permission`` now."""
-    user = None
-    if actor.kind is ActorKind.STAFF:
-        user = User.objects.filter(pk=int(actor.id), is_active=True, is_staff=True).first()
-    if user is None or not user.has_perm(permission):
+    if not may(actor, permission):
         raise Refused(IncidentCode.NOT_ALLOWED, permission=permission)
+
+
+def may(actor: Actor, permission: str) -> bool:
+    """Whether ``actor`` is a member of staff who holds ``permission`` now."""
+    if actor.kind is not ActorKind.STAFF:
+        return False
+    user = User.objects.filter(pk=int(actor.id), is_active=True, is_staff=True).first()
+    return user is not None and user.has_perm(permission)
 
 
 def checked_text(text: str, *, needed: IncidentCode | None, length: int = TEXT_CHARS_MAX) -> str:

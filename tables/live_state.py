@@ -7,7 +7,7 @@ that the snapshot of ``n`` plus the events after it is the snapshot of any later
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class RoundState:
     reveal_at: int | None = None
     reason: str | None = None
     next_at: int | None = None
+    #: The number that stood before it was corrected.
+    was: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The ``round`` of a snapshot."""
@@ -47,6 +49,7 @@ class RoundState:
             "reveal_at": self.reveal_at,
             "reason": self.reason,
             "next_at": self.next_at,
+            "was": self.was,
         }
 
 
@@ -57,8 +60,9 @@ class TableState:
     status: str
     reason: str | None = None
     round: RoundState | None = None
-    #: (number, round), newest first; the newest round is not among them.
-    results: tuple[tuple[int, int], ...] = ()
+    #: (number, round) or, where it was corrected, (number, round, number before), newest first;
+    #: the newest round is not among them.
+    results: tuple[tuple[int, ...], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The ``d`` of a snapshot, without ``now``."""
@@ -66,25 +70,17 @@ class TableState:
             "status": self.status,
             "reason": self.reason,
             "round": None if self.round is None else self.round.to_json(),
-            "results": [list(pair) for pair in self.results],
+            "results": [list(shown) for shown in self.results],
         }
+
+
+Effect = Callable[[TableState, Mapping[str, Any]], TableState]
 
 
 def apply(state: TableState, kind: str, data: Mapping[str, Any]) -> TableState:
     """The state after one more event. A kind from a later version of the house changes nothing."""
-    match kind:
-        case "phase":
-            return _phase(state, data)
-        case "no_spin":
-            return _no_spin(state, data)
-        case "suspended":
-            return _suspended(state, data)
-        case "resumed" | "opened":
-            return replace(state, status="open", reason=None)
-        case "closed":
-            return replace(state, status="closed", reason=None)
-        case _:
-            return state
+    effect = _EFFECTS.get(kind)
+    return state if effect is None else effect(state, data)
 
 
 #: What a phase may tell of a round, each under its own name.
@@ -108,9 +104,34 @@ def _at_round(state: TableState, data: Mapping[str, Any]) -> TableState:
         return state
     results = state.results
     if last is not None and last.result is not None:
-        results = ((last.result, last.number), *results)[:RESULTS_MAX]
+        results = (shown(last.result, last.number, last.was), *results)[:RESULTS_MAX]
     fresh = RoundState(data["round"], data["phase"], data["at"])
     return replace(state, round=fresh, results=results)
+
+
+def shown(result: int, number: int, was: int | None) -> tuple[int, ...]:
+    """A result of the strip; a corrected one says which number it was."""
+    return (result, number) if was is None else (result, number, was)
+
+
+def _corrected(state: TableState, data: Mapping[str, Any]) -> TableState:
+    """Another number for a round that had one: the newest, or one of the strip."""
+    if state.round is not None and state.round.number == data["round"]:
+        return replace(
+            state,
+            round=replace(
+                state.round,
+                result=data["result"],
+                colour=data["colour"],
+                sources=tuple(data["sources"]),
+                was=data["was"],
+            ),
+        )
+    corrected = shown(data["result"], data["round"], data["was"])
+    return replace(
+        state,
+        results=tuple(corrected if one[1] == data["round"] else one for one in state.results),
+    )
 
 
 def _no_spin(state: TableState, data: Mapping[str, Any]) -> TableState:
@@ -129,3 +150,19 @@ def _suspended(state: TableState, data: Mapping[str, Any]) -> TableState:
     if state.round is None or data["phase"] != "suspended":
         return paused
     return replace(paused, round=replace(state.round, phase="suspended", at=data["at"]))
+
+
+def _is(status: str) -> Effect:
+    return lambda state, _data: replace(state, status=status, reason=None)
+
+
+#: Kind of event → what it does to the state.
+_EFFECTS: Final[dict[str, Effect]] = {
+    "phase": _phase,
+    "no_spin": _no_spin,
+    "suspended": _suspended,
+    "corrected": _corrected,
+    "resumed": _is("open"),
+    "opened": _is("open"),
+    "closed": _is("closed"),
+}

@@ -113,8 +113,9 @@ def _rows_within(
         cursor.execute(
             "SELECT b.round_id, max(b.accepted_at), sum(b.stake_minor)::bigint,"  # noqa: S608  (constants)
             " coalesce(sum(o.returned_minor), 0)::bigint, min(b.currency) FROM tables_bet b"
+            " JOIN tables_round r ON r.id = b.round_id"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND"
-            " o.bet_accepted_at = b.accepted_at WHERE b.player_id = %s"
+            " o.bet_accepted_at = b.accepted_at AND o.version = r.version WHERE b.player_id = %s"
             " AND b.accepted_at BETWEEN %s AND %s"
             " AND o.kind IS DISTINCT FROM 'undone' GROUP BY b.round_id"
             " HAVING max(b.accepted_at) BETWEEN %s AND %s AND (%s::timestamptz IS NULL"

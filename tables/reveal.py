@@ -49,6 +49,7 @@ def as_shown(round_: Round, now: datetime) -> Round:
     shown.result = None
     shown.result_sources = []
     shown.official_at = shown.finished_at = None
+    shown.corrected_from = shown.corrected_at = None
     return shown
 
 
@@ -73,6 +74,7 @@ def hidden_payouts(player_id: PlayerId, currency: str, since: datetime | None = 
             " JOIN tables_table t ON t.id = r.table_id"
             " JOIN tables_bet b ON b.round_id = r.id AND b.player_id = %s AND b.currency = %s"
             " JOIN tables_bet_outcome o ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at"
+            "  AND o.version = r.version"
             f" WHERE {HIDDEN_SQL} AND o.kind = 'paid'"
             " AND b.accepted_at >= coalesce(%s, '-infinity'::timestamptz)",
             [player_id, currency, since],

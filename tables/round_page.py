@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import F, Sum
 
 from audit.database_clock import database_now
 from events import stream
 from kernel.ids import PlayerId
 from tables import reveal, selectors, wording
+from tables.evidence import Source
 from tables.floor_plan import stream_name
+from tables.incident_records import CorrectionShare
 from tables.models import Round, SightingRecord
 from tables.phases import FINISHED
 
@@ -43,6 +46,8 @@ def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, An
         },
         "currency": bets[0].currency if bets else currency,
         "void_reason": found.void_reason,
+        "correction": _correction(found, player_id),
+        "by_hand": Source.MANUAL in found.result_sources and found.corrected_from is None,
         "bets": bets,
         "staked_minor": staked,
         "returned_minor": returned,
@@ -53,6 +58,22 @@ def round_page(found: Round, player_id: PlayerId, currency: str) -> dict[str, An
         "sightings": _sightings(found) if is_told else [],
         "rules_hash": found.rules_hash,
     }
+
+
+def _correction(found: Round, player_id: PlayerId) -> dict[str, Any] | None:
+    """Both numbers of a corrected round, and what all its corrections did to the player's money.
+
+    Balances before and after are those of the play itself.
+    """
+    if found.corrected_from is None:
+        return None
+    shares = CorrectionShare.objects.filter(correction__round_id=found.id, player_id=player_id)
+    sums = shares.aggregate(
+        paid_minor=Sum("paid_minor", default=0),
+        taken_minor=Sum(F("taken_minor") + F("regained_minor"), default=0),
+        owed_minor=Sum("owed_minor", default=0),
+    )
+    return {"was": found.corrected_from, "at": found.corrected_at, **sums}
 
 
 def _is_told(round_: Round) -> bool:
@@ -70,7 +91,7 @@ def _funds(found: Round, player_id: PlayerId) -> tuple[int | None, int | None]:
             "WITH mine AS (SELECT id, transfer_id FROM tables_bet WHERE round_id = %s"
             "  AND player_id = %s), moved AS (SELECT transfer_id FROM mine UNION SELECT"
             "  o.transfer_id FROM tables_bet_outcome o JOIN mine ON mine.id = o.bet_id"
-            "  WHERE o.round_id = %s AND o.transfer_id IS NOT NULL)"
+            "  WHERE o.round_id = %s AND o.version = 1 AND o.transfer_id IS NOT NULL)"
             " SELECT e.amount, e.balance_after FROM ledger_entry e"
             " JOIN ledger_account a ON a.id = e.account"
             " JOIN moved ON moved.transfer_id = e.transfer"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from math import isqrt
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -65,6 +66,14 @@ class RoundNow:
     result: int | None
     result_sources: tuple[str, ...]
     can_bet: bool
+
+
+class ResultShown(NamedTuple):
+    """A number of the strip; ``was`` is the one that stood before a correction, else None."""
+
+    number: int
+    colour: str
+    was: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +153,18 @@ def round_now(table_id: str) -> RoundNow | None:
     )
 
 
-def results(table_id: str, limit: int = RESULTS_SHOWN) -> list[tuple[int, str]]:
+def results(table_id: str, limit: int = RESULTS_SHOWN) -> list[ResultShown]:
     """Official numbers that may be told, newest first, with their colour."""
     numbers = (
         Round.objects.filter(reveal.told(), table_id=table_id)
         .order_by("-number")
-        .values_list("result", flat=True)[:limit]
+        .values_list("result", "corrected_from")[:limit]
     )
-    return [(number, roulette.colour(number).value) for number in numbers if number is not None]
+    return [
+        ResultShown(number, roulette.colour(number).value, was)
+        for number, was in numbers
+        if number is not None
+    ]
 
 
 def statistics(table_id: str) -> tuple[list[tuple[int, str, int]], int, tuple[int, int]]:
@@ -160,7 +173,7 @@ def statistics(table_id: str) -> tuple[list[tuple[int, str, int]], int, tuple[in
     The band is the mean ± two standard deviations of a binomial count with p = 1/37, in which a
     number of a fair wheel lies about 95 times in 100.
     """
-    numbers = [number for number, _ in results(table_id, RESULTS_COUNTED)]
+    numbers = [shown.number for shown in results(table_id, RESULTS_COUNTED)]
     counted = Counter(numbers)
     spins = len(numbers)
     mean = Fraction(spins, 37)
@@ -197,10 +210,10 @@ def my_bets(player_id: PlayerId, round_id: UUID) -> list[BetRow]:
             "SELECT b.position, b.currency, sum(b.stake_minor)::bigint,"
             " sum(o.returned_minor)::bigint, max(o.kind), b.rules_hash"
             " FROM tables_bet b LEFT JOIN tables_bet_outcome o"
-            " ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at"
+            " ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at AND o.version = %s"
             " WHERE b.round_id = %s AND b.player_id = %s AND o.kind IS DISTINCT FROM 'undone'"
             " GROUP BY b.position, b.currency, b.rules_hash ORDER BY min(b.accepted_at), 1",
-            [round_id, player_id],
+            [played.version, round_id, player_id],
         )
         rows = cursor.fetchall()
     if hidden:
@@ -239,8 +252,9 @@ def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT coalesce(sum(coalesce(o.returned_minor, 0) - b.stake_minor), 0)::bigint"
-            " FROM tables_bet b LEFT JOIN tables_bet_outcome o"
-            " ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at"
+            " FROM tables_bet b JOIN tables_round r ON r.id = b.round_id"
+            " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id"
+            "  AND o.bet_accepted_at = b.accepted_at AND o.version = r.version"
             " WHERE b.player_id = %s AND b.accepted_at >= %s AND b.currency = %s",
             [player_id, since, currency],
         )
@@ -254,8 +268,9 @@ def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int, st
         cursor.execute(
             "SELECT b.round_id, sum(b.stake_minor)::bigint,"
             " coalesce(sum(o.returned_minor), 0)::bigint, min(b.currency) FROM tables_bet b"
+            " JOIN tables_round r ON r.id = b.round_id"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND"
-            " o.bet_accepted_at = b.accepted_at WHERE b.player_id = %s"
+            " o.bet_accepted_at = b.accepted_at AND o.version = r.version WHERE b.player_id = %s"
             " AND o.kind IS DISTINCT FROM 'undone'"
             " GROUP BY b.round_id ORDER BY max(b.accepted_at) DESC LIMIT %s",
             [player_id, limit],

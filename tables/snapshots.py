@@ -10,7 +10,7 @@ from events.wire import VERSION, compact
 from kernel.clock import epoch_ms
 from tables import settlement
 from tables.floor_plan import stream_name
-from tables.live_state import RESULTS_MAX, RoundState, TableState, apply
+from tables.live_state import RESULTS_MAX, RoundState, TableState, apply, shown
 from tables.models import Incident, Round, Table, TableStatus
 from tables.rules import roulette
 
@@ -83,15 +83,16 @@ def round_state(round_: Round) -> RoundState:
         reveal_at=epoch_ms(round_.official_at) if round_.official_at is not None else None,
         reason=round_.void_reason or None,
         next_at=settlement.next_at_ms(round_),
+        was=round_.corrected_from,
     )
 
 
-def _results(newest: Round) -> tuple[tuple[int, int], ...]:
+def _results(newest: Round) -> tuple[tuple[int, ...], ...]:
     rows = (
         Round.objects.filter(
             table_id=newest.table_id, number__lt=newest.number, result__isnull=False
         )
         .order_by("-number")
-        .values_list("result", "number")[:RESULTS_MAX]
+        .values_list("result", "number", "corrected_from")[:RESULTS_MAX]
     )
-    return tuple((result, number) for result, number in rows if result is not None)
+    return tuple(shown(result, number, was) for result, number, was in rows if result is not None)

@@ -20,7 +20,7 @@ from audit.database_clock import database_now
 from audit.record import Subject, record
 from events import stream
 from kernel.clock import epoch_ms
-from kernel.ids import Actor, new_id
+from kernel.ids import Actor, ActorKind, new_id
 from kernel.refusal import Refused
 from tables import audit_kinds, locks, opening_facts, procedures, settlement
 from tables.evidence import Fault
@@ -60,12 +60,14 @@ def suspend(
     """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
 
     ``order`` is the caller's own key and becomes the incident's id: the same order again stops
-    nothing again, also when its incident was resolved.
+    nothing again, also when its incident was resolved. A person says the cause (``NO_CAUSE``).
 
     The round in play is stopped with it unless its result is official. A runner passes its
     ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
     the open incident; None where somebody resolved it meanwhile.
     """
+    if actor.kind is ActorKind.STAFF and not detail.strip():
+        raise Refused(FloorCode.NO_CAUSE)
     with transaction.atomic():
         if lease is not None:
             locks.lock_owner(lease)
@@ -217,6 +219,7 @@ def refunds_begun(round_id: UUID) -> bool:
 def resume(table_id: str, *, cause: str, actor: Actor, proposed_by: Actor | None = None) -> None:
     """Open a suspended table again; every open incident of it ends. See `reopen`."""
     with transaction.atomic():
+        locks.lock_table(table_id)
         reopen(
             table_id,
             cause=cause,
@@ -229,12 +232,12 @@ def resume(table_id: str, *, cause: str, actor: Actor, proposed_by: Actor | None
 def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") -> None:
     """Open the table in the caller's transaction; ends it (stream lock), `wake` follows the commit.
 
+    Needs the table's lock, takes the round's.
     Refuses with ``NO_CAUSE``; ``NOT_SUSPENDED``; ``ROUND_UNRESOLVED``; ``DEVICES_NOT_WELL`` and
     ``SECOND_PERSON`` (nobody else proposed it) where the procedure of an open incident says so.
     """
     if not cause.strip():
         raise Refused(FloorCode.NO_CAUSE)
-    locks.lock_table(table_id)
     round_, now = locks.lock_current_round(table_id)
     table = Table.objects.filter(id=table_id).first()
     if table is None:

@@ -88,7 +88,7 @@ def _live(found: Table) -> dict[str, Any]:
             "sign_in": f"{reverse('account_login')}?next={here}",
         },
         "numbers": [
-            number for number, _colour in selectors.results(found.id, selectors.RESULTS_COUNTED)
+            shown.number for shown in selectors.results(found.id, selectors.RESULTS_COUNTED)
         ],
         "numbers_max": selectors.RESULTS_COUNTED,
     }

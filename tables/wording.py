@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _
 from compliance import wording as compliance_wording
 from kernel.money import Money
 from kernel.refusal import Refused
+from tables import procedures
 from tables.evidence import Fault, Source
 from tables.phases import Phase
+from tables.procedures import Told
 from tables.rules.roulette import BetKind, Position, RulesCode, Ruleset, parse_position
 from tables.slips import BettingCode, Receipt
 
@@ -90,6 +92,8 @@ def event_label(kind: str, data: Mapping[str, object]) -> str:
     """An event of a table as the page of its round tells it."""
     if kind == "no_spin":
         return _("No spin: bets stand")
+    if kind == "corrected":
+        return _("Result corrected")
     return phase_label(str(data["phase"])) if data.get("phase") else kind
 
 
@@ -98,16 +102,20 @@ def source_name(source: str) -> str:
     return {
         Source.SENSOR: _("the wheel's sensor"),
         Source.PRESENTER: _("the presenter"),
+        Source.MANUAL: _("two people of the house, by hand"),
     }[Source(source)]
 
 
 def fault_text(fault: str) -> str:
     """Why a table is paused, as far as a player needs it."""
-    if fault in {Fault.SOURCES_DISAGREE, Fault.SOURCE_MISSING, Fault.RESULT_CHANGED}:
-        return _("The sources of the result do not agree. Nobody is paid on a doubtful number.")
-    if fault in {Fault.DEVICE_FAULT, Fault.CLOCK_SKEW, Fault.NO_RESULT, Fault.NO_LAUNCH}:
-        return _("A device of the table is being checked.")
-    return _("A supervisor is looking at the table.")
+    told = procedures.of(fault).told if fault in set(Fault) else Told.SUPERVISOR
+    return {
+        Told.SOURCES: _(
+            "The sources of the result do not agree. Nobody is paid on a doubtful number."
+        ),
+        Told.DEVICE: _("A device of the table is being checked."),
+        Told.SUPERVISOR: _("A supervisor is looking at the table."),
+    }[told]
 
 
 def refusal_text(refusal: Refused) -> str:

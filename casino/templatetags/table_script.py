@@ -176,4 +176,6 @@ def _picture_words() -> dict[str, Any]:
         ),
         "chart_note": _("Last %(spins)s rounds."),
         "chart_note_one": _("Last %(spins)s round."),
+        "was": _("Corrected: was %(was)s"),
+        "corrected": _("Round %(round)s is corrected: %(number)s instead of %(was)s."),
     }

@@ -155,11 +155,21 @@ class Page {
       this.#resyncing = false;
       this.clock.heard(at, frame.d.now ?? frame.t);
     }
+    if (frame.k === "corrected") this.#corrected(frame.d);
     this.reveal.see(state, joined);
     this.betting.slips.inRound(state.round?.number ?? null);
     this.#release();
     if (joined) this.#joined();
     this.changed();
+  }
+
+  /** A number that was seen already is another one: said at once, and marked in the strip. */
+  #corrected({ round, result, was }) {
+    if (this.reveal.holds(round)) return;
+    const number = this.words.number(result, this.words.colour(result));
+    const said = fill(this.words.text.corrected, { round, number, was });
+    this.toasts.alarm(said, "");
+    this.announcer.say(said);
   }
 
   #account(frame) {

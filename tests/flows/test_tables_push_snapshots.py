@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from accounts.roles import Role
 from events import stream
 from events.wire import compact, frame
-from kernel.ids import new_id
+from kernel.ids import Actor, new_id
 from studio.protocol.messages import ObservationKind
-from tables import snapshots, suspension
+from tables import corrections, snapshots, suspension
 from tables.betting import place_batch
 from tables.evidence import Fault
 from tables.lease import acquire
@@ -25,6 +26,7 @@ from tables.models import Round
 from tables.rounds import advance
 from tables.slips import Receipt, place_bets
 from tests import house
+from tests.flows.incident_steps import person
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -151,7 +153,11 @@ def suspended_and_spun_again(pit, recorder):
     recorder.act(
         lambda: suspension.respin_round(pit.round().id, reason="misread", actor=house.TESTER)
     )
-    recorder.act(lambda: suspension.resume("alexandria", cause="over", actor=house.TESTER))
+    recorder.act(
+        lambda: suspension.resume(
+            "alexandria", cause="over", actor=house.TESTER, proposed_by=Actor.system("colleague")
+        )
+    )
     pit.wheel_state(3, spin=2)
     recorder.moves(until="spinning")
     pit.result(5, spin=2)
@@ -177,7 +183,31 @@ def suspended_with_a_result(pit, recorder):
     _open(pit, recorder)
 
 
+def corrected(pit, recorder):
+    """A number of the strip and the newest one are corrected, the newest one twice."""
+    pit_boss, desk = person(), person(Role.COMPLIANCE)
+
+    def correct(round_, number):
+        made = corrections.propose(
+            round_.id, number, reason="misread", key=new_id().hex, actor=pit_boss
+        )
+        recorder.act(lambda: corrections.approve(made.id, shortfall="house", actor=desk))
+
+    rounds = []
+    for number in (17, 0):
+        _open(pit, recorder)
+        recorder.bet(("straight:17", 100))
+        rounds.append(pit.round())
+        _close(pit, recorder)
+        _end(pit, recorder, number)
+    correct(rounds[0], 20)
+    correct(rounds[1], 26)
+    correct(rounds[1], 3)
+    _open(pit, recorder)
+
+
 SCENARIOS = (
+    corrected,
     whole_rounds,
     no_spin,
     suspended_and_voided,

@@ -220,6 +220,12 @@ test("a held result is nowhere in the view, then it is", () => {
   assert.equal(reveal.holds(5), false);
 });
 
+test("a corrected number says in the strip which it was", () => {
+  const reveal = new Reveal();
+  const table = { ...official(5, 0, { was: 4 }), results: [[8, 4, 9], [2, 3]] };
+  assert.deepEqual(shown(table, reveal).results, [[17, 5, 4], [8, 4, 9], [2, 3]]);
+});
+
 test("a paused table shows the end of its round, else that it is paused", () => {
   const paused = (phase, result) => ({
     ...official(5, 0, { phase, result }),

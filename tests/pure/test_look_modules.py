@@ -35,7 +35,7 @@ def _bands(monkeypatch):
     """The band for every count of rounds, by the function that the page's first HTML shows."""
     bands = {}
     for spins in range(selectors.RESULTS_COUNTED + 1):
-        numbers = [(0, "green")] * spins
+        numbers = [selectors.ResultShown(0, "green", None)] * spins
         monkeypatch.setattr(selectors, "results", lambda *_, numbers=numbers, **__: numbers)
         bands[spins] = selectors.statistics("alexandria")[2]
     return bands

@@ -17,12 +17,13 @@ def _state(told) -> TableState:
         told["status"],
         told["reason"],
         None if round_ is None else RoundState(**round_),
-        tuple((number, of) for number, of in told["results"]),
+        tuple(tuple(one) for one in told["results"]),
     )
 
 
 def test_there_are_samples():
     assert [path.stem for path in SAMPLES] == [
+        "corrected",
         "no_spin",
         "suspended_and_spun_again",
         "suspended_and_voided",

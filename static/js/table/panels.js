@@ -79,9 +79,12 @@ export class Panels {
     setHidden(list, results.length === 0);
     setHidden(byId("no-numbers"), results.length > 0);
     list.replaceChildren(
-      ...results.map(([number], at) => {
-        const look = `number number-${this.words.colour(number)}`;
-        return element("li", String(number), at === 0 ? `${look} number-newest` : look);
+      ...results.map(([number, , was], at) => {
+        const look = `number number-${this.words.colour(number)}${at === 0 ? " number-newest" : ""}`;
+        if (was === undefined) return element("li", String(number), look);
+        const mended = element("li", String(number), `${look} number-corrected`);
+        mended.title = fill(this.words.text.was, { was });
+        return mended;
       }),
     );
   }
@@ -202,6 +205,7 @@ export function band(spins) {
 
 export class Statistics {
   #known = null;
+  #mended = "";
 
   constructor(words) {
     this.words = words;
@@ -212,7 +216,12 @@ export class Statistics {
 
   /** Counts what the view shows. Says whether the page's numbers are too old to go on from. */
   draw({ results }) {
-    if (results.length === 0 || results[0][1] === this.#known) return false;
+    if (results.length === 0) return false;
+    const mended = JSON.stringify(results.filter((one) => one.length > 2));
+    const late = this.#known !== null && mended !== this.#mended && mended !== "[]";
+    this.#mended = mended;
+    if (late) return true; // a counted number was corrected: the counts of a fresh page
+    if (results[0][1] === this.#known) return false;
     const next = count(this.numbers, results, this.#known, this.words.config.numbers_max);
     if (next === null && this.#known !== null) return true;
     [[, this.#known]] = results;

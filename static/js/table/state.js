@@ -31,16 +31,19 @@ const newRound = ({ round, phase, at }) => ({
   at,
   respins: 0,
   ...Object.fromEntries(TOLD.map((name) => [name, null])),
+  was: null,
 });
+
+/** A result of the strip: number and round; a corrected one says which number it was. */
+export const shown = ({ result, number, was }) =>
+  (was ?? null) === null ? [result, number] : [result, number, was];
 
 /** The event's round in place: a new one sends the last to the results. */
 function atRound(state, data) {
   const last = state.round;
   if (last?.number === data.round) return state;
   const given = last !== null && last.result !== null;
-  const results = given
-    ? [[last.result, last.number], ...state.results].slice(0, RESULTS_MAX)
-    : state.results;
+  const results = given ? [shown(last), ...state.results].slice(0, RESULTS_MAX) : state.results;
   return { ...state, results, round: newRound(data) };
 }
 
@@ -65,12 +68,23 @@ function suspended(state, { fault, phase, at }) {
   return { ...state, status: "suspended", reason: fault ?? null, round };
 }
 
+/** Another number for a round that had one: the newest, or one of the strip. */
+function corrected(state, { round: number, result, colour, sources, was }) {
+  const { round } = state;
+  if (round?.number === number) {
+    return { ...state, round: { ...round, result, colour, sources, was } };
+  }
+  const mended = shown({ result, number, was });
+  return { ...state, results: state.results.map((one) => (one[1] === number ? mended : one)) };
+}
+
 const status = (to) => (state) => ({ ...state, status: to, reason: null });
 
 const EFFECTS = {
   phase,
   no_spin: noSpin,
   suspended,
+  corrected,
   resumed: status("open"),
   opened: status("open"),
   closed: status("closed"),

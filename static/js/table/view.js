@@ -1,5 +1,7 @@
 // What the page shows, worked out from what it knows. Pure: every part draws from this one value.
 
+import { shown } from "./state.js";
+
 const BETTING = new Set(["betting_open", "closing_soon"]);
 const WITH_RESULT = new Set(["official", "settled"]);
 
@@ -100,6 +102,6 @@ function strip(table, reveal, held) {
   const { round, results } = table;
   const seen = results.filter(([, number]) => !reveal.holds(number));
   return round && !held && WITH_RESULT.has(round.phase) && round.result !== null
-    ? [[round.result, round.number], ...seen].slice(0, 15)
+    ? [shown(round), ...seen].slice(0, 15)
     : seen;
 }
