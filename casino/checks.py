@@ -13,14 +13,16 @@ from django.db import Error as DatabaseError
 
 from audit import keys
 from casino.database_rights import problems_of_runtime_role
+from tables import console_key
 
 Apps = Sequence[AppConfig] | None
+_SECRETS = (keys.wrapping_keys, keys.seal_key, console_key.master_key)
 
 
 @register(Tags.security, deploy=True)
 def secrets_are_usable(app_configs: Apps, **_: Any) -> list[CheckMessage]:
-    """The keys that wrap personal data and sign seals are there and have the right size."""
-    return [message for message in map(_complaint, (keys.wrapping_keys, keys.seal_key)) if message]
+    """The keys that wrap personal data, sign seals and consoles are there, of the right size."""
+    return [message for message in map(_complaint, _SECRETS) if message]
 
 
 def _complaint(read: Callable[[], object]) -> CheckMessage | None:

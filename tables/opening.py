@@ -142,7 +142,7 @@ def why_not(facts: TableFacts, now: datetime) -> tuple[Reason, ...]:
 
 def of_the_table(inspected: Inspected | None, rules: Rules, now: datetime) -> tuple[Reason, ...]:
     """What stands against opening the table itself, whoever would present at it."""
-    return (*_of_the_inspection(inspected, now), *_of_the_rules(rules))
+    return (*_of_the_inspection(inspected, now), *of_the_rules(rules))
 
 
 def lacking(papers: Iterable[Paper], game: str, now: datetime) -> tuple[Reason, ...]:
@@ -213,7 +213,7 @@ def _of_the_inspection(inspected: Inspected | None, now: datetime) -> Iterable[R
     return () if inspected.covers else (Reason(OpeningCode.EQUIPMENT_CHANGED),)
 
 
-def _of_the_rules(rules: Rules) -> Iterable[Reason]:
+def of_the_rules(rules: Rules) -> Iterable[Reason]:
     """The text that was published is the one that is shown, and both are the engine's."""
     if rules.engine_published is None:
         return (Reason(OpeningCode.RULES_NOT_PUBLISHED, {"engine": rules.engine}),)

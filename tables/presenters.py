@@ -39,7 +39,7 @@ class PresenterCode(StrEnum):
     NOT_BY_ONESELF = "not_by_oneself"
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_GAME = "unknown_game"
-    NUMBER_MISSING = "number_missing"
+    NUMBER_MISSING = "paper_number_missing"
     DATES_WRONG = "dates_wrong"
     UNKNOWN_AUTHORISATION = "unknown_authorisation"
     REASON_MISSING = "reason_missing"

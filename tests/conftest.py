@@ -88,6 +88,7 @@ os.environ.update(
     SECRET_KEY="test-only-secret-key-0123456789-abcdefghijklmnop-ABCDEFGHIJ",
     FARO_AUDIT_KEY="MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     FARO_SEAL_KEY="YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXowMTIzNDU=",
+    FARO_CONSOLE_KEY="Y29uc29sZS1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY=",
     DATABASE_URL=role_url(APP, "faro_nothing"),
     DATABASE_OWNER_URL=role_url(OWNER, "faro_nothing"),
     REDIS_URL=REDIS_URL,

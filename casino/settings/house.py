@@ -6,6 +6,9 @@ from casino.settings.environment import FARO_MODE, env
 FARO_AUDIT_KEY: str = env.str("FARO_AUDIT_KEY")
 #: 32 random bytes, URL-safe base64: the Ed25519 seed that signs seals and receipts.
 FARO_SEAL_KEY: str = env.str("FARO_SEAL_KEY")
+#: 32 random bytes, URL-safe base64: what presenters do at a console is signed with keys derived
+#: from it, one per table (docs/decisions/0094). Empty: consoles take nothing.
+FARO_CONSOLE_KEY: str = env.str("FARO_CONSOLE_KEY", default="")
 
 #: Jurisdiction profiles (codes of `compliance/jurisdictions/*.yaml`) that this operator offers, in
 #: order of preference. Production must name its own; the demonstration house is fictional.

@@ -19,6 +19,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "FARO_AUDIT_KEY": _key_of_32_bytes,
     "FARO_SEAL_KEY": _key_of_32_bytes,
+    "FARO_CONSOLE_KEY": _key_of_32_bytes,
     "FARO_METRICS_TOKEN": lambda: secrets.token_urlsafe(24),
     "PSP_WEBHOOK_SECRET": lambda: secrets.token_urlsafe(32),
 }

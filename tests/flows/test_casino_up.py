@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 #: Of the machine that runs the tests, with other tests beside it; an idle one needs a quarter.
 START_TIMEOUT_S = 120
 SERVERS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "FARO_MODE", "FARO_ROLE",
-           "SECRET_KEY", "FARO_AUDIT_KEY", "FARO_SEAL_KEY", "DJANGO_SETTINGS_MODULE",
+           "SECRET_KEY", "FARO_AUDIT_KEY", "FARO_SEAL_KEY", "FARO_CONSOLE_KEY",
+           "DJANGO_SETTINGS_MODULE",
            "FARO_STATE_DIR"}  # fmt: skip
 
 pytestmark = pytest.mark.slow

@@ -10,29 +10,33 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from backoffice import reports
+from backoffice.shifts_report import ShiftRow, shifts
 from backoffice.spreadsheet import NO_ACTIVITY, csv_text
 
 
 class Command(BaseCommand):
-    """Write one report: `funds-in-play` (of this moment) or `ggr` (of one gaming day).
+    """Write one report: `funds-in-play` (of this moment), `ggr` or `shifts` (of one gaming day).
 
-    Always produced, also when there is nothing in it. Exit status: 0, or 1 when `ggr` is asked
-    without a day (2 for wrong arguments, as ever).
+    Always produced, also when there is nothing in it. Exit status: 0, or 1 when a report of a day
+    is asked without one (2 for wrong arguments, as ever).
     """
 
-    help = "Write a report: funds-in-play, or ggr of a gaming day."
+    help = "Write a report: funds-in-play, or ggr or shifts of a gaming day."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["funds-in-play", "ggr"])
+        parser.add_argument("name", choices=["funds-in-play", "ggr", "shifts"])
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
         parser.add_argument("--day", type=date.fromisoformat, help="gaming day, YYYY-MM-DD")
+        parser.add_argument("--table", default="", help="only this table (shifts)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         shape: type[Any] = reports.InPlayRow
         rows: list[Any] = []
-        if options["name"] == "ggr":
-            if options["day"] is None:
-                raise CommandError("ggr is of a gaming day: --day YYYY-MM-DD")
+        if options["name"] != "funds-in-play" and options["day"] is None:
+            raise CommandError(f"{options['name']} is of a gaming day: --day YYYY-MM-DD")
+        if options["name"] == "shifts":
+            shape, rows = ShiftRow, list(shifts(options["day"], options["table"]))
+        elif options["name"] == "ggr":
             shape, rows = reports.GgrRow, list(reports.ggr(options["day"]))
         else:
             rows = list(reports.funds_in_play())

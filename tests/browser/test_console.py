@@ -1,0 +1,178 @@
+"""The presenter's console in a browser: a round, a void ball, a lost line, by keys and by forms."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from tables.models import Round
+from tables.presenter_models import ConsoleAct
+from tests import house
+from tests.browser.test_axe import violations
+from tests.flows.staff_steps import enter
+from tests.gates.tools import why_no_axe
+
+pytestmark = pytest.mark.usefixtures("database")
+
+SOON_MS = 15_000
+SCREENS = {"full": {"width": 1920, "height": 1080}, "small": {"width": 1366, "height": 768}}
+
+
+def at_console(visit, pit: house.Pit, person: int | None = None, **options) -> Page:
+    """The console of the pit's table, opened by its presenter."""
+    page = visit(device="desktop", **{"viewport": SCREENS["full"], **options})
+    session = enter(User.objects.get(pk=person or pit.presenter))
+    name = settings.STAFF_SESSION_COOKIE_NAME
+    cookie = {"name": name, "value": session.cookies[name].value, "url": visit.url}
+    page.context.add_cookies([cookie])
+    page.goto(f"/console/{pit.table.id}/")
+    return page
+
+
+def phase(page: Page, words: str) -> None:
+    expect(page.locator("#phase")).to_have_text(words, timeout=SOON_MS)
+
+
+@pytest.fixture
+def wheel(database) -> house.Pit:
+    """A table with a wheel and no keypad."""
+    from kernel.ids import new_id
+
+    name = f"console-{new_id().hex[-6:]}"
+    return house.pit(name, name="Skerryvore", devices=("wheel",), intermission_ms=600_000)
+
+
+@pytest.mark.feature("F20")
+def test_a_round_by_the_consoles_keys_alone(visit, wheel):
+    wheel.open_round()
+    page = at_console(visit, wheel)
+    phase(page, "Place bets")
+    expect(page.locator("#ring-seconds")).to_have_text(re.compile(r"^\d{3}$"))
+    page.keyboard.press("F2")
+    expect(page.locator("#say")).to_contain_text("Launch noted.")
+    wheel.close_betting()
+    phase(page, "Ball in play")
+    wheel.result(17)
+    wheel.step()
+    phase(page, "Checking")
+    assert "17" not in page.locator("main").inner_text()
+    page.keyboard.type("17")
+    expect(page.locator("#number")).to_have_value("17")
+    expect(page.locator("#reads")).to_have_text("black")
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("17 Black confirmed.")
+    wheel.step()
+    expect(page.locator("#results li").first).to_have_text("17 black", timeout=SOON_MS)
+    played = Round.objects.get(table=wheel.table)
+    assert (played.phase, played.result) == ("settled", 17)
+    phase(page, "Next round")
+
+
+@pytest.mark.feature("F20")
+def test_no_spin_counts_when_held_and_not_when_tapped(visit, wheel):
+    wheel.open_round()
+    wheel.close_betting()
+    page = at_console(visit, wheel)
+    phase(page, "Ball in play")
+    page.get_by_label("Too few turns").check()
+    key = page.get_by_role("button", name="No spin")
+    key.click()
+    page.keyboard.press("F4")
+    page.wait_for_timeout(2_500)  # a tap that counted would have been sent by now
+    assert not ConsoleAct.objects.filter(table=wheel.table).exists()
+    page.keyboard.down("F4")
+    expect(page.locator("#say")).to_contain_text("No spin noted. All bets stand.")
+    page.keyboard.up("F4")
+    wheel.step()
+    phase(page, "No spin")
+    expect(page.locator("[data-live=next]")).to_have_text("Launch the ball again")
+    act = ConsoleAct.objects.get(table=wheel.table)
+    assert (act.kind, Round.objects.get(table=wheel.table).respins) == ("no_spin", 1)
+    page.keyboard.press("F2")
+    expect(page.locator("#say")).to_contain_text("Launch noted.")
+    wheel.step()
+    phase(page, "Ball in play")
+
+
+@pytest.mark.feature("F20")
+def test_calling_the_supervisor_stops_the_table_and_says_so(visit, wheel):
+    wheel.open_round()
+    page = at_console(visit, wheel)
+    phase(page, "Place bets")
+    page.keyboard.press("F9")
+    expect(page.locator("#say")).to_contain_text("The supervisor is called.")
+    wheel.step()
+    phase(page, "Paused")
+    expect(page.locator("[data-live=detail]")).to_have_text("You called the supervisor.")
+    expect(page.get_by_role("button", name=re.compile("^Supervisor"))).to_be_disabled()
+
+
+def test_a_stale_page_is_refused_and_shows_why(visit, faults, wheel):
+    faults.allow("409")
+    wheel.open_round()
+    wheel.close_betting()
+    page = at_console(visit, wheel)
+    phase(page, "Ball in play")
+    page.route("**/state", lambda route: route.abort())  # it learns nothing more
+    faults.allow("/state")
+    wheel.report("wheel", house.ObservationKind.NO_SPIN, reason="ball_not_seen")
+    wheel.step()
+    page.keyboard.type("17")
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("stale_phase")
+    expect(page.locator("#phase")).to_have_text("No spin")
+    assert not ConsoleAct.objects.filter(table=wheel.table).exists()
+
+
+def test_a_lost_line_locks_the_keys_and_they_come_back(visit, faults, doors, wheel):
+    faults.allow("request:", "console: Failed to load", "ERR_")
+    wheel.open_round()
+    page = at_console(visit, wheel)
+    phase(page, "Place bets")
+    start = page.get_by_role("button", name=re.compile("^Start"))
+    expect(start).to_be_enabled()
+    doors.line.cut()
+    expect(page.locator("#lost")).to_be_visible(timeout=SOON_MS)
+    expect(start).to_be_disabled()
+    page.keyboard.press("F2")
+    doors.line.restore()
+    expect(page.locator("#lost")).to_be_hidden(timeout=SOON_MS)
+    expect(start).to_be_enabled()
+    assert not ConsoleAct.objects.filter(table=wheel.table).exists()
+
+
+def test_the_console_works_without_script(visit, wheel):
+    wheel.open_round()
+    wheel.close_betting()
+    page = at_console(visit, wheel, javascript=False)
+    page.locator("#number").fill("17")
+    page.get_by_role("button", name=re.compile("^Confirm")).click()
+    expect(page.locator("#say")).to_contain_text("17 Black confirmed.")
+    assert ConsoleAct.objects.get(table=wheel.table).kind == "confirm"
+
+
+@pytest.mark.feature("F94")
+@pytest.mark.skipif(bool(why_no_axe()), reason=why_no_axe() or "there")
+@pytest.mark.parametrize("screen", SCREENS)
+def test_no_state_of_the_console_breaks_a_rule_and_all_of_it_is_in_sight(visit, wheel, screen):
+    page = at_console(visit, wheel, viewport=SCREENS[screen])
+    phase(page, "No round opens")
+    found = violations(page)
+    wheel.open_round()
+    phase(page, "Place bets")
+    found += violations(page)
+    wheel.close_betting()
+    phase(page, "Ball in play")
+    found += violations(page)
+    assert found == []
+    high = "() => document.documentElement.scrollHeight - window.innerHeight"
+    assert page.evaluate(high) <= 0
+    small = page.evaluate(
+        "() => [...document.querySelectorAll('#phase, [data-live=next]')]"
+        ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
+    )
+    assert min(small) >= 66 * SCREENS[screen]["height"] / 1080 - 1
