@@ -13,11 +13,9 @@ from django import template
 from django.templatetags.static import static
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from casino.templatetags import felt, money
-from kernel.money import scale
 from tables import wording
 from tables.evidence import Fault
 from tables.phases import Phase
@@ -33,8 +31,6 @@ MODULES: Final = (
 )  # fmt: skip
 #: The element that `static/js/table/words.js` reads.
 ELEMENT: Final = "table-config"
-#: English pages are British ones, as in `casino.templatetags.money`.
-_LOCALES: Final = {"en": "en-GB"}
 
 
 @register.simple_tag
@@ -46,13 +42,11 @@ def table_modules() -> list[str]:
 @register.simple_tag
 def table_script(table: TableCard, live: Mapping[str, Any]) -> SafeString:
     """The page's JSON. ``live`` holds addresses and counted results, from the view."""
-    language = get_language() or "en"
     page = {
         **live,
         "table": table.id,
         "currency": table.currency,
-        "digits": scale(table.currency),
-        "locale": _LOCALES.get(language, language),
+        "writing": money.writing(table.currency),
         "hls": static("vendor/hls.js/hls.light.min.js"),
         "chip_styles": felt.chip_styles(table.currency),
         "positions": {

@@ -252,7 +252,7 @@ class Page {
     const known = this.table.n >= 0;
     this.betting.draw(view);
     if (!known && view.link === "joining") return; // the server's own first page stands
-    setClass(this.screen, `screen ${view.betting ? "betting" : "watching"}`);
+    this.#posture(view.betting ? "betting" : "watching");
     if (known) {
       this.phase.draw(view);
       this.panels.draw(view);
@@ -261,6 +261,18 @@ class Page {
     } else {
       this.phase.draw(view);
     }
+  }
+
+  /**
+   * Large felt or large picture. What stands below the picture takes its new place unseen and
+   * comes up there: it does not jump under a thumb, and the focus stays where it is.
+   */
+  #posture(name) {
+    if (this.screen.classList.contains(name)) return;
+    setClass(this.screen, `screen ${name} turning`);
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => this.screen.classList.remove("turning")),
+    );
   }
 
   /** Away for more rounds than the strip shows: the counts of a fresh page. */

@@ -397,11 +397,9 @@ test("results are counted once, wherever page and snapshot overlap", () => {
 /* Words */
 
 test("money, chips and times read as the server's", () => {
-  for (const { locale, currency, digits, money, chips } of facts.amounts) {
+  for (const { locale, writing, money, chips } of facts.amounts) {
     const words = new Words({
-      locale,
-      currency,
-      digits,
+      writing,
       words: {},
       chip_styles: [[0, "stone"]],
       positions: {},

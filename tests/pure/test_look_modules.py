@@ -20,14 +20,13 @@ CHIPS = (50, 100, 250, 500, 50_000, 100_000, 250_000)
 
 
 def _amounts():
-    for language, locale in (("en", "en-GB"), ("de", "de")):
+    for language, currency in (("en", "EUR"), ("en", "SEK"), ("de", "EUR"), ("de", "JPY")):
         with translation.override(language):
             yield {
-                "locale": locale,
-                "currency": "EUR",
-                "digits": 2,
-                "money": [[minor, money.net(minor, "EUR")] for minor in MINORS],
-                "chips": [[minor, money.chip_label(minor, "EUR")] for minor in CHIPS],
+                "locale": f"{language} {currency}",
+                "writing": money.writing(currency),
+                "money": [[minor, money.net(minor, currency)] for minor in MINORS],
+                "chips": [[minor, money.chip_label(minor, currency)] for minor in CHIPS],
             }
 
 

@@ -50,7 +50,7 @@ export class Panels {
     const { betting, bets, result, staked, paid, won, number, paidKnown, phase } = view;
     this.drawOutcome({ betting, bets, result, staked, paid, won, number, paidKnown, phase });
     if (view.number !== null) {
-      const number = new Intl.NumberFormat(this.words.config.locale).format(view.number);
+      const number = this.words.whole(view.number);
       setText(byId("round-number"), fill(this.words.text.round, { number }));
     }
   }

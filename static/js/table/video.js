@@ -230,10 +230,7 @@ export class Picture {
     const grade = lateMs < LOW_MS ? "low" : lateMs < MEDIUM_MS ? "medium" : "high";
     setClass(this.badge, `latency latency-${grade}`);
     this.badge.title = text[`latency_${grade}`];
-    const seconds = new Intl.NumberFormat(this.words.config.locale, {
-      minimumFractionDigits: 1,
-      maximumFractionDigits: 1,
-    }).format(lateMs / 1000);
+    const seconds = this.words.decimal(lateMs / 1000, 1);
     setText(this.parts.text, fill(text.behind, { seconds }));
   }
 

@@ -23,23 +23,27 @@ export class Words {
   constructor(config) {
     this.config = config;
     this.text = config.words;
-    this.scale = 10 ** config.digits;
-    this.amounts = new Intl.NumberFormat(config.locale, {
-      style: "currency",
-      currency: config.currency,
-      minimumFractionDigits: config.digits,
-      maximumFractionDigits: config.digits,
-    });
-    this.plain = new Intl.NumberFormat(config.locale, {
-      minimumFractionDigits: 2,
-      useGrouping: false,
-    });
+    this.digits = config.writing.digits;
+    this.scale = 10 ** this.digits;
+  }
+
+  /** A whole number with the reader's grouping: `1,204,317`. */
+  whole(count) {
+    return String(count).replace(/\B(?=(\d{3})+$)/g, this.config.writing.group);
+  }
+
+  /** A measure or an amount with so many decimals, ungrouped: `2.50`. */
+  decimal(value, digits) {
+    return value.toFixed(digits).replace(".", this.config.writing.decimal);
   }
 
   /** Minor units as `€1,234.50`, with the true minus before the sign. */
   money(minor) {
-    const amount = this.amounts.format(Math.abs(minor) / this.scale);
-    return minor < 0 ? MINUS + amount : amount;
+    const { before, after, decimal } = this.config.writing;
+    const all = String(Math.abs(minor)).padStart(this.digits + 1, "0");
+    const cut = all.length - this.digits;
+    const parts = this.digits > 0 ? decimal + all.slice(cut) : "";
+    return `${minor < 0 ? MINUS : ""}${before}${this.whole(all.slice(0, cut))}${parts}${after}`;
   }
 
   /** A net result, signed both ways. */
@@ -50,9 +54,9 @@ export class Words {
   /** What is printed on a chip, as casino.templatetags.money.chip_label prints it. */
   chip(minor) {
     const major = minor / this.scale;
-    if (major > 0 && major < 1 && this.config.digits === 2) return `${minor}c`;
+    if (major > 0 && major < 1 && this.digits === 2) return `${minor}c`;
     if (major >= 1000 && major % 100 === 0) return `${major / 1000}k`;
-    return Number.isInteger(major) ? String(major) : this.plain.format(major);
+    return Number.isInteger(major) ? String(major) : this.decimal(major, 2);
   }
 
   /** The classes of a chip that shows `minor`. */
