@@ -79,10 +79,10 @@ class DeviceForm(ActForm):
     def wanted(self, kind: str) -> register.Wanted:
         """The device that the form describes."""
         return register.Wanted(
-            id=self.text("device_id"),
+            id=self.said("device_id"),
             kind=kind,
-            key_id=self.text("key_id"),
-            public_key_b64=self.text("public_key"),
+            key_id=self.said("key_id"),
+            public_key_b64=self.said("public_key"),
             must_be_heard=bool(self.cleaned_data["must_be_heard"]),
         )
 
@@ -119,7 +119,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         return _list_page(request, form, status=422)
     table: Table = form.cleaned_data["table"]
     try:
-        made = register.enrol(table.id, form.wanted(form.text("kind")), actor=staff_actor(request))
+        made = register.enrol(table.id, form.wanted(form.said("kind")), actor=staff_actor(request))
     except Refused as refused:
         _refuse(form, refused, 0)
         return _list_page(request, form, status=409)
@@ -160,19 +160,19 @@ def _act(
 def _enrol_key(device_id: str, form: KeyForm, actor: Actor) -> str:
     register.enrol_key(
         device_id,
-        key_id=form.text("key_id"),
-        public_key_b64=form.text("public_key"),
+        key_id=form.said("key_id"),
+        public_key_b64=form.said("public_key"),
         version=form.seen,
         actor=actor,
     )
-    return f"Key {form.text('key_id')} signs from now on."
+    return f"Key {form.said('key_id')} signs from now on."
 
 
 def _revoke(device_id: str, form: RevokeForm, actor: Actor) -> str:
-    key_id = form.text("key_id")
+    key_id = form.said("key_id")
     if not DeviceKey.objects.filter(id=key_id, device_id=device_id).exists():
         raise Refused(DeviceCode.UNKNOWN_KEY, key=key_id)
-    register.revoke_key(key_id, reason=form.text("reason"), version=form.seen, actor=actor)
+    register.revoke_key(key_id, reason=form.said("reason"), version=form.seen, actor=actor)
     return f"Key {key_id} is revoked: nothing that it signs is taken any more."
 
 
@@ -183,7 +183,7 @@ def _replace(device_id: str, form: ReplaceForm, actor: Actor) -> str:
     made = register.replace(
         device_id,
         form.wanted(old.kind),
-        reason=form.text("reason"),
+        reason=form.said("reason"),
         version=form.seen,
         actor=actor,
     )
@@ -191,7 +191,7 @@ def _replace(device_id: str, form: ReplaceForm, actor: Actor) -> str:
 
 
 def _retire(device_id: str, form: ReasonForm, actor: Actor) -> str:
-    register.retire(device_id, reason=form.text("reason"), version=form.seen, actor=actor)
+    register.retire(device_id, reason=form.said("reason"), version=form.seen, actor=actor)
     return f"{device_id} is out of service and its keys are revoked."
 
 

@@ -23,10 +23,11 @@ class ActForm(forms.Form):
     version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
     key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
 
-    def __init__(self, *args: Any, version: int = 0, **kwargs: Any) -> None:
-        initial = {"version": version, "key": new_id().hex, **(kwargs.pop("initial", None) or {})}
-        kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}-%s")
-        super().__init__(*args, initial=initial, **kwargs)
+    def __init__(self, data: Any = None, *, version: int = 0, **more: Any) -> None:
+        start = more.pop("initial", None) or {}
+        more["initial"] = {"version": version, "key": new_id().hex, **start}
+        more.setdefault("auto_id", f"{type(self).__name__.lower()}-%s")
+        super().__init__(data, **more)
 
     @property
     def code(self) -> str:
@@ -45,7 +46,7 @@ class ActForm(forms.Form):
         data[self.add_prefix("key")] = new_id().hex
         self.data = data
 
-    def text(self, name: str) -> str:
+    def said(self, name: str) -> str:
         """A cleaned text."""
         return str(self.cleaned_data[name])
 
@@ -61,6 +62,7 @@ class CauseForm(ActForm):
     cause = forms.CharField(
         label="Cause",
         max_length=CAUSE_CHARS_MAX,
+        required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="What you saw. It is kept with your name.",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -20,9 +21,12 @@ from accounts.staff_access import staff_actor, staff_required
 from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from tables import floor_cards, suspension
+from tables import floor_words as words
 from tables.evidence import Fault
 from tables.floor import Floor, Level, TableNow, floor_now
 from tables.floor_forms import CauseForm
+from tables.incident_pages import incident_facts
+from tables.incident_rules import IncidentCode
 from tables.models import Incident, Table
 
 WATCH: Final = "tables.watch_floor"
@@ -50,7 +54,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "sort": sort,
         "sorts": SORTS,
         "poll_ms": POLL_MS,
-        "state_url": f"{reverse('floor:state')}?{urlencode({'sort': sort})}",
+        "panel": _panel(request, floor),
+        "state_url": f"{reverse('floor:state')}?{urlencode(_asked(request, sort))}",
     }
     return render(request, "floor/overview.html", facts)
 
@@ -76,6 +81,7 @@ def state(request: HttpRequest) -> HttpResponse:
     answer = JsonResponse(
         {
             "now_ms": epoch_ms(floor.at),
+            "incident": _beside(request, floor),
             "head": render_to_string("floor/parts/head.html", {"head": _head(floor)}),
             "tables": tables,
         }
@@ -100,16 +106,29 @@ def suspend(request: HttpRequest, table_id: str) -> HttpResponse:
         return _table_page(request, table_id, form, status=422)
     try:
         incident = suspension.suspend(
-            table_id, Fault.OPERATOR, detail=form.text("cause"), actor=staff_actor(request)
+            table_id,
+            Fault.OPERATOR,
+            detail=form.said("cause"),
+            actor=staff_actor(request),
+            order=_order(form.said("key")),
         )
     except Refused as refused:
-        form.refuse(refused, version=0)
+        form.refuse(refused, version=0, field="cause")
         return _table_page(request, table_id, form, status=_CONFLICT)
     if incident is None:
         messages.info(request, "The table was suspended already, and is not any more.")
     else:
         messages.success(request, f"{incident.table.name} is suspended: no bet is taken.")
+        return redirect("floor:incident", incident.id)
     return redirect("floor:table", table_id)
+
+
+def _order(key: str) -> UUID:
+    """The form's key as the incident's id."""
+    try:
+        return UUID(key)
+    except ValueError:
+        raise Refused(IncidentCode.BAD_KEY) from None
 
 
 def _table_page(
@@ -135,12 +154,38 @@ def _table_page(
     return render(request, "floor/table.html", facts, status=status)
 
 
-def _incidents_of(found: Table) -> list[Incident]:
-    return list(
-        Incident.objects.filter(table=found)
-        .select_related("round")
-        .order_by("-opened_at")[:INCIDENTS_SHOWN]
-    )
+def _panel(request: HttpRequest, floor: Floor) -> dict[str, Any] | None:
+    chosen = _chosen(request, floor)
+    return incident_facts(request, chosen.id) if chosen is not None else None
+
+
+def _beside(request: HttpRequest, floor: Floor) -> dict[str, str] | None:
+    chosen = _chosen(request, floor)
+    if chosen is None:
+        return None
+    return {"id": str(chosen.id), "panel": reverse("floor:incident_panel", args=[chosen.id])}
+
+
+def _chosen(request: HttpRequest, floor: Floor) -> Incident | None:
+    """The incident beside the tables: the one asked for, else the longest open one."""
+    wanted = request.GET.get("incident", "")
+    open_ones = {str(one.id): one for table in floor.tables for one in table.incidents}
+    longest = min(open_ones.values(), key=lambda one: one.opened_at, default=None)
+    return open_ones.get(wanted, longest)
+
+
+def _incidents_of(found: Table) -> list[dict[str, Any]]:
+    newest = Incident.objects.filter(table=found).order_by("-opened_at")[:INCIDENTS_SHOWN]
+    return [
+        {
+            "id": one.id,
+            "words": words.fault(one.fault),
+            "detail": one.detail,
+            "opened_at": one.opened_at,
+            "resolved_at": one.resolved_at,
+        }
+        for one in newest
+    ]
 
 
 def _head(floor: Floor) -> dict[str, Any]:
@@ -152,6 +197,12 @@ def _head(floor: Floor) -> dict[str, Any]:
         "rounds": floor.rounds_this_hour,
         "sums": floor.in_open_rounds,
     }
+
+
+def _asked(request: HttpRequest, sort: str) -> dict[str, str]:
+    """What the page asks again with each poll."""
+    wanted = request.GET.get("incident", "")
+    return {"sort": sort, "incident": wanted} if wanted else {"sort": sort}
 
 
 def _sort(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from tables import device_pages, floor_pages, switch_pages
+from tables import correction_pages, device_pages, floor_pages, incident_pages, switch_pages
 
 app_name = "floor"
 urlpatterns: list[URLPattern] = [
@@ -10,6 +10,15 @@ urlpatterns: list[URLPattern] = [
     path("state", floor_pages.state, name="state"),
     path("tables/<slug:table_id>/", floor_pages.table, name="table"),
     path("tables/<slug:table_id>/suspend/", floor_pages.suspend, name="suspend"),
+    path("incidents/", incident_pages.incidents, name="incidents"),
+    path("incidents/<uuid:incident_id>/", incident_pages.incident, name="incident"),
+    path("incidents/<uuid:incident_id>/panel", incident_pages.panel, name="incident_panel"),
+    path("incidents/<uuid:incident_id>/<slug:act>/", incident_pages.act, name="incident_act"),
+    path("corrections/", correction_pages.corrections, name="corrections"),
+    path("corrections/propose/", correction_pages.propose, name="propose"),
+    path("corrections/<uuid:correction_id>/", correction_pages.correction, name="correction"),
+    path("corrections/<uuid:correction_id>/approve/", correction_pages.approve, name="approve"),
+    path("corrections/<uuid:correction_id>/decline/", correction_pages.decline, name="decline"),
     path("switches/", switch_pages.switches, name="switches"),
     path("switches/disable/", switch_pages.disable, name="disable"),
     path("switches/enable/", switch_pages.enable, name="enable"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from accounts.models import User
 from kernel.ids import ActorKind
 from kernel.refusal import Refused
 from tables.devices import Health
 from tables.evidence import Fault
+from tables.incident_rules import Act
 from tables.models import Device, Round
 from tables.opening import OpeningCode, Reason
 from tables.phases import Phase
@@ -74,6 +76,20 @@ AGAINST: Final = {
     OpeningCode.RULES_DIFFER: "Displayed rules and engine differ",
 }
 
+#: What somebody did about an incident.
+DONE: Final = {
+    Act.TAKE: "took the incident",
+    Act.TICK: "ticked: {step}",
+    Act.NOTE: "noted: {text}",
+    Act.VOID: "voided the round: {reason}, {text}",
+    Act.RESPIN: "let it spin again: {text}",
+    Act.MANUAL_RESULT: "entered a number by hand ({place} of 2)",
+    Act.RESUME: "resumed the table: {cause}",
+    Act.CONFIRM_RESUME: "confirmed the resume",
+    Act.DECLINE_RESUME: "declined to resume: {text}",
+    Act.REPORT: "told the regulator: {reference}",
+}
+
 #: Why an act was refused. The page adds the code, and that nothing was changed.
 REFUSALS: Final = {
     "stale": "Somebody changed this since the page was shown. Look at what is new, then decide.",
@@ -97,6 +113,41 @@ REFUSALS: Final = {
     "round_unresolved": "Round {round} is not resolved: void it, respin it or enter its result.",
     "round_not_suspended": "The round is not suspended any more.",
     "refunds_begun": "The refunds of this round have begun: it can only be voided.",
+    "stale_incident": "Somebody acted since this page was shown. See what is new, then decide.",
+    "unknown_incident": "There is no such incident.",
+    "not_allowed": "Your role may not do this.",
+    "bad_key": "The form was incomplete. Load the page again and repeat what you did.",
+    "key_conflict": "This form was sent before with other input. Load the page again.",
+    "incident_resolved": "The incident is resolved.",
+    "already_yours": "You have taken it already.",
+    "unknown_step": "The procedure has no such step.",
+    "step_done": "That step is ticked already.",
+    "steps_open": "First tick the steps of the procedure that come before this.",
+    "no_text": "Write something.",
+    "too_long": "That is too long: {allowed} characters at most.",
+    "not_in_procedure": "The procedure of this fault does not allow it.",
+    "unknown_reason": "Choose a reason from the list.",
+    "no_round": "No round was in play.",
+    "betting_was_open": "Betting was open when the table stopped: no result may be entered.",
+    "devices_not_well": "A device of the table is not well yet.",
+    "resume_proposed": "A resume is proposed already. Somebody else confirms it.",
+    "resume_not_proposed": "Nobody proposes to resume.",
+    "other_incidents_open": "Another open incident of this table has steps to do.",
+    "same_person": "That takes two people: somebody else must do this.",
+    "is_presenter": "You present this round: others enter its result.",
+    "not_on_wheel": "Enter a number from 0 to 36.",
+    "entries_disagree": "The two numbers differ. Both are kept; look again, and both enter anew.",
+    "nothing_to_report": "Nobody outside has to be told of this.",
+    "already_reported": "The report is recorded already.",
+    "unknown_round": "There is no such round at that table.",
+    "unknown_correction": "There is no such correction.",
+    "no_result_to_correct": "That round has no official result.",
+    "same_number": "That is the number that stands already.",
+    "no_reason": "Say why.",
+    "correction_open": "A correction of that round waits already.",
+    "already_decided": "Somebody decided that already.",
+    "unknown_shortfall": "Say who bears what players no longer have.",
+    "second_person_needed": "A second person is needed.",
     "form_incomplete": "The form is incomplete. Load the page again and repeat what you did.",
 }
 
@@ -125,6 +176,15 @@ def fault(code: str) -> str:
 def against(reason: Reason) -> str:
     """Why a round does not open."""
     return AGAINST.get(reason.code, reason.code.replace("_", " ").capitalize())
+
+
+def done(act: Act, data: Mapping[str, Any]) -> str:
+    """What somebody did about an incident."""
+    said = {name: str(value) for name, value in data.items()}
+    words = DONE[act].format_map(defaultdict(str, said)).replace("_", " ").strip(" :,")
+    if act is Act.RESUME and data.get("proposed"):
+        return words.replace("resumed the table", "proposed to resume")
+    return words
 
 
 def device(found: Device, health: Health, quiet: timedelta | None) -> str:

@@ -85,10 +85,10 @@ def disable(request: HttpRequest) -> HttpResponse:
     _may(request, str(request.POST.get("scope", "")))
     if not form.is_valid():
         return _page(request, form, status=422)
-    scope = form.text("scope")
+    scope = form.said("scope")
     try:
-        key = _order(form.text("key"))
-        orders.disable(scope, reason=form.text("reason"), actor=staff_actor(request), order=key)
+        key = _order(form.said("key"))
+        orders.disable(scope, reason=form.said("reason"), actor=staff_actor(request), order=key)
     except Refused as refused:
         form.refuse(refused, version=0)
         return _page(request, form, status=409)
@@ -107,7 +107,7 @@ def enable(request: HttpRequest) -> HttpResponse:
         return _page(request, StopForm(choices=_choices(request)), enabling=form, status=422)
     order = form.cleaned_data["order"]
     try:
-        orders.enable(scope, reason=form.text("reason"), actor=staff_actor(request), order=order)
+        orders.enable(scope, reason=form.said("reason"), actor=staff_actor(request), order=order)
     except Refused as refused:
         form.refuse(refused, version=0)
         return _page(request, StopForm(choices=_choices(request)), enabling=form, status=409)
