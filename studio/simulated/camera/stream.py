@@ -62,7 +62,7 @@ class CameraStream:
 
     async def run(self, name: str, frames_per_second: int) -> None:
         """Paint and send until cancelled."""
-        await self._watched.wait()
+        # read before anybody looks: an encoder that waits for it for seconds takes us for dead
         given = await asyncio.to_thread(assets)
         painter = await asyncio.to_thread(FramePainter, given, name)
         loop, wake = asyncio.get_running_loop(), asyncio.Event()
