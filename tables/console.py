@@ -141,13 +141,13 @@ def do(command: Command, *, presenter_id: int) -> Done:
         round_ = _current(command.table_id)
         _check_fresh(command, kind, round_)
         done = _store(command, kind, key, round_)
-        _keep(command, done, shift)
+        _keep(command, done, shift, round_)
         record(
             audit_kinds.CONSOLE_ACT,
             actor=actor,
             subject=Subject("table", command.table_id),
             component="tables",
-            before={"phase": command.phase, "round": command.round},
+            before={"phase": _phase(round_), "round": done.round},
             after={"act": kind.value, "number": command.number, "sighting": done.sighting_n},
             reason=command.reason,
         )
@@ -172,7 +172,7 @@ def _kind(command: Command) -> ActKind:
     """What is asked for, with everything that it needs."""
     if command.kind not in ActKind.__members__.values():
         raise Refused(ConsoleCode.UNKNOWN_ACT, act=command.kind[:16])
-    if not command.key or len(command.key) > KEY_CHARS_MAX or not command.key.isascii():
+    if not _is_key(command.key):
         raise Refused(ConsoleCode.BAD_KEY)
     kind = ActKind(command.kind)
     if kind is ActKind.CONFIRM and command.number not in roulette.NUMBERS:
@@ -180,6 +180,10 @@ def _kind(command: Command) -> ActKind:
     if kind is ActKind.NO_SPIN and command.reason not in NO_SPIN_REASONS:
         raise Refused(ConsoleCode.REASON_MISSING)
     return kind
+
+
+def _is_key(text: str) -> bool:
+    return 0 < len(text) <= KEY_CHARS_MAX and text.isascii() and text.isprintable()
 
 
 def _known(command: Command, presenter_id: int) -> Done | None:
@@ -217,7 +221,7 @@ def _current(table_id: str) -> Round | None:
 
 def _check_fresh(command: Command, kind: ActKind, round_: Round | None) -> None:
     number = None if round_ is None else round_.number
-    phase = BETWEEN if round_ is None else round_.phase
+    phase = _phase(round_)
     if command.round != number:
         raise Refused(ConsoleCode.STALE_ROUND, seen=command.round, now=number)
     if kind is ActKind.CALL:
@@ -259,7 +263,12 @@ def _store(
     )
 
 
-def _keep(command: Command, done: Done, shift: Shift) -> None:
+def _phase(round_: Round | None) -> str:
+    return BETWEEN if round_ is None else round_.phase
+
+
+def _keep(command: Command, done: Done, shift: Shift, round_: Round | None) -> None:
+    """The act with the phase in which it was taken; what its page showed is in the fingerprint."""
     ConsoleAct.objects.create(
         id=new_id(),
         table_id=command.table_id,
@@ -269,8 +278,8 @@ def _keep(command: Command, done: Done, shift: Shift) -> None:
         kind=done.kind.value,
         fingerprint=command.fingerprint,
         round_number=command.round,
-        phase=command.phase[:16],
-        spin=command.spin,
+        phase=_phase(round_),
+        spin=0 if round_ is None else round_.respins,
         sighting_n=done.sighting_n,
         answer={"number": done.number},
         at=database_now(),

@@ -16,11 +16,13 @@ from kernel.clock import epoch_ms
 from tables import console, console_words, devices, opening_facts, shifts
 from tables.models import Device, Incident, Round, Table, TableStatus
 from tables.opening import Reason
-from tables.phases import BETTING
+from tables.phases import BETTING, Phase
 from tables.presenter_models import Shift
 from tables.rules import roulette
 
 RESULTS_SHOWN: Final = 6
+#: In these the table waits for the ball: the one lit key is Start.
+_AWAITS_BALL: Final = frozenset({Phase.CLOSING_SOON, Phase.NO_MORE_BETS, Phase.NO_SPIN})
 
 
 def read(table: Table, viewer_id: int) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def read(table: Table, viewer_id: int) -> dict[str, Any]:
             "detail": says.detail,
         },
         "acts": sorted(_acts(table, current, shift, viewer_id)),
+        "lit": "launch" if current is not None and current.phase in _AWAITS_BALL else None,
         "results": _results(rounds),
         "devices": _devices(table, now),
         "players": 0 if newest is None else _players(newest),
@@ -123,7 +126,7 @@ def _presenter(shift: Shift | None, viewer_id: int) -> dict[str, Any] | None:
     if shift is None:
         return None
     return {
-        "name": shift.presenter.get_full_name(),
+        "name": shift.presenter.get_short_name(),
         "mine": shift.presenter_id == viewer_id,
         "leaving": shift.leaving_at is not None,
         "since": epoch_ms(shift.began_at),

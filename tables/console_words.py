@@ -154,7 +154,7 @@ def says(table: Table, round_: Round | None, reasons: tuple[Reason, ...], fault:
         return _PHASES[Phase(round_.phase)]
     if reasons:
         why = reason_words(reasons[0])
-        more = "" if len(reasons) == 1 else f" And {len(reasons) - 1} more, below."
+        more = "" if len(reasons) == 1 else f" And {len(reasons) - 1} more."
         return Says("No round opens", "phase-idle", "Put right what is missing", why + more)
     return Says("Next round", "phase-idle", "Be ready: betting opens by itself")
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record
 from compliance.jurisdictions.profiles import active_codes, profile
@@ -88,7 +89,7 @@ def register(table_id: str, *, kind: str, serial: str, actor: Actor) -> Equipmen
     Refuses with ``UNKNOWN_TABLE``, ``UNKNOWN_KIND``, ``SERIAL_MISSING`` or ``SERIAL_TAKEN``
     (in service at another table).
     """
-    serial = serial.strip()
+    serial = storable(serial).strip()
     if kind not in EquipmentKind.values:
         raise Refused(InspectionCode.UNKNOWN_KIND, kind=kind[:12])
     if not serial or len(serial) > SERIAL_CHARS_MAX:
@@ -105,7 +106,7 @@ def retire(equipment_id: UUID, *, reason: str, actor: Actor) -> None:
 
     Refuses with ``UNKNOWN_EQUIPMENT`` or ``REASON_MISSING``. The table needs an inspection again.
     """
-    reason = reason.strip()
+    reason = storable(reason).strip()
     if not reason or len(reason) > 200:
         raise Refused(InspectionCode.REASON_MISSING, chars_max=200)
     found = Equipment.objects.filter(id=equipment_id).first()
@@ -135,8 +136,8 @@ def inspect(table_id: str, answers: Answers, *, note: str, key: str, actor: Acto
     It has passed when every check was answered with yes; one that failed needs a ``note``, and
     the round in play concludes. Refuses with an :class:`InspectionCode`. Locks the table.
     """
-    note = note.strip()
-    if not key or len(key) > KEY_CHARS_MAX:
+    note = storable(note).strip()
+    if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
         raise Refused(InspectionCode.BAD_KEY)
     if len(note) > NOTE_CHARS_MAX:
         raise Refused(InspectionCode.NOTE_TOO_LONG, chars_max=NOTE_CHARS_MAX)

@@ -6,7 +6,7 @@ is never edited: a longer one is a new one, and what should not have been is rev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -17,6 +17,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.roles import Role
 from accounts.staff import roles_of
+from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record
 from kernel.clock import epoch_ms
@@ -61,13 +62,14 @@ def authorise(presenter_id: int, wanted: Wanted, *, actor: Actor) -> Authorisati
 
     Refuses with a :class:`PresenterCode`; ``NOT_BY_ONESELF`` where the actor is the presenter.
     """
+    wanted = replace(wanted, number=storable(wanted.number).strip())
     _check(presenter_id, wanted, actor)
     with transaction.atomic():
         same = Authorisation.objects.filter(
             presenter_id=presenter_id,
             kind=wanted.kind,
             game=wanted.game,
-            number=wanted.number.strip(),
+            number=wanted.number,
             valid_from=wanted.valid_from,
             valid_until=wanted.valid_until,
             revoked_at=None,
@@ -79,7 +81,7 @@ def authorise(presenter_id: int, wanted: Wanted, *, actor: Actor) -> Authorisati
             presenter_id=presenter_id,
             kind=wanted.kind,
             game=wanted.game,
-            number=wanted.number.strip(),
+            number=wanted.number,
             valid_from=wanted.valid_from,
             valid_until=wanted.valid_until,
             granted_at=database_now(),
@@ -100,7 +102,7 @@ def revoke(authorisation_id: UUID, *, reason: str, actor: Actor) -> None:
 
     Idempotent. Refuses with ``UNKNOWN_AUTHORISATION`` or ``REASON_MISSING``.
     """
-    reason = reason.strip()
+    reason = storable(reason).strip()
     if not reason or len(reason) > REASON_CHARS_MAX:
         raise Refused(PresenterCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)
     with transaction.atomic():
@@ -151,8 +153,7 @@ def _check_paper(wanted: Wanted) -> None:
     is_licence = wanted.kind == AuthorisationKind.LICENCE
     if wanted.game if is_licence else wanted.game not in games():
         raise Refused(PresenterCode.UNKNOWN_GAME, game=wanted.game[:20])
-    number = wanted.number.strip()
-    if (is_licence and not number) or len(number) > NUMBER_CHARS_MAX:
+    if (is_licence and not wanted.number) or len(wanted.number) > NUMBER_CHARS_MAX:
         raise Refused(PresenterCode.NUMBER_MISSING, chars_max=NUMBER_CHARS_MAX)
     if wanted.valid_until <= wanted.valid_from:
         raise Refused(PresenterCode.DATES_WRONG)

@@ -46,6 +46,7 @@ function put(element, text) {
 function draw(fresh) {
   const before = state;
   state = fresh;
+  main.dataset.ready = "1";
   put(live("newest"), String(fresh.newest ?? "–"));
   put(live("presenter"), fresh.presenter?.name ?? "Nobody signed on");
   put(live("next"), fresh.says.next);
@@ -54,7 +55,7 @@ function draw(fresh) {
   drawLeft(fresh);
   drawResults(fresh.results);
   drawHealth(fresh);
-  drawReasons(fresh.reasons);
+  drawReasons(fresh.reasons.slice(1)); // the first one is the detail
   drawKeys();
   const newSpin =
     before?.round?.number !== fresh.round?.number || before?.round?.spin !== fresh.round?.spin;
@@ -84,6 +85,7 @@ function drawResults(results) {
   const list = document.getElementById("results");
   const text = results.map((one) => `${one.round}:${one.number}`).join(" ");
   if (list.dataset.drawn === text) return;
+  document.getElementById("results-label").hidden = results.length === 0;
   list.dataset.drawn = text;
   list.replaceChildren(
     ...results.map((one) => {
@@ -141,7 +143,12 @@ function drawReasons(reasons) {
 function drawKeys() {
   for (const form of document.querySelectorAll("form[data-act]")) {
     const open = Boolean(state?.acts.includes(form.dataset.act)) && !isLost && !isSending;
-    for (const button of form.querySelectorAll("button[type=submit]")) button.disabled = !open;
+    for (const button of form.querySelectorAll("button[type=submit]")) {
+      button.disabled = !open;
+      if (button.classList.contains("console-key")) {
+        button.classList.toggle("console-lamp", state?.lit === form.dataset.act);
+      }
+    }
   }
 }
 
@@ -152,7 +159,9 @@ function tick() {
   if (closesAt != null) {
     const left = Math.max(0, closesAt - now);
     const whole = Math.max(1, closesAt - state.round.opened_at);
-    put(ringSeconds, String(Math.ceil(left / 1_000)));
+    const seconds = String(Math.ceil(left / 1_000));
+    put(ringSeconds, seconds);
+    ringSeconds.classList.toggle("ring-long", seconds.length > 2);
     ringLeft.setAttribute("stroke-dashoffset", String(100 - Math.min(100, (left / whole) * 100)));
   }
   const lost = performance.now() - answeredAt > LOST_MS;
@@ -347,5 +356,6 @@ document.getElementById("digits").addEventListener("click", (event) => {
 });
 document.getElementById("digits").hidden = false;
 
+drawKeys(); // nothing can be pressed before the house has answered
 setInterval(tick, 100);
 poll();

@@ -30,6 +30,8 @@ def at_console(visit, pit: house.Pit, person: int | None = None, **options) -> P
     cookie = {"name": name, "value": session.cookies[name].value, "url": visit.url}
     page.context.add_cookies([cookie])
     page.goto(f"/console/{pit.table.id}/")
+    if options.get("javascript", True):
+        expect(page.locator("#main[data-ready]")).to_be_visible(timeout=SOON_MS)
     return page
 
 

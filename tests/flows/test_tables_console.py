@@ -136,8 +136,12 @@ def test_a_replayed_command_is_answered_again_and_done_once():
         ({"number": "٣"}, "number_missing"),
         ({"key": ""}, "bad_key"),
         ({"key": "k" * 65}, "bad_key"),
+        ({"key": "a\x00b"}, "bad_key"),
+        ({"phase": "\x00"}, "stale_phase"),
+        ({"reason": "\x00", "act": "no_spin"}, "reason_missing"),
+        ({"spin": 999_999_999}, "stale_phase"),
         ({"act": "open_bets"}, "unknown_act"),
-        ({"act": "launch"}, "stale_phase"),
+        ({"act": "launch"}, "wrong_phase"),
     ],
 )
 def test_a_stale_or_broken_command_is_refused_with_nothing_stored(changes, code):
@@ -164,6 +168,14 @@ def test_a_confirmation_meant_for_the_spin_before_does_not_count_for_the_next():
     answer = desk.send(old)
     assert (answer.status_code, answer.json()["code"]) == (409, "stale_phase")
     assert stored(pit) == before
+
+
+def test_a_call_keeps_what_was_and_not_what_a_broken_page_said():
+    pit = spinning()
+    answer = console(pit).do("call", phase="\x00", spin=999_999_999)
+    assert answer.status_code == 200
+    act = ConsoleAct.objects.get()
+    assert (act.phase, act.spin, act.round_number) == ("spinning", 0, 1)
 
 
 def test_a_page_half_a_second_behind_may_confirm_what_it_saw():
