@@ -291,7 +291,7 @@ def test_a_page_put_aside_closes_its_socket_and_joins_again_when_it_is_shown(sea
 
 def test_what_is_said_aloud_is_said_once_and_never_counts_seconds(seat):
     page, push = seat()
-    expect(page.locator("#say")).to_have_text(re.compile(r"^Place your bets, (59|60) seconds$"))
+    expect(page.locator("#say")).to_have_text(re.compile(r"^Place your bets, (5\d|60) seconds$"))
     push.phase("closing_soon")
     expect(page.locator("#say")).to_have_text(re.compile(r"^Last bets, \d+ seconds$"))
     before = page.locator("#say").inner_text()

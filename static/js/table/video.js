@@ -232,6 +232,7 @@ export class Picture {
     this.badge.title = text[`latency_${grade}`];
     const seconds = this.words.decimal(lateMs / 1000, 1);
     setText(this.parts.text, fill(text.behind, { seconds }));
+    setText(this.parts.short, `${seconds} s`);
   }
 
   #stalled(stalled) {
