@@ -231,8 +231,9 @@ def opens_late(table: TableNow, now: datetime) -> bool:
 
 
 def _is_idle(table: Table, newest: Round | None) -> bool:
-    """Open, with no round in play."""
-    return table.status == TableStatus.OPEN and (newest is None or newest.phase in FINISHED)
+    """Neither stopped nor playing a round: one asks why."""
+    is_stopped = table.status == TableStatus.SUSPENDED
+    return not is_stopped and (newest is None or newest.phase in FINISHED)
 
 
 def _with_level(table: TableNow, now: datetime) -> TableNow:

@@ -110,7 +110,7 @@ REFUSALS: Final = {
     "not_disabled": "That is not stopped: somebody enabled it again.",
     "no_cause": "Say the cause.",
     "not_suspended": "The table is not suspended.",
-    "round_unresolved": "Round {round} is not resolved: void it, respin it or enter its result.",
+    "round_unresolved": "A round is not resolved: void it, spin it again or enter its result.",
     "round_not_suspended": "The round is not suspended any more.",
     "refunds_begun": "The refunds of this round have begun: it can only be voided.",
     "stale_incident": "Somebody acted since this page was shown. See what is new, then decide.",

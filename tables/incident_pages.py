@@ -47,6 +47,13 @@ _FIELDS: Final = {
     IncidentCode.NOT_ON_WHEEL: ("number",),
     IncidentCode.ENTRIES_DISAGREE: ("number",),
 }
+#: Its headings, where the incident is the page itself and where it stands beside the floor.
+_PAGE: Final = {"level": "h1", "sub": "h2"}
+_BESIDE: Final = {"level": "h2", "sub": "h3"}
+#: Why an act is not offered at all, rather than shown as not possible now.
+_PAST: Final = frozenset(
+    {IncidentCode.NOT_IN_PROCEDURE, IncidentCode.RESOLVED, IncidentCode.ROUND_NOT_SUSPENDED}
+)
 #: The acts that end a round or a stop, in the order in which the page offers them.
 _DECIDING: Final = (Act.MANUAL_RESULT, Act.VOID, Act.RESPIN, Act.RESUME, Act.CONFIRM_RESUME)
 
@@ -63,6 +70,8 @@ def incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
 def panel(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     """The incident as a part of a page, for the script; 204 while ``mark`` is what is shown."""
     facts = incident_facts(request, incident_id)
+    if request.GET.get("level") == _PAGE["level"]:
+        facts |= _PAGE
     if request.GET.get("mark") == facts["mark"]:
         return HttpResponse(status=204)
     return render(request, "floor/parts/incident.html", facts)
@@ -105,6 +114,7 @@ def incident_facts(
     round_ = shown.incident.round
     typed = typed or {}
     return {
+        **_BESIDE,
         "shown": shown,
         "incident": shown.incident,
         "mark": _mark(shown),
@@ -200,7 +210,7 @@ def _page(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    facts = incident_facts(request, incident_id, typed) | {"section": "incidents"}
+    facts = incident_facts(request, incident_id, typed) | _PAGE | {"section": "incidents"}
     return render(request, "floor/incident.html", facts, status=status)
 
 
@@ -226,13 +236,11 @@ def _offers(
         form = typed.get(offer.act)
         if not request.user.has_perm(DEEDS[offer.act].right):
             continue
-        is_in_procedure = offer.why is not IncidentCode.NOT_IN_PROCEDURE
+        is_to_come = offer.act in _DECIDING and offer.why not in _PAST
         offers[offer.act.value] = {
             "act": offer.act.value,
             "may": offer.allowed,
-            "shown": offer.allowed
-            or form is not None
-            or (offer.act in _DECIDING and is_in_procedure),
+            "shown": offer.allowed or form is not None or is_to_come,
             "why": words.refusal(Refused(offer.why)) if offer.why else "",
             "form": form or (form_for(offer.act, shown) if offer.allowed else None),
         }

@@ -17,13 +17,6 @@ function put(markup) {
   fresh.innerHTML = markup;
   const next = fresh.content.querySelector("[data-incident]");
   const before = shown();
-  const heading = before.querySelector("h1");
-  if (heading) {
-    const title = document.createElement("h1");
-    title.textContent = heading.textContent;
-    next.querySelector("h2").replaceWith(title);
-    for (const field of next.querySelectorAll("[name=back]")) field.remove();
-  }
   const kept = before.querySelector("[data-clip]");
   const place = next.querySelector("[data-clip]");
   if (kept && place) place.replaceWith(kept);
@@ -33,7 +26,8 @@ function put(markup) {
 async function ask() {
   const incident = shown();
   if (!incident || document.hidden) return;
-  const address = `${incident.dataset.panel}?mark=${incident.dataset.mark}`;
+  const address = new URL(incident.dataset.panel, location.href);
+  address.searchParams.set("mark", incident.dataset.mark);
   try {
     const answer = await fetch(address, {
       headers: { "Faro-Automatic": "1" },

@@ -6,7 +6,7 @@ const floor = document.getElementById("floor");
 const POSTER_MS = 10_000;
 /** Without an answer for so long, the page says that it is not live. */
 const LOST_MS = 2_500;
-const ASK_TIMEOUT_MS = 2_000;
+const ASK_TIMEOUT_MS = 5_000;
 
 const cards = new Map(
   [...document.querySelectorAll("[data-table]")].map((card) => [card.dataset.table, card]),
