@@ -10,7 +10,7 @@ from django.conf import settings
 
 from audit.database_clock import database_now
 from streaming import retention
-from tables import clips, order_desk
+from tables import clips, corrections, incidents, order_desk
 
 log = structlog.get_logger(__name__)
 
@@ -66,3 +66,12 @@ def _say(run: clips.Run) -> None:
 def apply_orders() -> int:
     """Close the sockets of players whose exclusion waits to be applied; how many. Every 10 s."""
     return order_desk.apply_waiting()
+
+
+@shared_task(name="tables.tasks.finish_decisions")
+def finish_decisions() -> int:
+    """End refunds and corrections that people decided and no process has ended. Every 10 s."""
+    ended = incidents.finish_voids() + corrections.finish_approved()
+    if ended:
+        log.info("decisions_finished", rounds=ended)
+    return ended

@@ -11,7 +11,7 @@ import signal
 import threading
 from argparse import ArgumentParser
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
@@ -23,9 +23,10 @@ from audit.database_clock import database_now
 from casino.demo_presenters import inspect_when_due
 from kernel.ids import Actor
 from kernel.refusal import Refused
-from tables import suspension
+from tables import procedures, suspension
 from tables.models import Incident, Table, TableStatus
 from tables.phases import Phase
+from tables.procedures import Procedure
 from tables.rounds import devices_well
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,10 @@ class Command(BaseCommand):
                 connections.close_all()
 
 
+#: Who proposes what the demo's pit boss confirms, where a procedure asks for two people.
+COLLEAGUE: Final = Actor.system("demo-colleague")
+
+
 def _inspect_tables() -> None:
     """A gaming day has begun: the pit boss inspects before the tables are played on."""
     for table in Table.objects.exclude(status=TableStatus.CLOSED):
@@ -68,15 +73,23 @@ def resolve(patience: timedelta) -> int:
         actor = _pit_boss()
         try:
             if incident.round is not None and incident.round.phase == Phase.SUSPENDED:
-                suspension.void_round(incident.round.id, reason=incident.fault, actor=actor)
+                reason = (_procedure(incident).void_reasons or (incident.fault,))[0]
+                suspension.void_round(incident.round.id, reason=reason, actor=actor)
             if devices_well(incident.table, database_now()):
                 suspension.resume(
-                    incident.table_id, cause=f"checked after {incident.fault}", actor=actor
+                    incident.table_id,
+                    cause=f"checked after {incident.fault}",
+                    actor=actor,
+                    proposed_by=COLLEAGUE,
                 )
                 done += 1
         except Refused as refusal:
             log.info("not_resolved", table=incident.table_id, code=str(refusal.code))
     return done
+
+
+def _procedure(incident: Incident) -> Procedure:
+    return procedures.named(incident.procedure) or procedures.of(incident.fault, incident.detail)
 
 
 def _pit_boss() -> Actor:
