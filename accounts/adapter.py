@@ -136,7 +136,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         return resolve_url("account_login" if doors.is_staff_door(request) else "/")
 
     def _to_staff_door(self, request: HttpRequest, user: User) -> HttpResponse:
-        """Staff do not play: at the players' door their password opens nothing and shows the way."""
+        """Staff do not play: at this door their password opens nothing and shows the way."""
         events.note(events.SIGN_IN_REFUSED, request, user, reason="staff at the players' door")
         request.session.flush()
         return HttpResponseRedirect(doors.staff_sign_in_address())

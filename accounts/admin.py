@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.admin import ModelAdmin
 
 from accounts.models import Player, User
@@ -29,6 +33,10 @@ class UserAdmin(LookUp):
     search_fields = ["email", "name"]
     exclude = ["password"]
 
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Names and addresses of everybody, staff included."""
+        return bool(request.user.has_perm("accounts.see_identity"))
+
 
 @admin.register(Player)
 class PlayerAdmin(LookUp):
@@ -36,3 +44,19 @@ class PlayerAdmin(LookUp):
     list_filter = ["country", "currency", "is_test"]
     search_fields = ["user__email"]
     list_select_related = ["user"]
+
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Names and addresses: only for those who see identities; others search by number."""
+        return bool(request.user.has_perm("accounts.see_identity"))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """To the player's one page, whose opening is recorded."""
+        if not (self.has_view_permission(request) and object_id.isdecimal()):
+            raise PermissionDenied
+        return redirect("desk:player", int(object_id))

@@ -9,4 +9,4 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         # registered at start, so that a worker which never signs anybody in knows the kinds
-        from accounts import notice_kinds, significant_events  # noqa: F401
+        from accounts import appointments, notice_kinds, significant_events  # noqa: F401

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth.models import Permission
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import doors
+from accounts import appointments, doors
+from accounts.models import User
 
 
 class PasswordAtOwnDoor(AuthenticationBackend):  # type: ignore[misc]  # allauth ships no types
@@ -23,3 +26,7 @@ class PasswordAtOwnDoor(AuthenticationBackend):  # type: ignore[misc]  # allauth
         if doors.is_staff_door(request) and not user.is_staff:
             return None
         return user
+
+    def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        """Rights of the roles that are in force now: one whose time is over gives none."""
+        return Permission.objects.filter(group__in=appointments.groups_in_force(user_obj))

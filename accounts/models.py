@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Cast, Concat, Lower, Now
 from django.utils.translation import gettext_lazy as _
 
 
@@ -126,6 +126,55 @@ class Player(models.Model):
 
     def __str__(self) -> str:
         return f"player {self.pk}"
+
+
+class Appointment(models.Model):
+    """Who holds which role, since when, until when, and who said so. Ended rows stay.
+
+    The role's group carries the rights; a role whose time is over carries none
+    (`accounts.appointments`). The database refuses an appointment by the appointed.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="appointments")
+    role = models.CharField(max_length=20)
+    reason = models.CharField(max_length=400, blank=True)
+    appointed_by = models.CharField(max_length=80)
+    since = models.DateTimeField(db_default=Now())
+    #: After this instant the role gives no right; None: until dismissal.
+    until = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=80, blank=True)
+    end_reason = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        verbose_name = _("appointment")
+        verbose_name_plural = _("appointments")
+        ordering: ClassVar = ["-since"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "role"],
+                condition=models.Q(ended_at__isnull=True),
+                name="accounts_appointment_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(until__isnull=True) | models.Q(until__gt=models.F("since")),
+                name="accounts_appointment_ends_later",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True, ended_by="")
+                | (models.Q(ended_at__isnull=False) & ~models.Q(ended_by="")),
+                name="accounts_appointment_ended_by",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(
+                    appointed_by=Concat(models.Value("staff:"), Cast("user_id", models.CharField()))
+                ),
+                name="accounts_appointment_by_another",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.user_id}"
 
 
 class UnlockCode(models.Model):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.urls import is_valid_path, reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from accounts.appointments import groups_in_force
+from accounts.models import Appointment, User
 from accounts.players import new_user
 from accounts.roles import Role
+from kernel.ids import Actor
+
+#: Who appoints where nobody is yet: the set-up of the house, and tests.
+SET_UP: Final = Actor.system("set-up")
 
 
 def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | None) -> int:
@@ -22,6 +30,7 @@ def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | N
     with transaction.atomic():
         user = new_user(email, password, is_staff=True)
         user.groups.add(Group.objects.get(name=role.value))
+        Appointment.objects.create(user=user, role=role.value, appointed_by=str(SET_UP))
         if totp_key_hex is not None:
             TOTPDevice.objects.create(
                 user=user, name="authenticator", key=totp_key_hex, confirmed=True
@@ -39,6 +48,7 @@ def home_of(user_id: int) -> str:
 
 
 def roles_of(user_id: int) -> set[Role]:
-    """The roles a person holds; empty for a player."""
-    names = set(Group.objects.filter(user__pk=user_id).values_list("name", flat=True))
+    """The roles a person holds now; empty for a player."""
+    user = User.objects.filter(pk=user_id).first()
+    names = set() if user is None else set(groups_in_force(user).values_list("name", flat=True))
     return {role for role in Role if role.value in names}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.http import urlencode
 
@@ -21,19 +21,20 @@ from accounts.views import person
 from kernel.ids import Actor
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+R = TypeVar("R", bound=HttpResponseBase)
+View = Callable[Concatenate[HttpRequest, P], R]
 
 
-def staff_required(permission: str) -> Callable[[View[P]], View[P]]:
+def staff_required(permission: str) -> Callable[[View[P, R]], View[P, R | HttpResponse]]:
     """Let in staff who hold ``permission`` (``app.codename``) and showed a second factor.
 
     Visitors are led to sign in, staff without a second factor to enrol or show it; anybody else
     gets 403.
     """
 
-    def guard(view: View[P]) -> View[P]:
+    def guard(view: View[P, R]) -> View[P, R | HttpResponse]:
         @wraps(view)
-        def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R | HttpResponse:
             way_in = _way_in(request)
             if way_in is not None:
                 return way_in

@@ -40,6 +40,17 @@ class StaffSite(UnfoldAdminSite):  # type: ignore[misc]  # unfold ships no types
         enrolled = second_factor.has_device(user)
         return redirect(f"accounts:second_factor_{'check' if enrolled else 'enrol'}")
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ours, which ends the other sessions and tells the person."""
+        return redirect("account_change_password")
+
+    def password_change_done(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return redirect("account_change_password")
+
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -85,7 +85,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar, by task, for this reader."""
-    groups = []
+    groups: list[dict[str, Any]] = []
     for title, ways in TASKS:
         items = [
             {"title": way.title, "icon": way.icon, "link": link}

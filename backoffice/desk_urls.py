@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import change_pages, player_page, round_page
+from backoffice import change_pages, exports, player_page, round_page, staff_register
 
 app_name = "desk"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,6 +14,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("players/<int:player_id>/notes/", player_page.note, name="player_note"),
     path("rounds/<uuid:round_id>/", round_page.evidence, name="round"),
     path("rounds/<uuid:round_id>/evidence.json", round_page.evidence_file, name="round_file"),
+    path("export/<slug:what>.csv", exports.export, name="export"),
+    path("staff/", staff_register.register, name="staff"),
+    path("staff/hire/", staff_register.hire, name="hire"),
+    path("staff/<int:user_id>/", staff_register.member, name="member"),
+    path("staff/<int:user_id>/appoint/", staff_register.appoint, name="appoint"),
+    path("staff/<int:user_id>/dismiss/", staff_register.dismiss, name="dismiss"),
+    path("staff/<int:user_id>/close/", staff_register.close, name="close"),
+    path("staff/<int:user_id>/reset-factor/", staff_register.reset_factor, name="reset_factor"),
     path("changes/", change_pages.overview, name="changes"),
     path("changes/<uuid:change_id>/", change_pages.change, name="change"),
     path("changes/<uuid:change_id>/approve/", change_pages.approve, name="change_approve"),

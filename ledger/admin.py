@@ -13,9 +13,13 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 
-from kernel.money import Money
+from audit.list_filters import as_day, one_of
+from kernel.money import SCALES, Money
 from ledger.models import Account, Batch, EntryLine, TransferRow
-from ledger.postings import POST_CODES
+from ledger.postings import POST_CODES, AccountKind, TransferKind
+
+#: Lines of an account that a search goes back.
+LINES_MAX = 500
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic over a row it never names
@@ -49,8 +53,12 @@ class Book(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
 
 @admin.register(Account)
 class AccountAdmin(Book):
+    export_name = "accounts"
     list_display = ("id", "kind", "owner_ref", "posted_money", "held_money", "seq", "closed_at")
-    list_filter = ("kind", "currency")
+    list_filter = (
+        one_of("kind", [(kind.value, kind.value) for kind in AccountKind]),
+        one_of("currency", [(code, code) for code in sorted(SCALES)]),
+    )
     search_fields = ("=id", "^owner_ref")
     search_help_text = "Account number, or owner such as player:17, round:…, table:…"
     fields = (
@@ -70,8 +78,8 @@ class AccountAdmin(Book):
 
 @admin.register(Batch)
 class BatchAdmin(Book):
+    export_name = "batches"
     list_display = ("id", "key", "kind", "actor", "n", "posted_at")
-    list_filter = ("kind",)
     search_fields = ("=id", "=key")
     search_help_text = "Batch number or its whole key"
     fields = ("id", "key", "kind", "actor", "n", "refused", "fingerprint_hex", "posted_at")
@@ -100,10 +108,13 @@ class BatchAdmin(Book):
 
 @admin.register(TransferRow)
 class TransferAdmin(Book):
+    export_name = "transfers"
     list_display = ("id", "posted_at", "kind", "money", "debit", "credit", "ref", "batch")
-    list_filter = ("kind",)
+    list_filter = (one_of("kind", [(kind.value, kind.value) for kind in TransferKind]),)
     search_fields = ("=id",)
-    search_help_text = "Transfer id, batch number, or account as account:12"
+    search_help_text = (
+        "Transfer id, batch number, account:12, player:17 (the newest 500), or a day (2026-11-26)"
+    )
     fields = (
         "id", "kind", "money", "debit", "credit", "ref", "permit", "batch", "item", "posted_at",
     )  # fmt: skip
@@ -122,9 +133,14 @@ class TransferAdmin(Book):
             return queryset, False
         if term.isdecimal():
             return queryset.filter(batch=int(term)), False
+        day = as_day(term)
+        if day is not None:
+            return queryset.filter(posted_at__gte=day[0], posted_at__lt=day[1]), False
         if term.startswith("account:") and term[8:].isdecimal():
-            lines = EntryLine.objects.filter(account=int(term[8:])).order_by("-seq")[:500]
-            return queryset.filter(id__in=[line.transfer for line in lines]), False
+            return _of_accounts(queryset, [int(term[8:])]), False
+        if term.startswith("player:") and term[7:].isdecimal():
+            owned = Account.objects.filter(owner_ref=term).values_list("id", flat=True)
+            return _of_accounts(queryset, list(owned)), False
         return _transfer(queryset, term), False
 
     def get_object(
@@ -139,6 +155,7 @@ class TransferAdmin(Book):
 
 @admin.register(EntryLine)
 class EntryAdmin(Book):
+    export_name = "entries"
     list_display = ("id", "posted_at", "signed_money", "after_money", "transfer")
     search_fields = ("=id",)
     search_help_text = "Account number, line as account:seq, or transfer id. Empty without a search"
@@ -193,6 +210,15 @@ def _transfer(rows: QuerySet[TransferRow], text: str) -> QuerySet[TransferRow]:
         cursor.execute("SELECT batch, item FROM ledger_transfer_id WHERE id = %s", [wanted])
         found = cursor.fetchone()
     return rows.none() if found is None else rows.filter(batch=found[0], item=found[1])
+
+
+def _of_accounts(rows: QuerySet[TransferRow], accounts: list[int]) -> QuerySet[TransferRow]:
+    """The newest transfers of these accounts, by way of their entries: those have the index."""
+    lines = EntryLine.objects.filter(account__in=accounts).order_by("-posted_at", "-seq")
+    found = list(lines.values_list("transfer", "posted_at")[:LINES_MAX])
+    return rows.filter(
+        id__in=[transfer for transfer, _ in found], posted_at__in=[at for _, at in found]
+    )
 
 
 def _line(rows: QuerySet[EntryLine], text: str) -> QuerySet[EntryLine]:

@@ -11,15 +11,17 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from audit.list_filters import one_of
 from events import stream
-from kernel.money import Money
+from kernel.money import SCALES, Money
+from studio.protocol.messages import ObservationKind
 from tables.floor_plan import stream_name
 from tables.models import Bet, BetOutcome, Device, Incident, Round, SightingRecord, Table
 
@@ -94,6 +96,20 @@ class RoundAdmin(GameRecord):
     )  # fmt: skip
     readonly_fields = fields
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With the way to the whole evidence of the round."""
+        found = _uuid(object_id)
+        address = "" if found is None else reverse("desk:round", args=[found])
+        more = (extra_context or {}) | {"evidence_address": address}
+        answer: HttpResponse = super().change_view(request, object_id, form_url, more)
+        return answer
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Round], search_term: str
     ) -> tuple[QuerySet[Round], bool]:
@@ -165,7 +181,7 @@ class RoundAdmin(GameRecord):
 @admin.register(Bet)
 class BetAdmin(GameRecord):
     list_display = ("id", "accepted_at", "player_id", "position", "stake", "round_id")
-    list_filter = ("currency",)
+    list_filter = (one_of("currency", [(code, code) for code in sorted(SCALES)]),)
     search_fields = ("=id",)
     search_help_text = "Bet id, round id, or player as player:17"
     ordering = ("-id",)  # ids carry their time, and the key's index serves the order
@@ -226,7 +242,7 @@ class SightingAdmin(GameRecord):
     """Signed observations, as they came."""
 
     list_display = ("table_id", "n", "device_id", "kind", "captured_at", "data_text")
-    list_filter = ("kind",)
+    list_filter = (one_of("kind", [(kind.value, kind.value) for kind in ObservationKind]),)
     search_fields = ("=device_id", "=table_id")
     search_help_text = "Device or table, whole"
     ordering = ("-pk_id",)

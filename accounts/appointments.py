@@ -1,0 +1,219 @@
+"""Making staff, giving and taking roles, and resetting what they lost.
+
+Nobody does any of it to themselves. A role may be given until a time; when that is over it gives no
+right, judged at each check of a right. Whoever is dismissed is signed out at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts import second_factor, sessions
+from accounts.models import Appointment, User
+from accounts.notice_kinds import SECOND_FACTOR_CHANGED
+from accounts.players import new_user
+from accounts.roles import Role
+from audit.database_clock import database_now
+from audit.record import Subject, record, register
+from kernel.clock import SystemClock
+from kernel.ids import Actor
+from kernel.refusal import Refused
+from notices.send import notify
+
+HIRED: Final = register("staff.hired", "Member of staff made")
+APPOINTED: Final = register("staff.appointed", "Role given")
+DISMISSED: Final = register("staff.dismissed", "Role taken")
+LEFT: Final = register("staff.left", "Member of staff left: account closed")
+FACTOR_RESET: Final = register("staff.second_factor_reset", "Second factor of staff reset")
+
+REASON_MAX: Final = 400
+#: A role for a time is for a holiday or a project; longer is an appointment without an end.
+TIME_MAX: Final = timedelta(days=366)
+
+
+class StaffCode(StrEnum):
+    """Why an act about staff is refused."""
+
+    NO_REASON = "no_reason"
+    NOT_YOURSELF = "not_yourself"
+    UNKNOWN_PERSON = "unknown_person"
+    ALREADY_HELD = "already_held"
+    NOT_HELD = "not_held"
+    NOT_IN_TIME = "not_in_time"
+    NO_DEVICE = "no_device"
+
+
+def groups_in_force(user: User) -> QuerySet[Group]:
+    """The role groups that give ``user`` rights at this moment."""
+    over = Appointment.objects.filter(
+        user_id=user.pk, ended_at__isnull=True, until__lte=SystemClock().now()
+    )
+    return Group.objects.filter(user__pk=user.pk).exclude(name__in=over.values("role"))
+
+
+def hire(*, email: str, name: str, actor: Actor) -> User:
+    """A member of staff without a role, whose password nobody knows: they choose it by mailed code.
+
+    Refuses with ``EMAIL_TAKEN``.
+    """
+    with transaction.atomic():
+        user = new_user(email, secrets.token_urlsafe(32), is_staff=True)
+        user.name = name.strip()[:150]
+        user.save(update_fields=["name"])
+        _record(HIRED, user.pk, actor, "")
+    return user
+
+
+def appoint(
+    user_id: int, role: Role, *, reason: str, actor: Actor, until: datetime | None = None
+) -> Appointment:
+    """Give ``role``, for good or until a time within a year.
+
+    Refuses with ``NO_REASON``, ``UNKNOWN_PERSON`` (players too), ``NOT_YOURSELF``, ``NOT_IN_TIME``
+    and ``ALREADY_HELD`` while the role is in force.
+    """
+    reason = _stated(reason)
+    with transaction.atomic():
+        user = _staff(user_id, actor)
+        now = database_now()
+        if until is not None and not now < until <= now + TIME_MAX:
+            raise Refused(StaffCode.NOT_IN_TIME)
+        held = Appointment.objects.filter(user=user, role=role.value, ended_at__isnull=True).first()
+        if held is not None and (held.until is None or held.until > now):
+            raise Refused(StaffCode.ALREADY_HELD)
+        if held is not None:
+            _end(held, now, actor, "its time was over")
+        made = Appointment.objects.create(
+            user=user,
+            role=role.value,
+            reason=reason,
+            appointed_by=str(actor),
+            until=until,
+        )
+        user.groups.add(Group.objects.get(name=role.value))
+        _record(
+            APPOINTED,
+            user.pk,
+            actor,
+            reason,
+            after={"role": role.value, "until": None if until is None else until.isoformat()},
+        )
+    return made
+
+
+def dismiss(user_id: int, role: Role, *, reason: str, actor: Actor) -> int:
+    """Take ``role`` and end every session of the person at once; returns how many ended.
+
+    Refuses with ``NO_REASON``, ``UNKNOWN_PERSON``, ``NOT_YOURSELF``, ``NOT_HELD``.
+    """
+    reason = _stated(reason)
+    with transaction.atomic():
+        user = _staff(user_id, actor)
+        group = user.groups.filter(name=role.value).first()
+        if group is None:
+            raise Refused(StaffCode.NOT_HELD)
+        user.groups.remove(group)
+        now = database_now()
+        for held in Appointment.objects.filter(user=user, role=role.value, ended_at__isnull=True):
+            _end(held, now, actor, reason)
+        ended = sessions.end_all(user.pk)
+        _record(
+            DISMISSED,
+            user.pk,
+            actor,
+            reason,
+            before={"role": role.value},
+            after={"sessions_ended": ended},
+        )
+    return ended
+
+
+def close(user_id: int, *, reason: str, actor: Actor) -> int:
+    """The person leaves: no role, no session, no way in. Refuses as :func:`dismiss`."""
+    reason = _stated(reason)
+    with transaction.atomic():
+        user = _staff(user_id, actor)
+        now = database_now()
+        before = sorted(user.groups.values_list("name", flat=True))
+        user.groups.clear()
+        for held in Appointment.objects.filter(user=user, ended_at__isnull=True):
+            _end(held, now, actor, reason)
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+        ended = sessions.end_all(user.pk)
+        _record(
+            LEFT,
+            user.pk,
+            actor,
+            reason,
+            before={"roles": before},
+            after={"sessions_ended": ended},
+        )
+    return ended
+
+
+def reset_second_factor(user_id: int, *, reason: str, actor: Actor) -> int:
+    """Remove a lost second factor: the person is signed out, told by mail, and enrols anew.
+
+    Their password stays theirs alone. Refuses as :func:`dismiss`, and with ``NO_DEVICE``.
+    """
+    reason = _stated(reason)
+    with transaction.atomic():
+        user = _staff(user_id, actor)
+        if not second_factor.remove(user):
+            raise Refused(StaffCode.NO_DEVICE)
+        ended = sessions.end_all(user.pk)
+        _record(FACTOR_RESET, user.pk, actor, reason, after={"sessions_ended": ended})
+        notify(user.pk, SECOND_FACTOR_CHANGED, {})
+    return ended
+
+
+def _staff(user_id: int, actor: Actor) -> User:
+    """The member of staff, under the row's lock, so that two acts about one person take turns."""
+    user = User.objects.select_for_update().filter(pk=user_id, is_staff=True).first()
+    if user is None:
+        raise Refused(StaffCode.UNKNOWN_PERSON)
+    if actor == Actor.staff(user.pk):
+        raise Refused(StaffCode.NOT_YOURSELF)
+    return user
+
+
+def _end(held: Appointment, now: datetime, actor: Actor, reason: str) -> None:
+    held.ended_at = now
+    held.ended_by = str(actor)
+    held.end_reason = reason
+    held.save(update_fields=["ended_at", "ended_by", "end_reason"])
+
+
+def _stated(reason: str) -> str:
+    reason = reason.strip()[:REASON_MAX]
+    if not reason:
+        raise Refused(StaffCode.NO_REASON)
+    return reason
+
+
+def _record(
+    kind: str,
+    user_id: int,
+    actor: Actor,
+    reason: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    record(
+        kind,
+        actor=actor,
+        subject=Subject("user", str(user_id)),
+        component="accounts",
+        before=before,
+        after=after,
+        reason=reason,
+    )
