@@ -41,8 +41,9 @@ def card(ruleset: str) -> dict[str, object]:
 
 
 #: Rendering takes about 10 ms, and pages ask each second why a table does not open: what was
-#: rendered by this process is believed so long. A round of a real table takes 45 s.
-SHOWN_FOR_MS: Final = 5_000
+#: rendered by this process is believed so long. A round of a real table takes 45 s, and its runner
+#: renders after each (`rounds.advance`), outside of the transaction that opens the next.
+SHOWN_FOR_MS: Final = 30_000
 _lately: dict[str, tuple[int, dict[str, str]]] = {}
 
 

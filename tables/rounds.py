@@ -24,6 +24,7 @@ from tables import (
     locks,
     opening_facts,
     pace,
+    published_rules,
     settlement,
     shifts,
     sightings,
@@ -55,6 +56,7 @@ def advance(lease: locks.Lease) -> datetime | None:
         if round_.phase != Phase.OFFICIAL:
             return _move(round_, now)
     settlement.settle(round_.id, lease=lease)
+    published_rules.shown_lately(round_.table.ruleset)  # what opening the next round compares
     return None
 
 

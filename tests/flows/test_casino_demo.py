@@ -1,0 +1,76 @@
+"""The demo's tables can be played at each start, and again on a new gaming day."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import call_command
+
+from audit.database_clock import database_now
+from casino.management.commands import demo_floor
+from kernel.ids import Actor
+from tables import inspections, opening_facts, shifts
+from tables.models import Table
+from tables.presenter_models import Authorisation, Inspection, Shift
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def reasons() -> dict[str, list[str]]:
+    now = database_now()
+    return {
+        table.id: [one.code.value for one in opening_facts.reasons(table, now)]
+        for table in Table.objects.all()
+    }
+
+
+@pytest.fixture
+def demo(settings, tmp_path):
+    settings.STATE_DIR = tmp_path
+    call_command("demo_data")
+    return lambda: call_command("demo_data")
+
+
+def test_each_start_of_the_demo_leaves_tables_that_wait_for_their_devices_alone(demo):
+    assert reasons() == {"alexandria": ["no_device"], "cordouan": ["no_device"]}
+    names = Shift.objects.order_by("table_id").values_list("presenter__name", flat=True)
+    assert list(names) == ["Marta K.", "Jonas B."]
+    kept = Shift.objects.count(), Inspection.objects.count(), Authorisation.objects.count()
+    demo()
+    assert (
+        Shift.objects.count(),
+        Inspection.objects.count(),
+        Authorisation.objects.count(),
+    ) == kept
+    person = Shift.objects.get(table_id="alexandria").presenter_id
+    shifts.sign_off("alexandria", person, Actor.staff(person))
+    assert reasons()["alexandria"] == ["no_device", "no_presenter"]
+    demo()
+    assert reasons()["alexandria"] == ["no_device"]
+
+
+def test_a_presenter_who_went_to_the_other_table_stays_there(demo):
+    first, second = Shift.objects.order_by("table_id")
+    for shift in (first, second):
+        shifts.sign_off(shift.table_id, shift.presenter_id, Actor.staff(shift.presenter_id))
+    shifts.sign_on("cordouan", first.presenter_id, Actor.staff(first.presenter_id))
+    demo()
+    assert shifts.table_of(first.presenter_id) == "cordouan"
+    assert reasons()["alexandria"] == ["no_device", "no_presenter"]
+
+
+def test_papers_that_run_out_soon_are_followed_by_others(demo, owner):
+    owner.execute("ALTER TABLE tables_authorisation DISABLE TRIGGER tables_authorisation_fixed")
+    owner.execute("UPDATE tables_authorisation SET valid_until = now() + interval '1 day'")
+    before = Authorisation.objects.count()
+    demo()
+    assert Authorisation.objects.count() == 2 * before
+
+
+def test_the_demos_pit_boss_inspects_when_a_gaming_day_begins(demo, owner):
+    owner.execute("ALTER TABLE tables_inspection DISABLE TRIGGER tables_inspection_no_change")
+    owner.execute("UPDATE tables_inspection SET valid_until = clock_timestamp()")
+    assert reasons()["alexandria"] == ["no_device", "not_inspected"]
+    demo_floor._inspect_tables()
+    assert reasons()["alexandria"] == ["no_device"]
+    newest = inspections.newest("alexandria")
+    assert newest.inspected_by.startswith("staff:")
