@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.roles import Role
 from audit.database_clock import database_now
-from tables import floor
+from tables import floor, floor_opening, opening_facts
 from tables.betting import place_batch
 from tables.evidence import Fault
 from tables.floor import Level, floor_now
@@ -99,13 +100,33 @@ def test_twelve_tables_cost_as_many_statements_as_two():
     assert two <= 20
 
 
+@pytest.mark.feature("F22", "F27", "F41")
+@pytest.mark.parametrize(
+    ("lack", "words"),
+    [
+        ({"presented": False}, "No presenter is on shift"),
+        ({"inspected": False, "opened": False}, "Not inspected for this gaming day"),
+        ({"published": False, "opened": False}, "The rules of this table are not published"),
+    ],
+)
+def test_the_floor_says_why_a_table_opens_no_round_as_the_runner_would(lack, words):
+    pit = house.pit(**lack)
+    pit.heartbeat()
+    (table,) = staff_client(Role.PIT_BOSS).get("/floor/state").json()["tables"]
+    assert words in unescape(table["parts"]["foot"])
+    asked = opening_facts.reasons(pit.table, database_now())
+    elsewhere = floor_opening.SHOWN_ELSEWHERE
+    assert one().against == tuple(found for found in asked if found.code not in elsewhere)
+
+
 @pytest.mark.feature("F77")
-@pytest.mark.parametrize("address", ["/floor/", "/floor/state", "/floor/tables/alexandria/"])
-@pytest.mark.parametrize("role", list(Role))
-def test_the_floor_is_seen_by_those_who_watch_it_alone(role, address):
+def test_the_floor_is_seen_by_those_who_watch_it_alone():
     house.pit()
-    may = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
-    assert staff_client(role).get(address).status_code == (200 if may else 403)
+    for role in Role:
+        client = staff_client(role)
+        may = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+        for address in ("/floor/", "/floor/state", "/floor/tables/alexandria/"):
+            assert client.get(address).status_code == (200 if may else 403), (role, address)
 
 
 def test_the_polled_state_and_the_page_show_the_same_parts():

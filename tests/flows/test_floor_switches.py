@@ -1,0 +1,159 @@
+"""Disable on demand: the order, its reason, who may give it, and that the bet path obeys."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.roles import Role
+from compliance.models import Switch
+from kernel.ids import new_id
+from tables.betting import place_batch
+from tables.phases import Phase
+from tables.slips import Receipt, place_bets
+from tests import house
+from tests.flows.accounts_steps import audit_kinds
+from tests.flows.floor_steps import refusals
+from tests.flows.staff_steps import staff_client
+
+pytestmark = pytest.mark.usefixtures("database")
+
+PLAY = {Role.PIT_BOSS, Role.COMPLIANCE, Role.ADMINISTRATOR}
+MONEY = {Role.COMPLIANCE, Role.FINANCE, Role.ADMINISTRATOR}
+SEES = PLAY | MONEY | {Role.AUDITOR}
+
+
+def bet(player, table_id="alexandria"):
+    slip = place_bets(
+        player, table_id, key=f"switch-{new_id().hex}", currency="EUR", stakes=[("red", 100)]
+    )
+    (answer,) = place_batch(table_id, [slip])
+    return answer
+
+
+def stop(client, scope, *, key="", reason="drill", **more):
+    form = {"scope": scope, "reason": reason, "version": 0, "key": key or new_id().hex}
+    return client.post("/floor/switches/disable/", form | more)
+
+
+def go_on(client, scope, *, reason="drill over", order=None):
+    order = order or Switch.objects.get(scope=scope, until=None).id
+    form = {"scope": scope, "reason": reason, "version": 0, "key": new_id().hex, "order": order}
+    return client.post("/floor/switches/enable/", form)
+
+
+@pytest.mark.feature("F48", "F49")
+@pytest.mark.parametrize("scope", ["all", "game:roulette", "table:alexandria"])
+def test_the_next_bet_is_refused_and_the_round_in_play_concludes(scope):
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    assert isinstance(bet(anna), Receipt)
+    client = staff_client(Role.PIT_BOSS)
+    assert stop(client, scope, reason="test of the stop", confirm="on").status_code == 302
+    refused = bet(anna)
+    assert refused.code == "disabled"
+    assert house.balance(anna) == 900
+    assert pit.play(1).phase == Phase.SETTLED
+    assert house.balance(anna) == 1_100
+    pit.step()
+    assert pit.table.rounds.count() == 1
+    assert go_on(client, scope).status_code == 302
+    pit.wheel_state(2)
+    pit.step()
+    assert pit.table.rounds.count() == 2
+    assert isinstance(bet(anna), Receipt)
+    assert audit_kinds("switch.") == ["switch.disabled", "switch.enabled"]
+
+
+@pytest.mark.feature("F49")
+def test_one_table_stopped_leaves_the_other_open():
+    stopped, other = house.pit(), house.pit("cordouan")
+    anna = house.player(balance_minor=1_000)
+    stopped.open_round()
+    other.open_round()
+    stop(staff_client(Role.PIT_BOSS), "table:alexandria")
+    assert bet(anna).code == "disabled"
+    assert isinstance(bet(anna, "cordouan"), Receipt)
+
+
+@pytest.mark.feature("F49")
+def test_deposits_are_stopped_at_the_gate_and_withdrawals_go_on():
+    stop(staff_client(Role.FINANCE), "deposits")
+    with pytest.raises(AssertionError, match="disabled"):
+        house.player(balance_minor=1_000)
+
+
+@pytest.mark.feature("F77")
+def test_each_role_sees_and_stops_what_is_its_own():
+    house.pit()
+    for role in Role:
+        client = staff_client(role)
+        assert client.get("/floor/switches/").status_code == (200 if role in SEES else 403), role
+        for scope, who in (("all", PLAY), ("table:alexandria", PLAY), ("withdrawals", MONEY)):
+            status = stop(client, scope, confirm="on").status_code
+            assert status == (302 if role in who else 403), (role, scope)
+            holds = Switch.objects.filter(scope=scope, until=None)
+            assert holds.count() == (1 if role in who else 0)
+            if role in who:
+                assert go_on(staff_client(Role.AUDITOR), scope).status_code == 403
+                assert holds.count() == 1
+                go_on(client, scope)
+
+
+def test_everything_is_stopped_only_when_confirmed_and_nothing_typed_is_lost():
+    answer = stop(staff_client(Role.PIT_BOSS), "all", reason="power cut in the studio")
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "Confirm that everything is meant." in page
+    assert "power cut in the studio" in page
+    assert not Switch.objects.exists()
+
+
+def test_a_stop_without_a_reason_stops_nothing():
+    house.pit()
+    assert stop(staff_client(Role.PIT_BOSS), "table:alexandria", reason=" ").status_code == 422
+    assert not Switch.objects.exists()
+
+
+def test_a_form_sent_twice_stops_once_also_after_it_was_enabled_again():
+    house.pit()
+    client = staff_client(Role.PIT_BOSS)
+    key = new_id().hex
+    assert stop(client, "table:alexandria", key=key).status_code == 302
+    assert stop(client, "table:alexandria", key=key).status_code == 302
+    go_on(client, "table:alexandria")
+    assert stop(client, "table:alexandria", key=key).status_code == 302
+    assert Switch.objects.filter(until=None).count() == 0
+    assert Switch.objects.count() == 1
+
+
+def test_what_is_stopped_already_is_refused_with_its_code():
+    house.pit()
+    client = staff_client(Role.PIT_BOSS)
+    stop(client, "table:alexandria", reason="first")
+    again = stop(client, "table:alexandria", reason="second")
+    assert (again.status_code, refusals(again)) == (409, ["already_disabled"])
+    assert "second" in again.content.decode()
+    assert Switch.objects.get().reason == "first"
+
+
+def test_a_page_that_shows_an_older_stop_lifts_no_newer_one():
+    house.pit()
+    karin, lars = staff_client(Role.PIT_BOSS), staff_client(Role.PIT_BOSS)
+    stop(karin, "table:alexandria", reason="first")
+    old = Switch.objects.get().id
+    go_on(lars, "table:alexandria")
+    stop(lars, "table:alexandria", reason="second")
+    answer = go_on(karin, "table:alexandria", order=old, reason="all is well")
+    assert (answer.status_code, refusals(answer)) == (409, ["not_disabled"])
+    assert Switch.objects.get(until=None).reason == "second"
+
+
+def test_the_history_says_who_and_why():
+    house.pit()
+    client = staff_client(Role.PIT_BOSS)
+    stop(client, "table:alexandria", reason="wheel is being levelled")
+    go_on(client, "table:alexandria", reason="level again")
+    page = client.get("/floor/switches/").content.decode()
+    assert "wheel is being levelled" in page
+    assert "Nothing is stopped." in page
