@@ -46,6 +46,8 @@ class Act(StrEnum):
     UNLOCK_MAIL = "unlock_mail"
     UNLOCK_CODE = "unlock_code"
     SIGN_UP = "sign_up"
+    API_WRONG = "api_wrong"  # tokens that open nothing
+    API_READ = "api_read"  # uses of one token
 
 
 class Per(StrEnum):
@@ -85,6 +87,8 @@ TABLE: Final = (
     Rate(Act.UNLOCK_CODE, Per.EVERYBODY, 1_000, 5 * MINUTE_S),
     Rate(Act.SIGN_UP, Per.NETWORK, 20, HOUR_S),
     Rate(Act.SIGN_UP, Per.EVERYBODY, 1_000, 5 * MINUTE_S),
+    Rate(Act.API_WRONG, Per.NETWORK, 20, 5 * MINUTE_S),
+    Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
 )
 _RATES: Final = {act: tuple(rates) for act, rates in groupby(TABLE, key=lambda rate: rate.act)}
 

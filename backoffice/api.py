@@ -1,38 +1,20 @@
-"""Reports as JSON, for staff who answer for the money, with their second factor shown."""
+"""Reports as JSON, for staff who answer for the money: by session with second factor, or token."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.roles import Role
-from accounts.staff import roles_of
 from backoffice import reports
+from backoffice.api_access import STAFF_AUTHENTICATION, MayReadReports
 from backoffice.spreadsheet import NO_ACTIVITY
-
-READERS: Final = frozenset({Role.FINANCE, Role.AUDITOR, Role.ADMINISTRATOR})
-
-
-class MayReadReports(BasePermission):
-    """Active staff of a reading role whose session has shown its second factor."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        user = request.user
-        return bool(
-            user.is_authenticated
-            and user.is_staff
-            and user.is_active
-            and getattr(user, "otp_device", None) is not None
-            and roles_of(int(user.pk)) & READERS
-        )
 
 
 class GgrOut(serializers.Serializer[reports.GgrRow]):
@@ -79,6 +61,7 @@ class InPlayReportOut(serializers.Serializer[dict[str, Any]]):
 class Ggr(APIView):
     """`GET /api/reports/ggr`."""
 
+    authentication_classes = STAFF_AUTHENTICATION
     permission_classes = [MayReadReports]
 
     @extend_schema(
@@ -87,7 +70,9 @@ class Ggr(APIView):
         responses={
             200: GgrReportOut,
             400: OpenApiResponse(description="not a day"),
+            401: OpenApiResponse(description="a token that opens nothing"),
             403: OpenApiResponse(description="not for this person, or no second factor shown"),
+            429: OpenApiResponse(description="asked too often; Retry-After says when again"),
         },
         tags=["reports"],
     )
@@ -101,13 +86,16 @@ class Ggr(APIView):
 class FundsInPlay(APIView):
     """`GET /api/reports/funds-in-play`."""
 
+    authentication_classes = STAFF_AUTHENTICATION
     permission_classes = [MayReadReports]
 
     @extend_schema(
         operation_id="report_funds_in_play",
         responses={
             200: InPlayReportOut,
+            401: OpenApiResponse(description="a token that opens nothing"),
             403: OpenApiResponse(description="not for this person, or no second factor shown"),
+            429: OpenApiResponse(description="asked too often; Retry-After says when again"),
         },
         tags=["reports"],
     )

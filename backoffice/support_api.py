@@ -8,11 +8,11 @@ from django.db.models import F
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from backoffice.api_access import STAFF_AUTHENTICATION, MayReadCases
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.cases import Officer
@@ -21,20 +21,6 @@ from kernel.ids import Actor
 from kernel.refusal import Refused
 
 CASES_MAX: Final = 100
-
-
-class MayWorkAtDesk(BasePermission):
-    """Active staff with the desk's right whose session has shown its second factor."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        user = request.user
-        return bool(
-            user.is_authenticated
-            and user.is_staff
-            and user.is_active
-            and getattr(user, "otp_device", None) is not None
-            and user.has_perm("compliance.work_desk")
-        )
 
 
 class CaseOut(serializers.Serializer[Case]):
@@ -71,13 +57,16 @@ class CaseDetailOut(serializers.Serializer[dict[str, Any]]):
 class Cases(APIView):
     """`GET /support/api/cases`."""
 
-    permission_classes = [MayWorkAtDesk]
+    authentication_classes = STAFF_AUTHENTICATION
+    permission_classes = [MayReadCases]
 
     @extend_schema(
         operation_id="support_cases",
         responses={
             200: CaseOut(many=True),
+            401: OpenApiResponse(description="a token that opens nothing"),
             403: OpenApiResponse(description="not for this person"),
+            429: OpenApiResponse(description="asked too often"),
         },
         tags=["support"],
     )
@@ -91,13 +80,16 @@ class Cases(APIView):
 class CaseDetail(APIView):
     """`GET /support/api/cases/<reference>`."""
 
-    permission_classes = [MayWorkAtDesk]
+    authentication_classes = STAFF_AUTHENTICATION
+    permission_classes = [MayReadCases]
 
     @extend_schema(
         operation_id="support_case",
         responses={
             200: CaseDetailOut,
+            401: OpenApiResponse(description="a token that opens nothing"),
             403: OpenApiResponse(description="not for this person"),
+            429: OpenApiResponse(description="asked too often"),
             404: OpenApiResponse(description="no such case"),
         },
         tags=["support"],

@@ -2,12 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import api, my_cases
+from backoffice import api, api_rounds, my_cases
 
 app_name = "backoffice"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/reports/ggr", api.Ggr.as_view(), name="api_ggr"),
     path("api/reports/funds-in-play", api.FundsInPlay.as_view(), name="api_funds_in_play"),
+    path("api/reports/rounds", api_rounds.StaffRounds.as_view(), name="api_staff_rounds"),
+    path(
+        "api/reports/rounds/<uuid:round_id>",
+        api_rounds.RoundEvidence.as_view(),
+        name="api_round_evidence",
+    ),
     path("account/cases/", my_cases.my_cases, name="my_cases"),
     path("account/cases/new/", my_cases.new, name="my_new_case"),
     path("account/cases/<slug:reference>/", my_cases.case, name="my_case"),

@@ -48,7 +48,11 @@ class Balance(APIView):
 
     @extend_schema(
         operation_id="account_balance",
-        responses={200: BalanceOut, 404: OpenApiResponse(description="not a player")},
+        responses={
+            200: BalanceOut,
+            403: OpenApiResponse(description="not signed in"),
+            404: OpenApiResponse(description="not a player"),
+        },
         tags=["account"],
     )
     def get(self, request: Request) -> Response:
@@ -63,7 +67,12 @@ class Payments(APIView):
     """`GET /api/account/payments`."""
 
     @extend_schema(
-        operation_id="account_payments", responses={200: PaymentOut(many=True)}, tags=["account"]
+        operation_id="account_payments",
+        responses={
+            200: PaymentOut(many=True),
+            403: OpenApiResponse(description="not signed in"),
+        },
+        tags=["account"],
     )
     def get(self, request: Request) -> Response:
         """The signed-in player's newest payments, newest first, at most 50."""

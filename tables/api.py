@@ -161,7 +161,11 @@ class Rounds(APIView):
     @extend_schema(
         operation_id="rounds",
         parameters=[OpenApiParameter("before", int, description="rounds below this number")],
-        responses={200: RoundOut(many=True), 404: OpenApiResponse(description="no such table")},
+        responses={
+            200: RoundOut(many=True),
+            400: OpenApiResponse(description="not a round's number"),
+            404: OpenApiResponse(description="no such table"),
+        },
         tags=["game"],
     )
     def get(self, request: Request, table_id: str) -> Response:
@@ -198,7 +202,11 @@ class RoundDetail(APIView):
 
     @extend_schema(
         operation_id="round",
-        responses={200: RoundDetailOut, 404: OpenApiResponse(description="no such round")},
+        responses={
+            200: RoundDetailOut,
+            403: OpenApiResponse(description="not signed in"),
+            404: OpenApiResponse(description="no such round"),
+        },
         tags=["game"],
     )
     def get(self, request: Request, round_id: UUID) -> Response:

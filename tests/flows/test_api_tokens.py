@@ -1,0 +1,217 @@
+"""Tokens of the API: shown once, kept as a hash, as wide as their owner's role, ended at once."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+
+from accounts.models import User
+from accounts.roles import Role
+from backoffice import api_tokens
+from backoffice.api_tokens import TokenCode, Wanted
+from kernel.ids import new_id
+from kernel.refusal import Refused
+from tests import house
+from tests.flows.accounts_steps import audit_kinds
+from tests.flows.case_steps import complaint
+from tests.flows.staff_steps import make_staff, staff_client
+
+pytestmark = [pytest.mark.feature("F62"), pytest.mark.usefixtures("database")]
+
+REPORT = "/api/reports/funds-in-play"
+
+
+def token_of(role: Role, *scopes: str, days: int = 30) -> tuple[User, str]:
+    """A token of a new member of staff in ``role``."""
+    owner, admin = make_staff(role, key=None), make_staff(Role.ADMINISTRATOR, key=None)
+    wanted = Wanted(owner.pk, "nightly", scopes, days)
+    return owner, api_tokens.make(wanted, by=admin.pk, key=new_id().hex)
+
+
+def get(path: str, token: str, **meta):
+    return Client().get(path, headers={"authorization": f"Bearer {token}"}, **meta)
+
+
+def refused(wanted: Wanted, key: str = "") -> str:
+    admin = make_staff(Role.ADMINISTRATOR, key=None)
+    with pytest.raises(Refused) as caught:
+        api_tokens.make(wanted, by=admin.pk, key=key or new_id().hex)
+    return str(caught.value.code)
+
+
+def test_a_token_reads_what_its_scopes_name_and_nothing_else():
+    pit = house.pit()
+    pit.open_round()
+    played = pit.play(5)
+    _owner, token = token_of(Role.FINANCE, "reports:read")
+    assert get(REPORT, token).status_code == 200
+    assert get("/api/reports/rounds?table=alexandria", token).status_code == 403
+    assert get("/support/api/cases", token).status_code == 403
+    _owner, rounds = token_of(Role.AUDITOR, "rounds:read")
+    listed = get("/api/reports/rounds?table=alexandria", rounds).json()
+    assert [one["result"] for one in listed if one["number"] == played.number] == [5]
+    evidence = get(f"/api/reports/rounds/{played.id}", rounds)
+    assert evidence.json()["round"]["result"] == 5
+    assert get(REPORT, rounds).status_code == 403
+    assert get(f"/api/reports/rounds/{new_id()}", rounds).status_code == 404
+
+
+def test_a_token_opens_no_page():
+    _owner, token = token_of(Role.SUPPORT, "cases:read")
+    complaint(house.player())
+    assert len(get("/support/api/cases", token).json()) == 1
+    for page in ("/support/", "/support/cases/", "/admin/", "/staff/tokens/"):
+        assert get(page, token).status_code == 302, page
+    assert get("/api/account/balance", token).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("role", "scope"),
+    [
+        (Role.SUPPORT, "reports:read"),
+        (Role.FINANCE, "cases:read"),
+        (Role.PRESENTER, "rounds:read"),
+        (Role.ADMINISTRATOR, "everything"),
+    ],
+)
+def test_no_scope_goes_beyond_the_owners_role(role, scope):
+    owner = make_staff(role, key=None)
+    assert refused(Wanted(owner.pk, "x", (scope,), 30)) == TokenCode.SCOPE_BEYOND_ROLE
+    assert api_tokens.listed() == []
+    assert audit_kinds("api.") == []
+
+
+def test_what_is_no_token_is_refused():
+    finn, anna = make_staff(Role.FINANCE, key=None), house.player()
+    scopes = ("reports:read",)
+    for wanted, code in (
+        (Wanted(int(anna), "x", scopes, 30), TokenCode.NOT_STAFF),
+        (Wanted(999_999, "x", scopes, 30), TokenCode.NOT_STAFF),
+        (Wanted(finn.pk, " ", scopes, 30), TokenCode.NO_NAME),
+        (Wanted(finn.pk, "x", (), 30), TokenCode.NO_SCOPE),
+        (Wanted(finn.pk, "x", scopes, 0), TokenCode.BAD_LIFE),
+        (Wanted(finn.pk, "x", scopes, 367), TokenCode.BAD_LIFE),
+    ):
+        assert refused(wanted) == code
+    assert api_tokens.listed() == []
+
+
+def test_a_role_that_is_lost_takes_its_tokens_along():
+    owner, token = token_of(Role.FINANCE, "reports:read")
+    assert get(REPORT, token).status_code == 200
+    owner.groups.set([Group.objects.get(name=Role.PRESENTER.value)])
+    assert get(REPORT, token).status_code == 403
+    owner.groups.set([Group.objects.get(name=Role.FINANCE.value)])
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    assert get(REPORT, token).status_code == 401
+
+
+def test_the_text_is_nowhere_in_the_database():
+    _owner, token = token_of(Role.FINANCE, "reports:read")
+    with connection.cursor() as cursor:
+        for table in ("backoffice_api_token", "audit_event", "notices_notice"):
+            cursor.execute(
+                f"SELECT count(*) FROM {table} t WHERE t::text LIKE %s",  # noqa: S608  (constants)
+                [f"%{token[5:]}%"],
+            )
+            assert cursor.fetchone()[0] == 0, table
+    assert api_tokens.listed()[0].hint == token[-4:]
+
+
+def test_a_revoked_and_an_expired_token_open_nothing(owner):
+    admin = make_staff(Role.ADMINISTRATOR, key=None)
+    _finn, first = token_of(Role.FINANCE, "reports:read")
+    revoked = api_tokens.listed()[0]
+    assert api_tokens.revoke(revoked.id, by=admin.pk)
+    assert not api_tokens.revoke(revoked.id, by=admin.pk)
+    answer = get(REPORT, first)
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    _finn, second = token_of(Role.FINANCE, "reports:read", days=1)
+    owner.execute("ALTER TABLE backoffice_api_token DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE backoffice_api_token SET made_at = made_at - interval '2 days',"
+        " expires_at = expires_at - interval '2 days'"
+    )
+    assert get(REPORT, second).status_code == 401
+    assert audit_kinds("api.") == ["api.token_made", "api.token_revoked", "api.token_made"]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "faro_", "faro_" + "A" * 43, "A" * 5_000, "faro_ü" + "A" * 42, "Bearer x"]
+)
+def test_what_is_no_token_is_401_and_says_no_more(wrong):
+    answer = get(REPORT, wrong)
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "This token opens nothing."}
+
+
+def test_guessing_is_slowed_down():
+    statuses = [get(REPORT, "faro_" + f"{n:043d}").status_code for n in range(22)]
+    assert statuses == [401] * 20 + [429] * 2
+    _owner, token = token_of(Role.FINANCE, "reports:read")
+    assert get(REPORT, token).status_code == 200  # a good one is not held up by the guesses
+
+
+def test_its_use_is_noted():
+    _owner, token = token_of(Role.FINANCE, "reports:read")
+    assert api_tokens.listed()[0].last_used_at is None
+    get(REPORT, token)
+    assert api_tokens.listed()[0].last_used_at is not None
+
+
+def test_what_a_token_may_read_never_changes(owner):
+    token_of(Role.FINANCE, "reports:read")
+    for statement in (
+        "UPDATE backoffice_api_token SET scopes = '{cases:read}'",
+        "UPDATE backoffice_api_token SET expires_at = expires_at + interval '1 day'",
+        "DELETE FROM backoffice_api_token",
+    ):
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            owner.execute(statement)
+
+
+# -- the page --------------------------------------------------------------------------------------
+
+
+def page_form(email: str, **changes):
+    facts = {"owner": email, "name": "nightly", "scopes": ["reports:read"], "days": "30"}
+    return facts | {"key": new_id().hex} | changes
+
+
+def test_an_administrator_makes_a_token_sees_it_once_and_revokes_it():
+    finn, admin = make_staff(Role.FINANCE, key=None), staff_client(Role.ADMINISTRATOR)
+    form = page_form(finn.email)
+    page = admin.post("/staff/tokens/", form)
+    token = re.search(r"faro_[A-Za-z0-9_-]{43}", page.content.decode())[0]
+    assert get(REPORT, token).status_code == 200
+    again = admin.post("/staff/tokens/", form)
+    assert again.status_code == 422
+    assert "token_made_before" in again.content.decode()
+    later = admin.get("/staff/tokens/").content.decode()
+    assert token not in later
+    assert f"…{token[-4:]}" in later
+    admin.post(f"/staff/tokens/{api_tokens.listed()[0].id}/revoke/")
+    assert get(REPORT, token).status_code == 401
+
+
+def test_a_scope_beyond_the_role_is_shown_at_the_form():
+    sofia, admin = make_staff(Role.SUPPORT, key=None), staff_client(Role.ADMINISTRATOR)
+    page = admin.post("/staff/tokens/", page_form(sofia.email))
+    assert page.status_code == 422
+    assert "token_scope_beyond_role" in page.content.decode()
+    assert api_tokens.listed() == []
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATOR])
+def test_other_roles_make_and_revoke_none(role):
+    _owner, token = token_of(Role.FINANCE, "reports:read")
+    browser = staff_client(role)
+    assert browser.get("/staff/tokens/").status_code == 403
+    revoked = browser.post(f"/staff/tokens/{api_tokens.listed()[0].id}/revoke/")
+    assert revoked.status_code == 403
+    assert get(REPORT, token).status_code == 200
