@@ -32,6 +32,7 @@ apps: list[URLPattern | URLResolver] = [
     path("floor/", include("tables.floor_urls")),
     path("", include("tables.console_urls")),
     path("support/", include("backoffice.support_urls")),
+    path("staff/tokens/", include("backoffice.token_urls")),
     path("admin/", include("backoffice.desk_urls")),
     path("admin/", admin.site.urls),
 ]
