@@ -99,6 +99,13 @@ import django  # noqa: E402  (settings read the environment prepared above)
 django.setup()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers of xdist inherit this environment; Django must not read its settings there before
+    the worker has named its own Valkey above."""
+    if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
 def _migrations_digest() -> str:
     digest = hashlib.sha256()
     for path in [*sorted(ROOT.glob("*/migrations/*")), ROOT / "audit" / "append_only.py"]:
