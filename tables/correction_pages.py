@@ -55,6 +55,7 @@ class ProposeForm(ActForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # a field with choices, which forms type as any field
         self.fields["table"].queryset = Table.objects.all()  # type: ignore[attr-defined]
 
 

@@ -96,6 +96,7 @@ class EnrolForm(DeviceForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # a field with choices, which forms type as any field
         self.fields["table"].queryset = Table.objects.all()  # type: ignore[attr-defined]
 
 

@@ -145,5 +145,6 @@ def form_for(act: Act, shown: IncidentView, data: Any = None, **more: Any) -> Ac
     more.setdefault("auto_id", f"{act.value}-%s")
     form = DEEDS[act].form(data, version=shown.incident.version, **more)
     if act is Act.VOID:
+        # a field with choices, which forms type as any field
         form.fields["reason"].choices = shown.void_reasons  # type: ignore[attr-defined]
     return form

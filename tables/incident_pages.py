@@ -171,6 +171,7 @@ class SearchForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         tables = Table.objects.values_list("id", "name")
+        # a field with choices, which forms type as any field
         self.fields["table"].choices = [("", "Any"), *tables]  # type: ignore[attr-defined]
 
 

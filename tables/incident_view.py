@@ -7,7 +7,7 @@ round is resolved, so that whoever enters next has not read it here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,7 +22,7 @@ from kernel.ids import Actor, RoundId
 from kernel.refusal import Refused
 from studio.protocol.messages import ObservationKind
 from tables import procedures, shifts, sighting_words, wording
-from tables.incident_desk import facts_of, ticked_steps, waiting_entry
+from tables.incident_desk import facts_of, waiting_entry
 from tables.incident_records import Correction, IncidentAct, ManualEntry
 from tables.incident_rules import Act, IncidentCode, refusal, steps_open
 from tables.models import Device, Incident, SightingRecord
@@ -180,7 +180,7 @@ def view(incident_id: UUID, *, viewer: Actor) -> IncidentView:
         proposed_by=names.get(incident.proposed_by, ""),
         resolved_by=names.get(incident.resolved_by, ""),
         seen=seen,
-        steps=_steps(incident, facts.procedure, names),
+        steps=_steps(acts, facts.procedure, names),
         open_steps=steps_open(facts.procedure, facts.ticked, Before.RESUME),
         offers=tuple(_offer(act, refusal(act, facts)) for act in Act),
         waits_for_second="" if waiting is None else names.get(waiting.actor, ""),
@@ -241,9 +241,10 @@ def _entries(incident: Incident) -> list[ManualEntry]:
 
 
 def _steps(
-    incident: Incident, procedure: Procedure, names: Mapping[str, str]
+    acts: Iterable[IncidentAct], procedure: Procedure, names: Mapping[str, str]
 ) -> tuple[StepLine, ...]:
-    ticked = ticked_steps(incident)
+    """From the acts that were read once: a tick that comes meanwhile has no name here yet."""
+    ticked = {str(act.data["step"]): act for act in acts if act.act == Act.TICK.value}
     return tuple(
         StepLine(
             id=step.id,

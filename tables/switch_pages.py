@@ -51,7 +51,8 @@ class StopForm(ActForm):
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["scope"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+        # a field with choices, which forms type as any field
+        self.fields["scope"].choices = choices  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -163,6 +164,7 @@ def _page(
     who = words.names(actors - {""})
     facts = {
         "section": "switches",
+        # a field with choices, which forms type as any field
         "form": form if form.fields["scope"].choices else None,  # type: ignore[attr-defined]
         "holding": [_held(request, one, who, enabling) for one in holding],
         "history": [_row(one, who) for one in past if one.until is not None],

@@ -12,10 +12,12 @@ function isInUse(incident) {
   return incident.contains(document.activeElement) && document.activeElement.matches("input");
 }
 
+/** The server's markup; in a document of its own no script would run. */
+const parsed = (markup) =>
+  new DOMParser().parseFromString(markup, "text/html").querySelector("[data-incident]");
+
 function put(markup) {
-  const fresh = document.createElement("template");
-  fresh.innerHTML = markup;
-  const next = fresh.content.querySelector("[data-incident]");
+  const next = parsed(markup);
   const before = shown();
   const kept = before.querySelector("[data-clip]");
   const place = next.querySelector("[data-clip]");
@@ -58,9 +60,7 @@ async function beside(incident) {
   if (current && (!isOver || isInUse(current))) return;
   const answer = await fetch(incident.panel, { headers: { "Faro-Automatic": "1" } });
   if (answer.status !== 200) return;
-  const fresh = document.createElement("template");
-  fresh.innerHTML = await answer.text();
-  panel.replaceChildren(fresh.content);
+  panel.replaceChildren(parsed(await answer.text()));
   document.getElementById("floor-split").classList.add("floor-with-panel");
 }
 

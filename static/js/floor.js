@@ -25,9 +25,9 @@ function put(place, name, markup) {
   const focused = place.contains(document.activeElement)
     ? document.activeElement.dataset.focus
     : undefined;
-  const fresh = document.createElement("template");
-  fresh.innerHTML = markup;
-  place.replaceChildren(fresh.content);
+  // a document of its own: no script in it would run, and the templates have escaped every word
+  const fresh = new DOMParser().parseFromString(markup, "text/html");
+  place.replaceChildren(...fresh.body.childNodes);
   if (focused) place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
 }
 
