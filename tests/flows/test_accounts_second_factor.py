@@ -82,7 +82,7 @@ def test_staff_with_password_alone_get_no_session_and_with_the_code_enter_the_ad
     assert client.get("/admin/").status_code == 302
     with time_machine.travel(time.time() + 60):  # the device waits after a failure
         right = client.post(STAFF_CHECK, {"code": code_of(KEY)})
-        assert right["Location"] == "/admin/"
+        assert right["Location"] == "/support/"
         assert client.get("/admin/").status_code == 200
     assert audit_kinds() == ["accounts.sign_in_failed", "accounts.signed_in"]
 
@@ -120,7 +120,7 @@ def test_a_session_from_before_the_second_factor_does_not_open_the_admin(client)
     TOTPDevice.objects.create(user=user, key=KEY, confirmed=True)
     assert client.get("/admin/", follow=True).redirect_chain[-1][0] == STAFF_CHECK
     assert client.get(STAFF_ENROL)["Location"] == STAFF_CHECK  # nor replaces the device
-    assert client.post(STAFF_CHECK, {"code": code_of(KEY)})["Location"] == "/admin/"
+    assert client.post(STAFF_CHECK, {"code": code_of(KEY)})["Location"] == "/support/"
     assert client.get("/admin/").status_code == 200
 
 
