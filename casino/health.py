@@ -2,7 +2,8 @@
 
 ``/healthz`` touches nothing: a process that answers is alive. ``/readyz`` asks what a request will
 need: the database, migrations applied, the broker, and that the runtime role cannot rewrite
-history. Both answer JSON; a failed check says what is wrong in words, never with an address.
+history; as a flag it says whether something else runs than was approved. Both answer JSON; a failed
+check says what is wrong in words, never with an address.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.http import HttpRequest, JsonResponse
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from casino import self_check
 from casino.database_rights import problems_of_runtime_role
 
 #: redis-py's default retries block for 58 s on a dead peer (measured); a probe must answer.
@@ -40,7 +42,9 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """200 when every check passes, else 503; the body names each check and what is wrong."""
     found = {name: _ask(name, check) for name, check in CHECKS.items()}
     ready = all(answer == "ok" for answer in found.values())
-    return JsonResponse({"ready": ready, "checks": found}, status=200 if ready else 503)
+    flags = {name: _ask(name, check) for name, check in FLAGS.items()}
+    body = {"ready": ready, "checks": found, "flags": flags}
+    return JsonResponse(body, status=200 if ready else 503)
 
 
 def _ask(name: str, check: Callable[[], None]) -> str:
@@ -97,9 +101,17 @@ def _runtime_role() -> None:
         raise NotReady("; ".join(problems))
 
 
+def _self_check() -> None:
+    found = self_check.last_check()
+    if found is not None and found.verdict is self_check.Verdict.CHANGED:
+        raise NotReady(f"{len(found.changes)} things differ from what was approved to run")
+
+
 CHECKS: dict[str, Callable[[], None]] = {
     "database": _database,
     "migrations": _migrations,
     "broker": _broker,
     "runtime_role": _runtime_role,
 }
+#: Told beside the checks, and no reason to send requests elsewhere: every process would say it.
+FLAGS: dict[str, Callable[[], None]] = {"self_check": _self_check}

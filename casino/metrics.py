@@ -11,9 +11,11 @@ import hmac
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from casino import self_check
 from kernel.clock import monotonic_ms
 
 #: Top packages of views → class of route. At most 25 classes.
@@ -41,6 +43,9 @@ BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 REQUESTS = Counter("faro_http_requests", "Answered requests.", ["route", "outcome"])
 LATENCY = Histogram("faro_http_request_seconds", "Time to answer.", ["route"], buckets=BUCKETS_S)
+SELF_CHECK = Gauge(
+    "faro_self_check_changes", "Things that differ from what was approved to run; -1: not known."
+)
 
 for _route in {*ROUTE_CLASSES.values(), UNKNOWN}:
     LATENCY.labels(_route)
@@ -81,4 +86,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
     wanted = f"Bearer {settings.FARO_METRICS_TOKEN}"
     if not settings.FARO_METRICS_TOKEN or not hmac.compare_digest(given.encode(), wanted.encode()):
         return HttpResponseNotFound()
+    _read_self_check()
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _read_self_check() -> None:
+    """The newest check of any host, read at the scrape: the process that checked is another one."""
+    try:
+        found = self_check.last_check()
+    except DatabaseError:
+        SELF_CHECK.set(-1)
+    else:
+        SELF_CHECK.set(0 if found is None else len(found.changes))

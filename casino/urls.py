@@ -33,6 +33,7 @@ apps: list[URLPattern | URLResolver] = [
     path("", include("tables.console_urls")),
     path("support/", include("backoffice.support_urls")),
     path("staff/tokens/", include("backoffice.token_urls")),
+    path("staff/self-check/", include("casino.self_check_urls")),
     path("admin/", include("backoffice.desk_urls")),
     path("admin/", admin.site.urls),
 ]

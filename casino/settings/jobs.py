@@ -26,6 +26,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
     },
     "compliance.purge_cases": {"task": "compliance.tasks.purge_cases", "schedule": 86_400.0},
+    "casino.self_check": {"task": "casino.tasks.run_self_check", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},
     "tables.keep_archive": {"task": "tables.tasks.keep_archive", "schedule": 86_400.0},

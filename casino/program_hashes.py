@@ -1,0 +1,190 @@
+"""SHA-256 over the programs that run here and the configuration that matters, one number each.
+
+Covered: every file of ours that is executed, rendered or read as rules; the locked requirements and
+what is installed of them, file by file against its own record; every setting; what is migrated; and
+the functions and triggers that guard the database. Caches, state and what nobody runs are not.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import hmac
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.conf import settings
+from django.db import connection
+
+from audit.keys import seal_key
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+#: Where our programs, pages and rules lie.
+FOLDERS: Final = (
+    *("accounts", "audit", "backoffice", "casino", "compliance", "events", "kernel", "ledger"),
+    *("notices", "payments", "streaming", "studio", "tables", "verify"),
+    *("templates", "static", "locale"),
+)
+FILES: Final = ("manage.py", "requirements.txt", "requirements-local.txt")
+SUFFIXES: Final = frozenset(
+    {".py", ".sql", ".yaml", ".json", ".html", ".txt", ".js", ".css", ".svg", ".mo", ".woff2"}
+)
+IGNORED: Final = frozenset({"__pycache__", "node_modules", "var"})
+#: What differs from process to process or host to host, and names no rule.
+OWN_SETTINGS: Final = frozenset(
+    {
+        *("DATABASES", "DATABASE_URL", "DATABASE_OWNER_URL", "FARO_ROLE", "STATE_DIR", "BASE_DIR"),
+        *("LOGGING", "LOGGING_CONFIG", "CACHES", "CHANNEL_LAYERS", "CELERY_BROKER_URL"),
+        *("REDIS_URL", "STREAM_DIR", "STREAM_ARCHIVE_DIR", "STATIC_ROOT", "MEDIA_ROOT"),
+    }
+)
+_CHUNK: Final = 1 << 20
+_PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==", re.MULTILINE)
+
+
+def measure(root: Path = ROOT) -> dict[str, str]:
+    """Everything covered: what it is → its SHA-256, sorted. Reads some ten thousand files."""
+    found = {
+        **{f"file:{name}": digest for name, digest in file_hashes(root)},
+        **distribution_hashes(root),
+        **setting_hashes(),
+        **database_hashes(),
+    }
+    return dict(sorted(found.items()))
+
+
+def digest_of(hashes: Mapping[str, str]) -> str:
+    """One number for all of ``hashes``."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def file_hashes(root: Path) -> Iterator[tuple[str, str]]:
+    """Our files by their names from the root, each with its SHA-256."""
+    for name in FILES:
+        if (root / name).is_file():
+            yield name, _of_file(root / name)
+    for folder in FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in SUFFIXES and not IGNORED & set(path.parts) and path.is_file():
+                yield path.relative_to(root).as_posix(), _of_file(path)
+
+
+def distribution_hashes(root: Path) -> dict[str, str]:
+    """Each locked requirement that is installed: its record, and each file that is not as recorded.
+
+    A file that was altered after its installation appears under its own name, with its own hash.
+    """
+    locked = _PIN.findall((root / "requirements.txt").read_text(encoding="utf-8"))
+    found: dict[str, str] = {}
+    for name in sorted({re.sub(r"[-_.]+", "-", one).lower() for one in locked}):
+        try:
+            one = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # locked for another system
+        rows = _record(one)
+        lines = "".join(f"{path},{stated}\n" for path, stated in sorted(rows))
+        found[f"installed:{name}"] = hashlib.sha256(lines.encode()).hexdigest()
+        for path, stated in rows:
+            if stated.startswith("sha256="):
+                actual = _of_installed(one, path)
+                if actual != _hex(stated):
+                    found[f"installed:{name}/{path}"] = actual
+    return found
+
+
+def _record(one: metadata.Distribution) -> list[tuple[str, str]]:
+    text = one.read_text("RECORD") or ""
+    return [
+        (row[0], row[1])
+        for row in csv.reader(io.StringIO(text))
+        if row and not row[0].endswith(".pyc") and not row[0].startswith("..")
+    ]
+
+
+def _of_installed(one: metadata.Distribution, path: str) -> str:
+    place = Path(str(one.locate_file(path)))
+    return _of_file(place) if place.is_file() else "missing"
+
+
+def _hex(stated: str) -> str:
+    text = stated.removeprefix("sha256=")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+
+
+def setting_hashes() -> dict[str, str]:
+    """Every setting, keyed with the sealing key, so that the number of a secret tells nothing."""
+    key = seal_key().private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    return {
+        f"setting:{name}": hmac.new(
+            key, _text(getattr(settings, name)).encode(), "sha256"
+        ).hexdigest()
+        for name in sorted(dir(settings))
+        if name.isupper() and name not in OWN_SETTINGS
+    }
+
+
+def _text(value: Any) -> str:
+    """A setting in a form that is the same in every process that means the same."""
+    if isinstance(value, Mapping):
+        pairs = sorted(f"{_text(k)}:{_text(v)}" for k, v in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, set | frozenset):
+        return "{" + ",".join(sorted(map(_text, value))) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_text, value)) + "]"
+    if isinstance(value, str | Path):
+        return repr(str(value).replace(str(settings.BASE_DIR), "."))
+    if value is None or isinstance(value, bool | int | float | timedelta):
+        return repr(value)
+    return f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
+
+
+_FUNCTIONS: Final = """
+SELECT 'function:' || p.oid::regprocedure::text, pg_get_functiondef(p.oid)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'public' AND p.prokind = 'f'
+"""
+_TRIGGERS: Final = """
+SELECT 'trigger:' || c.relname || '.' || t.tgname,
+    pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND NOT t.tgisinternal AND NOT c.relispartition
+"""
+_MIGRATIONS: Final = "SELECT 'migration:' || app || '.' || name, name FROM django_migrations"
+
+
+def database_hashes() -> dict[str, str]:
+    """What is migrated, and the functions and triggers that guard the records, on or off."""
+    found: dict[str, str] = {}
+    with connection.cursor() as cursor:
+        for statement in (_FUNCTIONS, _TRIGGERS, _MIGRATIONS):
+            cursor.execute(statement)
+            found |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in cursor}
+    return found
+
+
+def checksum_file(hashes: Mapping[str, str]) -> str:
+    """The files as `sha256sum --check` reads them, for whoever trusts no program of ours."""
+    return "".join(f"{digest}  {name}\n" for name, digest in _files(hashes.items()))
+
+
+def _files(hashes: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for name, digest in sorted(hashes):
+        if name.startswith("file:"):
+            yield name.removeprefix("file:"), digest
+
+
+def _of_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
