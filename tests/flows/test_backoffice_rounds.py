@@ -17,8 +17,9 @@ from tables.slips import Receipt, place_bets
 from tables.undo import undo_last
 from tests import house
 
-RECORDS = ("tables_round", 
-    "tables_bet", "tables_bet_outcome", "ledger_transfer", "ledger_entry", "ledger_account",
+RECORDS = (
+    "tables_round", "tables_bet", "tables_bet_outcome", "ledger_transfer", "ledger_entry",
+    "ledger_account",
 )  # fmt: skip
 
 
