@@ -58,7 +58,8 @@ TRIES: Final = 20
 def work_off(correction_id: UUID) -> None:
     """Move the money of an APPROVED correction and the round to its next version. Idempotent.
 
-    Raises the last ``OperationalError`` where a lock was never had: nothing is half done.
+    Raises ``OperationalError`` where a lock was never had: what was done stays, nothing is half
+    done, and the next call goes on.
     """
     while _tried(correction_id):
         pass
@@ -66,19 +67,17 @@ def work_off(correction_id: UUID) -> None:
 
 def _tried(correction_id: UUID) -> bool:
     """One chunk; False when none is left. Tried again where somebody was in the way."""
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, TRIES):
         try:
             return _chunk(correction_id)
-        except OperationalError as failure:
+        except OperationalError:
             log.warning("correction_waits", correction=str(correction_id), attempt=attempt)
             connections.close_all()
-            last: Exception = failure
         except Refused as refusal:
             if refusal.code is not LedgerCode.REFUSED_TRANSFER:
                 raise
             log.warning("correction_account_shrank", correction=str(correction_id))
-            last = refusal
-    raise last
+    return _chunk(correction_id)
 
 
 def _chunk(correction_id: UUID) -> bool:

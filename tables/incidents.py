@@ -203,9 +203,11 @@ def finish_voids() -> int:
 
 def _refund(round_id: UUID | None) -> None:
     """Work the refunds off under the reason and the name of whoever decided first."""
+    if round_id is None:
+        return
     decided = IncidentAct.objects.filter(act=Act.VOID.value, incident__round_id=round_id)
     first = decided.order_by("at").first()
-    if round_id is None or first is None:
+    if first is None:
         return
     kind, _, of = first.actor.partition(":")
     for _ in range(TRIES):
