@@ -119,7 +119,7 @@ def test_an_administrator_makes_staff_who_choose_their_password_and_enrol(settin
     sent = {"code": latest_code(cleo.email)}
     code = client.post("/staff/account/password/reset/confirm/", sent)
     assert code["Location"] == "/staff/account/password/reset/complete/"
-    client.post(code["Location"], {"password1": PASSWORD})
+    client.post(code["Location"], {"password1": PASSWORD, "password2": PASSWORD})
     client.post(SIGN_IN, {"login": cleo.email, "password": PASSWORD})
     assert client.get("/admin/", follow=True).redirect_chain[-1][0].endswith("/enrol/")
 
