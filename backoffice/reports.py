@@ -3,7 +3,8 @@
 Gross gaming revenue (GGR) is stakes less everything returned to players. It is counted on the
 gaming day on which its round finished, in the zone of the operator's first jurisdiction. Test
 accounts are left out of every figure and shown apart, so that the rest adds up to what the house
-accounts of the tables received.
+accounts of the tables received. A correction counts on the day of its round: what it paid and took
+back changes what that round paid out; what the house bore of it is not taken back from anybody.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ WITH finished AS (
     WHERE phase = ANY(%(finished)s) AND finished_at >= %(since)s AND finished_at < %(until)s
 ), moved AS (
     SELECT f.id AS round, f.table_id, e.currency, t.kind, t.amount, t.credit = e.id AS into_escrow,
-        p.is_test
+        p.is_test, other.kind AS other_kind
     FROM finished f
     JOIN ledger_account e ON e.kind = 'escrow' AND e.owner_ref = f.owner_ref
     JOIN ledger_entry n ON n.account = e.id
@@ -35,17 +36,19 @@ WITH finished AS (
     JOIN ledger_account other
         ON other.id = CASE WHEN t.credit = e.id THEN t.debit ELSE t.credit END
     LEFT JOIN accounts_player p
-        ON other.kind = 'player_cash' AND other.owner_ref = 'player:' || p.user_id
+        ON other.kind IN ('player_cash', 'receivable')
+        AND other.owner_ref = 'player:' || p.user_id
 )
 SELECT table_id, currency, count(DISTINCT round) AS rounds,
     coalesce(sum(amount) FILTER (WHERE kind = 'stake' AND NOT is_test), 0)::bigint,
-    coalesce(sum(amount) FILTER (WHERE kind = 'payout' AND NOT is_test), 0)::bigint,
+    coalesce(sum(CASE WHEN into_escrow THEN -amount ELSE amount END)
+        FILTER (WHERE kind IN ('payout', 'correction') AND NOT is_test), 0)::bigint,
     coalesce(sum(amount) FILTER (WHERE kind IN ('refund', 'stake_undo') AND NOT is_test), 0)
         ::bigint,
     coalesce(sum(CASE WHEN into_escrow THEN amount ELSE -amount END)
         FILTER (WHERE is_test), 0)::bigint,
     coalesce(sum(CASE WHEN into_escrow THEN -amount ELSE amount END)
-        FILTER (WHERE kind = 'house_sweep'), 0)::bigint
+        FILTER (WHERE other_kind = 'house'), 0)::bigint
 FROM moved GROUP BY table_id, currency ORDER BY table_id COLLATE "C", currency COLLATE "C"
 """
 

@@ -8,18 +8,21 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from accounts.roles import Role
 from backoffice.rounds import CHECKS, RECOMPUTED, run_checks
 from kernel.ids import Actor, new_id
-from tables import suspension
+from tables import corrections, suspension
 from tables.betting import place_batch
 from tables.evidence import Fault
+from tables.models import Round
 from tables.slips import Receipt, place_bets
 from tables.undo import undo_last
 from tests import house
+from tests.flows.incident_steps import person
 
 RECORDS = (
     "tables_round", "tables_bet", "tables_bet_outcome", "ledger_transfer", "ledger_entry",
-    "ledger_account",
+    "ledger_account", "tables_correctionshare",
 )  # fmt: skip
 
 
@@ -112,7 +115,7 @@ TAMPERED = {
     "a second outcome": (
         "INSERT INTO tables_bet_outcome SELECT bet_id, bet_accepted_at, 2, round_id, 'lost', 0,"
         " NULL, at FROM tables_bet_outcome WHERE kind = 'paid'",
-        "a_bet_of_a_finished_round_has_one_outcome", ("outcomes", "2"),
+        "an_outcome_of_a_later_version_has_its_correction", ("version", "2"),
     ),
     "a voided bet called lost": (
         "UPDATE tables_bet_outcome SET kind = 'lost', returned_minor = 0, transfer_id = NULL"
@@ -155,8 +158,52 @@ def test_tampering_is_found_by_name(played, owner, what):
         assert found[check][told[0]] in told[1:]
 
 
+#: The same after the round on 17 was corrected to 20.
+CORRECTED = {
+    "what a player got by it": (
+        "UPDATE tables_correctionshare SET paid_minor = paid_minor + 1",
+        "a_share_is_what_changed_for_its_player",
+    ),
+    "what was taken back": (
+        "UPDATE ledger_transfer SET amount = amount - 1 WHERE kind = 'correction'",
+        "corrections_move_what_their_shares_say",
+    ),
+    "a second outcome that nobody approved": (
+        "UPDATE tables_bet_outcome SET kind = 'paid', returned_minor = 700,"
+        " transfer_id = gen_random_uuid() WHERE version = 2 AND kind = 'lost'",
+        "an_outcome_of_a_later_version_has_its_correction",
+    ),
+    "the number of a version": (
+        "UPDATE tables_round SET result = 5 WHERE version = 2",
+        RECOMPUTED,
+    ),
+}
+
+
+def correct(number):
+    made = corrections.propose(
+        Round.objects.get(result=17).id,
+        number,
+        reason="misread",
+        key=new_id().hex,
+        actor=person(Role.PIT_BOSS),
+    )
+    corrections.approve(made.id, shortfall="house", actor=person(Role.FINANCE))
+
+
+@pytest.mark.feature("F35")
+@pytest.mark.parametrize("what", CORRECTED)
+def test_tampering_with_a_correction_is_found_by_name(played, owner, what):
+    correct(20)
+    assert run_checks().violations == []
+    statement, check = CORRECTED[what]
+    tamper(owner, statement)
+    assert check in {violation.check for violation in run_checks().violations}
+
+
 def test_every_check_is_shown_to_find_something():
-    assert {check for _, check, _ in TAMPERED.values()} == {*CHECKS, RECOMPUTED}
+    found = {check for _, check, _ in TAMPERED.values()} | {c for _, c in CORRECTED.values()}
+    assert found == {*CHECKS, RECOMPUTED}
 
 
 def test_the_command_says_it_as_json_and_as_text_and_by_its_exit_status(played, owner):
