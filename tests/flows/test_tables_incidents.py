@@ -19,14 +19,7 @@ from tables.models import BetOutcome, Incident, Round, Table, TableStatus
 from tables.phases import Phase
 from tables.procedures import Before, Resolution
 from tests import house
-from tests.flows.incident_steps import (
-    acting,
-    bet,
-    newest,
-    person,
-    refused,
-    tick_all,
-)
+from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
 
 pytestmark = pytest.mark.usefixtures("database")
 
