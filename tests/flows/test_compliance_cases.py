@@ -186,7 +186,8 @@ def age(owner: psycopg.Connection, case: Case, **columns: str) -> None:
     """As if it had happened long ago: only the owner, with the guard off, can write that."""
     owner.execute("ALTER TABLE compliance_case DISABLE TRIGGER compliance_case_change")
     for column, value in columns.items():
-        owner.execute(f"UPDATE compliance_case SET {column} = {value} WHERE id = %s", [case.id])
+        change = f"UPDATE compliance_case SET {column} = {value} WHERE id = %s"  # noqa: S608  (ours)
+        owner.execute(change, [case.id])
     owner.execute("ALTER TABLE compliance_case ENABLE TRIGGER compliance_case_change")
 
 

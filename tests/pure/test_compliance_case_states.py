@@ -52,7 +52,7 @@ def test_every_state_can_be_reached_and_only_closed_ends():
 
 def test_no_kind_is_both_hidden_and_open_to_players():
     assert not HIDDEN & BY_PLAYERS
-    assert HIDDEN | BY_PLAYERS == set(CaseKind)
+    assert set(CaseKind) == HIDDEN | BY_PLAYERS
 
 
 @pytest.mark.parametrize(
