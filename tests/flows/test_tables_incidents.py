@@ -323,9 +323,7 @@ def test_a_step_is_ticked_once_and_only_if_the_procedure_has_it():
 
 
 def test_an_unknown_incident_is_refused():
-    stopped()
-    boss = person()
-    ghost = Incident(id=new_id(), version=1)
+    boss, ghost = person(), Incident(id=new_id(), version=1)
     with refused(IncidentCode.UNKNOWN_INCIDENT):
         incidents.note(acting(ghost, boss, seen=1), "there is none")
 
