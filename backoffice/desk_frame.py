@@ -51,6 +51,9 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             Way("Tables", "table_restaurant", "admin:tables_table_changelist", "tables.view_table"),
             Way("Changes", "published_with_changes", "desk:changes", "tables.view_settingchange"),
             Way("Incidents", "report", "admin:tables_incident_changelist", "tables.view_incident"),
+            Way("Corrections", "undo", "floor:corrections", "tables.view_correction"),
+            Way("Inspections", "fact_check", "console:inspections", "tables.inspect"),
+            Way("Rules", "gavel", "console:rules", "tables.view_publishedrules"),
             Way("Devices", "memory", "admin:tables_device_changelist", "tables.view_device"),
             Way(
                 "Observations", "sensors", "admin:tables_sightingrecord_changelist",
@@ -78,7 +81,11 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     ),
     (
         "Record",
-        (Way("Audit", "history", "admin:audit_auditevent_changelist", "audit.view_auditevent"),),
+        (
+            Way("Audit", "history", "admin:audit_auditevent_changelist", "audit.view_auditevent"),
+            Way("Self-check", "verified", "self_check:page", "accounts.view_program_checks"),
+            Way("API tokens", "key", "tokens:all", "accounts.manage_api_tokens"),
+        ),
     ),
 )  # fmt: skip
 

@@ -45,7 +45,14 @@ def _urls() -> types.ModuleType:
         ),
     ]
     module = types.ModuleType("tests_look_urls")
-    module.urlpatterns = [path("", include((table, "tables")))]
+    cases = [
+        path("cases/new/", lambda request: None, name="my_new_case"),
+        path("rounds/<str:round>/dispute/", lambda request: None, name="my_dispute"),
+    ]
+    module.urlpatterns = [
+        path("", include((table, "tables"))),
+        path("", include((cases, "backoffice"))),
+    ]
     return module
 
 
@@ -86,7 +93,7 @@ def _table(**changes) -> dict:
         "net_minor": -650,
         "session_started_at": now - timedelta(minutes=42),
         "bets": [_bet("split:14-17", 100), _bet("straight:32", 100)],
-        "results": [(n, str(colour(n))) for n in (8, 26, 0)],
+        "results": [(n, str(colour(n)), None) for n in (8, 26, 0)],
         "statistics": [(n, str(colour(n)), 3) for n in range(37)],
         "spins_counted": 111,
         "band": (0, 7),
