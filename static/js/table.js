@@ -264,8 +264,8 @@ class Page {
   }
 
   /**
-   * Large felt or large picture. What stands below the picture takes its new place unseen and
-   * comes up there: it does not jump under a thumb, and the focus stays where it is.
+   * Large felt or large picture. What stands below the picture takes its new place unseen, within
+   * two frames: it does not jump under a thumb, and the focus stays where it is.
    */
   #posture(name) {
     if (this.screen.classList.contains(name)) return;

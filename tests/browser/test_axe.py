@@ -6,7 +6,7 @@ Each page is asked in both themes and on both devices; German, whose words are l
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser import pages
 from tests.gates.tools import axe, why_no_axe
@@ -24,6 +24,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 
 def violations(page: Page) -> list[str]:
     """What axe finds, each with its first places; evaluated past the page's own script policy."""
+    expect(page.locator(".turning")).to_have_count(0)  # two frames between postures
     page.evaluate(axe().read_text())
     found = page.evaluate("(tags) => axe.run({runOnly: tags, resultTypes: ['violations']})", RULES)
     assert found["passes"], "axe looked at nothing"
