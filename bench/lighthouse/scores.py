@@ -104,6 +104,14 @@ def measure(url: str, *, profile: Path, runs: int) -> Scores:
 
 
 def _run(url: str, profile: Path) -> dict[str, Any]:
+    """One report. Now and then Chromium loses the trace of a load: then once more."""
+    try:
+        return _run_once(url, profile)
+    except CannotMeasure:
+        return _run_once(url, profile)
+
+
+def _run_once(url: str, profile: Path) -> dict[str, Any]:
     words = [
         str(LIGHTHOUSE),
         url,
