@@ -63,9 +63,8 @@ def advance(lease: locks.Lease) -> datetime | None:
 def _move(round_: Round, now: datetime) -> datetime | None:
     table = round_.table
     policy = Policy(wait=timedelta(milliseconds=table.source_wait_ms))
-    spin = fold(
-        sightings.since(table.id, round_.evidence_after), policy, since=round_.evidence_since
-    )
+    seen = sightings.since(table.id, round_.evidence_after)
+    spin = fold(seen, policy, since=round_.evidence_since)
     heard = devices.heard_at(table.id)
     standing = pace.Standing(
         phase=Phase(round_.phase),
@@ -83,7 +82,7 @@ def _move(round_: Round, now: datetime) -> datetime | None:
         case pace.DiscardSpin(n, reason, counts):
             _discard_spin(round_, n, reason, now, counts=counts)
         case pace.Declare(number, sources):
-            _declare(round_, number, [source.value for source in sources], now)
+            _declare(round_, number, [source.value for source in sources], now, seen[-1].n)
         case pace.Halt(fault, detail):
             _halt(round_, fault, detail, now)
     return None
@@ -213,8 +212,14 @@ def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: 
     )
 
 
-def _declare(round_: Round, number: int, sources: list[str], now: datetime) -> None:
-    """The result stands. From here on the round settles for everybody."""
+def _declare(
+    round_: Round, number: int, sources: list[str], now: datetime, evidence_to: int
+) -> None:
+    """The result stands. From here on the round settles for everybody.
+
+    The record names the last sighting that was weighed: one that was being stored meanwhile may
+    carry an earlier time than ``official_at`` and was not seen all the same.
+    """
     before = round_.phase
     round_.phase = step(Phase(before), Phase.OFFICIAL)
     round_.phase_at = round_.official_at = now
@@ -227,7 +232,13 @@ def _declare(round_: Round, number: int, sources: list[str], now: datetime) -> N
         subject=Subject("round", str(round_.id)),
         component="tables",
         before={"phase": before},
-        after={"phase": round_.phase, "result": number, "sources": sources},
+        after={
+            "phase": round_.phase,
+            "result": number,
+            "sources": sources,
+            "evidence_after": round_.evidence_after,
+            "evidence_to": evidence_to,
+        },
     )
     _tell(round_, now, **settlement.result_facts(round_))
 

@@ -164,8 +164,20 @@ def no_result_differs_from_the_truth(home) -> None:
 
 
 def _spin_of(played: Round) -> int:
-    """The wheel's own count of the spin whose number was the last one seen before "official"."""
-    seen = SightingRecord.objects.filter(
-        table_id=played.table_id, kind=ObservationKind.RESULT, n__gt=played.evidence_after
+    """The wheel's own count of the spin whose number the runner weighed, by the audit's word.
+
+    Times would not do: a later ball's number, being stored in that very moment, may carry an
+    earlier one than "official" (seen once in 1,000 rounds).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (after->>'evidence_after')::bigint, (after->>'evidence_to')::bigint"
+            " FROM audit_event WHERE kind = 'round.official' AND subject_kind = 'round'"
+            " AND subject_id = %s",
+            [str(played.id)],
+        )
+        ((first, last),) = cursor.fetchall()
+    weighed = SightingRecord.objects.filter(
+        table_id=played.table_id, kind=ObservationKind.RESULT, n__gt=first, n__lte=last
     )
-    return seen.filter(received_at__lte=played.official_at).order_by("-n")[0].data["spin"]
+    return weighed.order_by("-n")[0].data["spin"]
