@@ -7,6 +7,7 @@ right, judged at each check of a right. Whoever is dismissed is signed out at on
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -52,10 +53,22 @@ class StaffCode(StrEnum):
 
 def groups_in_force(user: User) -> QuerySet[Group]:
     """The role groups that give ``user`` rights at this moment."""
-    over = Appointment.objects.filter(
-        user_id=user.pk, ended_at__isnull=True, until__lte=SystemClock().now()
-    )
+    over = _over().filter(user_id=user.pk)
     return Group.objects.filter(user__pk=user.pk).exclude(name__in=over.values("role"))
+
+
+def holders(role: Role, among: Collection[int] | None = None) -> set[int]:
+    """Active staff who hold ``role`` at this moment, of ``among`` where given. One statement."""
+    found = User.objects.filter(is_active=True, is_staff=True, groups__name=role.value)
+    found = found.exclude(pk__in=_over().filter(role=role.value).values("user_id"))
+    if among is not None:
+        found = found.filter(pk__in=among)
+    return set(found.values_list("pk", flat=True))
+
+
+def _over() -> QuerySet[Appointment]:
+    """Appointments whose time is over though nobody ended them."""
+    return Appointment.objects.filter(ended_at__isnull=True, until__lte=SystemClock().now())
 
 
 def hire(*, email: str, name: str, actor: Actor) -> User:

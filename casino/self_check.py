@@ -20,7 +20,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from django.db import IntegrityError, connection, transaction
 
-from accounts.models import User
+from accounts.appointments import holders
 from accounts.roles import Role
 from audit.canonical import canonical, storable
 from audit.keys import seal_key
@@ -137,10 +137,7 @@ def _alarm(found: Check, count: int) -> None:
         after={"changes": named, "count": count, "digest": found.digest},
     )
     logger.error("self-check: %d things differ from what was approved: %s", count, named[:20])
-    people = User.objects.filter(
-        groups__name=Role.ADMINISTRATOR.value, is_staff=True, is_active=True
-    )
-    for person_id in people.values_list("pk", flat=True):
+    for person_id in sorted(holders(Role.ADMINISTRATOR)):
         notify(
             person_id,
             SELF_CHECK_ALARM,

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from accounts.models import User
+from accounts.appointments import holders
 from accounts.roles import Role
 from tables import published_rules
 from tables.evidence import BALL_IN_PLAY
@@ -81,11 +81,7 @@ def _seen(devices: Sequence[Device]) -> tuple[DeviceSeen, ...]:
 
 def _presenters(shifts: Sequence[Shift]) -> dict[int, Presenter]:
     ids = [shift.presenter_id for shift in shifts]
-    employed = set(
-        User.objects.filter(
-            pk__in=ids, is_active=True, is_staff=True, groups__name=Role.PRESENTER.value
-        ).values_list("pk", flat=True)
-    )
+    employed = holders(Role.PRESENTER, ids)
     papers: dict[int, list[Paper]] = defaultdict(list)
     for row in Authorisation.objects.filter(presenter_id__in=ids, revoked_at=None):
         papers[row.presenter_id].append(Paper(row.kind, row.game, row.valid_from, row.valid_until))

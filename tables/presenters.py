@@ -14,9 +14,9 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.appointments import holders
 from accounts.models import User
 from accounts.roles import Role
-from accounts.staff import roles_of
 from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record
@@ -133,8 +133,7 @@ def papers_of(presenter_id: int) -> tuple[Paper, ...]:
 
 def is_employed(presenter_id: int) -> bool:
     """Whether the person is active staff in the presenter's role."""
-    staff = User.objects.filter(pk=presenter_id, is_active=True, is_staff=True)
-    return staff.exists() and Role.PRESENTER in roles_of(presenter_id)
+    return presenter_id in holders(Role.PRESENTER, [presenter_id])
 
 
 def _check(presenter_id: int, wanted: Wanted, actor: Actor) -> None:

@@ -6,20 +6,24 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.appointments import appoint, dismiss
 from accounts.roles import Role
 from audit.database_clock import database_now
-from tables import floor, floor_opening, opening_facts
+from kernel.ids import Actor
+from tables import floor, floor_opening, opening_facts, shifts
 from tables.betting import place_batch
 from tables.evidence import Fault
 from tables.floor import Level, floor_now
 from tables.models import Device
+from tables.opening import OpeningCode
 from tables.slips import place_bets
 from tables.suspension import suspend
 from tests import house
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -117,6 +121,23 @@ def test_the_floor_says_why_a_table_opens_no_round_as_the_runner_would(lack, wor
     asked = opening_facts.reasons(pit.table, database_now())
     elsewhere = floor_opening.SHOWN_ELSEWHERE
     assert one().against == tuple(found for found in asked if found.code not in elsewhere)
+
+
+@pytest.mark.feature("F77", "F22")
+def test_a_presenter_whose_role_was_for_a_time_opens_no_round_after_it_on_the_floor_either():
+    pit = house.pit()
+    pit.heartbeat()
+    presenter = shifts.on_shift(pit.table.id).presenter_id
+    boss = Actor.staff(make_staff(Role.ADMINISTRATOR).pk)
+    dismiss(presenter, Role.PRESENTER, reason="a new contract", actor=boss)
+    soon = database_now() + timedelta(seconds=30)
+    appoint(presenter, Role.PRESENTER, reason="a holiday", actor=boss, until=soon)
+    pit.table.refresh_from_db()
+    assert opening_facts.reasons(pit.table, database_now()) == one().against == ()
+    with time_machine.travel(soon + timedelta(seconds=1)):
+        lacking = opening_facts.reasons(pit.table, database_now())
+        assert [found.code for found in lacking] == [OpeningCode.NOT_A_PRESENTER]
+        assert one().against == lacking
 
 
 @pytest.mark.feature("F77")
