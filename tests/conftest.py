@@ -23,6 +23,8 @@ import pytest
 from asgiref.sync import SyncToAsync
 from psycopg import sql
 
+from tests import memory_disk
+
 ROOT = Path(__file__).resolve().parent.parent
 OWNER, APP, PASSWORD = "faro_owner", "faro_app", "faro-test"
 
@@ -34,6 +36,7 @@ def _spare_the_disk(url: str) -> None:
     """
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("ALTER SYSTEM SET fsync = off")
+        db.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
         db.execute("SELECT pg_reload_conf()")
 
 
@@ -43,7 +46,7 @@ def _start_services() -> tuple[str, str]:
     Each worker of xdist has a Valkey of its own, since whoever publishes reaches every database of
     a server: the hint about one test's player 1 would close the sockets of another's.
     """
-    home = Path(tempfile.mkdtemp(prefix="faro-test-"))
+    home = Path(tempfile.mkdtemp(prefix="faro-test-", dir=memory_disk.directory()))
     home.chmod(0o755)  # the setpriv way needs a reachable directory
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     postgres = os.environ.get("FARO_TEST_POSTGRES") or _start_postgres(home)
@@ -129,7 +132,7 @@ def _ensure_roles(db: psycopg.Connection) -> None:
 
 def _create(db: psycopg.Connection, name: str, template: str = "template1") -> None:
     db.execute(
-        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY").format(
             sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template)
         )
     )

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from casino.embedded import postgres, valkey
+from tests import memory_disk
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
@@ -23,7 +24,7 @@ PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 
 def start() -> tuple[postgres.Address, str]:
     """A running PostgreSQL 15 and the URL of a Valkey; both end with this process."""
-    home = Path(tempfile.mkdtemp(prefix="faro-test-15-"))
+    home = Path(tempfile.mkdtemp(prefix="faro-test-15-", dir=memory_disk.directory()))
     home.chmod(0o755)  # PostgreSQL may have to run as another user
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     cluster = postgres.Cluster(home / "postgres", binaries=PROGRAMS)

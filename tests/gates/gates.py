@@ -11,6 +11,7 @@ from tests.gates import tools
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
+WORKERS = "3"  # on two cores: while one waits for a process that it started, two work
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
 
 
@@ -50,7 +51,7 @@ GATES = (
     Gate(
         "tests",
         _pytest(
-            *("-n", "2", "--dist", "worksteal", "tests"),
+            *("-n", WORKERS, "--dist", "worksteal", "tests"),
             *("--ignore", "tests/simulation", "--ignore", "tests/races/test_tables_closing.py"),
             *("--ignore", "tests/browser"),
         ),
@@ -65,7 +66,7 @@ GATES = (
     Gate(
         "ledger and events on PostgreSQL 15",
         _pytest(
-            *("-n", "2", "--dist", "worksteal", "-p", "tests.gates.debian_postgres"),
+            *("-n", WORKERS, "--dist", "worksteal", "-p", "tests.gates.debian_postgres"),
             *("tests/flows", "-k", "ledger or events"),
         ),
         tools.why_no_postgres_15,
