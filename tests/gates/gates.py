@@ -61,8 +61,12 @@ GATES = (
         "rounds and closing, alone",
         _pytest("tests/simulation", "tests/races/test_tables_closing.py"),
     ),
-    # One Chromium and one set of servers for all of them: alone as well.
-    Gate("browser", _pytest("tests/browser"), tools.why_no_chromium),
+    # Each worker has one Chromium and one set of servers: no more of them than cores.
+    Gate(
+        "browser",
+        _pytest("-n", "2", "--dist", "worksteal", "tests/browser"),
+        tools.why_no_chromium,
+    ),
     Gate(
         "ledger and events on PostgreSQL 15",
         _pytest(
