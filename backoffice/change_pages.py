@@ -17,8 +17,8 @@ from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk
 from kernel.money import SCALES
 from kernel.refusal import Refused
-from tables import changes
-from tables.change_models import ChangeKind, ChangeState, SettingChange
+from tables.changes import changes
+from tables.changes.models import ChangeKind, ChangeState, SettingChange
 from tables.models import Table
 from tables.rules import roulette
 

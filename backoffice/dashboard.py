@@ -26,7 +26,7 @@ from compliance.case_states import CaseState
 from compliance.limit_arithmetic import gaming_day
 from payments.models import Withdrawal
 from payments.states import WithdrawalState
-from tables.change_models import ChangeState, SettingChange
+from tables.changes.models import ChangeState, SettingChange
 from tables.models import Incident, Table
 from tables.phases import FINISHED
 

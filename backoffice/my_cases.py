@@ -27,7 +27,7 @@ from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from tables.models import Round
-from tables.visit import me
+from tables.pages.visit import me
 
 KINDS: Final = {
     CaseKind.COMPLAINT: gettext_lazy("Complaint"),

@@ -30,7 +30,7 @@ from ledger.statements import statement
 from notices.models import Notice
 from payments import selectors as payments
 from payments.models import Transition
-from tables import my_rounds
+from tables.pages import my_rounds
 
 LINES: Final = 20
 TIMELINE: Final = 60

@@ -21,7 +21,7 @@ from studio.protocol.signatures import BadSignature, Signed, verify
 from tables import clips
 from tables.floor_plan import stream_name
 from tables.models import Bet, BetOutcome, DeviceKey, Incident, Round, SightingRecord
-from tables.presenter_models import Shift
+from tables.presenters.models import Shift
 from tables.rules import roulette
 
 FORMAT: Final = 1

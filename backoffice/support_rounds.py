@@ -6,9 +6,11 @@ from typing import Any
 
 from accounts import players
 from kernel.ids import PlayerId
-from tables import clips, my_rounds, sighting_words
+from tables import clips
 from tables.models import Bet, Device, Round
-from tables.round_page import round_page
+from tables.pages import my_rounds
+from tables.pages.round_page import round_page
+from tables.play import sighting_words
 
 
 def rounds(player_id: PlayerId, before: str, after: str) -> my_rounds.Page:

@@ -13,7 +13,7 @@ from django.db import Error as DatabaseError
 
 from audit import keys
 from casino.database_rights import problems_of_runtime_role
-from tables import console_key
+from tables.console import key as console_key
 
 Apps = Sequence[AppConfig] | None
 _SECRETS = (keys.wrapping_keys, keys.seal_key, console_key.master_key)

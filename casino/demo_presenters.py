@@ -12,10 +12,12 @@ from typing import Final
 from accounts.models import User
 from audit.database_clock import database_now
 from kernel.ids import Actor, new_id
-from tables import inspections, presenters, published_rules, shifts, suspension
 from tables.models import Table
-from tables.opening import lacking
-from tables.presenter_models import AuthorisationKind, EquipmentKind
+from tables.opening import inspections, published_rules
+from tables.opening.reasons import lacking
+from tables.play import suspension
+from tables.presenters import presenters, shifts
+from tables.presenters.models import AuthorisationKind, EquipmentKind
 
 DEMO: Final = Actor.system("demo")
 #: A paper that runs out sooner is followed by another one at the next start.

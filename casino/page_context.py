@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts import doors
-from tables import visit
+from tables.pages import visit
 
 
 def standing(request: HttpRequest) -> dict[str, Any]:

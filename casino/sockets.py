@@ -8,7 +8,7 @@ from typing import Any, cast
 from channels.routing import URLRouter
 from django.urls import URLPattern, path, re_path
 
-from tables.consumers import TableSocket
+from tables.push.consumers import TableSocket
 
 Message = MutableMapping[str, Any]
 

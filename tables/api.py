@@ -24,8 +24,8 @@ from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from tables import reveal, selectors, wording
 from tables.models import Round, Table
-from tables.round_page import round_page
-from tables.visit import me
+from tables.pages.round_page import round_page
+from tables.pages.visit import me
 
 #: Rounds in one answer; older ones by ``before``.
 ROUNDS_MAX = 100

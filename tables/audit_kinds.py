@@ -3,7 +3,7 @@
 from typing import Final
 
 from audit.record import register
-from tables.incident_rules import Act
+from tables.incidents.rules import Act
 
 TABLE_SET_UP = register("table.set_up", "Table set up")
 TABLE_OPENED = register("table.opened", "Table opened")

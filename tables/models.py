@@ -12,7 +12,7 @@ from typing import ClassVar
 from django.db import models
 
 from tables.phases import Phase
-from tables.presenter_models import Shift
+from tables.presenters.models import Shift
 
 
 class TableStatus(models.TextChoices):
@@ -116,7 +116,7 @@ class Round(models.Model):
     #: The number that stood before the last correction; all of them are in `Correction`.
     corrected_from = models.PositiveSmallIntegerField(null=True)
     corrected_at = models.DateTimeField(null=True)
-    #: Whose round it is (`tables.shifts`). Null for rounds from before shifts were kept.
+    #: Whose round it is (`tables.presenters.shifts`). Null for rounds from before shifts were kept.
     shift = models.ForeignKey(Shift, on_delete=models.PROTECT, null=True, related_name="rounds")
 
     class Meta:
@@ -359,7 +359,5 @@ class Incident(models.Model):
 
 
 # Part of this app's models; in a file of their own because this one is long enough.
-from tables import (  # noqa: E402  (they name the models above by string)
-    change_models,  # noqa: F401  (as above)
-    incident_records,  # noqa: F401  (as above)
-)
+from tables.changes import models as change_models  # noqa: E402, F401  (they name those above)
+from tables.incidents import records  # noqa: E402, F401  (as above)

@@ -21,11 +21,11 @@ from kernel.ids import PlayerId
 from kernel.refusal import Refused
 from ledger import accounts
 from tables import reveal, wording
-from tables.account_state import STATUS
+from tables.bets.slips import BettingCode
 from tables.models import Incident, Round, Table, TableLimits, TableStatus
 from tables.phases import BETTING, FINISHED
+from tables.push.account_state import STATUS
 from tables.rules import roulette
-from tables.slips import BettingCode
 
 #: Results shown beside the table; statistics count more of them.
 RESULTS_SHOWN = 15

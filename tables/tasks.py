@@ -10,7 +10,10 @@ from django.conf import settings
 
 from audit.database_clock import database_now
 from streaming import retention
-from tables import clips, corrections, incidents, order_desk
+from tables import clips
+from tables.corrections import corrections
+from tables.incidents import incidents
+from tables.push import order_desk
 
 log = structlog.get_logger(__name__)
 

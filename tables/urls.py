@@ -3,7 +3,10 @@
 from django.urls import URLPattern, URLResolver, path
 
 from studio.protocol.report import PATH as REPORT_PATH
-from tables import api, clip_views, guide, history, lobby, push_views, studio_link, views
+from tables import api
+from tables.pages import clip_views, guide, history, lobby, views
+from tables.play import studio_link
+from tables.push import views as push_views
 
 app_name = "tables"
 urlpatterns: list[URLPattern | URLResolver] = [

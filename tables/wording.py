@@ -9,12 +9,12 @@ from django.utils.translation import gettext as _
 from compliance import wording as compliance_wording
 from kernel.money import Money
 from kernel.refusal import Refused
-from tables import procedures
-from tables.evidence import Fault, Source
+from tables.bets.slips import BettingCode, Receipt
+from tables.incidents import procedures
+from tables.incidents.procedures import Told
 from tables.phases import Phase
-from tables.procedures import Told
+from tables.play.evidence import Fault, Source
 from tables.rules.roulette import BetKind, Position, RulesCode, Ruleset, parse_position
-from tables.slips import BettingCode, Receipt
 
 
 def position_name(code: str) -> str:

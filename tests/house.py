@@ -23,14 +23,16 @@ from ledger.postings import Transfer, TransferKind
 from studio.protocol.heartbeat import Heartbeat, sign_heartbeat
 from studio.protocol.messages import Observation, ObservationKind
 from studio.protocol.signatures import KeyPair, Signed, generate_key, sign
-from tables import inspections, presenters, published_rules, shifts, suspension
 from tables.floor_plan import enrol_device, set_up_table
-from tables.lease import acquire
 from tables.locks import Lease
 from tables.models import Round, Table
-from tables.rounds import advance
+from tables.opening import inspections, published_rules
+from tables.play import suspension
+from tables.play.lease import acquire
+from tables.play.rounds import advance
+from tables.play.sightings import take_report
+from tables.presenters import presenters, shifts
 from tables.rules import roulette
-from tables.sightings import take_report
 
 TESTER = Actor.system("test")
 _people = itertools.count(1)

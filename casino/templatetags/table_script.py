@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from casino.templatetags import felt, money
 from tables import wording
-from tables.evidence import Fault
 from tables.phases import Phase
+from tables.play.evidence import Fault
 from tables.rules.roulette import ALL_ANNOUNCED, ALL_POSITIONS, NUMBERS, ORDER, BetKind, colour
 from tables.selectors import TableCard
 

@@ -11,8 +11,8 @@ from accounts.models import User
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from payments import deposits
-from tables.intake import take_bets
-from tables.slips import place_bets
+from tables.bets.intake import take_bets
+from tables.bets.slips import place_bets
 from tests import house
 from tests.browser.visits import BACKEND
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from tables.models import Round
-from tables.presenter_models import ConsoleAct
+from tables.presenters.models import ConsoleAct
 from tests import house
 from tests.browser.test_axe import violations
 from tests.flows.staff_steps import enter

@@ -17,11 +17,11 @@ from playwright.sync_api import Page, expect
 from accounts.roles import Role
 from kernel.ids import new_id
 from studio.protocol.messages import ObservationKind
-from tables.intake import take_bets
+from tables.bets.intake import take_bets
+from tables.bets.slips import place_bets
 from tables.models import Incident, Round
 from tables.phases import Phase
-from tables.sightings import take_report
-from tables.slips import place_bets
+from tables.play.sightings import take_report
 from tests import house
 from tests.browser.test_axe import violations
 from tests.flows.staff_steps import enter, make_staff
@@ -219,7 +219,7 @@ def test_a_silent_device_stops_the_table_and_the_round_is_returned(visit, pit, a
     pit.table.device_silence_ms = 1_000
     pit.table.save(update_fields=["device_silence_ms"])
     time.sleep(1.1)  # nothing is heard for longer than the table bears: that is the fault itself
-    from tables.rounds import advance
+    from tables.play.rounds import advance
 
     while advance(pit.lease) is None:
         pass
@@ -271,8 +271,8 @@ def test_a_presenter_who_calls_is_seen_on_the_floor_and_the_ball_is_launched_aga
 def test_what_is_typed_stays_when_somebody_else_acts_meanwhile(visit, pit, faults):
     faults.allow("409")
     pit.open_round()
-    from tables.evidence import Fault
-    from tables.suspension import suspend
+    from tables.play.evidence import Fault
+    from tables.play.suspension import suspend
 
     suspend(pit.table.id, Fault.OPERATOR, detail="drill", actor=house.TESTER)
     incident = Incident.objects.get(table=pit.table)

@@ -12,8 +12,8 @@ from accounts.models import User
 from accounts.roles import Role
 from compliance.models import Case
 from kernel.ids import new_id
-from tables.intake import take_bets
-from tables.slips import place_bets
+from tables.bets.intake import take_bets
+from tables.bets.slips import place_bets
 from tests import house
 from tests.browser.test_axe import violations
 from tests.flows.staff_steps import enter, make_staff

@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.models import User
 from kernel.ids import new_id
 from tables.models import Round, SightingRecord
-from tables.presenter_models import ConsoleAct
+from tables.presenters.models import ConsoleAct
 from tests import house
 from tests.flows.staff_steps import enter
 

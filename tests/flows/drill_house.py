@@ -27,11 +27,11 @@ from events.hub import Hub  # noqa: E402
 from events.socket_queue import SocketQueue  # noqa: E402
 from kernel.ids import new_id  # noqa: E402
 from ledger.books_hash import books_hash  # noqa: E402
-from tables import snapshots  # noqa: E402
-from tables.betting import place_batch  # noqa: E402
+from tables.bets.betting import place_batch  # noqa: E402
+from tables.bets.slips import place_bets  # noqa: E402
 from tables.floor_plan import stream_name  # noqa: E402
 from tables.models import Round  # noqa: E402
-from tables.slips import place_bets  # noqa: E402
+from tables.push import snapshots  # noqa: E402
 from tests import house  # noqa: E402
 
 

@@ -47,7 +47,7 @@ class FloorClerk:
 
     def tick_all(self, before: str = "resume") -> None:
         """Tick every step that must be done by ``before``."""
-        from tables.incident_desk import procedure_of, ticked_steps
+        from tables.incidents.desk import procedure_of, ticked_steps
 
         incident = Incident.objects.get(pk=self.id)
         for step in procedure_of(incident).steps:

@@ -9,14 +9,14 @@ import pytest
 from accounts.roles import Role
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from tables import incidents, procedures
-from tables.betting import place_batch
-from tables.incident_desk import Acting
-from tables.incident_records import IncidentAct
-from tables.incident_rules import Act
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
+from tables.incidents import incidents, procedures
+from tables.incidents.desk import Acting
+from tables.incidents.procedures import Before
+from tables.incidents.records import IncidentAct
+from tables.incidents.rules import Act
 from tables.models import Incident
-from tables.procedures import Before
-from tables.slips import Receipt, place_bets
 from tests.flows.staff_steps import make_staff
 
 

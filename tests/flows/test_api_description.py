@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from accounts.models import User
 from kernel.ids import new_id
-from tables.betting import place_batch
-from tables.slips import place_bets
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tests import house
 
 #: Requests per operation: with about ten operations a few seconds.

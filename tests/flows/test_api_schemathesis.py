@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 from accounts.models import User
 from accounts.roles import Role
 from kernel.ids import new_id
-from tables.betting import place_batch
-from tables.slips import place_bets
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tests import house
 from tests.flows.accounts_steps import sign_in
 from tests.flows.case_steps import complaint

@@ -17,13 +17,13 @@ from audit.models import AuditEvent
 from backoffice import dashboard, reports, round_evidence
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
-from tables.betting import place_batch
-from tables.change_models import SettingChange
-from tables.evidence import Fault
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
+from tables.changes.models import SettingChange
 from tables.models import SightingRecord, Table, TableLimits
+from tables.play.evidence import Fault
+from tables.play.suspension import suspend
 from tables.rules import roulette
-from tables.slips import Receipt, place_bets
-from tables.suspension import suspend
 from tests import house
 from tests.flows.staff_steps import staff_client
 

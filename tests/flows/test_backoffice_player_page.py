@@ -17,9 +17,9 @@ from backoffice.models import PlayerNote
 from compliance.models import GateDecision
 from kernel.ids import new_id
 from kernel.refusal import Refused
-from tables.betting import place_batch
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tables.models import Bet
-from tables.slips import place_bets
 from tests import house
 from tests.flows.accounts_steps import sign_in
 from tests.flows.staff_steps import staff_client

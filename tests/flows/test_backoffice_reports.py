@@ -21,8 +21,8 @@ from backoffice.spreadsheet import cell, csv_text
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
 from ledger import accounts
-from tables.betting import place_batch
-from tables.slips import Receipt, place_bets
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tests import house
 from tests.flows.staff_steps import staff_client
 

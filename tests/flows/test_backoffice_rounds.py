@@ -11,12 +11,13 @@ from django.core.management import call_command
 from accounts.roles import Role
 from backoffice.rounds import CHECKS, RECOMPUTED, run_checks
 from kernel.ids import Actor, new_id
-from tables import corrections, suspension
-from tables.betting import place_batch
-from tables.evidence import Fault
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
+from tables.bets.undo import undo_last
+from tables.corrections import corrections
 from tables.models import Round
-from tables.slips import Receipt, place_bets
-from tables.undo import undo_last
+from tables.play import suspension
+from tables.play.evidence import Fault
 from tests import house
 from tests.flows.incident_steps import person
 

@@ -15,7 +15,7 @@ from audit.database_clock import database_now
 from backoffice import reports
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import Actor
-from tables import shifts
+from tables.presenters import shifts
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -8,9 +8,11 @@ from django.core.management import call_command
 from audit.database_clock import database_now
 from casino.management.commands import demo_floor
 from kernel.ids import Actor
-from tables import inspections, opening_facts, shifts
 from tables.models import Table
-from tables.presenter_models import Authorisation, Inspection, Shift
+from tables.opening import facts as opening_facts
+from tables.opening import inspections
+from tables.presenters import shifts
+from tables.presenters.models import Authorisation, Inspection, Shift
 
 pytestmark = pytest.mark.usefixtures("database")
 

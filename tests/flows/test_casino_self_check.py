@@ -259,7 +259,11 @@ def test_the_whole_measure_covers_what_is_installed_and_is_the_same_twice():
     assert kinds == {"file", "installed", "setting", "function", "trigger", "migration"}
     assert "installed:django" in first
     assert [name for name in first if name.startswith("installed:") and "/" in name] == []
-    for name in ("tables/procedures.yaml", "tables/rules/roulette/payouts.py", "manage.py"):
+    for name in (
+        "tables/incidents/procedures.yaml",
+        "tables/rules/roulette/payouts.py",
+        "manage.py",
+    ):
         assert f"file:{name}" in first
     assert not [name for name in first if "__pycache__" in name or name.endswith(".pyc")]
 

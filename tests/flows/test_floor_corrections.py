@@ -6,10 +6,10 @@ import pytest
 
 from accounts.roles import Role
 from kernel.ids import new_id
-from tables.betting import place_batch
-from tables.incident_records import Correction
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
+from tables.incidents.records import Correction
 from tables.models import Round
-from tables.slips import place_bets
 from tests import house
 from tests.flows.floor_steps import refusals
 from tests.flows.staff_steps import enter, make_staff, staff_client

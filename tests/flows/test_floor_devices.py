@@ -14,13 +14,14 @@ from kernel.ids import new_id
 from kernel.refusal import Refused
 from studio.protocol.messages import ObservationKind
 from studio.protocol.signatures import generate_key, sign
-from tables import devices, sightings
-from tables.device_keys import ReportCode
-from tables.devices import Health, Wanted
-from tables.evidence import Fault
+from tables.devices import devices
+from tables.devices.devices import Health, Wanted
+from tables.devices.keys import ReportCode
 from tables.models import Device, DeviceKey, SightingRecord
-from tables.sightings import take_report
-from tables.suspension import suspend
+from tables.play import sightings
+from tables.play.evidence import Fault
+from tables.play.sightings import take_report
+from tables.play.suspension import suspend
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.floor_steps import refusals

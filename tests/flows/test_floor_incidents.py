@@ -8,12 +8,12 @@ from django.test import Client
 from accounts.roles import Role
 from kernel.ids import Actor
 from studio.protocol.messages import ObservationKind
-from tables.betting import place_batch
-from tables.evidence import Fault
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tables.models import Incident, Round, Table
 from tables.phases import Phase
-from tables.slips import place_bets
-from tables.suspension import suspend
+from tables.play.evidence import Fault
+from tables.play.suspension import suspend
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.floor_steps import FloorClerk, refusals
@@ -337,7 +337,7 @@ def test_a_table_is_suspended_by_hand_with_a_cause_once_per_form():
 
 
 def _first_reason(incident):
-    from tables.incident_desk import procedure_of
+    from tables.incidents.desk import procedure_of
 
     return procedure_of(incident).void_reasons[0]
 

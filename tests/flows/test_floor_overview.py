@@ -14,14 +14,17 @@ from accounts.appointments import appoint, dismiss
 from accounts.roles import Role
 from audit.database_clock import database_now
 from kernel.ids import Actor
-from tables import floor, floor_opening, opening_facts, shifts
-from tables.betting import place_batch
-from tables.evidence import Fault
-from tables.floor import Level, floor_now
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
+from tables.floor import floor
+from tables.floor import opening as floor_opening
+from tables.floor.floor import Level, floor_now
 from tables.models import Device
-from tables.opening import OpeningCode
-from tables.slips import place_bets
-from tables.suspension import suspend
+from tables.opening import facts as opening_facts
+from tables.opening.reasons import OpeningCode
+from tables.play.evidence import Fault
+from tables.play.suspension import suspend
+from tables.presenters import shifts
 from tests import house
 from tests.flows.staff_steps import make_staff, staff_client
 

@@ -7,9 +7,9 @@ import pytest
 from accounts.roles import Role
 from compliance.models import Switch
 from kernel.ids import new_id
-from tables.betting import place_batch
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tables.phases import Phase
-from tables.slips import Receipt, place_bets
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.floor_steps import refusals

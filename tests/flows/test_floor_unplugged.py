@@ -15,9 +15,9 @@ from studio.controller.table import TableController
 from studio.protocol.report import Answer, Cue, Order
 from studio.simulated.config import read as read_studio
 from studio.simulated.server import TableServer
-from tables.devices import Health
-from tables.floor import Level, floor_now
-from tables.sightings import take_report
+from tables.devices.devices import Health
+from tables.floor.floor import Level, floor_now
+from tables.play.sightings import take_report
 from tests import house
 
 #: F23: what the floor promises, from the pulled plug to the card.

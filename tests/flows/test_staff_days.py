@@ -14,8 +14,8 @@ from audit.models import AuditEvent
 from compliance import switches
 from kernel.ids import Actor
 from ledger.models import TransferRow
-from tables import changes
-from tables.change_models import ChangeKind, SettingChange
+from tables.changes import changes
+from tables.changes.models import ChangeKind, SettingChange
 from tables.models import Table, TableLimits
 from tests import house
 from tests.flows.staff_steps import make_staff, sign_in_staff

@@ -16,8 +16,8 @@ from compliance.case_states import CaseKind
 from compliance.models import Case
 from kernel.ids import PlayerId, new_id
 from notices.models import Notice
-from tables.betting import place_batch
-from tables.slips import place_bets
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tests import house
 from tests.flows.accounts_steps import (
     audit_kinds,

@@ -9,11 +9,11 @@ from django.test import RequestFactory
 from accounts.models import User
 from accounts.roles import Role
 from kernel.ids import new_id
-from tables.betting import place_batch
-from tables.evidence import Fault
+from tables.bets.betting import place_batch
+from tables.bets.slips import place_bets
 from tables.models import Bet, Device, Incident, Round, SightingRecord, Table
-from tables.slips import place_bets
-from tables.suspension import suspend
+from tables.play.evidence import Fault
+from tables.play.suspension import suspend
 from tests import house
 from tests.flows.staff_steps import staff_client
 

@@ -10,10 +10,11 @@ from django.db.utils import IntegrityError
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from tables import changes, published_rules
-from tables.change_models import ChangeKind, ChangeState, SettingChange
-from tables.changes import ChangeCode, Wanted
+from tables.changes import changes
+from tables.changes.changes import ChangeCode, Wanted
+from tables.changes.models import ChangeKind, ChangeState, SettingChange
 from tables.models import Table, TableLimits, TableStatus
+from tables.opening import published_rules
 from tables.rules import roulette
 from tests import house
 

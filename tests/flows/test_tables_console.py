@@ -7,10 +7,13 @@ from django.test import Client
 
 from accounts.roles import Role
 from audit.models import AuditEvent
-from tables import console_key, devices, shifts, sightings, suspension
+from tables.console import key as console_key
+from tables.devices import devices
 from tables.models import Device, DeviceKey, Incident, SightingRecord
-from tables.presenter_models import ConsoleAct
-from tables.snapshots import read as snapshot
+from tables.play import sightings, suspension
+from tables.presenters import shifts
+from tables.presenters.models import ConsoleAct
+from tables.push.snapshots import read as snapshot
 from tests import house
 from tests.flows.console_steps import JSON, console, newest, stored
 from tests.flows.staff_steps import staff_client
@@ -354,8 +357,8 @@ def _form_of(page: str, act: str) -> dict[str, str]:
 
 def _bet(player, pit, position, stake):
     from kernel.ids import new_id
-    from tables.betting import place_batch
-    from tables.slips import Receipt, place_bets
+    from tables.bets.betting import place_batch
+    from tables.bets.slips import Receipt, place_bets
 
     slip = place_bets(
         player, pit.table.id, key=new_id().hex, currency="EUR", stakes=[(position, stake)]

@@ -20,10 +20,14 @@ from ledger.checks import run_checks
 from ledger.posting import post
 from ledger.postings import Transfer, TransferKind
 from notices.models import Notice
-from tables import api, correction_money, corrections, round_page, snapshots
-from tables.corrections import CorrectionCode
-from tables.incident_records import Correction, CorrectionShare, CorrectionState
+from tables import api
+from tables.corrections import corrections
+from tables.corrections import money as correction_money
+from tables.corrections.corrections import CorrectionCode
+from tables.incidents.records import Correction, CorrectionShare, CorrectionState
 from tables.models import BetOutcome, Round
+from tables.pages import round_page
+from tables.push import snapshots
 from tables.rules import roulette
 from tests import house
 from tests.flows.incident_steps import bet, person
@@ -332,7 +336,7 @@ def test_limits_count_what_a_correction_took_and_paid(played):
 
 
 def test_an_official_round_is_settled_before_it_is_corrected(played, monkeypatch):
-    from tables import rounds as moves
+    from tables.play import rounds as moves
 
     pit = played.pit
     pit.wheel_state(2)

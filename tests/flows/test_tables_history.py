@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from audit.database_clock import database_now
 from kernel.ids import new_id
-from tables import my_rounds
-from tables.intake import take_bets
-from tables.slips import place_bets
+from tables.bets.intake import take_bets
+from tables.bets.slips import place_bets
+from tables.pages import my_rounds
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -11,13 +11,15 @@ from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger.checks import run_checks
 from studio.protocol.messages import ObservationKind
-from tables import incident_view, incidents, manual_result, procedures, suspension
-from tables.evidence import Fault
-from tables.incident_records import IncidentAct, ManualEntry
-from tables.incident_rules import Act, IncidentCode
+from tables.incidents import incidents, manual_result, procedures
+from tables.incidents import view as incident_view
+from tables.incidents.procedures import Before, Resolution
+from tables.incidents.records import IncidentAct, ManualEntry
+from tables.incidents.rules import Act, IncidentCode
 from tables.models import BetOutcome, Incident, Round, Table, TableStatus
 from tables.phases import Phase
-from tables.procedures import Before, Resolution
+from tables.play import suspension
+from tables.play.evidence import Fault
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
 

@@ -13,9 +13,11 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.refusal import Refused
-from tables import inspections, opening_facts, published_rules, suspension
 from tables.models import Incident, Round, Table
-from tables.presenter_models import Equipment, Inspection, PublishedRules
+from tables.opening import facts as opening_facts
+from tables.opening import inspections, published_rules
+from tables.play import suspension
+from tables.presenters.models import Equipment, Inspection, PublishedRules
 from tables.rules import roulette
 from tests import house
 from tests.flows.staff_steps import staff_client

@@ -7,10 +7,10 @@ import pytest
 from django.db import OperationalError, connections
 
 from kernel.refusal import Refused
-from tables import intake
-from tables.intake import TableIntake, place_with_retries, take_bets
+from tables.bets import intake
+from tables.bets.intake import TableIntake, place_with_retries, take_bets
+from tables.bets.slips import BettingCode, Receipt, place_bets
 from tables.models import Bet, Slip
-from tables.slips import BettingCode, Receipt, place_bets
 from tests import house
 
 
@@ -109,7 +109,7 @@ def test_a_hundred_parallel_bets_never_go_below_zero(database):
 
 
 def test_slips_with_many_stakes_are_cut_into_batches_that_the_ledger_takes():
-    from tables.betting import STAKES_MAX
+    from tables.bets.betting import STAKES_MAX
     from tables.rules.roulette import ALL_POSITIONS
 
     gate, sizes = threading.Event(), []

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tables import suspension
-from tables.evidence import Fault
 from tables.models import Table
+from tables.play import suspension
+from tables.play.evidence import Fault
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

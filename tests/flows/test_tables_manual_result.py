@@ -8,12 +8,13 @@ from events import stream
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from ledger.checks import run_checks
-from tables import incident_view, incidents, manual_result
-from tables.incident_records import IncidentAct, ManualEntry
-from tables.incident_rules import Act, IncidentCode
+from tables.incidents import incidents, manual_result
+from tables.incidents import view as incident_view
+from tables.incidents.procedures import Before
+from tables.incidents.records import IncidentAct, ManualEntry
+from tables.incidents.rules import Act, IncidentCode
 from tables.models import Round
 from tables.phases import Phase
-from tables.procedures import Before
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
 
@@ -138,8 +139,8 @@ def test_what_is_not_on_the_wheel_is_refused(stop, number):
 
 
 def test_no_number_by_hand_for_a_round_that_was_stopped_while_bets_were_taken():
-    from tables import suspension
-    from tables.evidence import Fault
+    from tables.play import suspension
+    from tables.play.evidence import Fault
 
     pit = house.pit()
     pit.open_round()

@@ -12,8 +12,9 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.ids import Actor
-from tables import published_rules, shifts
-from tables.presenter_models import Authorisation, PublishedRules
+from tables.opening import published_rules
+from tables.presenters import shifts
+from tables.presenters.models import Authorisation, PublishedRules
 from tests import house
 from tests.flows.staff_steps import enter, make_staff, staff_client
 

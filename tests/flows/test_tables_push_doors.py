@@ -14,8 +14,8 @@ from audit.database_clock import database_now
 from compliance import exclusion
 from events import tickets
 from kernel.ids import Actor, PlayerId, new_id
-from tables import order_desk
 from tables.models import Bet
+from tables.push import order_desk
 from tests import house, sockets
 
 
@@ -224,7 +224,7 @@ def test_a_server_that_stops_closes_cleanly(database, tmp_path, pit, anna, serve
 def test_one_person_has_a_bounded_number_of_sockets(web, pit, anna):
     from contextlib import ExitStack
 
-    from tables.consumers import SOCKETS_PER_PERSON_MAX
+    from tables.push.consumers import SOCKETS_PER_PERSON_MAX
 
     with ExitStack() as open_pages:
         for _ in range(SOCKETS_PER_PERSON_MAX):

@@ -18,13 +18,15 @@ from events import stream
 from events.wire import compact, frame
 from kernel.ids import Actor, new_id
 from studio.protocol.messages import ObservationKind
-from tables import corrections, snapshots, suspension
-from tables.betting import place_batch
-from tables.evidence import Fault
-from tables.lease import acquire
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
+from tables.corrections import corrections
 from tables.models import Round
-from tables.rounds import advance
-from tables.slips import Receipt, place_bets
+from tables.play import suspension
+from tables.play.evidence import Fault
+from tables.play.lease import acquire
+from tables.play.rounds import advance
+from tables.push import snapshots
 from tests import house
 from tests.flows.incident_steps import person
 

@@ -8,11 +8,12 @@ from django.test import Client
 
 from audit.database_clock import database_now
 from kernel.ids import PlayerId, new_id
-from tables import account_state, reveal, selectors
-from tables.betting import place_batch
+from tables import reveal, selectors
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tables.models import Table
-from tables.round_page import round_page
-from tables.slips import Receipt, place_bets
+from tables.pages.round_page import round_page
+from tables.push import account_state
 from tests import house, sockets
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F12")]

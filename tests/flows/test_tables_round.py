@@ -6,13 +6,13 @@ from events import stream
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger.checks import run_checks
-from tables import suspension
-from tables.betting import place_batch
-from tables.evidence import Fault
+from tables.bets.betting import place_batch
+from tables.bets.slips import BettingCode, Receipt, place_bets
+from tables.bets.undo import last_stakes, standing_stakes, undo_last
 from tables.models import Bet, BetOutcome, Incident, Round, Slip
 from tables.phases import Phase
-from tables.slips import BettingCode, Receipt, place_bets
-from tables.undo import last_stakes, standing_stakes, undo_last
+from tables.play import suspension
+from tables.play.evidence import Fault
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -339,7 +339,7 @@ def test_no_round_opens_while_an_earlier_ball_is_still_in_play():
 def test_a_number_captured_before_a_respin_and_delivered_after_it_does_not_count():
     """A controller that was cut off delivers an old result late: it is of another ball."""
     from studio.protocol.messages import ObservationKind
-    from tables.sightings import take_report
+    from tables.play.sightings import take_report
 
     pit = house.pit()
     anna = house.player(balance_minor=1_000)
@@ -400,7 +400,7 @@ def test_a_slip_for_one_round_is_too_late_in_the_next():
 
 
 def test_a_round_whose_refunds_have_begun_cannot_spin_again(monkeypatch):
-    from tables import settlement
+    from tables.play import settlement
 
     pit = house.pit()
     anna = house.player(balance_minor=1_000)

@@ -13,9 +13,10 @@ from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from tables import opening_facts, presenters, shifts
 from tables.models import Round
-from tables.presenter_models import Authorisation, Shift
+from tables.opening import facts as opening_facts
+from tables.presenters import presenters, shifts
+from tables.presenters.models import Authorisation, Shift
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

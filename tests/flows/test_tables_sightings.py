@@ -11,9 +11,9 @@ from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from studio.protocol.messages import ObservationKind
 from studio.protocol.report import Report, encode_report
-from tables.device_keys import ReportCode
+from tables.devices.keys import ReportCode
 from tables.models import Device, DeviceKey, SightingRecord
-from tables.sightings import HEARTBEAT_OFF_MS_MAX, take_report
+from tables.play.sightings import HEARTBEAT_OFF_MS_MAX, take_report
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

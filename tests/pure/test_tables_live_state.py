@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tables.live_state import RESULTS_MAX, RoundState, TableState, apply
+from tables.push.live_state import RESULTS_MAX, RoundState, TableState, apply
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "push").glob("*.json"))
 

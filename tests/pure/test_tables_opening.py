@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tables.opening import (
+from tables.opening.reasons import (
     DeviceSeen,
     Inspected,
     Paper,

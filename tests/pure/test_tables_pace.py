@@ -7,9 +7,9 @@ import pytest
 from kernel.clock import epoch_ms
 from kernel.invariant import InvariantBroken
 from studio.protocol.messages import Observation, ObservationKind
-from tables.evidence import Fault, Official, Policy, Sighting, Source, Spin, Stop, fold, weigh
-from tables.pace import Declare, DiscardSpin, Enter, Halt, Standing, Stay, Timing, next_move
 from tables.phases import FINISHED, TRANSITIONS, Phase, step
+from tables.play.evidence import Fault, Official, Policy, Sighting, Source, Spin, Stop, fold, weigh
+from tables.play.pace import Declare, DiscardSpin, Enter, Halt, Standing, Stay, Timing, next_move
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY = Policy(wait=timedelta(seconds=10))

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from studio.protocol.messages import FaultCode, NoSpinReason
-from tables import procedures
-from tables.evidence import Fault
-from tables.incident_rules import Act, Facts, IncidentCode, refusal
+from tables.incidents import procedures
+from tables.incidents.procedures import BOOK, BadProcedures, Before, LeadsTo, Resolution
+from tables.incidents.rules import Act, Facts, IncidentCode, refusal
 from tables.phases import Phase
-from tables.procedures import BOOK, BadProcedures, Before, LeadsTo, Resolution
+from tables.play.evidence import Fault
 
 TEXT = procedures.PATH.read_text(encoding="utf-8")
 PAGE = Path(__file__).parents[2] / "docs" / "staff" / "procedures.md"
@@ -146,10 +146,10 @@ def _page() -> str:
     lines = [
         "# Procedures after a table has stopped",
         "",
-        "Made from `tables/procedures.yaml`; the incident's page in Faro says the same. A step"
-        " marked *first* is done before the round is decided, the others before the table is opened"
-        " again. Only what stands under **Allowed** may be done. A number by hand is always entered"
-        " by two people, neither of whom presents the round.",
+        "Made from `tables/incidents/procedures.yaml`; the incident's page in Faro says the same."
+        " A step marked *first* is done before the round is decided, the others before the table is"
+        " opened again. Only what stands under **Allowed** may be done. A number by hand is always"
+        " entered by two people, neither of whom presents the round.",
     ]
     for found in BOOK.procedures.values():
         lines += ["", f"## {found.title}", "", f"`{found.name}`. {found.meaning}", ""]

@@ -36,8 +36,8 @@ def work(options: argparse.Namespace) -> dict[str, object]:
     from django.db import OperationalError, connections
 
     from kernel.ids import new_id
-    from tables.betting import place_batch
-    from tables.slips import Receipt, place_bets
+    from tables.bets.betting import place_batch
+    from tables.bets.slips import Receipt, place_bets
 
     change(options.mode)
     dice = random.Random(options.seed)

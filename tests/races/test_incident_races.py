@@ -7,12 +7,13 @@ import pytest
 from django.db import connections
 
 from kernel.refusal import Refused
-from tables import incident_desk, incidents, manual_result
-from tables.incident_records import IncidentAct, ManualEntry
-from tables.incident_rules import IncidentCode
+from tables.incidents import desk as incident_desk
+from tables.incidents import incidents, manual_result
+from tables.incidents.procedures import Before
+from tables.incidents.records import IncidentAct, ManualEntry
+from tables.incidents.rules import IncidentCode
 from tables.models import Incident
 from tables.phases import Phase
-from tables.procedures import Before
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, tick_all
 

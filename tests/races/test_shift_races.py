@@ -11,8 +11,9 @@ from django.db import connections
 from audit.database_clock import database_now
 from kernel.ids import Actor
 from kernel.refusal import Refused
-from tables import locks, shifts
-from tables.presenter_models import Shift
+from tables import locks
+from tables.presenters import shifts
+from tables.presenters.models import Shift
 from tests import house
 
 pytestmark = pytest.mark.usefixtures("database")

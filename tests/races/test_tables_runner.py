@@ -12,13 +12,13 @@ import pytest
 from django.db import connection
 
 from ledger.checks import run_checks
-from tables.betting import place_batch
-from tables.lease import acquire, release, renew
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tables.locks import LeaseLost
 from tables.models import Round, TableHeartbeat
 from tables.phases import Phase
-from tables.rounds import advance
-from tables.slips import Receipt, place_bets
+from tables.play.lease import acquire, release, renew
+from tables.play.rounds import advance
 from tests import house
 from tests.conftest import ROOT
 

@@ -25,12 +25,12 @@ from casino.embedded.postgres import free_port
 from kernel.ids import new_id
 from kernel.refusal import Refused
 from studio.protocol.signatures import generate_key
+from tables.bets.intake import place_with_retries
+from tables.bets.slips import Receipt, place_bets
 from tables.floor_plan import enrol_device
-from tables.intake import place_with_retries
 from tables.models import Round, Table
 from tables.phases import BETTING
 from tables.rules.roulette import ALL_POSITIONS
-from tables.slips import Receipt, place_bets
 from tests import house
 from tests.conftest import ROOT
 

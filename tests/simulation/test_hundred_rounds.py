@@ -18,9 +18,9 @@ from compliance import switches
 from ledger.checks import run_checks
 from studio.protocol.messages import ObservationKind
 from studio.simulated.truth import read_outcomes
-from tables import suspension
 from tables.models import Bet, BetOutcome, Incident, Round, SightingRecord, Table
 from tables.phases import FINISHED, Phase
+from tables.play import suspension
 from tests import house
 from tests.simulation import platform
 

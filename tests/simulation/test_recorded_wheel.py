@@ -12,10 +12,10 @@ import pytest
 from django.db import connections
 
 from ledger.checks import run_checks
-from tables.betting import place_batch
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tables.models import Round
 from tables.phases import BETTING, Phase
-from tables.slips import Receipt, place_bets
 from tests import house
 from tests.conftest import ROOT
 from tests.simulation import platform

@@ -23,11 +23,12 @@ from audit.database_clock import database_now
 from casino.demo_presenters import inspect_when_due
 from kernel.ids import Actor
 from kernel.refusal import Refused
-from tables import procedures, suspension
+from tables.incidents import procedures
+from tables.incidents.procedures import Procedure
 from tables.models import Incident, Table, TableStatus
 from tables.phases import Phase
-from tables.procedures import Procedure
-from tables.rounds import devices_well
+from tables.play import suspension
+from tables.play.rounds import devices_well
 
 log = structlog.get_logger(__name__)
 

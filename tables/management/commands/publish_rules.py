@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
 from kernel.ids import Actor
-from tables import published_rules
+from tables.opening import published_rules
 from tables.rules import roulette
 
 

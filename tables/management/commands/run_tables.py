@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from tables.lease import DEFAULT_TTL
-from tables.runner import run
+from tables.play.lease import DEFAULT_TTL
+from tables.play.runner import run
 
 
 class Command(BaseCommand):

@@ -1,0 +1,393 @@
+"""Taking bets: a batch of slips of many players in one transaction, each answered for itself.
+
+The order inside the transaction is the order of the house: round → players and limits (the gate)
+→ accounts (the ledger). The deadline is judged by the database's clock after the round's lock.
+Nothing is acknowledged before the commit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from compliance import facts, gate
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, PermitId, PlayerId, new_id
+from kernel.invariant import ensure
+from kernel.money import Money
+from kernel.refusal import Refused
+from ledger import accounts
+from ledger.posting import PostResult, try_post
+from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
+from tables import locks
+from tables.bets.slips import AcceptedBet, BettingCode, PlaceBets, Receipt
+from tables.models import Round, Slip, TableLimits, TableStatus
+from tables.phases import BETTING, Phase
+from tables.rules import roulette
+
+#: Slips in one transaction, and stakes in all of them: each stake is a transfer, and the ledger
+#: takes 10,000 in one batch.
+BATCH_MAX: Final = 200
+STAKES_MAX: Final = 5_000
+
+Answer = Receipt | Refused
+
+
+@dataclass(slots=True)
+class _Taking:
+    """A slip on its way: what was given to it so far."""
+
+    slip: PlaceBets
+    id: UUID = field(default_factory=new_id)
+    bet_ids: tuple[UUID, ...] = ()
+    transfer_ids: tuple[UUID, ...] = ()
+    permit: PermitId | None = None
+    balance_after_minor: int = 0
+
+
+def place_batch(table_id: str, slips: Sequence[PlaceBets]) -> list[Answer]:
+    """Answer every slip, in order: a :class:`Receipt`, or the :class:`Refused` it met.
+
+    Opens one transaction. A refused slip moves nothing and holds up nobody. A slip whose key was
+    answered before is answered the same again. Database conflicts (lock time-out, deadlock)
+    propagate: nothing was committed and the caller may retry.
+    """
+    stakes = sum(len(slip.stakes) for slip in slips)
+    ensure(len(slips) <= BATCH_MAX and stakes <= STAKES_MAX, "a batch is bounded", stakes=stakes)
+    with transaction.atomic():
+        locks.bound_session()
+        round_, now = locks.lock_current_round(table_id)
+        answers, meant = _known(slips)
+        fresh = _fresh(slips, answers, meant)
+        if fresh:
+            answers |= _take(round_, now, fresh)
+    return [_for(slip, answers, meant) for slip in slips]
+
+
+Answers = dict[tuple[PlayerId, str], Answer]
+#: What each key stands for: the fingerprint of the slip that has its answer.
+Meant = dict[tuple[PlayerId, str], str]
+
+
+def _known(slips: Sequence[PlaceBets]) -> tuple[Answers, Meant]:
+    """Answers already given to these keys, and what the keys stood for."""
+    stored = Slip.objects.filter(
+        player_id__in={slip.player_id for slip in slips}, key__in={slip.key for slip in slips}
+    )
+    answers: Answers = {}
+    meant: Meant = {}
+    for row in stored:
+        key = (PlayerId(row.player_id), row.key)
+        answers[key] = Receipt.from_json(row.answer)
+        meant[key] = row.fingerprint if row.kind == "place" else row.kind
+    return answers, meant
+
+
+def _fresh(slips: Sequence[PlaceBets], answers: Answers, meant: Meant) -> list[PlaceBets]:
+    """Slips without an answer, each key once: a double in one batch shares the first's answer."""
+    fresh: dict[tuple[PlayerId, str], PlaceBets] = {}
+    for slip in slips:
+        key = (slip.player_id, slip.key)
+        if key not in answers and key not in fresh:
+            fresh[key] = slip
+            meant[key] = slip.fingerprint()
+    return list(fresh.values())
+
+
+def _for(slip: PlaceBets, answers: Answers, meant: Meant) -> Answer:
+    """The slip's answer; a key that stands for something else is a conflict."""
+    key = (slip.player_id, slip.key)
+    if meant[key] != slip.fingerprint():
+        return Refused(BettingCode.KEY_CONFLICT, key=slip.key)
+    return answers[key]
+
+
+def _take(round_: Round | None, now: datetime, slips: list[PlaceBets]) -> Answers:
+    """Judge and book the fresh slips against the locked round."""
+    refusal = closed(round_, now)
+    if round_ is None or refusal is not None:
+        refusal = refusal or Refused(BettingCode.NOT_OPEN)
+        return {(slip.player_id, slip.key): refusal for slip in slips}
+    answers: Answers = {}
+    allowed = _lawful(round_, slips, answers)
+    permitted = _permitted(round_, allowed, now, answers)
+    booked = _book(round_, permitted, answers)
+    _keep(round_, booked, now, answers)
+    return answers
+
+
+def closed(round_: Round | None, now: datetime) -> Refused | None:
+    """Why no bet is taken now, judged by the time read under the round's lock; None when open."""
+    if round_ is None:
+        return Refused(BettingCode.NOT_OPEN)
+    if round_.phase == Phase.SUSPENDED or round_.table.status == TableStatus.SUSPENDED:
+        return Refused(BettingCode.TABLE_SUSPENDED, table=round_.table_id)
+    if round_.phase not in BETTING or now >= round_.closes_at:
+        late_ms = max(0, epoch_ms(now) - epoch_ms(round_.closes_at))
+        return Refused(BettingCode.TOO_LATE, round=round_.number, late_ms=late_ms)
+    return None
+
+
+def _lawful(round_: Round, slips: list[PlaceBets], answers: Answers) -> list[_Taking]:
+    """Slips within the rules and the table's limits, counting what the player has there already."""
+    limits = {
+        row.currency: roulette.Limits.from_dict(row.limits)
+        for row in TableLimits.objects.filter(table_id=round_.table_id)
+    }
+    existing = live_stakes(round_.id, {slip.player_id for slip in slips})
+    lawful = []
+    for slip in slips:
+        mine = existing[slip.player_id]
+        try:
+            if slip.round_number not in {None, round_.number}:
+                raise Refused(BettingCode.TOO_LATE, round=slip.round_number, late_ms=0)
+            if slip.currency not in limits:
+                raise Refused(BettingCode.CURRENCY_NOT_OFFERED, currency=slip.currency)
+            roulette.check_slip(
+                limits[slip.currency],
+                mine,
+                [(stake.position, stake.stake_minor) for stake in slip.stakes],
+            )
+        except Refused as refusal:
+            answers[slip.player_id, slip.key] = refusal
+            continue
+        for stake in slip.stakes:
+            mine[stake.position] = mine.get(stake.position, 0) + stake.stake_minor
+        lawful.append(
+            _Taking(
+                slip,
+                bet_ids=tuple(new_id() for _ in slip.stakes),
+                transfer_ids=tuple(new_id() for _ in slip.stakes),
+            )
+        )
+    return lawful
+
+
+def _permitted(
+    round_: Round,
+    takings: list[_Taking],
+    now: datetime,
+    answers: Answers,
+) -> list[_Taking]:
+    """Slips the gate allows. Locks players, then limits; each allowed slip gets its permit."""
+    if not takings:
+        return []
+    scopes = (f"table:{round_.table_id}", f"game:{round_.table.game}")
+    decisions = gate.decide(
+        [
+            gate.GateRequest(
+                ref=taking.id,
+                player_id=taking.slip.player_id,
+                purpose=gate.Purpose.BET,
+                amount=Money(taking.slip.total_minor, taking.slip.currency),
+                scopes=scopes,
+            )
+            for taking in takings
+        ],
+        now=now,
+    )
+    permitted = []
+    for taking, decision in zip(takings, decisions, strict=True):
+        if decision.allowed:
+            taking.permit = decision.permit
+            permitted.append(taking)
+        else:
+            ensure(decision.code is not None, "a refusal of the gate has a code")
+            answers[taking.slip.player_id, taking.slip.key] = Refused(
+                decision.code,  # type: ignore[arg-type]  # ensured above
+                **decision.data,
+            )
+    return permitted
+
+
+def _book(round_: Round, takings: list[_Taking], answers: Answers) -> list[_Taking]:
+    """Move the stakes into the round's escrow; slips without the money are refused."""
+    if not takings:
+        return []
+    wanted = {
+        (AccountKind.ESCROW, f"round:{round_.id}", taking.slip.currency) for taking in takings
+    }
+    wanted |= {
+        (AccountKind.PLAYER_CASH, f"player:{taking.slip.player_id}", taking.slip.currency)
+        for taking in takings
+    }
+    account = accounts.ensure_accounts(sorted(wanted))
+    transfers = [
+        Transfer(
+            id=transfer_id,
+            debit=account[
+                AccountKind.PLAYER_CASH, f"player:{taking.slip.player_id}", taking.slip.currency
+            ],
+            credit=account[AccountKind.ESCROW, f"round:{round_.id}", taking.slip.currency],
+            amount_minor=stake.stake_minor,
+            kind=TransferKind.STAKE,
+            ref=f"bet:{bet_id}",
+            permit=taking.permit,
+            group=index,
+        )
+        for index, taking in enumerate(takings)
+        for stake, bet_id, transfer_id in zip(
+            taking.slip.stakes, taking.bet_ids, taking.transfer_ids, strict=True
+        )
+    ]
+    results = try_post(
+        key=f"bets:{round_.id}:{takings[0].id}",
+        kind="bets",
+        actor=Actor.system("betting"),
+        transfers=transfers,
+    )
+    by_id = {result.transfer_id: result for result in results}
+    return [taking for taking in takings if _posted(taking, by_id, answers)]
+
+
+def _posted(
+    taking: _Taking,
+    results: dict[UUID, PostResult],
+    answers: Answers,
+) -> bool:
+    """Whether the whole slip was posted; else its refusal is put among the answers."""
+    codes = [results[transfer_id].code for transfer_id in taking.transfer_ids]
+    if all(code is PostCode.POSTED for code in codes):
+        last = results[taking.transfer_ids[-1]].balance_after_minor
+        ensure(last is not None, "a posted transfer leaves a balance")
+        taking.balance_after_minor = last or 0
+        return True
+    ensure(PostCode.POSTED not in codes, "a slip is posted whole or not at all", slip=taking.id)
+    own = next(code for code in codes if code is not PostCode.GROUP_FAILED)
+    slip = taking.slip
+    answers[slip.player_id, slip.key] = (
+        Refused(BettingCode.INSUFFICIENT_FUNDS, stake_minor=slip.total_minor)
+        if own is PostCode.BELOW_FLOOR
+        else Refused(own)
+    )
+    return False
+
+
+def _keep(
+    round_: Round,
+    takings: list[_Taking],
+    now: datetime,
+    answers: Answers,
+) -> None:
+    """Write slips and bets, and tell compliance what was staked."""
+    if not takings:
+        return
+    for taking in takings:
+        slip = taking.slip
+        answers[slip.player_id, slip.key] = Receipt(
+            slip_id=taking.id,
+            kind="place",
+            table_id=round_.table_id,
+            round_number=round_.number,
+            currency=slip.currency,
+            bets=tuple(
+                AcceptedBet(bet_id, stake.position.code, stake.stake_minor)
+                for stake, bet_id in zip(slip.stakes, taking.bet_ids, strict=True)
+            ),
+            accepted_at=now,
+            before_close_ms=epoch_ms(round_.closes_at) - epoch_ms(now),
+            balance_after_minor=taking.balance_after_minor,
+            rules_hash=round_.rules_hash,
+        )
+    keep_slips(
+        round_,
+        [
+            (
+                t.id,
+                t.slip.player_id,
+                t.slip.key,
+                t.slip.fingerprint(),
+                answers[t.slip.player_id, t.slip.key],
+            )
+            for t in takings
+        ],
+        now,
+    )
+    _insert_bets(round_, takings, now)
+    facts.record(
+        [
+            facts.Fact(
+                taking.slip.player_id,
+                facts.FactKind.STAKED,
+                Money(taking.slip.total_minor, taking.slip.currency),
+                now,
+            )
+            for taking in takings
+        ]
+    )
+
+
+def keep_slips(
+    round_: Round,
+    rows: Iterable[tuple[UUID, PlayerId, str, str, Answer]],
+    now: datetime,
+) -> None:
+    """Store answered keys, so that a retry is told the same.
+
+    Rows: slip id, player, key, fingerprint, answer; refused ones are passed over.
+    """
+    Slip.objects.bulk_create(
+        Slip(
+            id=slip_id,
+            player_id=player_id,
+            key=key,
+            kind=answer.kind,
+            fingerprint=fingerprint,
+            round=round_,
+            accepted_at=now,
+            answer=answer.to_json(),
+        )
+        for slip_id, player_id, key, fingerprint, answer in rows
+        if isinstance(answer, Receipt)
+    )
+
+
+def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
+    rows = [
+        (
+            bet_id,
+            taking.id,
+            taking.slip.player_id,
+            stake.position.code,
+            stake.stake_minor,
+            taking.slip.currency,
+            transfer_id,
+        )
+        for taking in takings
+        for stake, bet_id, transfer_id in zip(
+            taking.slip.stakes, taking.bet_ids, taking.transfer_ids, strict=True
+        )
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
+            " transfer_id, accepted_at, round_id, rules_hash)"
+            " SELECT b.*, %s, %s, %s FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[],"
+            " %s::varchar[], %s::bigint[], %s::varchar[], %s::uuid[]) AS b",
+            [now, round_.id, round_.rules_hash, *map(list, zip(*rows, strict=True))],
+        )
+
+
+def live_stakes(
+    round_id: UUID, player_ids: Iterable[PlayerId]
+) -> defaultdict[PlayerId, dict[roulette.Position, int]]:
+    """Per player and position, the minor units that stand in the round (undone bets do not)."""
+    stakes: defaultdict[PlayerId, dict[roulette.Position, int]] = defaultdict(dict)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b"
+            " WHERE b.round_id = %s AND b.player_id = ANY(%s) AND NOT EXISTS"
+            " (SELECT FROM tables_bet_outcome o WHERE o.bet_id = b.id"
+            "  AND o.bet_accepted_at = b.accepted_at)"
+            " GROUP BY b.player_id, b.position",
+            [round_id, sorted(player_ids)],
+        )
+        for player_id, code, total in cursor.fetchall():
+            stakes[player_id][roulette.parse_position(code)] = int(total)
+    return stakes

@@ -1,0 +1,1 @@
+"""Settings of a table, changed by two people."""

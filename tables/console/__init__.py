@@ -1,0 +1,1 @@
+"""The presenter's console: acts that become signed observations."""

@@ -1,0 +1,1 @@
+"""A wrong result corrected by two people, and its money."""

@@ -1,0 +1,1 @@
+"""The register of devices: keys, health, pages."""

@@ -1,0 +1,1 @@
+"""What must hold before a table opens a round: reasons, inspections, rules as published."""

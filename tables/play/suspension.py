@@ -1,0 +1,316 @@
+"""Stopping a table, and starting it again.
+
+A suspension acts at once through the rows that the bet path reads: the round's phase and the
+table's status. It opens an incident that says what was seen. A round with an official result is
+never stopped: it settles for everybody. A suspended round is refunded in full, spins again, or
+ends on a number that two people entered (`tables.incidents.manual_result`). What people do about an
+incident goes through `tables.incidents`; these are the acts beneath, which hold their own rules.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from audit.database_clock import database_now
+from audit.record import Subject, record
+from events import stream
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, ActorKind, new_id
+from kernel.refusal import Refused
+from tables import audit_kinds, locks
+from tables.floor_plan import stream_name
+from tables.incidents import procedures
+from tables.incidents.records import IncidentAct
+from tables.incidents.rules import Act, IncidentCode
+from tables.models import BetOutcome, Incident, OutcomeKind, Round, Table, TableStatus
+from tables.opening import facts as opening_facts
+from tables.phases import STOPPABLE, Phase, step
+from tables.play import settlement
+from tables.play.evidence import Fault
+from tables.play.sightings import CHANNEL, last_position
+
+#: Why the ball is launched again, as the public event says it; the staff's own words are audited.
+RESPUN: Final = "respun"
+
+
+class FloorCode(StrEnum):
+    """Why an act on the floor is refused."""
+
+    UNKNOWN_TABLE = "unknown_table"
+    NO_CAUSE = "no_cause"
+    NOT_SUSPENDED = "not_suspended"
+    ROUND_UNRESOLVED = "round_unresolved"
+    ROUND_NOT_SUSPENDED = "round_not_suspended"
+    REFUNDS_BEGUN = "refunds_begun"
+    DEVICES_NOT_WELL = "devices_not_well"
+    SECOND_PERSON = "second_person_needed"
+
+
+def suspend(
+    table_id: str,
+    fault: Fault,
+    *,
+    detail: str,
+    actor: Actor,
+    lease: locks.Lease | None = None,
+    order: UUID | None = None,
+) -> Incident | None:
+    """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
+
+    ``order`` is the caller's own key and becomes the incident's id: the same order again stops
+    nothing again, also when its incident was resolved. A person says the cause (``NO_CAUSE``).
+
+    The round in play is stopped with it unless its result is official. A runner passes its
+    ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
+    the open incident; None where somebody resolved it meanwhile.
+    """
+    if actor.kind is ActorKind.STAFF and not detail.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    with transaction.atomic():
+        if lease is not None:
+            locks.lock_owner(lease)
+        locks.lock_table(table_id)
+        round_, now = locks.lock_current_round(table_id)
+        known = Incident.objects.filter(id=order).first() if order else None
+        if known is not None and known.table_id != table_id:
+            raise Refused(IncidentCode.KEY_CONFLICT)
+        if known is not None:
+            return known
+        incident = stop_round(table_id, round_, now, fault, detail, incident_id=order)
+        if incident is not None:
+            announce_stop(incident, round_, now, actor)
+            return incident
+    return Incident.objects.filter(table_id=table_id, resolved_at=None).first()
+
+
+def stop_round(
+    table_id: str,
+    round_: Round | None,
+    now: datetime,
+    fault: Fault,
+    detail: str,
+    incident_id: UUID | None = None,
+) -> Incident | None:
+    """Mark table and (stoppable) round suspended and open the incident.
+
+    Needs the round's lock. None when the table is suspended already with nothing more to stop.
+    """
+    table = Table.objects.filter(id=table_id).first()
+    if table is None:
+        raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
+    stoppable = round_ is not None and round_.phase in STOPPABLE
+    if table.status == TableStatus.SUSPENDED and not stoppable:
+        return None
+    table.status = TableStatus.SUSPENDED
+    table.save(update_fields=["status"])
+    procedure = procedures.of(fault, detail)
+    phase_before = "" if round_ is None else round_.phase
+    if round_ is not None and stoppable:
+        round_.phase = step(Phase(round_.phase), Phase.SUSPENDED)
+        round_.phase_at = now
+        round_.closed_at = round_.closed_at or now
+        round_.save(update_fields=["phase", "phase_at", "closed_at"])
+    return Incident.objects.create(
+        id=incident_id or new_id(),
+        table=table,
+        round=round_,
+        fault=fault.value,
+        detail=detail[:400],
+        opened_at=now,
+        procedure=procedure.name,
+        phase_before=phase_before,
+        needs_second_person=procedure.second_person,
+        report_due_at=None
+        if procedure.report_hours is None
+        else now + timedelta(hours=procedure.report_hours),
+    )
+
+
+def announce_stop(incident: Incident, round_: Round | None, now: datetime, actor: Actor) -> None:
+    """Audit and event of a stop; ends the transaction (stream lock)."""
+    record(
+        audit_kinds.TABLE_SUSPENDED,
+        actor=actor,
+        subject=Subject("table", incident.table_id),
+        component="tables",
+        after={
+            "incident": str(incident.id),
+            "fault": incident.fault,
+            "detail": incident.detail,
+            "round": round_.number if round_ else None,
+            "phase": round_.phase if round_ else None,
+        },
+        reason=incident.fault,
+    )
+    stream.append(
+        stream_name(incident.table_id),
+        "suspended",
+        {
+            "round": round_.number if round_ else None,
+            "phase": round_.phase if round_ else None,
+            "fault": incident.fault,
+            "at": epoch_ms(now),
+        },
+    )
+
+
+def void_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
+    """Refund a suspended round in full (F36). Idempotent; any other phase is refused."""
+    if not reason.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    phase = Round.objects.values_list("phase", flat=True).get(id=round_id)
+    if phase not in {Phase.SUSPENDED, Phase.VOIDED}:
+        raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=phase)
+    settlement.void(round_id, reason=reason[:60], actor=actor)
+
+
+def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
+    """Let a suspended round spin again: bets stay valid, what was seen so far no longer counts.
+
+    The table itself stays suspended for new rounds until it is resumed.
+    """
+    if not reason.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    with transaction.atomic():
+        round_, now = locks.lock_round(round_id)
+        if round_.phase != Phase.SUSPENDED:
+            raise Refused(FloorCode.ROUND_NOT_SUSPENDED, phase=round_.phase)
+        if refunds_begun(round_.id):
+            raise Refused(FloorCode.REFUNDS_BEGUN, round=round_.number)
+        round_.phase = step(Phase.SUSPENDED, Phase.NO_SPIN)
+        round_.phase_at = now
+        round_.evidence_after = last_position(round_.table_id)
+        round_.evidence_since = now
+        round_.respins += 1
+        round_.save(
+            update_fields=["phase", "phase_at", "evidence_after", "evidence_since", "respins"]
+        )
+        record(
+            audit_kinds.RESPUN,
+            actor=actor,
+            subject=Subject("round", str(round_.id)),
+            component="tables",
+            before={"phase": Phase.SUSPENDED.value},
+            after={"phase": round_.phase, "respins": round_.respins},
+            reason=reason,
+        )
+        stream.append(
+            stream_name(round_.table_id),
+            "no_spin",
+            {
+                "round": round_.number,
+                "phase": round_.phase,
+                "reason": RESPUN,
+                "respins": round_.respins,
+                "at": epoch_ms(now),
+            },
+        )
+
+
+def refunds_begun(round_id: UUID) -> bool:
+    """Whether somebody decided to void the round, or a stake of it was refunded already."""
+    decided = IncidentAct.objects.filter(act=Act.VOID.value, incident__round_id=round_id)
+    refunded = BetOutcome.objects.filter(round_id=round_id, kind=OutcomeKind.REFUNDED)
+    return decided.exists() or refunded.exists()
+
+
+def resume(table_id: str, *, cause: str, actor: Actor, proposed_by: Actor | None = None) -> None:
+    """Open a suspended table again; every open incident of it ends. See `reopen`."""
+    with transaction.atomic():
+        locks.lock_table(table_id)
+        reopen(
+            table_id,
+            cause=cause,
+            actor=actor,
+            proposed_by="" if proposed_by is None else str(proposed_by),
+        )
+    wake(table_id)
+
+
+def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") -> None:
+    """Open the table in the caller's transaction; ends it (stream lock), `wake` follows the commit.
+
+    Needs the table's lock, takes the round's.
+    Refuses with ``NO_CAUSE``; ``NOT_SUSPENDED``; ``ROUND_UNRESOLVED``; ``DEVICES_NOT_WELL`` and
+    ``SECOND_PERSON`` (nobody else proposed it) where the procedure of an open incident says so.
+    """
+    if not cause.strip():
+        raise Refused(FloorCode.NO_CAUSE)
+    round_, now = locks.lock_current_round(table_id)
+    table = Table.objects.filter(id=table_id).first()
+    if table is None:
+        raise Refused(FloorCode.UNKNOWN_TABLE, table=table_id)
+    if table.status != TableStatus.SUSPENDED:
+        raise Refused(FloorCode.NOT_SUSPENDED, status=table.status)
+    if round_ is not None and round_.phase == Phase.SUSPENDED:
+        raise Refused(FloorCode.ROUND_UNRESOLVED, round=round_.number)
+    _end_incidents(table, now, cause, str(actor), proposed_by)
+    table.status = TableStatus.OPEN
+    table.save(update_fields=["status"])
+    record(
+        audit_kinds.TABLE_RESUMED,
+        actor=actor,
+        subject=Subject("table", table_id),
+        component="tables",
+        before={"status": TableStatus.SUSPENDED.value},
+        after={"status": TableStatus.OPEN.value, "proposed_by": proposed_by},
+        reason=cause,
+    )
+    stream.append(stream_name(table_id), "resumed", {"at": epoch_ms(now)})
+
+
+def _end_incidents(
+    table: Table, now: datetime, cause: str, resolved_by: str, proposed_by: str
+) -> None:
+    """What each open incident's procedure asks for is there, and they are resolved."""
+    incidents = list(Incident.objects.filter(table=table, resolved_at=None))
+    if proposed_by in {"", resolved_by} and any(one.needs_second_person for one in incidents):
+        raise Refused(FloorCode.SECOND_PERSON)
+    asked = [procedures.named(one.procedure) for one in incidents]
+    wants_devices = any(procedure.devices_well for procedure in asked if procedure is not None)
+    if wants_devices and opening_facts.reasons_of_the_devices(table, now):
+        raise Refused(FloorCode.DEVICES_NOT_WELL, table=table.id)
+    for incident in incidents:
+        incident.resolved_at, incident.resolved_by = now, resolved_by
+        incident.resolution = cause[:200]
+        incident.proposed_by = proposed_by or incident.proposed_by
+        incident.save(update_fields=["resolved_at", "resolved_by", "resolution", "proposed_by"])
+
+
+def open_table(table_id: str, *, actor: Actor) -> None:
+    """Open a closed table; its runner then opens rounds. Idempotent.
+
+    Refuses with an ``OpeningCode`` where its inspection or the rules shown stand against it.
+    """
+    with transaction.atomic():
+        locks.lock_table(table_id)
+        mark_open(table_id, actor=actor)
+    wake(table_id)
+
+
+def mark_open(table_id: str, *, actor: Actor) -> None:
+    """What :func:`open_table` does, under the table's lock; ends the transaction (stream lock)."""
+    closed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).first()
+    if closed is None:
+        return
+    opening_facts.check_table(closed, database_now())
+    Table.objects.filter(id=table_id).update(status=TableStatus.OPEN)
+    record(
+        audit_kinds.TABLE_OPENED,
+        actor=actor,
+        subject=Subject("table", table_id),
+        component="tables",
+        after={"status": TableStatus.OPEN.value},
+    )
+    stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
+
+
+def wake(table_id: str) -> None:
+    """Tell the table's runner to look now; what is lost costs a second."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, table_id])

@@ -1,0 +1,1 @@
+"""Who may present, and who presents now."""

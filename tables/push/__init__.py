@@ -1,0 +1,1 @@
+"""What a table's page hears over its socket, and what it may say."""
