@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
-from backoffice import desk
+from backoffice import desk, limit_fields
 from kernel.money import SCALES
 from kernel.refusal import Refused
 from tables.changes import changes
@@ -66,7 +66,7 @@ def change(request: HttpRequest, change_id: UUID) -> HttpResponse:
     waits = found.state == ChangeState.PROPOSED
     facts = {
         "change": _row(found, desk.named([found.proposed_by, found.decided_by])),
-        "fields": changes.changed_fields(found.before, found.after),
+        "fields": _difference(found),
         "may_decide": waits and found.proposed_by != actor and request.user.has_perm(DECIDE),
         "may_withdraw": waits and found.proposed_by == actor,
         "is_own": waits and found.proposed_by == actor,
@@ -86,14 +86,13 @@ def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") ->
     except Refused:
         raise Http404 from None
     status, answer = 200, ""
-    typed = request.POST.get("values", "")
     if request.method == "POST":
         try:
             made = changes.propose(
                 changes.Wanted(
                     table_id,
                     ChangeKind(kind),
-                    _typed(request, ChangeKind(kind)),
+                    _typed(request, ChangeKind(kind), target),
                     target,
                     json.loads(request.POST.get("seen", "{}")),
                 ),
@@ -104,11 +103,10 @@ def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") ->
         except Refused as refused:
             status, answer = 409, desk.refusal(refused)
         except (ValueError, TypeError):
-            status, answer = 400, "These values cannot be read: whole numbers, and JSON for limits."
+            status, answer = 400, "These values cannot be read: whole numbers only."
         else:
             messages.success(request, "Proposed. It waits for a second person.")
             return redirect("desk:change", made.id)
-    empty = roulette.default_limits(target).to_dict() if target in SCALES and not seen else seen
     facts = {
         "kind": kind,
         "kind_name": ChangeKind(kind).label,
@@ -116,8 +114,8 @@ def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") ->
         "table": table_id,
         "answer": answer,
         "seen": json.dumps(seen, sort_keys=True),
-        "values": typed or json.dumps(empty, indent=2, ensure_ascii=False),
-        "fields": _fields(ChangeKind(kind), seen),
+        "fields": _fields(ChangeKind(kind), seen, request.POST),
+        **_limits(seen, target, request.POST),
         "reason": request.POST.get("reason", ""),
     }
     return desk.page(request, "admin/desk/propose.html", f"Change of {table_id}", facts, status)
@@ -166,13 +164,10 @@ def _act(request: HttpRequest, change_id: UUID, act: Callable[[], SettingChange]
     return redirect("desk:change", change_id)
 
 
-def _typed(request: HttpRequest, kind: ChangeKind) -> dict[str, Any]:
-    """The values of the form; raises ``ValueError`` for what is no value."""
+def _typed(request: HttpRequest, kind: ChangeKind, currency: str) -> dict[str, Any]:
+    """The values of the form; raises ``ValueError`` or ``Refused`` for what is no value."""
     if kind is ChangeKind.LIMITS:
-        values = json.loads(request.POST.get("values", ""))
-        if not isinstance(values, dict):
-            raise ValueError("limits are an object")
-        return values
+        return limit_fields.read(request.POST, currency)
     if kind is ChangeKind.PACE:
         return {name: int(request.POST.get(name, "")) for name in changes.PACE}
     if kind is ChangeKind.LATENCY:
@@ -181,8 +176,39 @@ def _typed(request: HttpRequest, kind: ChangeKind) -> dict[str, Any]:
     return {name: request.POST.get(name, "")}
 
 
-def _fields(kind: ChangeKind, seen: dict[str, Any]) -> list[dict[str, Any]]:
-    """The form's fields: name, what stands, and either its bounds or what there is to choose."""
+def _limits(seen: dict[str, Any], currency: str, typed: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of limits; a currency without any starts from the house's."""
+    if currency not in SCALES:
+        return {}
+    limits = seen or roulette.default_limits(currency).to_dict()
+    return {
+        "chip_step": limit_fields.step(limits, currency, typed),
+        "limits": limit_fields.rows(limits, currency, typed),
+    }
+
+
+def _difference(found: SettingChange) -> list[tuple[str, Any, Any]]:
+    """What differs, in words: limits as amounts of their currency."""
+    fields = changes.changed_fields(found.before, found.after)
+    if found.kind != ChangeKind.LIMITS:
+        return [(_named(name), old, new) for name, old, new in fields]
+    return [
+        (
+            limit_fields.in_words(name),
+            *(desk.amount(one, found.target) if type(one) is int else one for one in (old, new)),
+        )
+        for name, old, new in fields
+    ]
+
+
+def _named(field: str) -> str:
+    return field.replace("_ms", " (ms)").replace("_", " ").capitalize()
+
+
+def _fields(
+    kind: ChangeKind, seen: dict[str, Any], typed: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The form's fields: name, what stands, what was typed, and its bounds or its choices."""
     bounds = {"latency_bound_ms": changes.LATENCY_MS} | dict(changes.PACE)
     choices = {"ruleset": sorted(roulette.RULESETS), "status": ["open", "closed"]}
     if kind is ChangeKind.LIMITS:
@@ -190,8 +216,9 @@ def _fields(kind: ChangeKind, seen: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": name.replace("_ms", " (ms)").replace("_", " "),
-            "value": value,
+            "label": _named(name),
+            "now": value,
+            "value": typed.get(name, value),
             "choices": choices.get(name),
             "least": bounds.get(name, (None, None))[0],
             "most": bounds.get(name, (None, None))[1],

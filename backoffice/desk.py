@@ -29,6 +29,8 @@ TEXTS = {
     "nothing_changes": "This is how it is already.",
     "out_of_bounds": "That is not possible for this table: {field}.",
     "limits_invalid": "These limits do not fit together: {field}: {why}.",
+    "not_an_amount": "{field}: write an amount like 12.50.",
+    "too_many_decimals": "{field}: this currency has {digits} decimals.",
     "already_proposed": "A change of this waits already. Decide or withdraw that one first.",
     "already_decided": "Somebody has decided this already: {state}.",
     "stale_change": "The table is not what this page showed. Look again; nothing was changed.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -13,7 +12,6 @@ from tables.models import Round
 from tables.presenters.models import ConsoleAct
 from tests import house
 from tests.browser.test_axe import violations
-from tests.flows.staff_steps import enter
 from tests.gates.tools import why_no_axe
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -24,11 +22,8 @@ SCREENS = {"full": {"width": 1920, "height": 1080}, "small": {"width": 1366, "he
 
 def at_console(visit, pit: house.Pit, person: int | None = None, **options) -> Page:
     """The console of the pit's table, opened by its presenter."""
-    page = visit(device="desktop", **{"viewport": SCREENS["full"], **options})
-    session = enter(User.objects.get(pk=person or pit.presenter))
-    name = settings.STAFF_SESSION_COOKIE_NAME
-    cookie = {"name": name, "value": session.cookies[name].value, "url": visit.url}
-    page.context.add_cookies([cookie])
+    presenter = User.objects.get(pk=person or pit.presenter)
+    page = visit.staff(presenter, **{"viewport": SCREENS["full"], **options})
     page.goto(f"/console/{pit.table.id}/")
     if options.get("javascript", True):
         expect(page.locator("#main[data-ready]")).to_be_visible(timeout=SOON_MS)

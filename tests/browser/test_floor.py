@@ -24,7 +24,6 @@ from tables.phases import Phase
 from tables.play.sightings import take_report
 from tests import house
 from tests.browser.test_axe import violations
-from tests.flows.staff_steps import enter, make_staff
 from tests.gates.tools import why_no_axe
 
 #: Pictures of what the tests see, for people: `FARO_FLOOR_PICTURES=DIR`.
@@ -35,14 +34,7 @@ WIDE = {"viewport": {"width": 1920, "height": 1080}}
 
 def at_floor(visit, path: str = "/floor/", role: Role = Role.PIT_BOSS, **look) -> Page:
     """A page of the floor, open to a new member of staff."""
-    page = visit(**{"device": "desktop", **look})
-    client = enter(make_staff(role))
-    page.context.add_cookies(
-        [
-            {"name": name, "value": morsel.value, "url": visit.url}
-            for name, morsel in client.cookies.items()
-        ]
-    )
+    page = visit.staff(role, **look)
     page.goto(path)
     return page
 

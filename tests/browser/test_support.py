@@ -16,7 +16,6 @@ from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tests import house
 from tests.browser.test_axe import violations
-from tests.flows.staff_steps import enter, make_staff
 from tests.gates.tools import why_no_axe
 
 pytestmark = [
@@ -29,15 +28,7 @@ PICTURES = os.environ.get("FARO_SUPPORT_PICTURES", "")
 
 def desk_page(visit, **look) -> Page:
     """A page of a new member of support at the staff door."""
-    client = enter(make_staff(Role.SUPPORT))
-    page = visit(**look)
-    page.context.add_cookies(
-        [
-            {"name": name, "value": morsel.value, "url": visit.url}
-            for name, morsel in client.cookies.items()
-        ]
-    )
-    return page
+    return visit.staff(Role.SUPPORT, **look)
 
 
 def a_round(pit: house.Pit, player) -> object:

@@ -11,8 +11,10 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
 from accounts.models import User
+from accounts.roles import Role
 from kernel.ids import PlayerId
 from tests.browser.devices import DEVICES, LOCALES
+from tests.flows.staff_steps import enter, make_staff
 
 BACKEND = "accounts.authentication.PasswordAtOwnDoor"
 #: A page that is left while it loads, and a picture that is replaced, are no faults.
@@ -98,6 +100,18 @@ class Visits:
         if player is not None:
             context.add_cookies([session_cookie(player, self.url)])
         return context.new_page()
+
+    def staff(self, person: Role | User, **look: Any) -> Page:
+        """A page behind the staff door: of ``person``, or of somebody new in that role."""
+        client = enter(person if isinstance(person, User) else make_staff(person))
+        page = self(**{"device": "desktop", **look})
+        page.context.add_cookies(
+            [
+                {"name": name, "value": morsel.value, "url": self.url}
+                for name, morsel in client.cookies.items()
+            ]
+        )
+        return page
 
     def close(self) -> None:
         for context in self._contexts:

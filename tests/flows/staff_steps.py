@@ -65,3 +65,11 @@ def enter(user: User, *, verified: bool = True) -> Client:
 def staff_session(client: Client) -> SessionStore:
     """The session behind the browser's staff cookie."""
     return SessionStore(client.cookies[settings.STAFF_SESSION_COOKIE_NAME].value)
+
+
+def limit_form(context) -> dict[str, str]:
+    """What the form of a table's limits sends when nobody changes a field."""
+    sent = {"chip_step": context["chip_step"]}
+    for row in context["limits"]:
+        sent |= {f"{row.name}_least": row.least, f"{row.name}_most": row.most}
+    return sent

@@ -14,7 +14,7 @@ from accounts.models import Player
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import dashboard, reports, round_evidence
+from backoffice import dashboard, limit_fields, reports, round_evidence
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
 from tables.bets.betting import place_batch
@@ -25,7 +25,7 @@ from tables.play.evidence import Fault
 from tables.play.suspension import suspend
 from tables.rules import roulette
 from tests import house
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import limit_form, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -89,10 +89,8 @@ def test_an_administrator_proposes_limits_and_compliance_approves_what_it_sees_a
     administrator, compliance = staff_client(Role.ADMINISTRATOR), staff_client(Role.COMPLIANCE)
     address = "/admin/changes/propose/alexandria/limits/EUR/"
     form = administrator.get(address).context
-    wanted = json.loads(form["values"])
-    wanted["table"]["min_minor"] = 200
-    sent = {
-        "values": json.dumps(wanted),
+    sent = limit_form(form) | {
+        "table_least": "2",
         "seen": form["seen"],
         "reason": "Quiet.",
         "key": form["key"],
@@ -107,7 +105,8 @@ def test_an_administrator_proposes_limits_and_compliance_approves_what_it_sees_a
     assert TableLimits.objects.get().limits["table"]["min_minor"] != 200
 
     page = compliance.get(made["Location"]).content.decode()
-    assert "table.min_minor" in page
+    for words in ("One player in a round, least", "0.50 EUR", "2.00 EUR"):
+        assert words in page
     assert "Quiet." in page
     compliance.post(f"{made['Location']}approve/", {"decision": "Fine."})
     assert TableLimits.objects.get().limits["table"]["min_minor"] == 200
@@ -129,6 +128,25 @@ def test_a_stale_page_and_values_that_are_none_are_refused_and_shown():
     assert client.post(address, sent | {"latency_bound_ms": "much"}).status_code == 400
     too_much = client.post(address, sent | {"latency_bound_ms": "99999"})
     assert (too_much.status_code, "out_of_bounds" in too_much.content.decode()) == (409, True)
+    assert not SettingChange.objects.exists()
+
+
+def test_an_amount_that_is_none_is_named_and_what_was_typed_stays():
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    address = "/admin/changes/propose/alexandria/limits/EUR/"
+    form = client.get(address).context
+    sent = limit_form(form) | {"seen": form["seen"], "reason": "Quiet.", "key": "k1"}
+    for typed, said in {
+        "five": "Red, most: write an amount like 12.50. (not_an_amount)",
+        "5.001": "Red, most: this currency has 2 decimals. (too_many_decimals)",
+        "0.10": "These limits do not fit together: red: the minimum is not above the maximum.",
+        "": "Red, most: write an amount like 12.50. (not_an_amount)",
+    }.items():
+        answer = client.post(address, sent | {"red_most": typed})
+        page = answer.content.decode()
+        assert (answer.status_code, said in page) == (409, True), page
+        assert f'name="red_most" value="{typed}"' in page
     assert not SettingChange.objects.exists()
 
 
@@ -198,5 +216,5 @@ def test_limits_for_a_currency_that_had_none_start_from_the_houses():
     house.pit()
     client = staff_client(Role.ADMINISTRATOR)
     form = client.get(reverse("desk:propose_limits", args=["alexandria", "limits", "SEK"])).context
-    assert json.loads(form["values"]) == roulette.default_limits("SEK").to_dict()
+    assert limit_fields.read(limit_form(form), "SEK") == roulette.default_limits("SEK").to_dict()
     assert form["seen"] == "{}"

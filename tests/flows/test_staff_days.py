@@ -18,7 +18,7 @@ from tables.changes import changes
 from tables.changes.models import ChangeKind, SettingChange
 from tables.models import Table, TableLimits
 from tests import house
-from tests.flows.staff_steps import make_staff, sign_in_staff
+from tests.flows.staff_steps import limit_form, make_staff, sign_in_staff
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F77")]
 
@@ -125,9 +125,8 @@ def test_an_administrator_lets_somebody_in_and_proposes_what_another_must_decide
 
     address = "/admin/changes/propose/alexandria/limits/EUR/"
     form = client.get(address).context
-    wanted = json.loads(form["values"])
-    wanted["table"]["min_minor"] = 300
-    sent = {"values": json.dumps(wanted), "seen": form["seen"], "reason": "Busy.", "key": "k"}
+    sent = limit_form(form) | {"table_least": "3.00"}
+    sent |= {"seen": form["seen"], "reason": "Busy.", "key": "k"}
     made = client.post(address, sent)["Location"]
 
     own = client.post(f"{made}approve/", follow=True).content.decode()
