@@ -18,12 +18,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from accounts.rights import may
 from audit.record import Subject, record
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from tables import audit_kinds, locks
 from tables.corrections import money as correction_money
-from tables.incidents.desk import may
 from tables.incidents.records import Correction, CorrectionState, Shortfall
 from tables.models import Round
 from tables.phases import Phase

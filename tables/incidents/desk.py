@@ -17,9 +17,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from accounts.models import User
+from accounts.rights import may
 from audit.record import Subject, record
-from kernel.ids import Actor, ActorKind, RoundId, new_id
+from kernel.ids import Actor, RoundId, new_id
 from kernel.refusal import Refused
 from tables import audit_kinds, locks
 from tables.incidents import procedures
@@ -158,14 +158,6 @@ def check_right(actor: Actor, permission: str) -> None:
     """Refuse with ``NOT_ALLOWED`` unless ``actor`` is staff who hold ``permission`` now."""
     if not may(actor, permission):
         raise Refused(IncidentCode.NOT_ALLOWED, permission=permission)
-
-
-def may(actor: Actor, permission: str) -> bool:
-    """Whether ``actor`` is a member of staff who holds ``permission`` now."""
-    if actor.kind is not ActorKind.STAFF:
-        return False
-    user = User.objects.filter(pk=int(actor.id), is_active=True, is_staff=True).first()
-    return user is not None and user.has_perm(permission)
 
 
 def checked_text(text: str, *, needed: IncidentCode | None, length: int = TEXT_CHARS_MAX) -> str:

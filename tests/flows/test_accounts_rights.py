@@ -1,0 +1,50 @@
+"""The rule under every act of staff: who may, by the roles in force at this moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts import appointments
+from accounts.models import Appointment, User
+from accounts.rights import RightsCode, check_right, may
+from accounts.roles import Role
+from audit.database_clock import database_now
+from kernel.ids import Actor, DeviceId, PlayerId
+from kernel.refusal import Refused
+from tests import house
+from tests.flows.staff_steps import make_staff
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F77")]
+
+RIGHT = "tables.decide_change"
+
+
+def is_allowed(actor: Actor) -> bool:
+    try:
+        check_right(actor, RIGHT)
+    except Refused as refused:
+        return refused.code is not RightsCode.NOT_ALLOWED
+    return True
+
+
+def test_staff_may_what_a_role_in_force_gives_and_nothing_else():
+    assert is_allowed(Actor.staff(make_staff(Role.COMPLIANCE).pk))
+    assert not is_allowed(Actor.staff(make_staff(Role.PIT_BOSS).pk))
+    assert not is_allowed(Actor.staff(987_654))
+
+
+def test_a_role_that_is_taken_or_over_gives_no_right_from_that_moment_on():
+    taken, over, left = (make_staff(Role.COMPLIANCE) for _ in range(3))
+    people = [Actor.staff(one.pk) for one in (taken, over, left)]
+    assert [is_allowed(one) for one in people] == [True, True, True]
+    appointments.dismiss(taken.pk, Role.COMPLIANCE, reason="Moves.", actor=house.TESTER)
+    Appointment.objects.filter(user=over).update(until=database_now())
+    User.objects.filter(pk=left.pk).update(is_active=False)
+    assert [is_allowed(one) for one in people] == [False, False, False]
+
+
+def test_the_platforms_own_parts_pass_and_players_and_devices_do_not():
+    assert is_allowed(Actor.system("runner"))
+    assert not may(Actor.system("runner"), RIGHT)  # it passes, and holds no right of staff
+    assert not is_allowed(Actor.player(PlayerId(house.player())))
+    assert not is_allowed(Actor.device(DeviceId("wheel-1")))
