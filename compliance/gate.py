@@ -97,7 +97,7 @@ _PERMITS: Final = {
 }
 #: Scopes that each purpose touches besides those the caller names. Withdrawals ignore ``all``.
 _OWN_SCOPES: Final[dict[Purpose, tuple[str, ...]]] = {
-    Purpose.BET: ("all",),
+    Purpose.BET: switches.ALL_PLAY,
     Purpose.DEPOSIT: ("all", "deposits"),
     Purpose.WITHDRAWAL: ("withdrawals",),
     Purpose.SIGN_IN: (),

@@ -1,24 +1,29 @@
 """Orders to stop: rows the gate reads in the same transaction as the money.
 
-Scopes: ``all``, ``table:<id>``, ``game:<name>``, ``provider:<name>``, ``deposits``,
-``withdrawals``, ``sign_up``, ``player:<id>``. ``all`` stops play, deposits and sign-up; money
-always finds its way out unless ``withdrawals`` itself is stopped.
+Scopes: ``all``, ``play``, ``table:<id>``, ``game:<name>``, ``provider:<name>``, ``deposits``,
+``withdrawals``, ``sign_up``, ``player:<id>``. ``play`` stops every table; ``all`` stops play,
+deposits and sign-up; money always finds its way out unless ``withdrawals`` itself is stopped.
+
+Each scope names the rights that it takes (`rights_over`), to stop it and to let it go on alike; an
+order of somebody else is lifted only by who holds whatever that person may stop (`may_lift`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
+from accounts.rights import check_right, may
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.models import Switch
-from kernel.ids import Actor, new_id
+from kernel.ids import Actor, ActorKind, new_id
 from kernel.refusal import Refused
 
 REASON_CHARS_MAX: Final = 500
@@ -26,8 +31,28 @@ REASON_CHARS_MAX: Final = 500
 DISABLED: Final = register("switch.disabled", "Scope disabled")
 ENABLED: Final = register("switch.enabled", "Scope enabled again")
 
+STOP_PLAY: Final = "compliance.stop_play"
+STOP_MONEY: Final = "compliance.stop_money"
+STOP_PLAYER: Final = "compliance.stop_player"
+
+#: What stops every game, the widest first.
+ALL_PLAY: Final = ("all", "play")
+_RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "play": (STOP_PLAY,),
+    "game": (STOP_PLAY,),
+    "table": (STOP_PLAY,),
+    "deposits": (STOP_MONEY,),
+    "withdrawals": (STOP_MONEY,),
+    "sign_up": (STOP_MONEY,),
+    "all": (STOP_PLAY, STOP_MONEY),
+    "provider": (STOP_PLAY, STOP_MONEY),
+    "player": (STOP_PLAYER,),
+}
+#: Orders about one player or provider are no business of the floor.
+_OF_ONE: Final = Q(scope__startswith="player:") | Q(scope__startswith="provider:")
+
 _SCOPE: Final = re.compile(
-    r"^(all|deposits|withdrawals|sign_up|(table|game|provider|player):[A-Za-z0-9_.-]{1,64})$"
+    r"^(all|play|deposits|withdrawals|sign_up|(table|game|provider|player):[A-Za-z0-9_.-]{1,64})$"
 )
 
 
@@ -38,17 +63,37 @@ class SwitchCode(StrEnum):
     REASON_MISSING = "reason_missing"
     ALREADY_DISABLED = "already_disabled"
     NOT_DISABLED = "not_disabled"
+    GIVEN_BY_OTHERS = "given_by_others"
+
+
+def rights_over(scope: str) -> tuple[str, ...]:
+    """The rights, all of them needed, to stop ``scope`` and to let it go on; () for no scope."""
+    return _RIGHTS.get(scope.partition(":")[0], ())
+
+
+def may_lift(order: Switch, actor: Actor) -> bool:
+    """Whether ``actor`` may end ``order``, beyond holding the rights over its scope.
+
+    One's own always. Else whoever may stop all that its giver may: the pit lifts what a colleague
+    stopped, not what compliance did. A giver who may stop nothing any more counts as the widest.
+    """
+    kind, _, giver = order.actor.partition(":")
+    if actor.kind is ActorKind.SYSTEM or kind != ActorKind.STAFF or order.actor == str(actor):
+        return True
+    wide = (STOP_PLAY, STOP_MONEY)
+    held = [right for right in wide if may(Actor(ActorKind.STAFF, giver), right)]
+    return all(may(actor, right) for right in held or wide)
 
 
 def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) -> None:
     """Stop ``scope`` from this commit on: decisions begun later refuse with DISABLED.
 
     Decisions already in their transaction finish. ``order`` is the caller's own key: the same one
-    again is the same order, also after it was lifted. Refuses with ``UNKNOWN_SCOPE``,
-    ``REASON_MISSING`` or ``ALREADY_DISABLED``. Audited.
+    again is the same order, also after it was lifted. Refuses with ``NOT_ALLOWED``,
+    ``UNKNOWN_SCOPE``, ``REASON_MISSING`` or ``ALREADY_DISABLED``. Audited.
     """
     order = order or new_id()
-    _check(scope, reason)
+    _check(scope, reason, actor)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_switch (id, scope, reason, actor, since, lifted_by)"
@@ -72,16 +117,20 @@ def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None)
 
 
 def enable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) -> None:
-    """Let ``scope`` go on. Refuses with ``NOT_DISABLED``, ``UNKNOWN_SCOPE``, ``REASON_MISSING``.
+    """Let ``scope`` go on. Refuses with ``NOT_ALLOWED``, ``NOT_DISABLED``, ``UNKNOWN_SCOPE``,
+    ``REASON_MISSING``, and with ``GIVEN_BY_OTHERS`` where `may_lift` says no.
 
     With ``order`` only where that very order holds it: a page that shows an older one lifts no
     newer one. Repeating what one did is done.
     """
-    _check(scope, reason)
+    _check(scope, reason, actor)
     with transaction.atomic():
         holding = Switch.objects.filter(scope=scope, until=None)
         if order is not None:
             holding = holding.filter(id=order)
+        held = holding.first()
+        if held is not None and not may_lift(held, actor):
+            raise Refused(SwitchCode.GIVEN_BY_OTHERS, scope=scope)
         lifted = holding.update(until=database_now(), lifted_by=str(actor))
         if lifted == 0:
             if order is not None and _lifted_by(order, actor):
@@ -102,9 +151,11 @@ def _lifted_by(order: UUID, actor: Actor) -> bool:
     return Switch.objects.filter(id=order, until__isnull=False, lifted_by=str(actor)).exists()
 
 
-def _check(scope: str, reason: str) -> None:
+def _check(scope: str, reason: str, actor: Actor) -> None:
     if _SCOPE.match(scope) is None:
         raise Refused(SwitchCode.UNKNOWN_SCOPE, scope=scope[:80])
+    for right in rights_over(scope):
+        check_right(actor, right)
     if not reason.strip() or len(reason) > REASON_CHARS_MAX:
         raise Refused(SwitchCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)
 
@@ -114,9 +165,14 @@ def holding() -> list[Switch]:
     return list(Switch.objects.filter(until=None).order_by("-since"))
 
 
-def history(limit: int) -> list[Switch]:
-    """The last orders, lifted ones too, newest first."""
-    return list(Switch.objects.order_by("-since")[:limit])
+def holding_over_the_house() -> list[Switch]:
+    """What is stopped now for more than one player or provider, newest first."""
+    return list(Switch.objects.filter(until=None).exclude(_OF_ONE).order_by("-since"))
+
+
+def history_of_the_house(limit: int) -> list[Switch]:
+    """The last orders that concerned more than one of them, lifted ones too, newest first."""
+    return list(Switch.objects.exclude(_OF_ONE).order_by("-since")[:limit])
 
 
 def disabled_among(scopes: Collection[str]) -> frozenset[str]:

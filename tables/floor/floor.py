@@ -244,7 +244,7 @@ def _with_level(table: TableNow, now: datetime) -> TableNow:
 
 def _scopes(table: Table) -> tuple[str, ...]:
     """The switches that stop play at a table, widest first."""
-    return ("all", f"game:{table.game}", f"table:{table.id}")
+    return (*switches.ALL_PLAY, f"game:{table.game}", f"table:{table.id}")
 
 
 def _open_incidents() -> QuerySet[Incident]:

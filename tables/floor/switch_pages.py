@@ -1,8 +1,9 @@
 """Disable on demand (F49): stop all play, a game, a table, deposits, withdrawals or sign-up.
 
 The rule is the gate's, which reads each switch in the bet's own transaction; here is the hand on
-it. Play is stopped by who holds ``compliance.stop_play``, money and sign-up by
-``compliance.stop_money``; both see everything, with who did it and why.
+it. Which right each takes, and whose order who may lift, is the act's (`compliance.switches`); all
+who come here see all of these, with who did it and why. Orders about one player or one provider
+are none of this page's: they are neither shown nor lifted here.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from tables.floor.forms import ActForm
 from tables.models import Table
 
 LOOK: Final = "compliance.view_switch"
-STOP_PLAY: Final = "compliance.stop_play"
-STOP_MONEY: Final = "compliance.stop_money"
-MONEY_SCOPES: Final = ("deposits", "withdrawals", "sign_up")
+PLAY: Final = "play"
 EVERYTHING: Final = "all"
+MONEY_SCOPES: Final = ("deposits", "withdrawals", "sign_up")
+#: What is stopped here, by the part of a scope before its colon.
+KINDS: Final = frozenset({EVERYTHING, PLAY, "game", "table", *MONEY_SCOPES})
 HISTORY_SHOWN: Final = 50
 
 
 class StopForm(ActForm):
-    """One order to stop. Everything at once wants to be confirmed."""
+    """One order to stop. All betting, or everything at once, wants to be confirmed."""
 
     scope = forms.ChoiceField(label="What to stop")
     reason = forms.CharField(
@@ -44,9 +46,10 @@ class StopForm(ActForm):
         help_text="Kept with your name, and shown to colleagues.",
     )
     confirm = forms.BooleanField(
-        label="I mean all tables, deposits and sign-up",
+        label="I mean every table of the house",
         required=False,
-        help_text="Needed to stop everything. Rounds in play conclude; withdrawals go on.",
+        help_text="Needed to stop all betting, with or without deposits and sign-up. Rounds in play"
+        " conclude; withdrawals go on.",
     )
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -56,7 +59,7 @@ class StopForm(ActForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if cleaned.get("scope") == EVERYTHING and not cleaned.get("confirm"):
+        if cleaned.get("scope") in {EVERYTHING, PLAY} and not cleaned.get("confirm"):
             self.add_error("confirm", "Confirm that everything is meant.")
         return cleaned
 
@@ -117,14 +120,11 @@ def enable(request: HttpRequest) -> HttpResponse:
 
 
 def _may(request: HttpRequest, scope: str) -> None:
-    """403 for who may not throw this very switch."""
-    if not request.user.has_perm(_right(scope)):
-        raise PermissionDenied(_right(scope))
-
-
-def _right(scope: str) -> str:
-    kind = scope.partition(":")[0]
-    return STOP_PLAY if kind in {EVERYTHING, "game", "table"} else STOP_MONEY
+    """403 for who may not throw this very switch, and for what is no switch of this page."""
+    if scope.partition(":")[0] not in KINDS:
+        raise PermissionDenied(scope)
+    if not request.user.has_perms(orders.rights_over(scope)):
+        raise PermissionDenied(", ".join(orders.rights_over(scope)))
 
 
 def _order(key: str) -> UUID:
@@ -137,18 +137,16 @@ def _order(key: str) -> UUID:
 
 def _choices(request: HttpRequest) -> list[tuple[str, str]]:
     """What this person may stop."""
-    found: list[tuple[str, str]] = []
-    if request.user.has_perm(STOP_PLAY):
-        tables = list(Table.objects.all())
-        found.append((EVERYTHING, words.scope(EVERYTHING)))
-        found += [
-            (f"game:{game}", words.scope(f"game:{game}"))
-            for game in sorted({table.game for table in tables})
-        ]
-        found += [(f"table:{table.id}", f"Table {table.name}") for table in tables]
-    if request.user.has_perm(STOP_MONEY):
-        found += [(scope, words.scope(scope)) for scope in MONEY_SCOPES]
-    return found
+    tables = list(Table.objects.all())
+    games = sorted({table.game for table in tables})
+    found = [
+        (PLAY, words.scope(PLAY)),
+        *((f"game:{game}", words.scope(f"game:{game}")) for game in games),
+        *((f"table:{table.id}", f"Table {table.name}") for table in tables),
+        *((scope, words.scope(scope)) for scope in MONEY_SCOPES),
+        (EVERYTHING, words.scope(EVERYTHING)),
+    ]
+    return [one for one in found if request.user.has_perms(orders.rights_over(one[0]))]
 
 
 def _page(
@@ -158,23 +156,21 @@ def _page(
     enabling: EnableForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    past = orders.history(HISTORY_SHOWN)
-    holding = orders.holding()
+    past = orders.history_of_the_house(HISTORY_SHOWN)
+    holding = orders.holding_over_the_house()
     actors = {one.actor for one in (*past, *holding)} | {one.lifted_by for one in past}
     who = words.names(actors - {""})
+    held = [_held(request, one, who, enabling) for one in holding]
+    is_shown = any(one["may"] and one["form"] is enabling for one in held)
     facts = {
         "section": "switches",
         # a field with choices, which forms type as any field
         "form": form if form.fields["scope"].choices else None,  # type: ignore[attr-defined]
-        "holding": [_held(request, one, who, enabling) for one in holding],
+        "holding": held,
         "history": [_row(one, who) for one in past if one.until is not None],
-        "lost": enabling if enabling and not _is_shown(enabling, holding) else None,
+        "lost": None if is_shown else enabling,
     }
     return render(request, "floor/switches.html", facts, status=status)
-
-
-def _is_shown(form: EnableForm, holding: list[Switch]) -> bool:
-    return any(str(one.id) == str(form.data.get("order", "")) for one in holding)
 
 
 def _held(
@@ -185,7 +181,8 @@ def _held(
         **_row(one, who),
         "scope": one.scope,
         "form": typed or EnableForm(initial={"order": one.id}, auto_id=f"enable-{one.id}-%s"),
-        "may": request.user.has_perm(_right(one.scope)),
+        "may": request.user.has_perms(orders.rights_over(one.scope))
+        and orders.may_lift(one, staff_actor(request)),
     }
 
 

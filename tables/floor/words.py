@@ -108,6 +108,7 @@ REFUSALS: Final = {
     "round_in_play": "Round {round} is being played. Wait for its end, or suspend the table.",
     "already_disabled": "That is stopped already.",
     "not_disabled": "That is not stopped: somebody enabled it again.",
+    "given_by_others": "Who stopped this may stop more than you: they, or compliance, lift it.",
     "no_cause": "Say the cause.",
     "not_suspended": "The table is not suspended.",
     "round_unresolved": "A round is not resolved: void it, spin it again or enter its result.",
@@ -214,6 +215,8 @@ def scope(name: str) -> str:
     match kind:
         case "all":
             return "All betting, deposits and sign-up"
+        case "play":
+            return "All betting"
         case "table":
             return f"Table {which}"
         case "game":

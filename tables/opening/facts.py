@@ -51,7 +51,7 @@ def reasons_of_the_devices(table: Table, now: datetime) -> tuple[Reason, ...]:
 
 def read(table: Table) -> TableFacts:
     """The facts of ``table`` as last committed."""
-    scopes = ("all", f"game:{table.game}", f"table:{table.id}")
+    scopes = (*switches.ALL_PLAY, f"game:{table.game}", f"table:{table.id}")
     return TableFacts(
         status=table.status,
         game=table.game,

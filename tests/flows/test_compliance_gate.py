@@ -24,6 +24,7 @@ from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
 
 STAFF = Actor.staff(1)
+HOUSE = Actor.system("test")
 
 
 def make_player(name: str = "ada", currency: str = "EUR") -> PlayerId:
@@ -199,6 +200,7 @@ def test_amounts_of_nothing_and_other_currencies_are_refused(database):
     ("scope", "stopped"),
     [
         ("all", {Purpose.BET, Purpose.DEPOSIT, Purpose.MARKETING}),
+        ("play", {Purpose.BET}),
         ("table:alexandria", {Purpose.BET}),
         ("game:roulette", {Purpose.BET}),
         ("table:other", set()),
@@ -208,7 +210,7 @@ def test_amounts_of_nothing_and_other_currencies_are_refused(database):
 )
 def test_a_disabled_scope_stops_what_touches_it_and_nothing_else(database, scope, stopped):
     player = make_player()
-    switches.disable(scope, reason="regulator's order 7", actor=STAFF)
+    switches.disable(scope, reason="regulator's order 7", actor=HOUSE)
     answers = {
         purpose: decide(
             ask(player, purpose, scopes=("table:alexandria", "game:roulette"))
@@ -219,7 +221,7 @@ def test_a_disabled_scope_stops_what_touches_it_and_nothing_else(database, scope
     }
     assert {one for one, code in answers.items() if code is GateCode.DISABLED} == stopped
     assert {code for code in answers.values() if code is not GateCode.DISABLED} <= {None}
-    switches.enable(scope, reason="order lifted", actor=STAFF)
+    switches.enable(scope, reason="order lifted", actor=HOUSE)
     assert set(every_code(player).values()) == {None}
 
 
@@ -227,19 +229,19 @@ def test_a_disabled_scope_stops_what_touches_it_and_nothing_else(database, scope
 def test_one_player_can_be_stopped_with_a_reason_and_only_with_one(database):
     ada, bob = make_player("ada"), make_player("bob")
     with pytest.raises(Refused) as refused:
-        switches.disable(f"player:{ada}", reason=" ", actor=STAFF)
+        switches.disable(f"player:{ada}", reason=" ", actor=HOUSE)
     assert refused.value.code is switches.SwitchCode.REASON_MISSING
-    switches.disable(f"player:{ada}", reason="fraud case 12", actor=STAFF)
+    switches.disable(f"player:{ada}", reason="fraud case 12", actor=HOUSE)
     assert codes(ask(ada), ask(bob)) == [GateCode.DISABLED, None]
     for act, code in (
         (switches.disable, switches.SwitchCode.ALREADY_DISABLED),
         (switches.enable, switches.SwitchCode.NOT_DISABLED),
     ):
         with pytest.raises(Refused) as refused:
-            act(f"player:{ada}" if act is switches.disable else "all", reason="again", actor=STAFF)
+            act(f"player:{ada}" if act is switches.disable else "all", reason="again", actor=HOUSE)
         assert refused.value.code is code
     with pytest.raises(Refused) as refused:
-        switches.disable("everything!", reason="x", actor=STAFF)
+        switches.disable("everything!", reason="x", actor=HOUSE)
     assert refused.value.code is switches.SwitchCode.UNKNOWN_SCOPE
 
 

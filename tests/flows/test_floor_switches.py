@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from accounts.models import User
 from accounts.roles import Role
+from compliance import switches
 from compliance.models import Switch
-from kernel.ids import new_id
+from kernel.ids import Actor, new_id
+from kernel.refusal import Refused
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tables.phases import Phase
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.floor_steps import refusals
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -42,7 +45,7 @@ def go_on(client, scope, *, reason="drill over", order=None):
 
 
 @pytest.mark.feature("F48", "F49")
-@pytest.mark.parametrize("scope", ["all", "game:roulette", "table:alexandria"])
+@pytest.mark.parametrize("scope", ["play", "game:roulette", "table:alexandria"])
 def test_the_next_bet_is_refused_and_the_round_in_play_concludes(scope):
     pit = house.pit()
     anna = house.player(balance_minor=1_000)
@@ -89,7 +92,8 @@ def test_each_role_sees_and_stops_what_is_its_own():
     for role in Role:
         client = staff_client(role)
         assert client.get("/floor/switches/").status_code == (200 if role in SEES else 403), role
-        for scope, who in (("all", PLAY), ("table:alexandria", PLAY), ("withdrawals", MONEY)):
+        own = {"play": PLAY, "table:alexandria": PLAY, "withdrawals": MONEY, "all": PLAY & MONEY}
+        for scope, who in own.items():
             status = stop(client, scope, confirm="on").status_code
             assert status == (302 if role in who else 403), (role, scope)
             holds = Switch.objects.filter(scope=scope, until=None)
@@ -100,13 +104,92 @@ def test_each_role_sees_and_stops_what_is_its_own():
                 go_on(client, scope)
 
 
-def test_everything_is_stopped_only_when_confirmed_and_nothing_typed_is_lost():
-    answer = stop(staff_client(Role.PIT_BOSS), "all", reason="power cut in the studio")
+@pytest.mark.parametrize(("scope", "role"), [("play", Role.PIT_BOSS), ("all", Role.COMPLIANCE)])
+def test_everything_is_stopped_only_when_confirmed_and_nothing_typed_is_lost(scope, role):
+    answer = stop(staff_client(role), scope, reason="power cut in the studio")
     assert answer.status_code == 422
     page = answer.content.decode()
     assert "Confirm that everything is meant." in page
     assert "power cut in the studio" in page
     assert not Switch.objects.exists()
+
+
+@pytest.mark.feature("F49")
+def test_all_betting_stopped_leaves_deposits_and_sign_up_open_and_everything_closes_them():
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    stop(staff_client(Role.PIT_BOSS), "play", confirm="on")
+    assert bet(anna).code == "disabled"
+    house.fund(anna, 500)
+    ben = house.player()  # who signs up
+    assert house.balance(anna) == 1_500
+    stop(staff_client(Role.COMPLIANCE), "all", confirm="on")
+    with pytest.raises(AssertionError, match="disabled"):
+        house.fund(ben, 500)
+    assert house.balance(ben) == 0
+
+
+@pytest.mark.feature("F77")
+@pytest.mark.parametrize("scope", ["player:17", "provider:bank", "sign_in", ""])
+def test_orders_about_one_player_are_neither_shown_nor_lifted_here(scope):
+    compliance = Actor.staff(make_staff(Role.COMPLIANCE).pk)
+    switches.disable("player:17", reason="laundering suspected", actor=compliance)
+    switches.disable("player:18", reason="a case that is over", actor=compliance)
+    switches.enable("player:18", reason="cleared of it", actor=compliance)
+    order = Switch.objects.get(scope="player:17")
+    for role in sorted(SEES):
+        client = staff_client(role)
+        page = client.get("/floor/switches/").content.decode()
+        for told in ("laundering", "a case", "cleared", "layer 17", "layer:17", "layer 18"):
+            assert told not in page, (role, told)
+        assert go_on(client, scope, order=order.id).status_code == 403
+        assert stop(client, scope).status_code == 403
+    order.refresh_from_db()
+    assert (order.until, order.lifted_by) == (None, "")
+    assert audit_kinds("switch.") == ["switch.disabled", "switch.disabled", "switch.enabled"]
+
+
+@pytest.mark.feature("F77")
+def test_the_pit_lifts_what_a_colleague_stopped_and_not_what_compliance_did():
+    house.pit()
+    karin, lars = staff_client(Role.PIT_BOSS), staff_client(Role.PIT_BOSS)
+    compliance = staff_client(Role.COMPLIANCE)
+    stop(karin, "game:roulette")
+    assert go_on(lars, "game:roulette").status_code == 302
+    stop(compliance, "table:alexandria", reason="the regulator asks")
+    assert "Enable Table alexandria" not in karin.get("/floor/switches/").content.decode()
+    refused = go_on(karin, "table:alexandria")
+    assert (refused.status_code, refusals(refused)) == (409, ["given_by_others"])
+    assert Switch.objects.filter(scope="table:alexandria", until=None).count() == 1
+    assert go_on(staff_client(Role.COMPLIANCE), "table:alexandria").status_code == 302
+    stop(karin, "play", confirm="on")
+    assert go_on(compliance, "play").status_code == 302
+
+
+@pytest.mark.feature("F77")
+def test_an_order_of_somebody_who_left_is_lifted_by_who_may_stop_everything():
+    house.pit()
+    left = make_staff(Role.PIT_BOSS)
+    switches.disable("table:alexandria", reason="drill", actor=Actor.staff(left.pk))
+    User.objects.filter(pk=left.pk).update(is_active=False)
+    assert refusals(go_on(staff_client(Role.PIT_BOSS), "table:alexandria")) == ["given_by_others"]
+    assert go_on(staff_client(Role.ADMINISTRATOR), "table:alexandria").status_code == 302
+
+
+@pytest.mark.feature("F77")
+def test_the_act_itself_refuses_who_holds_no_right_over_the_scope():
+    pit_boss, finance = (Actor.staff(make_staff(r).pk) for r in (Role.PIT_BOSS, Role.FINANCE))
+    stopped = {"all": pit_boss, "deposits": pit_boss, "play": finance, "player:17": finance}
+    for scope, actor in stopped.items():
+        with pytest.raises(Refused) as refused:
+            switches.disable(scope, reason="x", actor=actor)
+        assert str(refused.value.code) == "not_allowed"
+        switches.disable(scope, reason="x", actor=house.TESTER)
+        with pytest.raises(Refused) as refused:
+            switches.enable(scope, reason="x", actor=actor)
+        assert str(refused.value.code) == "not_allowed"
+    assert Switch.objects.filter(until=None).count() == 4
 
 
 def test_a_stop_without_a_reason_stops_nothing():

@@ -267,13 +267,13 @@ def test_five_failures_in_ten_minutes_stop_new_deposits(psp, player):
 
 @pytest.mark.feature("F49")
 def test_deposits_can_be_stopped_and_let_go_again(psp, player):
-    staff = Actor.staff(1)
-    switches.disable("deposits", reason="provider incident", actor=staff)
+    house = Actor.system("test")
+    switches.disable("deposits", reason="provider incident", actor=house)
     with pytest.raises(Refused) as refused:
         start(player)
     assert refused.value.code is gate.GateCode.DISABLED
     assert Deposit.objects.count() == 0
-    switches.enable("deposits", reason="over", actor=staff)
+    switches.enable("deposits", reason="over", actor=house)
     assert start(player).state == DepositState.REQUIRES_ACTION
 
 
