@@ -54,3 +54,8 @@ export function asButton(link) {
   link.replaceWith(button);
   return button;
 }
+
+/** Gives the browser its turn between two parts of a longer work: a finger or a frame may come. */
+export function breath() {
+  return globalThis.scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve));
+}

@@ -29,7 +29,7 @@ export class Racetrack {
     this.race.addEventListener("click", (event) => this.#clicked(event));
     this.race.addEventListener("pointerover", (event) => this.#over(event.target));
     this.race.addEventListener("pointerleave", () => this.#light([]));
-    this.#reach(this.each);
+    this.#ends(); // the labels of the first number of neighbours are the server's
   }
 
   #clicked(event) {
@@ -50,8 +50,7 @@ export class Racetrack {
   #reach(each) {
     this.each = Math.min(EACH_MAX, Math.max(0, each));
     setText(this.count, `±${this.each}`);
-    setOff(this.less, this.each === 0);
-    setOff(this.more, this.each === EACH_MAX);
+    this.#ends();
     const { text } = this.words;
     for (const pocket of this.pockets) {
       const number = pocket.textContent.trim();
@@ -59,6 +58,11 @@ export class Racetrack {
       setAttribute(pocket, "aria-label", fill(text.neighbours, { number, each: this.each }));
     }
     this.#light([]);
+  }
+
+  #ends() {
+    setOff(this.less, this.each === 0);
+    setOff(this.more, this.each === EACH_MAX);
   }
 
   #focused(target) {

@@ -4,7 +4,7 @@
 // hls.js is a script of its own, loaded only where the browser has Media Source; elsewhere the
 // browser plays HLS itself. With Save-Data on nothing is fetched before a tap.
 
-import { byId, copy, setClass, setHidden, setText } from "./dom.js";
+import { breath, byId, copy, setClass, setHidden, setText } from "./dom.js";
 import { fill } from "./words.js";
 
 /**
@@ -125,6 +125,7 @@ export class Picture {
   async #loadHls() {
     try {
       await loadScript(this.words.config.hls);
+      await breath(); // it has just been compiled and run; setting it up is as long a task again
     } catch {
       this.#failed();
       return;
