@@ -56,6 +56,12 @@ def grant(apps: Apps, role: Role, permissions: Sequence[str]) -> None:
     group.permissions.add(*[_permission(apps, name) for name in permissions])
 
 
+def withdraw(apps: Apps, role: Role, permissions: Sequence[str]) -> None:
+    """Take from ``role`` what :func:`grant` gave it; for a migration. Idempotent."""
+    group, _ = _model(apps, "auth", "Group").objects.get_or_create(name=role.value)
+    group.permissions.remove(*[_permission(apps, name) for name in permissions])
+
+
 def _permission(apps: Apps, name: str) -> Any:
     app_label, _, rest = name.partition(".")
     model, own, codename = rest.partition(":")

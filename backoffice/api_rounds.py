@@ -1,7 +1,8 @@
 """Rounds as JSON for staff and their programs: a table's rounds, and all that is stored about one.
 
 Not for players, who have `tables.api`: here nothing waits for a picture, and bets name players by
-their numbers. Needs scope ``rounds:read``; the evidence also the right to see single bets.
+their numbers. Needs scope ``rounds:read``; the evidence also the right to take it, and who did is
+recorded.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from backoffice import round_evidence
+from backoffice import evidence_doors
 from backoffice.api_access import STAFF_AUTHENTICATION, MayReadRounds
+from backoffice.api_tokens import Token
+from kernel.ids import Actor
 from tables.models import Round, Table
 
 ROUNDS_MAX: Final = 100
@@ -100,9 +103,11 @@ class RoundEvidence(APIView):
     )
     def get(self, request: Request, round_id: UUID) -> HttpResponse:
         """All that is stored about a round: the same bytes as the file that staff download."""
-        if not request.user.has_perm("tables.view_bet"):
+        if not request.user.has_perm(evidence_doors.TAKE):
             raise PermissionDenied
-        found = round_evidence.build(round_id)
-        if found is None:
+        door = f"token:{request.auth.id}" if isinstance(request.auth, Token) else "api"
+        actor = Actor.staff(int(request.user.pk or 0))
+        taken = evidence_doors.take(round_id, actor=actor, door=door)
+        if taken is None:
             raise NotFound
-        return HttpResponse(round_evidence.as_bytes(found), content_type="application/json")
+        return HttpResponse(taken.data, content_type="application/json")

@@ -4,6 +4,9 @@ The token is shown once; kept is its SHA-256 (256 random bits need nothing slowe
 four letters to know it by. It reads what its scopes name and only as long as its owner's role may
 read it: rights are asked at every use. A browser's session opens the same doors by its second
 factor; a token never opens a page.
+
+Whoever makes a token for somebody sees its text, so the maker too must be able to read what it
+reads; and its owner is told. Cases that are hidden from players no token reads at all.
 """
 
 from __future__ import annotations
@@ -21,14 +24,18 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
+from accounts.rights import check_right
 from accounts.roles import Role
 from accounts.staff import roles_of
 from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from backoffice.notice_kinds import API_TOKEN_MADE
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
+from notices.send import notify
 
+MANAGE: Final = "accounts.manage_api_tokens"
 MADE: Final = register("api.token_made", "API token made")
 REVOKED: Final = register("api.token_revoked", "API token revoked")
 
@@ -50,6 +57,7 @@ class TokenCode(StrEnum):
     NOT_STAFF = "token_owner_not_staff"
     NO_SCOPE = "token_needs_a_scope"
     SCOPE_BEYOND_ROLE = "token_scope_beyond_role"
+    SCOPE_BEYOND_MAKER = "token_scope_beyond_maker"
     BAD_LIFE = "token_life_out_of_bounds"
     TOO_MANY = "too_many_tokens"
     NO_NAME = "token_needs_a_name"
@@ -123,12 +131,13 @@ _COLUMNS: Final = (
 
 
 def make(wanted: Wanted, *, by: int, key: str) -> str:
-    """Make a token and return its text, which is never seen again. Audited.
+    """Make a token and return its text, which is never seen again. Audited; its owner is told.
 
-    Refuses with the codes of ``TokenCode``; ``MADE_BEFORE`` where this form was sent before, since
-    the text cannot be told twice.
+    Refuses with ``NOT_ALLOWED`` and the codes of ``TokenCode``; ``MADE_BEFORE`` where this form was
+    sent before, since the text cannot be told twice.
     """
-    _check(wanted)
+    check_right(Actor.staff(by), MANAGE)
+    _check(wanted, by)
     text = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     token_id = new_id()
     try:
@@ -146,12 +155,18 @@ def make(wanted: Wanted, *, by: int, key: str) -> str:
                     "days": wanted.days,
                 },
             )
+            told = {"name": storable(wanted.name.strip())[:80], "maker": _name(by)}
+            notify(wanted.owner_id, API_TOKEN_MADE, told)
     except IntegrityError:
         raise Refused(TokenCode.MADE_BEFORE) from None
     return text
 
 
-def _check(wanted: Wanted) -> None:
+def _name(user_id: int) -> str:
+    return User.objects.get(pk=user_id).get_full_name()
+
+
+def _check(wanted: Wanted, by: int) -> None:
     owner = User.objects.filter(pk=wanted.owner_id, is_staff=True, is_active=True).first()
     if owner is None:
         raise Refused(TokenCode.NOT_STAFF)
@@ -162,11 +177,20 @@ def _check(wanted: Wanted) -> None:
     for name in wanted.scopes:
         if name not in SCOPES or not SCOPES[name].may(owner):
             raise Refused(TokenCode.SCOPE_BEYOND_ROLE, scope=name)
+    _check_maker(wanted, by)
     if not 1 <= wanted.days <= DAYS_MAX:
         raise Refused(TokenCode.BAD_LIFE, at_most=DAYS_MAX)
     now = database_now()
     if sum(token.lives(now) for token in listed(wanted.owner_id)) >= PER_OWNER_MAX:
         raise Refused(TokenCode.TOO_MANY, at_most=PER_OWNER_MAX)
+
+
+def _check_maker(wanted: Wanted, by: int) -> None:
+    """The maker reads the token's text off the page, and could use it."""
+    maker = User.objects.get(pk=by)
+    for name in wanted.scopes:
+        if not SCOPES[name].may(maker):
+            raise Refused(TokenCode.SCOPE_BEYOND_MAKER, scope=name)
 
 
 def _insert(wanted: Wanted, token_id: UUID, text: str, by: int, key: str) -> None:
@@ -190,7 +214,11 @@ def _insert(wanted: Wanted, token_id: UUID, text: str, by: int, key: str) -> Non
 
 
 def revoke(token_id: UUID, *, by: int) -> bool:
-    """End a token at once; False where there is none or it was revoked before. Audited."""
+    """End a token at once; False where there is none or it was revoked before. Audited.
+
+    Refuses with ``NOT_ALLOWED``.
+    """
+    check_right(Actor.staff(by), MANAGE)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE backoffice_api_token SET revoked_at = clock_timestamp(), revoked_by = %s"

@@ -1,21 +1,23 @@
 """One round reconstructed from what is stored (F43), as plain values in one fixed form.
 
-The same round gives the same bytes whenever it is built, so that a file handed out can be compared
-with what is here later. Observations are given as they were signed, with the key that signed them:
-whoever has the file verifies them without this house. Reads only.
+Only what is stored goes in, nothing of the program that reads it: a round that is over gives the
+same bytes on every day, so that a file handed out can be compared with what is here later. What is
+stored about it afterwards (a correction, the clip's archiving or its removal by age) shows.
+Observations are given as they were signed, with the key that signed them: whoever has the file
+verifies them without this house. Reads only; who hands it out is `backoffice.evidence_doors`.
 """
 
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
 
 from audit.canonical import canonical, instant, plain
-from events import stream
 from studio.protocol.messages import Malformed
 from studio.protocol.signatures import BadSignature, Signed, verify
 from tables import clips
@@ -24,10 +26,13 @@ from tables.models import Bet, BetOutcome, DeviceKey, Incident, Round, SightingR
 from tables.presenters.models import Shift
 from tables.rules import roulette
 
-FORMAT: Final = 1
+#: 2: without the hash of the rules in the program that built the file.
+FORMAT: Final = 2
 #: More than a round's bets, transfers or observations have been measured to be; beyond it the file
 #: says that it is not whole.
 ROWS_MAX: Final = 20_000
+#: A round's last events (its result told, its correction told) come within seconds of its end.
+AFTERMATH: Final = timedelta(minutes=1)
 
 _TRANSFERS: Final = """
 SELECT t.id, t.posted_at, t.kind, t.amount, e.currency, d.kind, d.owner_ref, c.kind, c.owner_ref,
@@ -40,6 +45,12 @@ JOIN ledger_account d ON d.id = t.debit
 JOIN ledger_account c ON c.id = t.credit
 WHERE e.kind = 'escrow' AND e.owner_ref = %s
 ORDER BY t.batch, t.item LIMIT %s
+"""
+
+_EVENTS: Final = """
+SELECT epoch, seq, kind, at, data::text FROM event
+WHERE stream = %s AND at >= %s AND at <= %s AND data ->> 'round' = %s
+ORDER BY seq LIMIT %s
 """
 
 
@@ -57,10 +68,10 @@ def build(round_id: UUID) -> dict[str, Any] | None:
     }
     return {
         "format": FORMAT,
-        "whole": all(len(rows) < ROWS_MAX for rows in parts.values()),
+        "whole": all(len(rows) <= ROWS_MAX for rows in parts.values()),
         "round": _round(found),
         "presenter": _presenter(found),
-        **parts,
+        **{name: rows[:ROWS_MAX] for name, rows in parts.items()},
         "incidents": _incidents(found),
         "corrections": _corrections(found),
         "clip": _clip(found),
@@ -106,11 +117,10 @@ def _round(found: Round) -> dict[str, Any]:
         "corrected_at": _at(found.corrected_at),
         "ruleset": found.ruleset,
         "rules_hash": found.rules_hash,
-        "rules_hash_of_engine": _engine_hash(found.ruleset),
     }
 
 
-def _engine_hash(ruleset: str) -> str | None:
+def engine_hash(ruleset: str) -> str | None:
     """What the rules in this program hash to now; None where they are no longer here."""
     if ruleset not in roulette.RULESETS:
         return None
@@ -143,12 +153,12 @@ def _bets(found: Round) -> list[dict[str, Any]]:
             "slip": str(bet.slip_id),
             "transfer": str(bet.transfer_id),
         }
-        for bet in Bet.objects.filter(round_id=found.id).order_by("id")[:ROWS_MAX]
+        for bet in Bet.objects.filter(round_id=found.id).order_by("id")[: ROWS_MAX + 1]
     ]
 
 
 def _outcomes(found: Round) -> list[dict[str, Any]]:
-    ends = BetOutcome.objects.filter(round_id=found.id).order_by("bet_id", "version")[:ROWS_MAX]
+    ends = BetOutcome.objects.filter(round_id=found.id).order_by("bet_id", "version")
     return [
         {
             "bet": str(end.bet_id),
@@ -158,29 +168,25 @@ def _outcomes(found: Round) -> list[dict[str, Any]]:
             "transfer": None if end.transfer_id is None else str(end.transfer_id),
             "at": instant(end.at),
         }
-        for end in ends
+        for end in ends[: ROWS_MAX + 1]
     ]
 
 
 def _events(found: Round) -> list[dict[str, Any]]:
-    name = stream_name(found.table_id)
+    """What was told about the round, by its number, from its opening until just after its end."""
+    ends = [at for at in (found.finished_at, found.corrected_at) if at is not None]
+    until = max(ends) + AFTERMATH if ends else datetime.max.replace(tzinfo=UTC)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(min(seq), 1) - 1 FROM event WHERE stream = %s AND at >= %s",
-            [name, found.opened_at],
+            _EVENTS,
+            [stream_name(found.table_id), found.opened_at, until, str(found.number), ROWS_MAX + 1],
         )
-        after = cursor.fetchone()[0]
+        rows = cursor.fetchall()
     return [
-        {
-            "epoch": one.epoch,
-            "n": one.seq,
-            "kind": one.kind,
-            "at": instant(one.at),
-            "data": one.data,
-        }
-        for one in stream.read(name, after, stream.READ_LIMIT_MAX)
-        if one.data.get("round") == found.number
-    ]
+        {"epoch": row[0], "n": row[1], "kind": row[2], "at": instant(row[3]),
+         "data": json.loads(row[4])}
+        for row in rows
+    ]  # fmt: skip
 
 
 def _observations(found: Round) -> list[dict[str, Any]]:
@@ -188,7 +194,7 @@ def _observations(found: Round) -> list[dict[str, Any]]:
     until = found.finished_at or datetime.max.replace(tzinfo=UTC)
     rows = SightingRecord.objects.filter(
         table_id=found.table_id, received_at__gte=found.opened_at, received_at__lte=until
-    ).order_by("n")[:ROWS_MAX]
+    ).order_by("n")[: ROWS_MAX + 1]
     found_rows = list(rows)
     keys = DeviceKey.objects.in_bulk({row.key_id for row in found_rows})
     return [
@@ -211,7 +217,7 @@ def _observations(found: Round) -> list[dict[str, Any]]:
 
 def _transfers(found: Round) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
-        cursor.execute(_TRANSFERS, [f"round:{found.id}", ROWS_MAX])
+        cursor.execute(_TRANSFERS, [f"round:{found.id}", ROWS_MAX + 1])
         rows = cursor.fetchall()
     return [
         {

@@ -13,19 +13,16 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.staff_access import staff_actor, staff_required
-from audit.record import Subject, record, register
-from backoffice import desk, round_evidence
+from backoffice import desk, evidence_doors, round_evidence
 from backoffice.desk import amount
+from backoffice.evidence_doors import TAKE
 from tables import clips
 from tables.models import Round
-
-TAKEN: Final = register("round.evidence_taken", "Evidence of a round downloaded")
 
 SEE: Final = "tables.view_round"
 SEE_BETS: Final = "tables.view_bet"
 SEE_OBSERVATIONS: Final = "tables.view_sightingrecord"
 SEE_TRANSFERS: Final = "ledger.view_transferrow"
-TAKE: Final = "tables.take_evidence"
 #: Rows of each part on the page; the file has them all.
 SHOWN: Final = 200
 
@@ -42,9 +39,9 @@ def evidence(request: HttpRequest, round_id: UUID) -> HttpResponse:
     found = Round.objects.get(id=round_id)
     facts: dict[str, Any] = {
         "round": built["round"],
-        "rules_agree": built["round"]["rules_hash"] == built["round"]["rules_hash_of_engine"],
+        "rules_agree": found.rules_hash == round_evidence.engine_hash(found.ruleset),
         "presenter": _presenter(built),
-        "events": built["events"],
+        "events": built["events"][:SHOWN],
         "incidents": built["incidents"],
         "corrections": built["corrections"],
         "clip": built["clip"],
@@ -52,7 +49,11 @@ def evidence(request: HttpRequest, round_id: UUID) -> HttpResponse:
         "bets": _bets(built) if may(SEE_BETS) else None,
         "observations": _observations(built) if may(SEE_OBSERVATIONS) else None,
         "transfers": _transfers(built) if may(SEE_TRANSFERS) else None,
-        "shown": SHOWN,
+        "left_out": {
+            part: max(0, len(built[part]) - SHOWN)
+            for part in ("bets", "events", "observations", "transfers")
+        },
+        "whole": built["whole"],
         "may_take": may(TAKE),
         "sha256": hashlib.sha256(round_evidence.as_bytes(built)).hexdigest(),
         "in_admin": reverse("admin:tables_round_change", args=[round_id]),
@@ -66,20 +67,11 @@ def evidence(request: HttpRequest, round_id: UUID) -> HttpResponse:
 @never_cache
 def evidence_file(request: HttpRequest, round_id: UUID) -> HttpResponse:
     """The evidence as one JSON file. Who took it, and its hash, is recorded."""
-    built = round_evidence.build(round_id)
-    if built is None:
+    taken = evidence_doors.take(round_id, actor=staff_actor(request), door="page")
+    if taken is None:
         raise Http404
-    data = round_evidence.as_bytes(built)
-    record(
-        TAKEN,
-        actor=staff_actor(request),
-        subject=Subject("round", str(round_id)),
-        component="backoffice",
-        after={"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
-    )
-    name = f"round-{built['round']['table']}-{built['round']['number']}.json"
-    answer = HttpResponse(data, content_type="application/json")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer = HttpResponse(taken.data, content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{taken.name}"'
     return answer
 
 

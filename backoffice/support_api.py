@@ -1,4 +1,8 @@
-"""Cases as JSON for whoever works at the desk: what its pages show, and nothing beside it."""
+"""Cases as JSON for whoever works at the desk: what its pages show, and nothing beside it.
+
+A token is text in a file of some program: it never reads what is hidden from players, whoever it
+stands for. Who reads a case here is recorded as on its page.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from audit.record import Subject
+from backoffice import support_search
 from backoffice.api_access import STAFF_AUTHENTICATION, MayReadCases
+from backoffice.api_tokens import Token
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.cases import Officer
@@ -101,9 +108,17 @@ class CaseDetail(APIView):
             found = cases.find(who, reference)
         except Refused:
             raise NotFound from None
+        door = f"token:{request.auth.id}" if isinstance(request.auth, Token) else "api"
+        support_search.note_opened(
+            support_search.CASE_OPENED,
+            who.actor,
+            Subject("case", found.reference),
+            {"player": found.player_id, "door": door},
+        )
         return Response(CaseDetailOut({"case": found, "events": cases.events(found, who)}).data)
 
 
 def _officer(request: Request) -> Officer:
     user = request.user
-    return Officer(Actor.staff(int(user.pk or 0)), user.has_perm("compliance.handle_hidden"))
+    sees_hidden = not isinstance(request.auth, Token) and user.has_perm("compliance.handle_hidden")
+    return Officer(Actor.staff(int(user.pk or 0)), sees_hidden)

@@ -16,15 +16,16 @@ from accounts.models import User
 from accounts.staff_access import staff_required
 from audit.database_clock import database_now
 from backoffice import api_tokens
-from backoffice.api_tokens import SCOPES, TokenCode, Wanted
+from backoffice.api_tokens import MANAGE, SCOPES, TokenCode, Wanted
 from kernel.ids import new_id
 from kernel.refusal import Refused
 
-RIGHT: Final = "accounts.manage_api_tokens"
-_REFUSALS: Final = {
+_REFUSALS: Final[dict[str, str]] = {
     TokenCode.NOT_STAFF: "This is not an active member of staff.",
     TokenCode.NO_SCOPE: "Choose what the token may read.",
     TokenCode.SCOPE_BEYOND_ROLE: "This person's role may not read that: {scope}.",
+    TokenCode.SCOPE_BEYOND_MAKER: "You may not read that yourself: {scope}. Somebody who may makes"
+    " this token.",
     TokenCode.BAD_LIFE: "A token lives for 1 to {at_most} days.",
     TokenCode.TOO_MANY: "This person has {at_most} living tokens. Revoke one first.",
     TokenCode.NO_NAME: "Give it a name by which somebody knows it later.",
@@ -53,7 +54,7 @@ class TokenForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_required(RIGHT)
+@staff_required(MANAGE)
 @never_cache
 def tokens(request: HttpRequest) -> HttpResponse:
     """All tokens; a post makes one and shows it once, on the page that answers."""
@@ -62,7 +63,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         try:
             shown = _make(request, form.cleaned_data)
         except Refused as refused:
-            words = _REFUSALS[TokenCode(refused.code)].format(**refused.data)
+            words = _REFUSALS.get(str(refused.code), "Not for you.").format(**refused.data)
             form.add_error(None, f"{words} ({refused.code})")
         else:
             form = TokenForm(initial={"key": new_id().hex})
@@ -82,7 +83,7 @@ def _make(request: HttpRequest, wanted: dict[str, Any]) -> str:
 
 
 @require_POST
-@staff_required(RIGHT)
+@staff_required(MANAGE)
 def revoke(request: HttpRequest, token_id: UUID) -> HttpResponse:
     """End a token at once."""
     if api_tokens.revoke(token_id, by=cast(int, request.user.pk)):

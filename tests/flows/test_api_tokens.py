@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import psycopg
@@ -12,10 +13,14 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.roles import Role
+from audit.models import AuditEvent
 from backoffice import api_tokens
 from backoffice.api_tokens import TokenCode, Wanted
-from kernel.ids import new_id
+from compliance.case_states import CaseKind
+from compliance.cases import Officer
+from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
+from notices.models import Notice
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.case_steps import complaint
@@ -29,6 +34,8 @@ REPORT = "/api/reports/funds-in-play"
 def token_of(role: Role, *scopes: str, days: int = 30) -> tuple[User, str]:
     """A token of a new member of staff in ``role``."""
     owner, admin = make_staff(role, key=None), make_staff(Role.ADMINISTRATOR, key=None)
+    if "cases:read" in scopes:  # whoever makes such a token works at the desk as well
+        admin.groups.add(Group.objects.get(name=Role.SUPPORT.value))
     wanted = Wanted(owner.pk, "nightly", scopes, days)
     return owner, api_tokens.make(wanted, by=admin.pk, key=new_id().hex)
 
@@ -59,6 +66,82 @@ def test_a_token_reads_what_its_scopes_name_and_nothing_else():
     assert evidence.json()["round"]["result"] == 5
     assert get(REPORT, rounds).status_code == 403
     assert get(f"/api/reports/rounds/{new_id()}", rounds).status_code == 404
+
+
+def test_the_evidence_needs_its_own_right_and_who_took_it_by_which_door_is_recorded():
+    pit = house.pit()
+    pit.open_round()
+    address = f"/api/reports/rounds/{pit.play(5).id}"
+    taken = AuditEvent.objects.filter(kind="round.evidence_taken")
+    for role in (Role.SUPPORT, Role.FINANCE, Role.PIT_BOSS):
+        _owner, token = token_of(role, "rounds:read")
+        assert get(address, token).status_code == 403, role
+        assert staff_client(role).get(address).status_code == 403, role
+    assert not taken.exists()
+
+    auditor, token = token_of(Role.AUDITOR, "rounds:read")
+    data = get(address, token).content
+    (one,) = taken
+    assert one.actor_id == str(auditor.pk)
+    assert one.after == {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "door": f"token:{api_tokens.listed(auditor.pk)[0].id}",
+    }
+    page = staff_client(Role.AUDITOR)
+    assert page.get(address).content == data
+    assert page.get(f"/admin/rounds/{address.rpartition('/')[2]}/evidence.json").content == data
+    assert sorted(one.after["door"] for one in taken.all())[:2] == ["api", "page"]
+
+
+def test_nobody_makes_a_token_for_what_they_may_not_read_themselves():
+    officer = make_staff(Role.COMPLIANCE, key=None)
+    wanted = Wanted(officer.pk, "x", ("cases:read",), 30)
+    assert refused(wanted) == TokenCode.SCOPE_BEYOND_MAKER
+    assert api_tokens.listed() == []
+    assert audit_kinds("api.") == []
+    assert not Notice.objects.filter(kind="api_token_made").exists()
+
+
+def test_the_act_itself_asks_for_the_right():
+    officer, finn = make_staff(Role.COMPLIANCE, key=None), make_staff(Role.FINANCE, key=None)
+    token_of(Role.FINANCE, "reports:read")
+    (made,) = api_tokens.listed()
+    with pytest.raises(Refused, match="not_allowed"):
+        api_tokens.make(Wanted(finn.pk, "x", ("reports:read",), 30), by=officer.pk, key="k" * 8)
+    with pytest.raises(Refused, match="not_allowed"):
+        api_tokens.revoke(made.id, by=officer.pk)
+    assert [one.revoked_at for one in api_tokens.listed()] == [None]
+
+
+def test_the_owner_is_told_who_made_a_token_in_their_name():
+    owner, _token = token_of(Role.FINANCE, "reports:read")
+    (notice,) = Notice.objects.filter(kind="api_token_made")
+    maker = User.objects.get(pk=api_tokens.listed()[0].made_by)
+    assert (notice.person_id, notice.context) == (
+        owner.pk,
+        {"name": "nightly", "maker": maker.get_full_name()},
+    )
+
+
+def test_a_token_never_reads_a_hidden_case_and_what_it_reads_is_recorded():
+    player = house.player()
+    seen = complaint(player)
+    officer, token = token_of(Role.COMPLIANCE, "cases:read")
+    who = Officer(Actor.staff(officer.pk), sees_hidden=True)
+    hidden = complaint(player, who, kind=CaseKind.SUSPICION)
+    listed = get("/support/api/cases", token).json()
+    assert [one["reference"] for one in listed] == [seen.reference]
+    assert get(f"/support/api/cases/{hidden.reference}", token).status_code == 404
+    read = AuditEvent.objects.filter(kind="support.case_read")
+    assert not read.exists()
+    assert get(f"/support/api/cases/{seen.reference}", token).status_code == 200
+    (one,) = read
+    assert (one.actor_id, one.subject_id) == (str(officer.pk), seen.reference)
+    assert one.after == {
+        "player": int(player),
+        "door": f"token:{api_tokens.listed(officer.pk)[0].id}",
+    }
 
 
 def test_a_token_opens_no_page():

@@ -8,14 +8,16 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 
 from accounts.models import Player
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import dashboard, limit_fields, reports, round_evidence
+from backoffice import dashboard, limit_fields, reports, round_evidence, round_page
 from compliance.limit_arithmetic import gaming_day
+from events import stream
 from kernel.ids import new_id
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
@@ -204,6 +206,37 @@ def test_the_evidence_file_is_built_again_with_the_same_bytes_and_verifies_witho
         assert base64.b64decode(seen["signature_b64"]) == bytes(row.signature)
         assert round_evidence.verified(seen)
         assert not round_evidence.verified(seen | {"payload_b64": base64.b64encode(b"{}").decode()})
+
+
+def test_the_evidence_is_the_same_after_a_deployment_changed_the_rules(played, monkeypatch):
+    first = played.round().table.rounds.get(number=1)
+    before = round_evidence.as_bytes(round_evidence.build(first.pk))
+    monkeypatch.setattr(roulette, "rules_hash", lambda _rules: "f" * 64)
+    assert round_evidence.as_bytes(round_evidence.build(first.pk)) == before
+    page = staff_client(Role.AUDITOR).get(f"/admin/rounds/{first.pk}/").content.decode()
+    assert "not the engine" in page
+
+
+def test_the_evidence_holds_the_events_of_a_long_round_past_a_thousand_others(played):
+    current = played.round()
+    with transaction.atomic():
+        for n in range(1_001):
+            stream.append("t:alexandria", "noise", {"n": n})
+        stream.append("t:alexandria", "late", {"round": current.number})
+    evidence = round_evidence.build(current.pk)
+    assert evidence["whole"]
+    assert [one["kind"] for one in evidence["events"]][-1] == "late"
+    assert "noise" not in {one["kind"] for one in evidence["events"]}
+
+
+def test_a_file_that_leaves_rows_out_says_so_and_the_page_says_how_many(played, monkeypatch):
+    first = played.round().table.rounds.get(number=1)
+    monkeypatch.setattr(round_page, "SHOWN", 1)
+    page = staff_client(Role.AUDITOR).get(f"/admin/rounds/{first.pk}/").content.decode()
+    assert "2 more are not shown here: the file has them all" in page  # of three bets
+    monkeypatch.setattr(round_evidence, "ROWS_MAX", 2)
+    evidence = round_evidence.build(first.pk)
+    assert (evidence["whole"], len(evidence["bets"])) == (False, 2)
 
 
 def test_a_round_that_is_none_is_not_found():
