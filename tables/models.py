@@ -331,6 +331,10 @@ class Incident(models.Model):
     resolved_by = models.CharField(max_length=80, blank=True)
     version = models.PositiveIntegerField(default=1)
     procedure = models.CharField(max_length=40, blank=True)
+    #: What the table was, to which a resume returns it; '' for incidents from before it was kept.
+    status_before = models.CharField(max_length=12, blank=True)
+    #: What was captured before this belonged to an earlier spin of the round (`Round`).
+    evidence_since = models.DateTimeField(null=True)
     #: Where the round was when it was stopped; '' when none was in play.
     phase_before = models.CharField(max_length=16, blank=True)
     needs_second_person = models.BooleanField(default=False)

@@ -119,7 +119,9 @@ def suspend(request: HttpRequest, table_id: str) -> HttpResponse:
     if incident is None:
         messages.info(request, "The table was suspended already, and is not any more.")
     else:
-        messages.success(request, f"{incident.table.name} is suspended: no bet is taken.")
+        opened = incident.id == _order(form.said("key"))
+        told = "is suspended: no bet is taken." if opened else words.STOPPED_ALREADY
+        messages.success(request, f"{incident.table.name} {told}")
         return redirect("floor:incident", incident.id)
     return redirect("floor:table", table_id)
 

@@ -90,10 +90,14 @@ DONE: Final = {
     Act.REPORT: "told the regulator: {reference}",
 }
 
+#: Told to whoever stops a table that something else has stopped.
+STOPPED_ALREADY: Final = "had stopped already: your cause is kept as a note on this incident."
+
 #: Why an act was refused. The page adds the code, and that nothing was changed.
 REFUSALS: Final = {
     "stale": "Somebody changed this since the page was shown. Look at what is new, then decide.",
     "unknown_table": "There is no such table.",
+    "table_closed": "The table is closed: nothing runs that could be stopped.",
     "unknown_device": "There is no such device.",
     "unknown_key": "There is no such key.",
     "unknown_kind": "Choose what kind of device it is.",
@@ -113,6 +117,7 @@ REFUSALS: Final = {
     "not_suspended": "The table is not suspended.",
     "round_unresolved": "A round is not resolved: void it, spin it again or enter its result.",
     "round_not_suspended": "The round is not suspended any more.",
+    "newer_incident": "A newer incident stopped this round: how it ends is decided there.",
     "refunds_begun": "The refunds of this round have begun: it can only be voided.",
     "stale_incident": "Somebody acted since this page was shown. See what is new, then decide.",
     "unknown_incident": "There is no such incident.",

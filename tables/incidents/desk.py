@@ -182,10 +182,27 @@ def ticked_steps(incident: Incident) -> dict[str, IncidentAct]:
     return {str(act.data["step"]): act for act in acts}
 
 
-def waiting_entry(incident: Incident) -> ManualEntry | None:
-    """The first number of an attempt of this incident that waits for its second."""
-    last = ManualEntry.objects.filter(incident=incident).order_by("attempt", "place").last()
+def waiting_entry(round_: Round | None) -> ManualEntry | None:
+    """The first number of an attempt that waits for its second; one from before a respin does not.
+
+    What lay in the pocket then says nothing of the next ball (the database holds it, 0010).
+    """
+    if round_ is None:
+        return None
+    entries = ManualEntry.objects.filter(round=round_)
+    if round_.evidence_since is not None:
+        entries = entries.filter(at__gte=round_.evidence_since)
+    last = entries.order_by("attempt", "place").last()
     return last if last is not None and last.place == 1 else None
+
+
+def _stopped_since(incident: Incident) -> bool:
+    """Whether the incident's round was stopped again after it."""
+    if incident.round_id is None:
+        return False
+    stops = Incident.objects.filter(round_id=incident.round_id).order_by("opened_at", "id")
+    newest = stops.last()
+    return newest is not None and newest.id != incident.id
 
 
 def facts_of(incident: Incident, actor: Actor, now: datetime) -> Facts:
@@ -194,7 +211,7 @@ def facts_of(incident: Incident, actor: Actor, now: datetime) -> Facts:
     open_ones = list(Incident.objects.filter(table_id=incident.table_id, resolved_at=None))
     others = [other for other in open_ones if other.id != incident.id]
     stopped = Round.objects.filter(table_id=incident.table_id, phase=Phase.SUSPENDED).exists()
-    entry = waiting_entry(incident)
+    entry = waiting_entry(round_)
     presenter = None if round_ is None else shifts.presenter_of(RoundId(round_.id))
     return Facts(
         procedure=procedure_of(incident),
@@ -204,6 +221,7 @@ def facts_of(incident: Incident, actor: Actor, now: datetime) -> Facts:
         ticked=frozenset(ticked_steps(incident)),
         phase=None if round_ is None else Phase(round_.phase),
         phase_before=incident.phase_before,
+        stopped_since=_stopped_since(incident),
         unresolved=stopped,
         refunds_begun=round_ is not None
         and round_.phase not in FINISHED

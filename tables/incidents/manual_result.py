@@ -45,8 +45,8 @@ def enter(acting: Acting, number: int) -> Entered:
 
     Refuses with ``NOT_ON_WHEEL``; ``SAME_PERSON`` (the first is yours); ``IS_PRESENTER``;
     ``ENTRIES_DISAGREE`` (recorded: both enter again); ``BETTING_WAS_OPEN``, ``REFUNDS_BEGUN``,
-    ``ROUND_NOT_SUSPENDED``, ``STEPS_OPEN``, ``NOT_IN_PROCEDURE``; and what `incident_desk.begin`
-    refuses. Locks the table and the round.
+    ``ROUND_NOT_SUSPENDED``, ``NEWER_INCIDENT``, ``STEPS_OPEN``, ``NOT_IN_PROCEDURE``; and what
+    `incident_desk.begin` refuses. Locks the table and the round.
     """
     if type(number) is not int or number not in roulette.NUMBERS:
         raise Refused(IncidentCode.NOT_ON_WHEEL)
@@ -55,7 +55,7 @@ def enter(acting: Acting, number: int) -> Entered:
         if desk.answer is not None:
             return Entered(desk.answer, official=_was_official(desk.answer))
         round_, now = locks.lock_round(_round(desk).id)
-        first = waiting_entry(desk.incident)
+        first = waiting_entry(round_)
         if first is None:
             return Entered(_first(desk, number), official=False)
         agrees = first.number == number

@@ -50,6 +50,7 @@ class IncidentCode(StrEnum):
     UNKNOWN_REASON = "unknown_reason"
     NO_ROUND = "no_round"
     ROUND_NOT_SUSPENDED = "round_not_suspended"
+    NEWER_INCIDENT = "newer_incident"
     ROUND_UNRESOLVED = "round_unresolved"
     REFUNDS_BEGUN = "refunds_begun"
     BETTING_WAS_OPEN = "betting_was_open"
@@ -78,6 +79,8 @@ class Facts:
     #: The incident's round: its phase, and where it was when it was stopped; None without one.
     phase: Phase | None = None
     phase_before: str = ""
+    #: The round was stopped again since, after a respin: how it ends is decided there.
+    stopped_since: bool = False
     #: An unfinished round at the table that is stopped, this incident's or another's.
     unresolved: bool = False
     refunds_begun: bool = False
@@ -148,6 +151,7 @@ def _resolving(act: Act, facts: Facts) -> Iterator[Check]:
     """How the stopped round may end: refunded, spun again, or on a number entered by hand."""
     yield facts.phase is None, IncidentCode.NO_ROUND
     yield facts.phase is not Phase.SUSPENDED, IncidentCode.ROUND_NOT_SUSPENDED
+    yield facts.stopped_since, IncidentCode.NEWER_INCIDENT
     yield facts.refunds_begun and act is not Act.VOID, IncidentCode.REFUNDS_BEGUN
     if act is Act.RESPIN:
         yield facts.wants_devices and not facts.devices_well, IncidentCode.DEVICES_NOT_WELL

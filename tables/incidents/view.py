@@ -170,7 +170,7 @@ def view(incident_id: UUID, *, viewer: Actor) -> IncidentView:
         | {incident.taken_by, incident.proposed_by, incident.resolved_by, presenter or ""}
     )
     code = procedures.BOOK.codes.get(incident.detail)
-    waiting = waiting_entry(incident)
+    waiting = waiting_entry(incident.round)
     with translation.override("en"):
         seen, positions = _seen(incident), _positions(incident)
         told = wording.fault_text(incident.fault)

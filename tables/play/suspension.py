@@ -42,6 +42,7 @@ class FloorCode(StrEnum):
     """Why an act on the floor is refused."""
 
     UNKNOWN_TABLE = "unknown_table"
+    TABLE_CLOSED = "table_closed"
     NO_CAUSE = "no_cause"
     NOT_SUSPENDED = "not_suspended"
     ROUND_UNRESOLVED = "round_unresolved"
@@ -63,29 +64,79 @@ def suspend(
     """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
 
     ``order`` is the caller's own key and becomes the incident's id: the same order again stops
-    nothing again, also when its incident was resolved. A person says the cause (``NO_CAUSE``).
+    nothing again, also when its incident was resolved. A person says the cause (``NO_CAUSE``), and
+    stops no closed table (``TABLE_CLOSED``): it would be opened again by one person. Where nothing
+    is left to stop, a person's cause becomes a note on the open incident.
 
     The round in play is stopped with it unless its result is official. A runner passes its
     ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
-    the open incident; None where somebody resolved it meanwhile.
+    the open incident; None where the table is suspended without one.
     """
-    if actor.kind is ActorKind.STAFF and not detail.strip():
+    is_person = actor.kind is ActorKind.STAFF
+    if is_person and not detail.strip():
         raise Refused(FloorCode.NO_CAUSE)
     with transaction.atomic():
         if lease is not None:
             locks.lock_owner(lease)
         locks.lock_table(table_id)
         round_, now = locks.lock_current_round(table_id)
-        known = Incident.objects.filter(id=order).first() if order else None
+        known = None if order is None else _known(order, actor)
         if known is not None and known.table_id != table_id:
             raise Refused(IncidentCode.KEY_CONFLICT)
         if known is not None:
             return known
+        if is_person and _is_closed(table_id, round_):
+            raise Refused(FloorCode.TABLE_CLOSED, table=table_id)
         incident = stop_round(table_id, round_, now, fault, detail, incident_id=order)
         if incident is not None:
             announce_stop(incident, round_, now, actor)
             return incident
-    return Incident.objects.filter(table_id=table_id, resolved_at=None).first()
+        incident = Incident.objects.filter(table_id=table_id, resolved_at=None).first()
+        if incident is not None and is_person:
+            _note_cause(incident, detail.strip(), now, actor=actor, order=order or new_id())
+        return incident
+
+
+def _known(order: UUID, actor: Actor) -> Incident | None:
+    """The incident that this order opened, or on which it left the actor's cause."""
+    noted = IncidentAct.objects.filter(actor=str(actor), key=order.hex).select_related("incident")
+    opened = Incident.objects.filter(id=order).first()
+    return opened or next((act.incident for act in noted), None)
+
+
+def _is_closed(table_id: str, round_: Round | None) -> bool:
+    """Whether nothing runs at the table that a person could want to stop."""
+    if round_ is not None and round_.phase in STOPPABLE:
+        return False
+    return Table.objects.filter(id=table_id, status=TableStatus.CLOSED).exists()
+
+
+def _note_cause(
+    incident: Incident, detail: str, now: datetime, *, actor: Actor, order: UUID
+) -> None:
+    """Keep why somebody wanted to stop a table that had stopped already. Needs the table's lock."""
+    incident.version += 1
+    incident.save(update_fields=["version"])
+    data = {"text": detail[:400]}
+    IncidentAct.objects.create(
+        id=new_id(),
+        incident=incident,
+        n=incident.version,
+        act=Act.NOTE.value,
+        actor=str(actor),
+        at=now,
+        key=order.hex,
+        fingerprint="",
+        data=data,
+    )
+    record(
+        audit_kinds.INCIDENT_ACTS[Act.NOTE],
+        actor=actor,
+        subject=Subject("incident", str(incident.id)),
+        component="tables",
+        before={"version": incident.version - 1},
+        after={"version": incident.version, "table": incident.table_id, **data},
+    )
 
 
 def stop_round(
@@ -106,7 +157,7 @@ def stop_round(
     stoppable = round_ is not None and round_.phase in STOPPABLE
     if table.status == TableStatus.SUSPENDED and not stoppable:
         return None
-    table.status = TableStatus.SUSPENDED
+    status_before, table.status = table.status, TableStatus.SUSPENDED
     table.save(update_fields=["status"])
     procedure = procedures.of(fault, detail)
     phase_before = "" if round_ is None else round_.phase
@@ -123,6 +174,8 @@ def stop_round(
         detail=detail[:400],
         opened_at=now,
         procedure=procedure.name,
+        status_before=status_before,
+        evidence_since=None if round_ is None else round_.evidence_since,
         phase_before=phase_before,
         needs_second_person=procedure.second_person,
         report_due_at=None
@@ -138,7 +191,9 @@ def announce_stop(incident: Incident, round_: Round | None, now: datetime, actor
         actor=actor,
         subject=Subject("table", incident.table_id),
         component="tables",
+        before={"status": incident.status_before, "phase": incident.phase_before or None},
         after={
+            "status": TableStatus.SUSPENDED.value,
             "incident": str(incident.id),
             "fault": incident.fault,
             "detail": incident.detail,
@@ -235,6 +290,7 @@ def resume(table_id: str, *, cause: str, actor: Actor, proposed_by: Actor | None
 def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") -> None:
     """Open the table in the caller's transaction; ends it (stream lock), `wake` follows the commit.
 
+    A table that was closed when it stopped is closed again: it opens by two people (F81) alone.
     Needs the table's lock, takes the round's.
     Refuses with ``NO_CAUSE``; ``NOT_SUSPENDED``; ``ROUND_UNRESOLVED``; ``DEVICES_NOT_WELL`` and
     ``SECOND_PERSON`` (nobody else proposed it) where the procedure of an open incident says so.
@@ -249,8 +305,8 @@ def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") ->
         raise Refused(FloorCode.NOT_SUSPENDED, status=table.status)
     if round_ is not None and round_.phase == Phase.SUSPENDED:
         raise Refused(FloorCode.ROUND_UNRESOLVED, round=round_.number)
+    table.status = _status_before(table)
     _end_incidents(table, now, cause, str(actor), proposed_by)
-    table.status = TableStatus.OPEN
     table.save(update_fields=["status"])
     record(
         audit_kinds.TABLE_RESUMED,
@@ -258,10 +314,20 @@ def reopen(table_id: str, *, cause: str, actor: Actor, proposed_by: str = "") ->
         subject=Subject("table", table_id),
         component="tables",
         before={"status": TableStatus.SUSPENDED.value},
-        after={"status": TableStatus.OPEN.value, "proposed_by": proposed_by},
+        after={"status": table.status, "proposed_by": proposed_by},
         reason=cause,
     )
-    stream.append(stream_name(table_id), "resumed", {"at": epoch_ms(now)})
+    name = "resumed" if table.status == TableStatus.OPEN else "closed"
+    stream.append(stream_name(table_id), name, {"at": epoch_ms(now)})
+
+
+def _status_before(table: Table) -> TableStatus:
+    """What the table was before it was stopped; incidents from before that was kept: open."""
+    stops = Incident.objects.filter(table=table, resolved_at=None).order_by("-opened_at")
+    first = stops.exclude(status_before=TableStatus.SUSPENDED).first()
+    if first is not None and first.status_before == TableStatus.CLOSED:
+        return TableStatus.CLOSED
+    return TableStatus.OPEN
 
 
 def _end_incidents(
@@ -305,6 +371,7 @@ def mark_open(table_id: str, *, actor: Actor) -> None:
         actor=actor,
         subject=Subject("table", table_id),
         component="tables",
+        before={"status": TableStatus.CLOSED.value},
         after={"status": TableStatus.OPEN.value},
     )
     stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.roles import Role
-from kernel.ids import Actor
+from kernel.ids import Actor, new_id
 from studio.protocol.messages import ObservationKind
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
@@ -350,3 +350,26 @@ def test_nobody_but_the_pit_suspends_by_hand():
             answer = staff_client(role).post("/floor/tables/alexandria/suspend/", form)
             assert answer.status_code == 403, role
     assert (Table.objects.get().status, Incident.objects.count()) == ("open", 0)
+
+
+def test_a_cause_for_stopping_a_stopped_table_is_kept_and_the_page_says_so():
+    _, _, incident = disagreed()
+    client = staff_client(Role.PIT_BOSS)
+    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
+    answer = client.post("/floor/tables/alexandria/suspend/", form, follow=True)
+    assert answer.redirect_chain == [(f"/floor/incidents/{incident.id}/", 302)]
+    page = answer.content.decode()
+    assert "had stopped already: your cause is kept as a note on this incident." in page
+    assert "is suspended: no bet is taken" not in page
+    assert "noted: smoke at the wheel" in page
+    assert Incident.objects.count() == 1
+
+
+def test_suspending_a_closed_table_is_refused_in_words_and_keeps_the_cause():
+    house.pit(opened=False)
+    client = staff_client(Role.PIT_BOSS)
+    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
+    answer = client.post("/floor/tables/alexandria/suspend/", form)
+    assert (answer.status_code, refusals(answer)) == (409, ["table_closed"])
+    assert "The table is closed: nothing runs that could be stopped." in answer.content.decode()
+    assert (Table.objects.get().status, Incident.objects.count()) == ("closed", 0)

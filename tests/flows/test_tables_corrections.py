@@ -418,3 +418,70 @@ def test_any_corrections_in_a_row_keep_the_books_and_pay_the_last_number(
         assert borne >= 0
         expected = 3_000 - staked + due - gone[player] + owed(player) + borne
         assert house.balance(player) == expected
+
+
+@pytest.mark.feature("F34", "F35")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tables_correction SET new_number = 5",
+        "UPDATE tables_correction SET old_number = 5",
+        "UPDATE tables_correction SET reason = 'another'",
+        "UPDATE tables_correction SET to_version = 3",
+        "UPDATE tables_correction SET proposed_by = 'staff:999'",
+        "UPDATE tables_correction SET proposed_at = proposed_at - interval '1 day'",
+        "UPDATE tables_correction SET state = 'done', decided_by = 'staff:999', decided_at = now(),"
+        " shortfall = 'house'",
+        "UPDATE tables_correction SET state = 'approved', decided_by = 'staff:999',"
+        " decided_at = now(), shortfall = 'house', new_number = 5",
+        "UPDATE tables_correction SET state = 'approved', decided_by = proposed_by,"
+        " decided_at = now(), shortfall = 'house'",
+        "DELETE FROM tables_correction",
+        "TRUNCATE tables_correction CASCADE",
+    ],
+)
+def test_the_database_keeps_a_proposal_as_it_was_proposed(played, change):
+    made = played.propose(20)
+    before = Correction.objects.values().get()
+    with (
+        pytest.raises(DatabaseError, match=r"correction|append_only|denied"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(change)
+    assert Correction.objects.values().get() == before
+    assert before["id"] == made.id
+
+
+@pytest.mark.feature("F34", "F35")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'proposed', decided_by = '', decided_at = NULL, shortfall = ''",
+        "decided_by = 'staff:999'",
+        "shortfall = 'house'",
+        "state = 'declined'",
+        "finished_at = NULL",
+    ],
+)
+def test_the_database_keeps_a_decision_as_it_was_taken(played, change):
+    played.correct(20)
+    before = Correction.objects.values().get()
+    with (
+        pytest.raises(DatabaseError, match="correction"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"UPDATE tables_correction SET {change}")  # noqa: S608  (our own list)
+    assert Correction.objects.values().get() == before
+
+
+@pytest.mark.feature("F34", "F35")
+def test_the_database_takes_no_correction_that_is_decided_already(played):
+    made = played.propose(20)
+    corrections.decline(made.id, reason="no", actor=played.desk)
+    made.pk, made.state, made.key = new_id(), "approved", new_id().hex
+    made.decided_by, made.decided_at, made.shortfall = "staff:999", database_now(), "house"
+    with pytest.raises(DatabaseError, match="begins as approved"), transaction.atomic():
+        made.save(force_insert=True)
+    assert Correction.objects.count() == 1

@@ -1,11 +1,14 @@
 """A number entered by hand: two people, neither the presenter, and only when they agree."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, transaction
 
 from accounts.roles import Role
+from audit.database_clock import database_now
 from events import stream
-from kernel.ids import Actor
+from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger.checks import run_checks
 from tables.incidents import incidents, manual_result
@@ -15,6 +18,8 @@ from tables.incidents.records import IncidentAct, ManualEntry
 from tables.incidents.rules import Act, IncidentCode
 from tables.models import Round
 from tables.phases import Phase
+from tables.play import suspension
+from tables.play.evidence import Fault
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
 
@@ -139,9 +144,6 @@ def test_what_is_not_on_the_wheel_is_refused(stop, number):
 
 
 def test_no_number_by_hand_for_a_round_that_was_stopped_while_bets_were_taken():
-    from tables.play import suspension
-    from tables.play.evidence import Fault
-
     pit = house.pit()
     pit.open_round()
     suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
@@ -181,8 +183,6 @@ def test_a_first_number_of_an_earlier_stop_does_not_count_for_a_later_spin():
 
 @pytest.mark.feature("F34")
 def test_the_database_lets_no_stopped_round_become_official_on_one_persons_word(stop):
-    from audit.database_clock import database_now
-
     pit, incident, boss, *_ = stop
     manual_result.enter(acting(incident, boss), 17)
     for number in (17, 20):
@@ -195,3 +195,48 @@ def test_the_database_lets_no_stopped_round_become_official_on_one_persons_word(
     with pytest.raises(DatabaseError, match="manual_entry_two_people"), transaction.atomic():
         entry.save(force_insert=True)
     assert pit.round().phase == Phase.SUSPENDED
+
+
+def test_the_database_counts_no_number_from_before_a_respin():
+    pit, first, boss, other = _respun_after_one_number()
+    _claim(first, other, place=2, attempt=1)
+    with pytest.raises(DatabaseError, match="manual_result"), transaction.atomic():
+        _official(pit, 17)
+    assert pit.round().phase == Phase.SUSPENDED
+    _claim(newest(), boss, place=1, attempt=2)
+    _claim(newest(), other, place=2, attempt=2)
+    _official(pit, 17)
+    assert (pit.round().phase, pit.round().result) == (Phase.OFFICIAL, 17)
+
+
+def _respun_after_one_number():
+    """Somebody entered 17, then it was spun again, and a person stopped that spin as well."""
+    pit = house.pit(spin_deadline_ms=0)
+    pit.open_round()
+    pit.close_betting()
+    pit.step()
+    first, boss, other = newest(), person(), person()
+    tick_all(first, boss)
+    manual_result.enter(acting(first, boss), 17)
+    pit.wheel_state(2)
+    incidents.respin(acting(first, boss), "spun again")
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="a glass fell", actor=boss)
+    return pit, first, boss, other
+
+
+def _claim(incident, actor, *, place, attempt):
+    """A number as raw rows, dated by its writer: the first attempt's before the respin."""
+    round_ = incident.round
+    at = database_now()
+    if attempt == 1:
+        at = round_.evidence_since - timedelta(seconds=1)
+    ManualEntry.objects.create(
+        id=new_id(), incident=incident, round=round_, attempt=attempt, place=place, number=17,
+        actor=str(actor), at=at,
+    )  # fmt: skip
+
+
+def _official(pit, number):
+    Round.objects.filter(id=pit.round().id).update(
+        phase="official", result=number, official_at=database_now()
+    )
