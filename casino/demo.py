@@ -35,8 +35,8 @@ TABLES: Final = (
     DemoTable("alexandria", "Alexandria", "european"),
     DemoTable("cordouan", "Cordouan", "european-la-partage"),
 )
-#: What every table has at its wheel.
-DEVICE_KINDS: Final = ("wheel", "keypad")
+#: What signs at every table: what stands at its wheel, and the computer that reads both.
+DEVICE_KINDS: Final = ("wheel", "keypad", "controller")
 
 #: The demo's own password: printed at every start, worth nothing outside it.
 PASSWORD: Final = "lighthouse-keeper-1783"  # noqa: S105  (public on purpose)

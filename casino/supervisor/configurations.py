@@ -89,7 +89,7 @@ def _camera(options: Options, table: demo.DemoTable, ports: Ports) -> str:
 
 
 def controller(options: Options, state: State, ports: Ports) -> dict[str, Any]:
-    """Both devices of every table, with the keys that sign for them."""
+    """Both devices of every table, with the keys that sign for them and for the controller."""
     return {
         "platform_url": f"http://{HOST}:{ports.web}",
         "time_scale": 1 / options.speed,
@@ -98,15 +98,19 @@ def controller(options: Options, state: State, ports: Ports) -> dict[str, Any]:
             {"id": table.id}
             | _device(state, table.id, "wheel", wheel)
             | _device(state, table.id, "keypad", keypad)
+            | _key(state, table.id, "controller")
             for table, (wheel, keypad, _, _) in _tables(ports)
         ],
     }
 
 
 def _device(state: State, table: str, kind: str, port: int) -> dict[str, str]:
+    return {kind: f"tcp://{HOST}:{port}"} | _key(state, table, kind)
+
+
+def _key(state: State, table: str, kind: str) -> dict[str, str]:
     key = devices.of_table(state, table)[kind]
     return {
-        kind: f"tcp://{HOST}:{port}",
         f"{kind}_device": key.device,
         f"{kind}_key_id": key.key_id,
         f"{kind}_private_b64_file": str(key.private_file),

@@ -3,7 +3,9 @@
 ``{"platform_url": "http://127.0.0.1:8000", "time_scale": 1, "state_dir": "…", "tables": [{"id":
 "…", "wheel": "tcp://127.0.0.1:7001", "wheel_device": "…", "wheel_key_id": "…",
 "wheel_private_b64_file": "…", "keypad": "tcp://…", "keypad_device": "…", "keypad_key_id": "…",
-"keypad_private_b64_file": "…"}]}``. A wheel or keypad may also be the path of a serial port.
+"keypad_private_b64_file": "…", "controller_device": "…", "controller_key_id": "…",
+"controller_private_b64_file": "…"}]}``. A wheel or keypad may also be the path of a serial port.
+The last three belong together: with them the controller signs that it lives, as its own device.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from studio.protocol.messages import is_name
 from studio.settings_file import BadConfig, Fields, read_json
 
 TABLES_MAX: Final = 64
-_DEVICE_FIELDS: Final = ("", "_device", "_key_id", "_private_b64_file")
+#: What the controller reads at every table.
+_READ: Final = ("wheel", "keypad")
+_KEY_FIELDS: Final = ("_device", "_key_id", "_private_b64_file")
+_OWN_FIELDS: Final = frozenset(f"controller{part}" for part in _KEY_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """One device: where it speaks, its name, and the key that signs for it."""
+    """One device: where it speaks ("" for the controller itself), its name, the key that signs."""
 
     address: str
     device: str
@@ -32,11 +37,12 @@ class DeviceConfig:
 
 @dataclass(frozen=True, slots=True)
 class TableConfig:
-    """The two devices of one table."""
+    """The two devices of one table, and the controller as the table's device where it is one."""
 
     id: str
     wheel: DeviceConfig
     keypad: DeviceConfig
+    controller: DeviceConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +77,25 @@ def read(value: object) -> ControllerConfig:
 
 def _table(value: object, index: int) -> TableConfig:
     where = f"config.tables[{index}]"
-    names = {f"{kind}{part}" for kind in ("wheel", "keypad") for part in _DEVICE_FIELDS}
-    fields = Fields(value, where, {"id", *names})
-    table = _name(fields, "id", where)
-    return TableConfig(table, _device(fields, "wheel", where), _device(fields, "keypad", where))
+    names = {f"{kind}{part}" for kind in _READ for part in ("", *_KEY_FIELDS)}
+    fields = Fields(value, where, {"id", *names, *_OWN_FIELDS})
+    signs_itself = any(fields.given(name) is not None for name in _OWN_FIELDS)
+    return TableConfig(
+        _name(fields, "id", where),
+        wheel=_device(fields, "wheel", where, _address(fields, "wheel", where)),
+        keypad=_device(fields, "keypad", where, _address(fields, "keypad", where)),
+        controller=_device(fields, "controller", where, "") if signs_itself else None,
+    )
 
 
-def _device(fields: Fields, kind: str, where: str) -> DeviceConfig:
+def _device(fields: Fields, kind: str, where: str, address: str) -> DeviceConfig:
     key_file = Path(fields.text(f"{kind}_private_b64_file"))
     try:
         private = key_file.read_text().strip()
     except (OSError, ValueError):
         raise BadConfig(f"{where}.{kind}_private_b64_file cannot be read: {key_file}") from None
     return DeviceConfig(
-        address=_address(fields, kind, where),
+        address=address,
         device=_name(fields, f"{kind}_device", where),
         key_id=_name(fields, f"{kind}_key_id", where),
         private_b64=private,

@@ -69,7 +69,8 @@ class Desk:
             device.device: Signer(
                 table.id, device, Sequence(state_dir / "sequence" / device.device, started_ms)
             )
-            for device in (table.wheel, table.keypad)
+            for device in (table.wheel, table.keypad, table.controller)
+            if device is not None
         }
 
     def take(self, device: str, products: Iterable[Product]) -> list[DeviceOrder]:
@@ -184,6 +185,7 @@ class TableController:
         time_scale: float,
     ) -> None:
         self._desk = Desk(config, state_dir, clock)
+        self._own = [config.controller.device] if config.controller else []
         self._archives = [
             Archive(state_dir / "archive", device.device)
             for device in (config.wheel, config.keypad)
@@ -219,8 +221,9 @@ class TableController:
                 archive.close()
 
     def _alive(self) -> tuple[Signed, ...]:
-        """Only of devices that are connected: a heartbeat never speaks for one that is gone."""
-        return self._desk.alive(link.name for link in self._links if link.connected)
+        """Of ourselves, and of devices that are connected: none speaks for one that is gone."""
+        connected = (link.name for link in self._links if link.connected)
+        return self._desk.alive([*self._own, *connected])
 
     @property
     def outbox(self) -> Outbox:
