@@ -177,6 +177,81 @@ class Appointment(models.Model):
         return f"{self.role}: {self.user_id}"
 
 
+class StaffChangeKind(models.TextChoices):
+    """What two administrators do."""
+
+    ROLE = "role", _("give a role")
+    RESET = "reset", _("reset the second factor")
+
+
+class StaffChangeState(models.TextChoices):
+    """Where a proposal about staff is."""
+
+    PROPOSED = "proposed", _("proposed")
+    APPROVED = "approved", _("approved")
+    REJECTED = "rejected", _("rejected")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
+class StaffChange(models.Model):
+    """A role to be given or a second factor to be reset, proposed by one and decided by another.
+
+    Kept by the database: what was proposed never changes, it is decided once, by somebody else than
+    who proposed it and whom it concerns; alone only where nobody else could.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(max_length=8, choices=StaffChangeKind.choices)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="staff_changes")
+    role = models.CharField(max_length=20, blank=True)
+    until = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=400)
+    state = models.CharField(
+        max_length=10, choices=StaffChangeState.choices, default=StaffChangeState.PROPOSED
+    )
+    proposed_by = models.CharField(max_length=80)
+    proposed_at = models.DateTimeField(db_default=Now())
+    decided_by = models.CharField(max_length=80, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    decision = models.CharField(max_length=400, blank=True)
+    #: Nobody else could approve.
+    is_alone = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = _("change of staff")
+        verbose_name_plural = _("changes of staff")
+        ordering: ClassVar = ["-proposed_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "kind", "role"],
+                condition=models.Q(state="proposed"),
+                name="accounts_staffchange_waits_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="proposed", decided_by="", decided_at__isnull=True)
+                | ~models.Q(state="proposed")
+                & ~models.Q(decided_by="")
+                & models.Q(decided_at__isnull=False),
+                name="accounts_staffchange_decided",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["proposed", "withdrawn"])
+                | ~models.Q(decided_by=models.F("proposed_by"))
+                | models.Q(state="approved", is_alone=True),
+                name="accounts_staffchange_two_people",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(
+                    decided_by=Concat(models.Value("staff:"), Cast("user_id", models.CharField()))
+                ),
+                name="accounts_staffchange_by_another",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.role} for {self.user_id}"
+
+
 class UnlockCode(models.Model):
     """A code mailed to the owner of an address whose new sign-ins are held. Used once."""
 

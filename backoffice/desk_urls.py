@@ -17,6 +17,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("export/<slug:what>.csv", exports.export, name="export"),
     path("staff/", staff_register.register, name="staff"),
     path("staff/hire/", staff_register.hire, name="hire"),
+    path("staff/changes/<uuid:change_id>/approve/", staff_register.approve, name="staff_approve"),
+    path("staff/changes/<uuid:change_id>/reject/", staff_register.reject, name="staff_reject"),
+    path(
+        "staff/changes/<uuid:change_id>/withdraw/", staff_register.withdraw, name="staff_withdraw"
+    ),
     path("staff/<int:user_id>/", staff_register.member, name="member"),
     path("staff/<int:user_id>/appoint/", staff_register.appoint, name="appoint"),
     path("staff/<int:user_id>/dismiss/", staff_register.dismiss, name="dismiss"),

@@ -1,21 +1,27 @@
-"""The register of staff in the admin: who holds which role, and what administrators do about it."""
+"""The register of staff in the admin: who holds which role, and what administrators do about it.
+
+A role and a reset of a second factor are proposed by one and approved by another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import appointments, second_factor, staff
-from accounts.models import Appointment, User
+from accounts import appointments, second_factor, staff, staff_changes
+from accounts.appointments import APPOINT, StaffCode
+from accounts.models import Appointment, StaffChange, StaffChangeState, User
 from accounts.roles import Role
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
@@ -24,7 +30,6 @@ from kernel.ids import Actor
 from kernel.refusal import Refused
 
 SEE: Final = "accounts.view_appointment"
-APPOINT: Final = "accounts.appoint_staff"
 SHOWN: Final = 200
 
 
@@ -38,6 +43,7 @@ def register(request: HttpRequest) -> HttpResponse:
     facts = {
         "people": [_person(one, now) for one in people.order_by("email")[:SHOWN]],
         "may_appoint": request.user.has_perm(APPOINT),
+        "changes": _changes(request, StaffChange.objects.filter(state=StaffChangeState.PROPOSED)),
     }
     return desk.page(request, "admin/desk/staff.html", "Staff", facts)
 
@@ -61,6 +67,7 @@ def member(request: HttpRequest, user_id: int) -> HttpResponse:
             for one in held
         ],
         "to_give": [role.value for role in Role if role not in roles],
+        "changes": _changes(request, StaffChange.objects.filter(user=user)),
         "has_second_factor": second_factor.has_device(user),
         "may_appoint": request.user.has_perm(APPOINT)
         and staff_actor(request) != Actor.staff(user_id),
@@ -94,7 +101,7 @@ def hire(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_required(APPOINT)
 def appoint(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Give a role, perhaps until a day."""
+    """Propose to give a role, perhaps until a day."""
     role = _role(request)
     try:
         until = _until(request.POST.get("until", ""))
@@ -104,10 +111,10 @@ def appoint(request: HttpRequest, user_id: int) -> HttpResponse:
     return _act(
         request,
         user_id,
-        lambda actor, reason: appointments.appoint(
+        lambda actor, reason: staff_changes.propose_role(
             user_id, role, reason=reason, actor=actor, until=until
         ),
-        "Given.",
+        "Given: nobody else could approve, and that is recorded.",
     )
 
 
@@ -139,27 +146,87 @@ def close(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_POST
 @staff_required(APPOINT)
 def reset_factor(request: HttpRequest, user_id: int) -> HttpResponse:
-    """A lost second factor: removed, told by mail, enrolled anew at the next sign-in."""
+    """Propose to remove a lost second factor: told by mail, enrolled anew at the next sign-in."""
     return _act(
         request,
         user_id,
-        lambda actor, reason: appointments.reset_second_factor(user_id, reason=reason, actor=actor),
-        "Reset; they are signed out and told by mail.",
+        lambda actor, reason: staff_changes.propose_reset(user_id, reason=reason, actor=actor),
+        "Reset: nobody else could approve, and that is recorded. They are signed out and told.",
     )
+
+
+@require_POST
+@staff_required(APPOINT)
+def approve(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    """Approve what another administrator proposed."""
+    actor = staff_actor(request)
+    return _decide(request, lambda: staff_changes.approve(change_id, actor=actor), "In force.")
+
+
+@require_POST
+@staff_required(APPOINT)
+def reject(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    """Say no to it, and why."""
+    actor, why = staff_actor(request), request.POST.get("decision", "")
+    return _decide(
+        request,
+        lambda: staff_changes.reject(change_id, decision=why, actor=actor),
+        "Rejected; nothing was changed.",
+    )
+
+
+@require_POST
+@staff_required(APPOINT)
+def withdraw(request: HttpRequest, change_id: UUID) -> HttpResponse:
+    """Take one's own proposal back."""
+    actor = staff_actor(request)
+    return _decide(request, lambda: staff_changes.withdraw(change_id, actor=actor), "Withdrawn.")
+
+
+def _decide(request: HttpRequest, act: Callable[[], StaffChange], done: str) -> HttpResponse:
+    try:
+        act()
+    except Refused as refused:
+        if refused.code == StaffCode.UNKNOWN_CHANGE:
+            raise Http404 from None
+        messages.error(request, desk.refusal(refused))
+    else:
+        messages.success(request, done)
+    return redirect("desk:staff")
 
 
 def _act(
     request: HttpRequest, user_id: int, act: Callable[[Actor, str], object], done: str
 ) -> HttpResponse:
     try:
-        act(staff_actor(request), request.POST.get("reason", ""))
+        made = act(staff_actor(request), request.POST.get("reason", ""))
     except Refused as refused:
-        if refused.code == appointments.StaffCode.UNKNOWN_PERSON:
+        if refused.code == StaffCode.UNKNOWN_PERSON:
             raise Http404 from None
         messages.error(request, desk.refusal(refused))
     else:
-        messages.success(request, done)
+        waits = isinstance(made, StaffChange) and not made.is_alone
+        messages.success(request, "Proposed. Another administrator approves it." if waits else done)
     return redirect("desk:member", user_id)
+
+
+def _changes(request: HttpRequest, found: QuerySet[StaffChange]) -> list[dict[str, Any]]:
+    """Proposals with what this reader may do about each."""
+    rows, me = list(found.select_related("user")[:SHOWN]), staff_actor(request)
+    names = desk.named(by for one in rows for by in (one.proposed_by, one.decided_by))
+    may = request.user.has_perm(APPOINT)
+    return [
+        {
+            "one": one,
+            "by": names[one.proposed_by],
+            "decided_by": names[one.decided_by],
+            "is_own": one.proposed_by == str(me),
+            "may_decide": may
+            and one.state == StaffChangeState.PROPOSED
+            and me != Actor.staff(one.user_id),
+        }
+        for one in rows
+    ]
 
 
 def _role(request: HttpRequest) -> Role:

@@ -11,14 +11,16 @@ from django.db.utils import IntegrityError
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts import appointments, staff
+from accounts import appointments, staff, staff_changes
 from accounts.appointments import StaffCode
-from accounts.models import Appointment, User
+from accounts.models import Appointment, StaffChange, User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.ids import Actor
 from kernel.refusal import Refused
+from notices.models import Notice
+from tests import house
 from tests.flows.accounts_steps import (
     PASSWORD,
     keep_mail_here,
@@ -30,7 +32,18 @@ from tests.flows.staff_steps import SIGN_IN, make_staff, sign_in_staff, staff_cl
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F77")]
 
-BOSS = Actor.staff(999_999)
+BOSS = house.TESTER
+
+
+def administrators() -> tuple[Actor, Actor]:
+    return tuple(Actor.staff(make_staff(Role.ADMINISTRATOR, key=None).pk) for _ in range(2))
+
+
+def give(user_id: int, role: Role, **more) -> None:
+    """A role by two people."""
+    one, two = administrators()
+    change = staff_changes.propose_role(user_id, role, reason="Holiday.", actor=one, **more)
+    staff_changes.approve(change.pk, actor=two)
 
 
 def code_of(act) -> str:
@@ -42,7 +55,7 @@ def code_of(act) -> str:
 def test_a_role_for_a_time_gives_rights_until_then_and_none_after():
     user = make_staff(Role.PRESENTER)
     until = database_now() + timedelta(days=2)
-    appointments.appoint(user.pk, Role.AUDITOR, reason="Holiday.", actor=BOSS, until=until)
+    give(user.pk, Role.AUDITOR, until=until)
     assert User.objects.get(pk=user.pk).has_perm("audit.view_auditevent")
     assert staff.roles_of(user.pk) == {Role.PRESENTER, Role.AUDITOR}
     with time_machine.travel(until + timedelta(seconds=1)):
@@ -74,13 +87,13 @@ def test_nobody_appoints_themselves_and_the_database_refuses_it_too():
     user = make_staff(Role.ADMINISTRATOR)
     own = Actor.staff(user.pk)
     for act in (
-        lambda: appointments.appoint(user.pk, Role.FINANCE, reason="x", actor=own),
+        lambda: staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=own),
         lambda: appointments.dismiss(user.pk, Role.ADMINISTRATOR, reason="x", actor=own),
-        lambda: appointments.reset_second_factor(user.pk, reason="x", actor=own),
+        lambda: staff_changes.propose_reset(user.pk, reason="x", actor=own),
         lambda: appointments.close(user.pk, reason="x", actor=own),
     ):
         assert code_of(act) == StaffCode.NOT_YOURSELF
-    with pytest.raises(IntegrityError, match="by_another"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="four_eyes|by_another"), transaction.atomic():
         Appointment.objects.create(user=user, role="finance", appointed_by=str(own))
     assert staff.roles_of(user.pk) == {Role.ADMINISTRATOR}
     assert TOTPDevice.objects.filter(user=user).exists()
@@ -89,12 +102,12 @@ def test_nobody_appoints_themselves_and_the_database_refuses_it_too():
 def test_what_cannot_be_is_refused_with_its_code():
     user, player = make_staff(Role.SUPPORT), make_player()
     now = database_now()
-    give = lambda role, **more: appointments.appoint(user.pk, role, actor=BOSS, **more)  # noqa: E731  (one line)
+    give = lambda role, **more: staff_changes.propose_role(user.pk, role, actor=BOSS, **more)  # noqa: E731  (one line)
     assert code_of(lambda: give(Role.FINANCE, reason=" ")) == StaffCode.NO_REASON
     assert code_of(lambda: give(Role.SUPPORT, reason="x")) == StaffCode.ALREADY_HELD
     for until in (now - timedelta(seconds=1), now + timedelta(days=400)):
         assert code_of(lambda: give(Role.FINANCE, reason="x", until=until)) == "not_in_time"  # noqa: B023  (called here)
-    nobody = lambda: appointments.appoint(player, Role.FINANCE, reason="x", actor=BOSS)  # noqa: E731  (one line)
+    nobody = lambda: staff_changes.propose_role(player, Role.FINANCE, reason="x", actor=BOSS)  # noqa: E731  (one line)
     assert code_of(nobody) == StaffCode.UNKNOWN_PERSON
     assert staff.roles_of(user.pk) == {Role.SUPPORT}
     assert staff.roles_of(player) == set()
@@ -164,3 +177,138 @@ def test_nobody_but_administrators_makes_or_appoints(role):
     assert client.post(f"/admin/staff/{other.pk}/reset-factor/", sent).status_code == 403
     assert staff.roles_of(other.pk) == {Role.SUPPORT}
     assert not User.objects.filter(email="x@example.org").exists()
+
+
+# -- two people ------------------------------------------------------------------------------------
+
+
+def told(person: Actor) -> list[str]:
+    notices = Notice.objects.filter(kind="staff_news", person_id=int(person.id))
+    return [one.context["news"] for one in notices.order_by("created_at", "id")]
+
+
+def test_one_administrator_alone_gets_no_second_person_by_hiring_one():
+    one, two = administrators()
+    auditor = Actor.staff(make_staff(Role.AUDITOR, key=None).pk)
+    mailbox = appointments.hire(email="second@example.org", name="Second", actor=one)
+    change = staff_changes.propose_role(mailbox.pk, Role.COMPLIANCE, reason="x", actor=one)
+    assert code_of(lambda: staff_changes.approve(change.pk, actor=one)) == StaffCode.SAME_PERSON
+    own = Actor.staff(mailbox.pk)
+    assert code_of(lambda: staff_changes.approve(change.pk, actor=own)) == "not_allowed"
+    assert staff.roles_of(mailbox.pk) == set()
+    assert not AuditEvent.objects.filter(kind="staff.appointed").exists()
+    hired = AuditEvent.objects.get(kind="staff.hired")
+    assert hired.after == {"email": "second@example.org", "name": "Second"}
+    news = [
+        "Second was made a member of staff",
+        "Proposed, waits for a second administrator: Role compliance for Second",
+    ]
+    assert told(two) == told(auditor) == news
+
+    staff_changes.approve(change.pk, actor=two)
+    assert staff.roles_of(mailbox.pk) == {Role.COMPLIANCE}
+    given = AuditEvent.objects.get(kind="staff.appointed")
+    assert (given.actor_id, given.after["proposed_by"], given.after["alone"]) == (
+        two.id, str(one), False
+    )  # fmt: skip
+    assert told(auditor)[-1] == "Role compliance for Second"
+    assert code_of(lambda: staff_changes.approve(change.pk, actor=two)) == "already_decided"
+
+
+def test_dismissing_the_other_administrator_makes_nobody_the_only_one_for_a_week():
+    one, two = administrators()
+    mailbox = appointments.hire(email="second@example.org", name="Second", actor=one)
+    appointments.close(int(two.id), reason="x", actor=one)
+    change = staff_changes.propose_role(mailbox.pk, Role.FINANCE, reason="x", actor=one)
+    assert (change.state, change.is_alone) == ("proposed", False)
+    assert staff.roles_of(mailbox.pk) == set()
+
+
+def test_the_only_administrator_of_a_new_house_appoints_and_it_is_recorded_as_such(caplog):
+    only = Actor.staff(make_staff(Role.ADMINISTRATOR, key=None).pk)
+    second = appointments.hire(email="second@example.org", name="Second", actor=only)
+    change = staff_changes.propose_role(second.pk, Role.ADMINISTRATOR, reason="x", actor=only)
+    assert (change.state, change.is_alone) == ("approved", True)
+    assert staff.roles_of(second.pk) == {Role.ADMINISTRATOR}
+    assert AuditEvent.objects.get(kind="staff.appointed").after["alone"] is True
+    assert "staff change without a second administrator" in caplog.text
+    assert told(only)[-1] == ("Role administrator for Second (nobody else could approve)")
+    third = appointments.hire(email="third@example.org", name="Third", actor=only)
+    waits = staff_changes.propose_role(third.pk, Role.FINANCE, reason="x", actor=only)
+    assert waits.state == "proposed"
+
+
+def test_a_reset_waits_for_a_second_administrator_and_a_rejected_one_changes_nothing():
+    one, two = administrators()
+    user = make_staff(Role.COMPLIANCE)
+    change = staff_changes.propose_reset(user.pk, reason="Phone lost.", actor=one)
+    again = lambda: staff_changes.propose_reset(user.pk, reason="x", actor=two)  # noqa: E731  (one line)
+    assert code_of(again) == StaffCode.ALREADY_PROPOSED
+    assert TOTPDevice.objects.filter(user=user).exists()
+    staff_changes.reject(change.pk, decision="It was not they who called.", actor=two)
+    assert TOTPDevice.objects.filter(user=user).exists()
+    change = staff_changes.propose_reset(user.pk, reason="Seen in person.", actor=one)
+    staff_changes.approve(change.pk, actor=two)
+    assert not TOTPDevice.objects.filter(user=user).exists()
+
+
+def test_only_the_proposer_withdraws():
+    one, two = administrators()
+    user = make_staff(Role.SUPPORT)
+    change = staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=one)
+    assert code_of(lambda: staff_changes.withdraw(change.pk, actor=two)) == StaffCode.NOT_YOURS
+    assert staff_changes.withdraw(change.pk, actor=one).state == "withdrawn"
+    assert code_of(lambda: staff_changes.approve(change.pk, actor=two)) == "already_decided"
+    assert staff.roles_of(user.pk) == {Role.SUPPORT}
+
+
+def test_the_database_itself_wants_two_people():
+    one, _two = administrators()
+    user = make_staff(Role.SUPPORT)
+    change = staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=one)
+    row = StaffChange.objects.filter(pk=change.pk)
+    now = database_now()
+    decided = {"state": "approved", "decided_by": str(one), "decided_at": now}
+    for facts, match in (
+        (decided, "two_people"),
+        (decided | {"is_alone": True}, "four_eyes"),
+        (decided | {"decided_by": f"staff:{user.pk}"}, "by_another"),
+        ({"role": "administrator"}, "staff_change"),
+    ):
+        with pytest.raises(IntegrityError, match=match), transaction.atomic():
+            row.update(**facts)
+    with pytest.raises(IntegrityError, match="four_eyes"), transaction.atomic():
+        Appointment.objects.create(user=user, role="finance", appointed_by=str(one))
+    assert staff.roles_of(user.pk) == {Role.SUPPORT}
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATOR])
+def test_the_acts_themselves_ask_for_the_right(role):
+    user, actor = make_staff(Role.SUPPORT), Actor.staff(make_staff(role, key=None).pk)
+    for act in (
+        lambda: appointments.hire(email="x@example.org", name="x", actor=actor),
+        lambda: appointments.dismiss(user.pk, Role.SUPPORT, reason="x", actor=actor),
+        lambda: appointments.close(user.pk, reason="x", actor=actor),
+        lambda: staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=actor),
+        lambda: staff_changes.propose_reset(user.pk, reason="x", actor=actor),
+    ):
+        assert code_of(act) == "not_allowed"
+    assert staff.roles_of(user.pk) == {Role.SUPPORT}
+
+
+def test_two_administrators_give_a_role_by_their_pages():
+    one, two = staff_client(Role.ADMINISTRATOR), staff_client(Role.ADMINISTRATOR)
+    user = make_staff(Role.SUPPORT)
+    page = one.post(
+        f"/admin/staff/{user.pk}/appoint/", {"role": "finance", "reason": "Helps."}, follow=True
+    ).content.decode()
+    assert "Another administrator approves it" in page
+    assert staff.roles_of(user.pk) == {Role.SUPPORT}
+    change = StaffChange.objects.get()
+    address = f"/admin/staff/changes/{change.pk}/"
+    assert "same_person" in one.post(f"{address}approve/", follow=True).content.decode()
+    assert "Helps." in two.get("/admin/staff/").content.decode()
+    two.post(f"{address}approve/")
+    assert staff.roles_of(user.pk) == {Role.SUPPORT, Role.FINANCE}
+    again = two.post(f"{address}reject/", {"decision": "No."}, follow=True).content.decode()
+    assert "already_decided" in again
