@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from django.db import connection
 
-#: Tables carrying the trigger that refuses changes: what `audit.append_only.protect_sql` installs.
+#: Tables with a trigger that refuses changes (`audit.append_only.protect_sql`) which the role could
+#: change but for it. One that refuses no UPDATE (16 in ``tgtype``) but TRUNCATE alone guards a table
+#: whose rows have a trigger of their own.
 _REWRITABLE_SQL = """
-SELECT c.relname FROM pg_class c
- WHERE c.relkind IN ('r', 'p')
-   AND EXISTS (SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-                WHERE t.tgrelid = c.oid AND p.proname = 'audit_refuse_change')
-   AND (has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE')
-        OR has_table_privilege(c.oid, 'TRUNCATE'))
- ORDER BY c.relname COLLATE "C"
+SELECT DISTINCT c.relname FROM pg_class c
+  JOIN pg_trigger t ON t.tgrelid = c.oid JOIN pg_proc p ON p.oid = t.tgfoid
+ WHERE c.relkind IN ('r', 'p') AND p.proname = 'audit_refuse_change'
+   AND (has_table_privilege(c.oid, 'TRUNCATE') OR (t.tgtype & 16 > 0
+        AND (has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE'))))
+ ORDER BY c.relname
 """
 _OWNED_SQL = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

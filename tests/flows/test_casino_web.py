@@ -67,6 +67,14 @@ def test_not_ready_when_the_runtime_role_may_rewrite_history(web, owner):
     assert "may change append-only audit_event" in answer.json()["checks"]["runtime_role"]
 
 
+def test_rows_with_a_guard_of_their_own_may_change_and_are_never_emptied_at_once(database, owner):
+    assert problems_of_runtime_role() == []  # proposals are decided: their rows change
+    owner.execute("GRANT TRUNCATE ON tables_correction TO faro_app")
+    assert problems_of_runtime_role() == [
+        "the runtime role faro_app may change append-only tables_correction"
+    ]
+
+
 def test_not_ready_when_the_runtime_role_owns_a_table(web, database):
     with psycopg.connect(SUPER_URL, dbname=database.name, autocommit=True) as superuser:
         superuser.execute("CREATE TABLE stray (n int)")
