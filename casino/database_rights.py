@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import connection
 
 #: Tables with a trigger that refuses changes (`audit.append_only.protect_sql`) which the role could
-#: change but for it. One that refuses no UPDATE (16 in ``tgtype``) but TRUNCATE alone guards a table
-#: whose rows have a trigger of their own.
+#: change but for it. One that refuses no UPDATE (16 in ``tgtype``) but TRUNCATE alone guards a
+#: table whose rows have a trigger of their own.
 _REWRITABLE_SQL = """
 SELECT DISTINCT c.relname FROM pg_class c
   JOIN pg_trigger t ON t.tgrelid = c.oid JOIN pg_proc p ON p.oid = t.tgfoid

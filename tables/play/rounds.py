@@ -21,7 +21,7 @@ from tables import audit_kinds, locks
 from tables.changes import changes
 from tables.devices import devices
 from tables.floor_plan import stream_name
-from tables.models import Round, Table, TableStatus
+from tables.models import Incident, Round, Table, TableStatus
 from tables.opening import facts as opening_facts
 from tables.opening import published_rules
 from tables.opening.reasons import OpeningCode, Reason
@@ -100,11 +100,11 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
     changes.apply_due(table_id, now)
     table = Table.objects.get(id=table_id)
     soon = now + timedelta(milliseconds=max(50, table.intermission_ms // 4))
-    last = Round.objects.filter(table=table).aggregate(
-        number=Max("number"), finished=Max("finished_at")
-    )
-    if last["finished"] is not None:
-        due: datetime = last["finished"] + timedelta(milliseconds=table.intermission_ms)
+    last = Round.objects.filter(table=table).order_by("-number").first()
+    if table.status == TableStatus.OPEN and _stop_for_a_call(table, last, now):
+        return soon
+    if last is not None and last.finished_at is not None:
+        due = last.finished_at + timedelta(milliseconds=table.intermission_ms)
         if now < due:
             return due
     if table.status != TableStatus.OPEN:
@@ -113,7 +113,24 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
     for reason in against:
         if reason.code is OpeningCode.RULES_DIFFER:
             _stop_for_rules(table, reason, now)
-    return soon if against else _open(table, (last["number"] or 0) + 1, now)
+    return soon if against else _open(table, last.number + 1 if last else 1, now)
+
+
+def _stop_for_a_call(table: Table, last: Round | None, now: datetime) -> bool:
+    """A presenter who calls between rounds, at a keypad: in a round the evidence hears it.
+
+    Calls before the last result, and before the last incident was resolved, were heard already.
+    """
+    ends = [last.official_at or last.finished_at] if last else []
+    resolved = Incident.objects.filter(table=table).aggregate(at=Max("resolved_at"))["at"]
+    since = max((at for at in (*ends, resolved) if at is not None), default=None)
+    device_id = sightings.called_since(table.id, since)
+    if device_id is None:
+        return False
+    incident = stop_round(table.id, None, now, Fault.PRESENTER_CALL, device_id)
+    if incident is not None:
+        announce_stop(incident, None, now, RUNNER)
+    return True
 
 
 def _stop_for_rules(table: Table, reason: Reason, now: datetime) -> None:

@@ -209,6 +209,21 @@ def since(table_id: str, after_n: int) -> list[Sighting]:
     ]
 
 
+#: A runner looks at every report; between two looks there are never so many sightings.
+_LOOKED_BACK: Final = 200
+
+
+def called_since(table_id: str, at: datetime | None) -> str | None:
+    """The device at which somebody called the supervisor after ``at`` (None: ever), or None."""
+    newest = SightingRecord.objects.filter(table_id=table_id).order_by("-n")[:_LOOKED_BACK]
+    for seen in newest:
+        if at is not None and seen.received_at <= at:
+            return None
+        if seen.kind == ObservationKind.PRESENTER_CALL:
+            return seen.device_id
+    return None
+
+
 def captured_at(table_id: str, n: int) -> datetime:
     """When the sighting at position ``n`` was captured, by the device's clock."""
     return SightingRecord.objects.get(table_id=table_id, n=n).captured_at

@@ -6,6 +6,7 @@ from events import stream
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger.checks import run_checks
+from studio.protocol.messages import ObservationKind
 from tables.bets.betting import place_batch
 from tables.bets.slips import BettingCode, Receipt, place_bets
 from tables.bets.undo import last_stakes, standing_stakes, undo_last
@@ -164,6 +165,36 @@ def test_no_round_opens_at_a_suspended_table_until_it_is_resumed_with_a_cause():
     pit.step()
     assert (pit.round().number, pit.round().phase) == (2, Phase.BETTING_OPEN)
     assert Incident.objects.get().resolution == "drill over"
+
+
+def test_a_call_at_the_keypad_between_rounds_stops_the_table_once():
+    pit = house.pit(intermission_ms=600_000)
+    pit.open_round()
+    pit.play(17)
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)
+    pit.step()
+    incident = Incident.objects.get()
+    assert (incident.fault, incident.detail) == (Fault.PRESENTER_CALL, "alexandria-keypad")
+    assert incident.round_id is None
+    pit.table.refresh_from_db()
+    assert pit.table.status == "suspended"
+    suspension.resume("alexandria", cause="she had asked for water", actor=Actor.staff(1))
+    pit.step()
+    pit.table.refresh_from_db()
+    assert (pit.table.status, Incident.objects.count()) == ("open", 1)
+
+
+def test_a_call_that_a_round_has_heard_does_not_stop_the_table_again():
+    pit = house.pit(intermission_ms=600_000)
+    pit.open_round()
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)
+    pit.step()
+    assert pit.round().phase == Phase.SUSPENDED
+    suspension.void_round(pit.round().id, reason="drill", actor=house.TESTER)
+    suspension.resume("alexandria", cause="drill over", actor=Actor.staff(1))
+    pit.step()
+    pit.table.refresh_from_db()
+    assert (pit.table.status, Incident.objects.count()) == ("open", 1)
 
 
 @pytest.mark.feature("F11")
