@@ -32,22 +32,26 @@ PLAYLIST: Final = "index.m3u8"
 #: A file of this name beside the manifest keeps a clip beyond its retention (feature F31).
 HOLD: Final = "hold"
 DATE_FORMAT: Final = "%Y-%m-%d"
+#: A clip's directory: the round's number, and the part where it is not the whole round.
+NAME: Final = re.compile(r"\d+(-[0-9a-z]+)?")
 #: What a killed process may leave of a clip: never listed, never served, swept with its day.
 LEFT_OVER: Final = re.compile(r"\.\d+\.[0-9a-z]+\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Which span of which table, and where it belongs."""
+    """Which span of which table, and where it belongs: ``part`` beside the clip of the round."""
 
     table: str
     number: int
     day: date
     since: datetime
     until: datetime
+    part: str = ""
 
     def directory(self, archive_dir: Path) -> Path:
-        return archive_dir / self.table / self.day.strftime(DATE_FORMAT) / str(self.number)
+        name = f"{self.number}-{self.part}" if self.part else str(self.number)
+        return archive_dir / self.table / self.day.strftime(DATE_FORMAT) / name
 
 
 @dataclass(frozen=True, slots=True)

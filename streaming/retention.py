@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from streaming import journal
-from streaming.archive import DATE_FORMAT, HOLD, LEFT_OVER
+from streaming.archive import DATE_FORMAT, HOLD, LEFT_OVER, NAME
 
 _SEGMENT: Final = re.compile(r"segment-\d+\.m4s")
 _INIT: Final = re.compile(r"init-\d+\.mp4")
@@ -56,7 +56,7 @@ def sweep_archive(archive_dir: Path, before: date) -> int:
         if not _is_before(day.name, before):
             continue
         for clip in _directories(day):
-            if clip.name.isdigit() and not (clip / HOLD).exists():
+            if NAME.fullmatch(clip.name) and not (clip / HOLD).exists():
                 aside = clip.with_name(f".{clip.name}.removed.tmp")
                 clip.rename(aside)
                 shutil.rmtree(aside)

@@ -24,7 +24,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from streaming import archive, playlist
-from tables.models import Bet, Round, Table
+from tables.models import Bet, Incident, Round, Table
 from tables.phases import FINISHED
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,11 @@ AROUND: Final = timedelta(seconds=2)
 #: A finished round's clip is made no sooner: its last segment has been published by then, and no
 #: page still holds the result back (docs/push.md: at most 12 s).
 SETTLING: Final = timedelta(seconds=12)
+
+#: How long after a stop one still looks: time to see where the ball comes to rest.
+AFTER_STOP: Final = timedelta(seconds=10)
+#: And before it, where no round was in play.
+STOP_LOOK_BACK: Final = timedelta(minutes=2)
 
 #: Nothing is archived with less free space than this: the disk may be the database's as well.
 FREE_BYTES_MIN: Final = 500_000_000
@@ -86,6 +91,61 @@ def clip_url(round_: Round, *, at_staff_door: bool = False) -> str:
     return reverse(name, args=[round_.id, archive.PLAYLIST])
 
 
+def stop_of(incident: Incident) -> archive.Clip:
+    """The span of a stop: from before its round opened, to where the ball lies afterwards.
+
+    Kept of its own, since an undecided round has no clip and live segments go after minutes.
+    """
+    round_ = incident.round
+    since = incident.opened_at - STOP_LOOK_BACK if round_ is None else round_.opened_at - AROUND
+    return archive.Clip(
+        table=incident.table_id,
+        number=0 if round_ is None else round_.number,
+        day=incident.opened_at.astimezone(UTC).date(),
+        since=since,
+        until=incident.opened_at + AFTER_STOP,
+        part=incident.id.hex,
+    )
+
+
+def stop_url(incident: Incident) -> str:
+    """The playlist of what was seen around a stop; "" while there is none."""
+    manifest = archive.read_manifest(_stop_directory(incident))
+    if manifest is None or not manifest.get("picture"):
+        return ""
+    return reverse("floor:incident_clip", args=[incident.id, archive.PLAYLIST])
+
+
+def stop_file(incident: Incident, name: str) -> ClipFile | None:
+    """A file of a stop's clip, as `clip_file`."""
+    return _file(_stop_directory(incident), name)
+
+
+def archive_stops(now: datetime) -> Run:
+    """Store what was seen around each open stop, once its last segment is published. Idempotent."""
+    run = Run()
+    due = Incident.objects.select_related("round").filter(
+        resolved_at=None, opened_at__lte=now - AFTER_STOP - SETTLING
+    )
+    for incident in due:
+        try:
+            _ensure_space()
+            stored = archive.store(
+                stop_of(incident), settings.STREAM_DIR, settings.STREAM_ARCHIVE_DIR
+            )
+        except OSError as error:
+            log.error("stop_not_archived", incident=str(incident.id), error=str(error))
+            return Run(run.stored, run.without_picture, run.failed + 1)
+        if stored is not None:
+            has_picture = stored.segments > 0
+            run = Run(run.stored + has_picture, run.without_picture + (not has_picture))
+    return run
+
+
+def _stop_directory(incident: Incident) -> Path:
+    return stop_of(incident).directory(Path(settings.STREAM_ARCHIVE_DIR))
+
+
 def manifest_of(round_: Round) -> tuple[dict[str, object], str] | None:
     """What the round's clip is made of, and the SHA-256 of that list; None where there is none."""
     if round_.finished_at is None:
@@ -114,9 +174,12 @@ def clip_file(round_: Round, name: str) -> ClipFile | None:
     ``name`` is only looked up among the manifest's names; it never becomes a path unless it is one
     of them. A file that has changed since is not shown: it is logged as damaged.
     """
+    return _file(_directory(round_), name) if round_.finished_at else None
+
+
+def _file(directory: Path, name: str) -> ClipFile | None:
     content_type = _TYPES.get(Path(name).suffix)
-    directory = _directory(round_)
-    manifest = archive.read_manifest(directory) if round_.finished_at else None
+    manifest = archive.read_manifest(directory)
     files = manifest.get("files") if manifest else None
     described = files.get(name) if isinstance(files, dict) else None
     if content_type is None or not isinstance(described, dict) or Path(name).name != name:
@@ -126,7 +189,7 @@ def clip_file(round_: Round, name: str) -> ClipFile | None:
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != described.get("sha256"):
-        log.error("clip_damaged", table=round_.table_id, round=round_.number, file=name)
+        log.error("clip_damaged", clip=str(directory), file=name)
         return None
     return ClipFile(content_type, data)
 

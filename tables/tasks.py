@@ -35,10 +35,12 @@ def sweep_segments() -> int:
 
 @shared_task(name="tables.tasks.archive_clips")
 def archive_clips() -> int:
-    """Store the clips of rounds that have finished; how many have a picture. Every 10 s."""
-    run = clips.archive_finished(database_now(), rounds_per_table=ROUNDS_LOOKED_AT)
-    _say(run)
-    return run.stored
+    """Store clips of open stops and of finished rounds; how many have a picture. Every 10 s."""
+    now = database_now()
+    runs = clips.archive_stops(now), clips.archive_finished(now, rounds_per_table=ROUNDS_LOOKED_AT)
+    for run in runs:
+        _say(run)
+    return sum(run.stored for run in runs)
 
 
 @shared_task(name="tables.tasks.keep_archive")

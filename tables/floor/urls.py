@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("incidents/", incident_pages.incidents, name="incidents"),
     path("incidents/<uuid:incident_id>/", incident_pages.incident, name="incident"),
     path("incidents/<uuid:incident_id>/panel", incident_pages.panel, name="incident_panel"),
+    path("incidents/<uuid:incident_id>/clip/<str:name>", incident_pages.clip, name="incident_clip"),
     path("incidents/<uuid:incident_id>/<slug:act>/", incident_pages.act, name="incident_act"),
     path("corrections/", correction_pages.corrections, name="corrections"),
     path("corrections/propose/", correction_pages.propose, name="propose"),

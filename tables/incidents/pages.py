@@ -8,7 +8,7 @@ again. A refused act is answered on the page: in words, with its code, with what
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,11 +20,12 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from kernel.ids import Actor
 from kernel.refusal import Refused
+from streaming.addresses import playlist_url
 from tables import clips
 from tables.floor import words
 from tables.floor.forms import ActForm
@@ -39,6 +40,10 @@ from tables.rules import roulette
 
 WATCH: Final = "tables.watch_floor"
 PER_PAGE: Final = 50
+#: From here on a device's own time is shown beside ours; transport takes tenths of a second.
+CLOCKS_DIFFER: Final = timedelta(seconds=1)
+#: A clip's bytes never change; only this person's browser keeps them.
+CLIP_CACHE: Final = "private, max-age=3600, immutable"
 _FIELDS: Final = {
     IncidentCode.NO_TEXT: ("text", "reference"),
     IncidentCode.NO_CAUSE: ("cause", "text"),
@@ -106,6 +111,19 @@ def act(request: HttpRequest, incident_id: UUID, act: str) -> HttpResponse:
     return redirect(_back(request, incident_id, wanted))
 
 
+@require_safe
+@staff_required(WATCH)
+def clip(request: HttpRequest, incident_id: UUID, name: str) -> HttpResponse:
+    """One file of what was seen around the stop."""
+    found = Incident.objects.select_related("round").filter(id=incident_id).first()
+    file = None if found is None else clips.stop_file(found, name)
+    if file is None:
+        raise Http404
+    return HttpResponse(
+        file.data, content_type=file.content_type, headers={"Cache-Control": CLIP_CACHE}
+    )
+
+
 def incident_facts(
     request: HttpRequest, incident_id: UUID, typed: dict[Act, ActForm] | None = None
 ) -> dict[str, Any]:
@@ -126,7 +144,8 @@ def incident_facts(
         "acts": _offers(request, shown, typed),
         "result": None if round_ is None or round_.result is None else words.number(round_.result),
         "is_waiting": round_ is not None and round_.phase == Phase.SUSPENDED,
-        "clip": clips.clip_url(round_, at_staff_door=True) if round_ else "",
+        "clip": _clip(shown.incident),
+        "live": "" if shown.incident.resolved_at else playlist_url(shown.incident.table_id),
         "fault": words.fault(shown.incident.fault),
     }
 
@@ -183,8 +202,9 @@ def _searched(form: SearchForm) -> QuerySet[Incident]:
     if wanted["fault"]:
         found = found.filter(fault=wanted["fault"])
     if wanted["day"]:
-        since = datetime.combine(wanted["day"], datetime.min.time(), UTC)
-        found = found.filter(opened_at__gte=since, opened_at__lt=since + timedelta(days=1))
+        since = datetime.combine(wanted["day"], time.min, UTC)
+        until = datetime.combine(wanted["day"], time.max, UTC)  # the last day has no day after it
+        found = found.filter(opened_at__gte=since, opened_at__lte=until)
     match wanted["state"]:
         case "open":
             found = found.filter(resolved_at=None)
@@ -248,6 +268,12 @@ def _offers(
     return offers
 
 
+def _clip(shown: Incident) -> str:
+    """The recording: of the whole round once it has ended, before that of the stop."""
+    whole = "" if shown.round is None else clips.clip_url(shown.round, at_staff_door=True)
+    return whole or clips.stop_url(shown)
+
+
 def _step_form(shown: IncidentView, step: str, typed: dict[Act, ActForm]) -> ActForm:
     form = typed.get(Act.TICK)
     if form is not None and form.data.get("step") == step:
@@ -256,28 +282,59 @@ def _step_form(shown: IncidentView, step: str, typed: dict[Act, ActForm]) -> Act
 
 
 def _sources(shown: IncidentView) -> list[dict[str, Any]]:
-    """The last number that each source named before anything was resolved."""
-    last: dict[str, SeenLine] = {}
+    """Per device, every number that it named for the spin that was judged, in order.
+
+    Not the numbers of an earlier spin, nor of the spins by which somebody tests afterwards: those
+    are in the story.
+    """
+    named: dict[str, list[SeenLine]] = {}
     for line in shown.seen:
-        if line.number is not None:
-            last[line.source] = line
+        if line.number is not None and line.counted:
+            named.setdefault(line.device, []).append(line)
+    who = _who(shown)
     return [
         {
-            "source": source,
-            "number": line.number,
-            "words": words.number(int(line.number or 0)),
-            "colour": roulette.colour(int(line.number or 0)).value,
-            "at": line.captured_at,
-            "after_stop": line.after_stop,
+            "source": who[device],
+            "numbers": [
+                {
+                    "number": line.number,
+                    "words": words.number(int(line.number or 0)),
+                    "colour": roulette.colour(int(line.number or 0)).value,
+                    "at": line.captured_at,
+                }
+                for line in lines
+            ],
         }
-        for source, line in last.items()
+        for device, lines in named.items()
     ]
 
 
+def _who(shown: IncidentView) -> dict[str, str]:
+    """Device → who that is; with its name where two of them are called the same."""
+    sources = {line.device: line.source for line in shown.seen}
+    called = list(sources.values())
+    return {
+        device: source if called.count(source) == 1 else f"{source} ({device})"
+        for device, source in sources.items()
+    }
+
+
 def _story(shown: IncidentView) -> list[dict[str, Any]]:
-    """What was seen and what was done, in one order of time."""
+    """What was seen and what was done, in the order in which we heard of it.
+
+    A device's own clock may be wrong, which can be the fault itself: it is shown where it differs.
+    """
+    who = _who(shown)
     lines: list[tuple[datetime, dict[str, Any]]] = [
-        (line.captured_at, {"who": line.source, "words": line.words, "note": line.code_meaning})
+        (
+            line.received_at,
+            {
+                "who": who[line.device],
+                "words": line.words,
+                "note": line.code_meaning,
+                "seen_at": line.captured_at if _differ(line) else None,
+            },
+        )
         for line in shown.seen
     ]
     stopped = f"Table suspended: {words.fault(shown.incident.fault).lower()}"
@@ -298,6 +355,10 @@ def _story(shown: IncidentView) -> list[dict[str, Any]]:
         ended = f"Table resumed: {shown.incident.resolution}"
         lines.append((shown.incident.resolved_at, {"who": shown.resolved_by, "words": ended}))
     return [{"at": at, **line} for at, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+def _differ(line: SeenLine) -> bool:
+    return abs(line.received_at - line.captured_at) > CLOCKS_DIFFER
 
 
 def _mark(shown: IncidentView) -> str:

@@ -32,7 +32,8 @@ from tables.phases import Phase
 from tables.play import sighting_words
 from tables.presenters import shifts
 
-#: Sightings shown of one incident: a round has about a dozen.
+#: Sightings shown of one incident, the first ones: a round has about a dozen. What is left out of
+#: a stop of hours, test spins for instance, is said.
 SEEN_MAX: Final = 300
 #: Where no round was in play: how far back one looks.
 LOOK_BACK: Final = timedelta(minutes=2)
@@ -43,7 +44,8 @@ _NUMBERS: Final = frozenset({ObservationKind.RESULT, ObservationKind.PRESENTER_C
 class SeenLine:
     """One observation: when the device saw it, when we heard it, in words; ``number`` if it is one.
 
-    ``after_stop``: it came when the table had stopped already.
+    ``after_stop``: it came when the table had stopped already. ``counted``: it belongs to the spin
+    that was judged when the table stopped.
     """
 
     n: int
@@ -56,6 +58,7 @@ class SeenLine:
     code: str
     code_meaning: str
     after_stop: bool
+    counted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class IncidentView:
     proposed_by: str
     resolved_by: str
     seen: tuple[SeenLine, ...]
+    #: More was seen than is shown.
+    seen_cut: bool
     steps: tuple[StepLine, ...]
     open_steps: tuple[str, ...]
     offers: tuple[Offer, ...]
@@ -182,7 +187,8 @@ def view(incident_id: UUID, *, viewer: Actor) -> IncidentView:
         taken_by=names.get(incident.taken_by, ""),
         proposed_by=names.get(incident.proposed_by, ""),
         resolved_by=names.get(incident.resolved_by, ""),
-        seen=seen,
+        seen=seen[:SEEN_MAX],
+        seen_cut=len(seen) > SEEN_MAX,
         steps=_steps(acts, facts.procedure, names),
         open_steps=steps_open(facts.procedure, facts.ticked, Before.RESUME),
         offers=tuple(_offer(act, refusal(act, facts)) for act in Act),
@@ -261,7 +267,10 @@ def _steps(
 
 
 def _seen(incident: Incident) -> tuple[SeenLine, ...]:
-    """What the devices said, from the opening of the round (or shortly before) to the end."""
+    """What the devices said, from the opening of the round (or shortly before) to the end.
+
+    One more than is shown, where there are more.
+    """
     since = incident.opened_at - LOOK_BACK
     if incident.round is not None:
         since = incident.round.opened_at
@@ -270,12 +279,14 @@ def _seen(incident: Incident) -> tuple[SeenLine, ...]:
         rows = rows.filter(received_at__lte=incident.resolved_at)
     kinds = dict(Device.objects.filter(table_id=incident.table_id).values_list("id", "kind"))
     return tuple(
-        _line(row, kinds.get(row.device_id, ""), incident.opened_at)
-        for row in rows.order_by("n")[:SEEN_MAX]
+        _line(row, kinds.get(row.device_id, ""), incident, incident.evidence_since or since)
+        for row in rows.order_by("n")[: SEEN_MAX + 1]
     )
 
 
-def _line(row: SightingRecord, kind: str, stopped_at: datetime) -> SeenLine:
+def _line(row: SightingRecord, kind: str, incident: Incident, since: datetime) -> SeenLine:
+    """One row in words; ``since`` is when the spin began that was judged at the stop."""
+    after_stop = row.received_at > incident.opened_at
     code = str(row.data.get("code") or row.data.get("reason") or "")
     known = procedures.BOOK.codes.get(code)
     return SeenLine(
@@ -288,7 +299,8 @@ def _line(row: SightingRecord, kind: str, stopped_at: datetime) -> SeenLine:
         number=row.data.get("number") if row.kind in _NUMBERS else None,
         code=code,
         code_meaning="" if known is None else known.meaning,
-        after_stop=row.received_at > stopped_at,
+        after_stop=after_stop,
+        counted=not after_stop and row.captured_at >= since,
     )
 
 

@@ -24,7 +24,9 @@ from streaming import archive, journal, retention
 from streaming.journal import Entry
 from streaming.window import TICKS_PER_SECOND
 from tables import clips, tasks
-from tables.models import Round
+from tables.models import Incident, Round
+from tables.play.evidence import Fault
+from tables.play.suspension import suspend
 from tests import house
 from tests.flows.staff_steps import staff_client
 
@@ -404,3 +406,61 @@ def test_a_round_in_play_has_no_clip(home, anna):
 
     assert clips.clip_url(playing) == ""
     assert client_of(anna).get(f"/rounds/{playing.id}/clip/index.m3u8").status_code == 404
+
+
+# The recording of a stop, while its round is undecided
+
+
+def stopped_round(home):
+    pit = house.pit()
+    round_ = pit.open_round()
+    suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    incident = Incident.objects.get()
+    film(home, round_.opened_at - timedelta(seconds=10), 60)
+    return pit, incident
+
+
+@pytest.mark.feature("F31")
+def test_a_stop_is_recorded_while_its_round_is_undecided_and_the_pit_sees_it(home):
+    pit, incident = stopped_round(home)
+    client = staff_client(Role.PIT_BOSS)
+    page = f"/floor/incidents/{incident.id}/"
+    assert client.get(page).context["clip"] == ""
+    assert clips.archive_stops(incident.opened_at + timedelta(seconds=21)) == clips.Run()
+    assert clips.archive_stops(incident.opened_at + timedelta(seconds=22)) == clips.Run(stored=1)
+    assert clips.archive_stops(incident.opened_at + timedelta(seconds=60)) == clips.Run()
+    assert pit.round().finished_at is None
+    address = client.get(page).context["clip"]
+    assert address == f"{page}clip/index.m3u8"
+    playlist = m3u8.loads(client.get(address).content.decode())
+    assert playlist.is_endlist
+    first, last = playlist.segments[0], playlist.segments[-1]
+    since, until = incident.round.opened_at - clips.AROUND, incident.opened_at + clips.AFTER_STOP
+    assert first.program_date_time <= since < first.program_date_time + timedelta(seconds=1)
+    assert last.program_date_time < until <= last.program_date_time + timedelta(seconds=1)
+    answer = client.get(f"{page}clip/{first.uri}")
+    assert answer.content == (home / "live/alexandria/360p" / first.uri).read_bytes()
+    assert client.get(f"{page}clip/manifest.json").status_code == 404
+    for role in (Role.PRESENTER, Role.SUPPORT, Role.FINANCE):
+        assert staff_client(role).get(address).status_code == 403
+
+
+@pytest.mark.feature("F31")
+def test_the_recording_of_a_stop_outlives_the_live_segments_and_goes_with_its_day(home):
+    _, incident = stopped_round(home)
+    clips.archive_stops(incident.opened_at + timedelta(minutes=1))
+    retention.sweep_live(home / "live", incident.opened_at + timedelta(days=1))
+    assert clips.stop_url(incident)
+    day = incident.opened_at.astimezone(UTC).date()
+    assert retention.sweep_archive(home / "archive", day) == 0
+    assert retention.sweep_archive(home / "archive", day + timedelta(days=1)) == 1
+    assert clips.stop_url(incident) == ""
+
+
+@pytest.mark.feature("F31")
+def test_until_a_stop_is_recorded_its_page_shows_the_live_picture(home, settings):
+    settings.STREAM_URL = "https://stream.example.test"
+    _, incident = stopped_round(home)
+    page = staff_client(Role.PIT_BOSS).get(f"/floor/incidents/{incident.id}/").content.decode()
+    assert 'data-clip="https://stream.example.test/live/alexandria/index.m3u8"' in page
+    assert "is here half a minute after the stop" in page
