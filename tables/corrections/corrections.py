@@ -15,7 +15,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 
 from accounts.rights import may
@@ -25,10 +26,13 @@ from kernel.refusal import Refused
 from tables import audit_kinds, locks
 from tables.corrections import money as correction_money
 from tables.incidents.records import Correction, CorrectionState, Shortfall
+from tables.incidents.sweep import Swept, each
 from tables.models import Round
 from tables.phases import Phase
 from tables.play import settlement
 from tables.rules import roulette
+
+log = structlog.get_logger(__name__)
 
 PROPOSE: Final = "tables.correct_result"
 APPROVE: Final = "tables.approve_correction"
@@ -102,6 +106,8 @@ def propose(round_id: UUID, number: int, *, reason: str, key: str, actor: Actor)
 def approve(correction_id: UUID, *, shortfall: str, actor: Actor) -> Correction:
     """Approve somebody else's proposal and carry it out: the money moves before this returns.
 
+    Unless somebody was in the way for long: then it is returned APPROVED, not DONE, and
+    `finish_approved` moves the money.
     ``shortfall`` (`Shortfall`) says who bears what a player no longer has. Repeating it finishes
     what was begun and moves nothing twice; a process that dies is followed by `finish_approved`.
     Refuses with ``NOT_ALLOWED``, ``UNKNOWN_CORRECTION``, ``SAME_PERSON``, ``UNKNOWN_SHORTFALL``,
@@ -121,7 +127,10 @@ def approve(correction_id: UUID, *, shortfall: str, actor: Actor) -> Correction:
             _record(
                 audit_kinds.CORRECTION_APPROVED, found, actor, CorrectionState.PROPOSED, shortfall
             )
-    carry_out(found)
+    try:
+        carry_out(found)
+    except (OperationalError, Refused) as failure:  # it is decided; what is left is swept
+        log.warning("correction_left", correction=str(found.id), error=str(failure)[:200])
     found.refresh_from_db()
     return found
 
@@ -153,12 +162,18 @@ def waiting() -> list[Correction]:
     return list(found.select_related("round", "round__table").order_by("proposed_at"))
 
 
-def finish_approved() -> int:
-    """Carry out what was approved and not ended by its process; how many. Idempotent."""
-    begun = list(Correction.objects.filter(state=CorrectionState.APPROVED))
-    for correction in begun:
-        carry_out(correction)
-    return len(begun)
+def finish_approved() -> Swept:
+    """Carry out what was approved and not ended by its process. Idempotent, raises nothing.
+
+    A correction that fails is left for the next call and stops no other.
+    """
+    begun = Correction.objects.filter(state=CorrectionState.APPROVED)
+    return each("correction", list(begun.values_list("id", flat=True)), _carried_out)
+
+
+def _carried_out(correction_id: UUID) -> bool:
+    carry_out(Correction.objects.get(id=correction_id))
+    return True
 
 
 def carry_out(correction: Correction) -> None:

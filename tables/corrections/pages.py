@@ -84,7 +84,8 @@ def corrections(request: HttpRequest) -> HttpResponse:
     """What waits for a decision, what was decided, and the form to propose."""
     start = {}
     table, number = request.GET.get("table", ""), request.GET.get("round", "")
-    if Table.objects.filter(id=table).exists() and number.isdecimal():
+    # compared here, since not every text is one that the database takes (NUL)
+    if table in set(Table.objects.values_list("id", flat=True)) and number.isdecimal():
         start = {"table": table, "round_number": number}
     return _list(request, ProposeForm(initial=start))
 
@@ -126,11 +127,16 @@ def approve(request: HttpRequest, correction_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _page(request, correction_id, approving=form, status=422)
     try:
-        acts.approve(correction_id, shortfall=form.said("shortfall"), actor=staff_actor(request))
+        approved = acts.approve(
+            correction_id, shortfall=form.said("shortfall"), actor=staff_actor(request)
+        )
     except Refused as refused:
         _refuse(form, refused, 0)
         return _page(request, correction_id, approving=form, status=409)
-    messages.success(request, "Corrected: the old result is kept, the new one is paid.")
+    if approved.state == CorrectionState.DONE:
+        messages.success(request, "Corrected: the old result is kept, the new one is paid.")
+    else:
+        messages.info(request, "Approved; the money is being moved. This page says when it is.")
     return redirect("floor:correction", correction_id)
 
 

@@ -115,7 +115,8 @@ REFUSALS: Final = {
     "given_by_others": "Who stopped this may stop more than you: they, or compliance, lift it.",
     "no_cause": "Say the cause.",
     "not_suspended": "The table is not suspended.",
-    "round_unresolved": "A round is not resolved: void it, spin it again or enter its result.",
+    "round_unresolved": "A round is not resolved: void it, spin it again or enter its result. If it"
+    " is void already, its stakes are still being returned: wait until they are.",
     "round_not_suspended": "The round is not suspended any more.",
     "newer_incident": "A newer incident stopped this round: how it ends is decided there.",
     "refunds_begun": "The refunds of this round have begun: it can only be voided.",

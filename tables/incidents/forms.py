@@ -13,6 +13,7 @@ from tables.incidents import incidents, manual_result
 from tables.incidents.desk import ENTER_RESULT, WORK, Acting
 from tables.incidents.rules import Act
 from tables.incidents.view import IncidentView
+from tables.models import Table, TableStatus
 
 
 class StepForm(ActForm):
@@ -91,7 +92,9 @@ def _note(acting: Acting, form: ActForm) -> str:
 
 def _void(acting: Acting, form: ActForm) -> str:
     incidents.void(acting, form.said("reason"), form.said("text"))
-    return "The round is void: every stake returns."
+    if incidents.is_returned(acting.incident_id):
+        return "The round is void: every stake was returned."
+    return "The round is void. Its stakes are still being returned: this page says when they are."
 
 
 def _respin(acting: Acting, form: ActForm) -> str:
@@ -107,12 +110,21 @@ def _manual_result(acting: Acting, form: ActForm) -> str:
 
 
 def _resume(acting: Acting, form: ActForm) -> str:
-    incidents.resume(acting, form.said("cause"))
-    return "Done: the table is open, or waits for a second person to confirm."
+    done = incidents.resume(acting, form.said("cause"))
+    if incidents.was_proposed(done):
+        return "Proposed: the table opens when a second person confirms."
+    return _opened(acting)
 
 
 def _confirm_resume(acting: Acting, form: ActForm) -> str:
     incidents.confirm_resume(acting)
+    return _opened(acting)
+
+
+def _opened(acting: Acting) -> str:
+    """A table that was closed when it stopped is closed again."""
+    if Table.objects.filter(incidents=acting.incident_id, status=TableStatus.CLOSED).exists():
+        return "The incident is over. The table is closed, as it was before it stopped."
     return "The table is open again."
 
 
@@ -146,5 +158,5 @@ def form_for(act: Act, shown: IncidentView, data: Any = None, **more: Any) -> Ac
     form = DEEDS[act].form(data, version=shown.incident.version, **more)
     if act is Act.VOID:
         # a field with choices, which forms type as any field
-        form.fields["reason"].choices = shown.void_reasons  # type: ignore[attr-defined]
+        form.fields["reason"].choices = [("", "Choose a reason"), *shown.void_reasons]  # type: ignore[attr-defined]
     return form

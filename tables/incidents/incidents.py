@@ -19,6 +19,7 @@ from kernel.refusal import Refused
 from tables.incidents.desk import Acting, Desk, Done, begin, checked_text
 from tables.incidents.records import IncidentAct
 from tables.incidents.rules import Act, IncidentCode
+from tables.incidents.sweep import Swept, each
 from tables.models import Incident, Round
 from tables.phases import Phase
 from tables.play import settlement, suspension
@@ -73,14 +74,19 @@ def void(acting: Acting, reason: str, text: str = "") -> Done:
     """Void the incident's round: every stake returns (F36). ``reason`` is one of the procedure's.
 
     The decision commits first; the refunds follow in chunks and are finished by `finish_voids`
-    where this process dies. Refuses with ``UNKNOWN_REASON``, ``ROUND_NOT_SUSPENDED``,
-    ``STEPS_OPEN``, ``NOT_IN_PROCEDURE``.
+    where this process dies or somebody is in the way: `is_returned` says which. Refuses with
+    ``UNKNOWN_REASON``, ``ROUND_NOT_SUSPENDED``, ``STEPS_OPEN``, ``NOT_IN_PROCEDURE``.
     """
     with transaction.atomic():
         desk = begin(acting, Act.VOID, {"reason": reason, "text": text})
         done = desk.answer or _decide_void(desk, reason, text)
-    _refund(desk.incident.round_id)
+    each("void", [_round_id(desk)], _refund)
     return done
+
+
+def is_returned(incident_id: UUID) -> bool:
+    """Whether every stake of the incident's round was refunded."""
+    return Round.objects.filter(incidents=incident_id, phase=Phase.VOIDED).exists()
 
 
 def _decide_void(desk: Desk, reason: str, text: str) -> Done:
@@ -135,6 +141,12 @@ def resume(acting: Acting, cause: str) -> Done:
         suspension.reopen(desk.incident.table_id, cause=cause, actor=acting.actor)
     suspension.wake(desk.incident.table_id)
     return done
+
+
+def was_proposed(done: Done) -> bool:
+    """Whether what `resume` did was to propose."""
+    act = IncidentAct.objects.get(incident_id=done.incident_id, n=done.version)
+    return bool(act.data.get("proposed"))
 
 
 def confirm_resume(acting: Acting) -> Done:
@@ -192,23 +204,24 @@ def to_report() -> list[Incident]:
     return list(waiting.select_related("table").order_by("report_due_at"))
 
 
-def finish_voids() -> int:
-    """Finish refunds that were decided and that no process has ended; how many. Idempotent."""
+def finish_voids() -> Swept:
+    """Finish refunds that were decided and that no process has ended. Idempotent, raises nothing.
+
+    A round whose refunds fail is left for the next call and stops no other.
+    """
     begun = Round.objects.filter(phase=Phase.SUSPENDED, incidents__acts__act=Act.VOID.value)
-    rounds = list(begun.values_list("id", flat=True).distinct())
-    for round_id in rounds:
-        _refund(round_id)
-    return len(rounds)
+    return each("void", list(begun.values_list("id", flat=True).distinct()), _refund)
 
 
-def _refund(round_id: UUID | None) -> None:
-    """Work the refunds off under the reason and the name of whoever decided first."""
-    if round_id is None:
-        return
+def _refund(round_id: UUID) -> bool:
+    """Work the refunds off under the reason and the name of whoever decided first.
+
+    False where a lock was never had.
+    """
     decided = IncidentAct.objects.filter(act=Act.VOID.value, incident__round_id=round_id)
     first = decided.order_by("at").first()
     if first is None:
-        return
+        return False
     kind, _, of = first.actor.partition(":")
     for _ in range(TRIES):
         try:
@@ -219,7 +232,8 @@ def _refund(round_id: UUID | None) -> None:
             log.warning("refunds_wait", round=str(round_id), error=str(failure)[:200])
             connections.close_all()
         else:
-            return
+            return True
+    return False
 
 
 def _round_id(desk: Desk) -> UUID:

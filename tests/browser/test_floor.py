@@ -222,7 +222,7 @@ def test_a_silent_device_stops_the_table_and_the_round_is_returned(visit, pit, a
     tick_all(page)
     reason = page.locator("[name=reason] option").first.get_attribute("value")
     act(page, "Void, return all stakes", reason=reason or "")
-    expect(page.locator(".toast")).to_contain_text("every stake returns")
+    expect(page.locator(".toast")).to_contain_text("every stake was returned")
     assert house.balance(anna) == 50_000
     act_box = page.locator(".incident-act", has_text="Resume the table")
     expect(act_box).to_contain_text("A device of the table is not well yet.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 
 from accounts.roles import Role
 from kernel.ids import new_id
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
+from tables.corrections import corrections, money
 from tables.incidents.records import Correction
+from tables.incidents.sweep import Swept
 from tables.models import Round
 from tests import house
 from tests.flows.floor_steps import refusals
@@ -140,3 +143,34 @@ def test_each_role_does_what_is_its_own():
         status = decide(staff_client(role), "approve", correction, shortfall="house").status_code
         assert status in {302, 409}
     assert house.balance(anna) == 900
+
+
+def test_an_approval_whose_money_must_wait_is_kept_and_the_page_says_so(monkeypatch):
+    anna, round_ = settled()
+    propose(staff_client(Role.PIT_BOSS))
+    correction = Correction.objects.get()
+    finance = staff_client(Role.FINANCE)
+
+    def waits(correction_id):
+        raise OperationalError("canceling statement due to lock timeout")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(money, "work_off", waits)
+        answer = decide(finance, "approve", correction, shortfall="house")
+    page = finance.get(answer["Location"]).content.decode()
+    assert "Approved; the money is being moved." in page
+    assert "Corrected: the old result is kept" not in page
+    correction.refresh_from_db()
+    assert (correction.state, house.balance(anna)) == ("approved", 4_500)
+    assert corrections.finish_approved() == Swept(ended=1)
+    correction.refresh_from_db()
+    round_.refresh_from_db()
+    assert (correction.state, house.balance(anna), round_.result) == ("done", 900, 20)
+
+
+@pytest.mark.parametrize("table", ["%00", "alexandria%00", "nowhere"])
+def test_a_table_that_there_is_not_leaves_the_form_empty(table):
+    settled()
+    answer = staff_client(Role.PIT_BOSS).get(f"/floor/corrections/?table={table}&round=1")
+    assert answer.status_code == 200
+    assert answer.context["form"].initial.get("round_number") is None

@@ -10,6 +10,7 @@ from kernel.ids import Actor, new_id
 from studio.protocol.messages import ObservationKind
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
+from tables.incidents import incidents
 from tables.models import Incident, Round, Table
 from tables.phases import Phase
 from tables.play.evidence import Fault
@@ -373,3 +374,58 @@ def test_suspending_a_closed_table_is_refused_in_words_and_keeps_the_cause():
     assert (answer.status_code, refusals(answer)) == (409, ["table_closed"])
     assert "The table is closed: nothing runs that could be stopped." in answer.content.decode()
     assert (Table.objects.get().status, Incident.objects.count()) == ("closed", 0)
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "x", "%00"])
+def test_any_day_may_be_asked_for(day):
+    disagreed()
+    answer = staff_client(Role.PIT_BOSS).get(f"/floor/incidents/?day={day}")
+    assert (answer.status_code, answer.context["rows"]) == (200, [])
+
+
+def told(answer):
+    """What the page that follows says of the act."""
+    return [str(message) for message in answer.context["messages"]]
+
+
+@pytest.mark.feature("F36")
+def test_a_void_says_whether_the_stakes_were_returned_yet(monkeypatch):
+    _, anna, incident = disagreed()
+    clerk = FloorClerk(staff_client(Role.PIT_BOSS), incident)
+    clerk.tick_all()
+    unchosen = clerk.post("void")
+    assert (unchosen.status_code, house.balance(anna)) == (422, 900)
+    with monkeypatch.context() as patched:
+        patched.setattr(incidents, "_refund", lambda round_id: False)
+        clerk.done("void", reason="doubtful_number")
+    answer = clerk.client.get(clerk.address)
+    assert told(answer) == [
+        "The round is void. Its stakes are still being returned: this page says when they are."
+    ]
+    assert "its stakes are still being returned: wait until they are." in clerk.page()
+    assert house.balance(anna) == 900
+    clerk.done("void", reason="doubtful_number")
+    answer = clerk.client.get(clerk.address)
+    assert told(answer) == ["The round is void: every stake was returned."]
+    assert house.balance(anna) == 1_000
+
+
+def test_a_resume_says_whether_the_table_is_open_or_waits_for_a_second_person():
+    pit, _, incident = disagreed()
+    clerk = FloorClerk(staff_client(Role.PIT_BOSS), incident)
+    clerk.tick_all()
+    clerk.done("void", reason="doubtful_number")
+    clerk.client.get(clerk.address)
+    pit.heartbeat()
+    clerk.done("resume", cause="sensor cleaned")
+    answer = clerk.client.get(clerk.address)
+    assert told(answer) == ["Proposed: the table opens when a second person confirms."]
+    assert Table.objects.get().status == "suspended"
+    other = FloorClerk(staff_client(Role.PIT_BOSS), incident)
+    other.done("confirm_resume")
+    assert told(other.client.get(other.address)) == ["The table is open again."]
+    suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    alone = FloorClerk(other.client, Incident.objects.get(fault="operator"))
+    alone.tick_all()
+    alone.done("resume", cause="over")
+    assert told(alone.client.get(alone.address)) == ["The table is open again."]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from backoffice import reports, rounds
 from compliance import facts
 from compliance.limit_arithmetic import Period, window
 from kernel.ids import Actor, new_id
+from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from ledger import accounts
 from ledger.checks import run_checks
@@ -25,6 +26,7 @@ from tables.corrections import corrections
 from tables.corrections import money as correction_money
 from tables.corrections.corrections import CorrectionCode
 from tables.incidents.records import Correction, CorrectionShare, CorrectionState
+from tables.incidents.sweep import Swept
 from tables.models import BetOutcome, Round
 from tables.pages import round_page
 from tables.push import snapshots
@@ -206,8 +208,8 @@ def test_a_correction_killed_anywhere_goes_on_where_it_was(played, monkeypatch, 
     assert (made.state, played.round.version, played.round.result) == ("approved", 1, 17)
     assert house.escrow_minor(played.round.id) == 0
     assert rounds.run_checks().ok, rounds.run_checks().violations
-    assert corrections.finish_approved() == 1
-    assert corrections.finish_approved() == 0
+    assert corrections.finish_approved() == Swept(ended=1)
+    assert corrections.finish_approved() == Swept()
     assert (house.balance(played.anna), house.balance(played.ben)) == (1_100, 2_750)
     assert BetOutcome.objects.count() == 6
     check_books(played.round.id)
@@ -420,68 +422,30 @@ def test_any_corrections_in_a_row_keep_the_books_and_pay_the_last_number(
         assert house.balance(player) == expected
 
 
-@pytest.mark.feature("F34", "F35")
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE tables_correction SET new_number = 5",
-        "UPDATE tables_correction SET old_number = 5",
-        "UPDATE tables_correction SET reason = 'another'",
-        "UPDATE tables_correction SET to_version = 3",
-        "UPDATE tables_correction SET proposed_by = 'staff:999'",
-        "UPDATE tables_correction SET proposed_at = proposed_at - interval '1 day'",
-        "UPDATE tables_correction SET state = 'done', decided_by = 'staff:999', decided_at = now(),"
-        " shortfall = 'house'",
-        "UPDATE tables_correction SET state = 'approved', decided_by = 'staff:999',"
-        " decided_at = now(), shortfall = 'house', new_number = 5",
-        "UPDATE tables_correction SET state = 'approved', decided_by = proposed_by,"
-        " decided_at = now(), shortfall = 'house'",
-        "DELETE FROM tables_correction",
-        "TRUNCATE tables_correction CASCADE",
-    ],
-)
-def test_the_database_keeps_a_proposal_as_it_was_proposed(played, change):
-    made = played.propose(20)
-    before = Correction.objects.values().get()
-    with (
-        pytest.raises(DatabaseError, match=r"correction|append_only|denied"),
-        transaction.atomic(),
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(change)
-    assert Correction.objects.values().get() == before
-    assert before["id"] == made.id
+@pytest.mark.feature("F53")
+@pytest.mark.parametrize("failure", [OperationalError("lock timeout"), InvariantBroken("books")])
+def test_a_correction_that_fails_stops_no_other(played, monkeypatch, failure):
+    made = played.propose()
+    other = house.pit("cordouan")
+    other.open_round()
+    second = corrections.propose(
+        other.play(17).id, 20, reason="misread", key=new_id().hex, actor=played.boss
+    )
+    real = corrections.carry_out
+    monkeypatch.setattr(corrections, "carry_out", lambda correction: None)
+    for one in (made, second):
+        corrections.approve(one.id, shortfall="house", actor=played.desk)
 
+    def carry_out(correction):
+        if correction.id == made.id:
+            raise failure
+        real(correction)
 
-@pytest.mark.feature("F34", "F35")
-@pytest.mark.parametrize(
-    "change",
-    [
-        "state = 'proposed', decided_by = '', decided_at = NULL, shortfall = ''",
-        "decided_by = 'staff:999'",
-        "shortfall = 'house'",
-        "state = 'declined'",
-        "finished_at = NULL",
-    ],
-)
-def test_the_database_keeps_a_decision_as_it_was_taken(played, change):
-    played.correct(20)
-    before = Correction.objects.values().get()
-    with (
-        pytest.raises(DatabaseError, match="correction"),
-        transaction.atomic(),
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(f"UPDATE tables_correction SET {change}")  # noqa: S608  (our own list)
-    assert Correction.objects.values().get() == before
-
-
-@pytest.mark.feature("F34", "F35")
-def test_the_database_takes_no_correction_that_is_decided_already(played):
-    made = played.propose(20)
-    corrections.decline(made.id, reason="no", actor=played.desk)
-    made.pk, made.state, made.key = new_id(), "approved", new_id().hex
-    made.decided_by, made.decided_at, made.shortfall = "staff:999", database_now(), "house"
-    with pytest.raises(DatabaseError, match="begins as approved"), transaction.atomic():
-        made.save(force_insert=True)
-    assert Correction.objects.count() == 1
+    monkeypatch.setattr(corrections, "carry_out", carry_out)
+    assert corrections.finish_approved() == Swept(ended=1, failed=1)
+    states = dict(Correction.objects.values_list("id", "state"))
+    assert states == {made.id: "approved", second.id: "done"}
+    monkeypatch.setattr(corrections, "carry_out", real)
+    assert corrections.finish_approved() == Swept(ended=1)
+    made.refresh_from_db()
+    assert made.state == CorrectionState.DONE

@@ -1,6 +1,5 @@
 """Incidents as people work them off: each fault to its procedure, acts, stale pages, repeats."""
 
-import json
 from contextlib import suppress
 
 import pytest
@@ -17,6 +16,7 @@ from tables.incidents import view as incident_view
 from tables.incidents.procedures import Before, Resolution
 from tables.incidents.records import IncidentAct, ManualEntry
 from tables.incidents.rules import Act, IncidentCode
+from tables.incidents.sweep import Swept
 from tables.models import BetOutcome, Incident, Round, Table, TableStatus
 from tables.phases import Phase
 from tables.play import suspension
@@ -354,7 +354,7 @@ def test_a_void_whose_process_died_is_finished_by_the_sweep_and_cannot_be_turned
     pit, incident, anna, ben = stopped()
     boss, other = person(), person()
     tick_all(incident, boss, Before.DECIDE)
-    monkeypatch.setattr(incidents, "_refund", lambda round_id: None)  # killed after the decision
+    monkeypatch.setattr(incidents, "_refund", lambda round_id: False)  # killed after the decision
     incidents.void(acting(incident, boss), "doubtful_number")
     monkeypatch.undo()
     assert pit.round().phase == Phase.SUSPENDED
@@ -364,8 +364,8 @@ def test_a_void_whose_process_died_is_finished_by_the_sweep_and_cannot_be_turned
     ):
         with pytest.raises(Refused, match="refunds_begun"):
             act()
-    assert incidents.finish_voids() == 1
-    assert incidents.finish_voids() == 0
+    assert incidents.finish_voids() == Swept(ended=1)
+    assert incidents.finish_voids() == Swept()
     assert pit.round().phase == Phase.VOIDED
     assert (house.balance(anna), house.balance(ben)) == (1_000, 1_000)
     assert run_checks().ok
@@ -493,125 +493,3 @@ def test_each_act_is_audited_with_before_and_after():
         ("incident.taken", boss.id, "1", "2", None),
         ("incident.step_done", boss.id, "2", "3", "ball_lies"),
     ]
-
-
-# What a stop leaves behind
-
-
-def audited(kind):
-    """Before and after of the newest event of this kind; None where there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT before, after FROM audit_event WHERE kind = %s ORDER BY id DESC LIMIT 1",
-            [kind],
-        )
-        found = cursor.fetchone()
-    return found and tuple(json.loads(one) for one in found)
-
-
-def test_a_person_cannot_suspend_a_closed_table_and_so_open_it_alone():
-    house.pit(opened=False)
-    with refused(suspension.FloorCode.TABLE_CLOSED):
-        suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=person())
-    assert Table.objects.get().status == TableStatus.CLOSED
-    assert not Incident.objects.exists()
-    assert audited("table.suspended") is None
-
-
-def test_a_table_that_was_closed_when_it_stopped_is_closed_after_the_resume():
-    house.pit(opened=False)
-    suspension.suspend("alexandria", Fault.OPERATOR, detail="a bug", actor=Actor.system("runner"))
-    assert Table.objects.get().status == TableStatus.SUSPENDED
-    incident, boss = newest(), person()
-    assert incident.status_before == TableStatus.CLOSED
-    tick_all(incident, boss)
-    incidents.resume(acting(incident, boss), "understood")
-    assert Table.objects.get().status == TableStatus.CLOSED
-    before, after = audited("table.resumed")
-    assert (before["status"], after["status"]) == ("suspended", "closed")
-
-
-@pytest.mark.feature("F44")
-def test_stopping_and_opening_are_audited_with_the_status_before_and_after():
-    pit = house.pit()
-    before, after = audited("table.opened")
-    assert (before, after) == ({"status": "closed"}, {"status": "open"})
-    pit.open_round()
-    suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=person())
-    before, after = audited("table.suspended")
-    assert before == {"status": "open", "phase": "betting_open"}
-    assert (after["status"], after["phase"]) == ("suspended", "suspended")
-
-
-def test_the_cause_of_whoever_stops_a_stopped_table_becomes_a_note_once():
-    _, incident, *_ = stopped()
-    boss, order = person(), new_id()
-    for _ in range(2):
-        found = suspension.suspend(
-            "alexandria", Fault.OPERATOR, detail="smoke at the wheel", actor=boss, order=order
-        )
-        assert found == incident
-    assert Incident.objects.count() == 1
-    act = IncidentAct.objects.get()
-    assert (act.act, act.actor, act.data) == ("note", str(boss), {"text": "smoke at the wheel"})
-    incident.refresh_from_db()
-    assert incident.version == act.n == 2
-    assert audited("incident.note")[1]["text"] == "smoke at the wheel"
-
-
-def spun_again():
-    """A round that was stopped while its ball ran, and whose ball is launched again."""
-    pit = house.pit()
-    anna = house.player(balance_minor=1_000)
-    pit.open_round()
-    bet(anna, ("straight:17", 100))
-    pit.close_betting()
-    Table.objects.update(spin_deadline_ms=0)
-    pit.step()
-    Table.objects.update(spin_deadline_ms=75_000)
-    first, boss = newest(), person()
-    assert first.procedure == "no_result"
-    tick_all(first, boss)
-    pit.wheel_state(2)
-    incidents.respin(acting(first, boss), "the ball lay on the rim")
-    assert pit.round().phase == Phase.NO_SPIN
-    return pit, first, boss, anna
-
-
-@pytest.mark.feature("F20")
-def test_a_respin_in_play_is_stopped_by_a_person_though_the_table_is_suspended():
-    pit, first, boss, anna = spun_again()
-    assert Table.objects.get().status == TableStatus.SUSPENDED
-    suspension.suspend("alexandria", Fault.OPERATOR, detail="a glass fell", actor=boss)
-    second = newest()
-    assert second != first
-    assert (second.phase_before, second.status_before) == ("no_spin", "suspended")
-    assert pit.round().phase == Phase.SUSPENDED
-    tick_all(second, boss)
-    incidents.void(acting(second, boss), "operator_decision")
-    assert (pit.round().phase, house.balance(anna)) == (Phase.VOIDED, 1_000)
-    incidents.resume(acting(second, boss), "swept")
-    assert Table.objects.get().status == TableStatus.OPEN
-
-
-def test_how_a_round_ends_is_decided_at_the_incident_that_stopped_it_last():
-    pit, first, boss, _ = spun_again()
-    pit.wheel_state(3)
-    pit.result(17)
-    pit.confirm(20)
-    pit.step()
-    second, other = newest(), person()
-    assert (second.procedure, second != first) == ("sources_disagree", True)
-    with refused(IncidentCode.NEWER_INCIDENT):
-        incidents.respin(acting(first, boss), "once more")
-    with refused(IncidentCode.NEWER_INCIDENT):
-        incidents.void(acting(first, boss), "no_valid_spin")
-    with refused(IncidentCode.NEWER_INCIDENT):
-        manual_result.enter(acting(first, boss), 17)
-    with refused(IncidentCode.NOT_IN_PROCEDURE):
-        incidents.respin(acting(second, boss), "once more")
-    assert (pit.round().phase, pit.round().respins) == (Phase.SUSPENDED, 1)
-    assert not ManualEntry.objects.exists()
-    tick_all(second, boss, Before.DECIDE)
-    assert not manual_result.enter(acting(second, boss), 17).official
-    assert manual_result.enter(acting(second, other), 17).official
