@@ -39,8 +39,9 @@ def main(words: list[str]) -> int:
         return 1
     try:
         scores.install()
-        with nullcontext(given.base) if given.base else demo.running() as base:
-            result = _measured(base, given.runs)
+        known = demo.Demo(given.base) if given.base else None
+        with nullcontext(known) if known else demo.running() as found:
+            result = _measured(found.base, given.runs)
     except (scores.CannotMeasure, demo.DidNotStart) as failure:
         sys.stderr.write(f"bin/bench page: {failure}\n")
         return 1

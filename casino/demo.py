@@ -37,6 +37,8 @@ TABLES: Final = (
 )
 #: What signs at every table: what stands at its wheel, and the computer that reads both.
 DEVICE_KINDS: Final = ("wheel", "keypad", "controller")
+#: What signs nothing: how it is shows in the picture.
+PICTURE_KINDS: Final = ("camera", "encoder")
 
 #: The demo's own password: printed at every start, worth nothing outside it.
 PASSWORD: Final = "lighthouse-keeper-1783"  # noqa: S105  (public on purpose)

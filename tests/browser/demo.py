@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from casino.check import account, cashier, play
@@ -21,13 +22,21 @@ START_S_MAX = 240
 STOP_S_MAX = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo: its address, and the keys of its staff's authenticators by e-mail address."""
+
+    base: str
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
 class DidNotStart(Exception):
     """The demo ended, or said nothing for too long; carries its last words."""
 
 
 @contextmanager
-def running(*, speed: int = 1) -> Iterator[str]:
-    """The address of a demo of our own; everything that it started has ended afterwards."""
+def running(*, speed: int = 1) -> Iterator[Demo]:
+    """A demo of our own; everything that it started has ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="faro-demo-") as home:
         Path(home).chmod(0o755)  # PostgreSQL may run as another user
         words = ["--state", f"{home}/state", "--port", "0", "--speed", str(speed)]
@@ -40,31 +49,32 @@ def running(*, speed: int = 1) -> Iterator[str]:
             text=True,
         ) as process:
             try:
-                yield _address(process)
+                yield _told(process)
             finally:
                 process.terminate()
                 process.wait(STOP_S_MAX)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    """Where it says that it runs; its output is read on, so that it never waits for us."""
+def _told(process: subprocess.Popen[str]) -> Demo:
+    """What it says once it runs; its output is read on, so that it never waits for us."""
     said: list[str] = []
-    found = threading.Event()
-    address: list[str] = []
+    ended = threading.Event()
 
     def listen() -> None:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)
-            if match := re.search(r"Faro is running: +(http://\S+?)/?\s", line):
-                address.append(match[1])
-                found.set()
-        found.set()
+            if line.startswith("Ctrl-C stops"):
+                ended.set()
+        ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    if not found.wait(START_S_MAX) or not address:
+    ended.wait(START_S_MAX)
+    text = "".join(said)
+    address = re.search(r"Faro is running: +(http://\S+?)/?\s", text)
+    if address is None:
         raise DidNotStart("".join(said[-20:]) or "no output")
-    return address[0]
+    return Demo(address[1], dict(re.findall(r"(\S+@\S+) +\S+ +([A-Z2-7]{16,})\s", text)))
 
 
 def player_who_played(base: str, *, speed: int, rounds: int) -> Visitor:

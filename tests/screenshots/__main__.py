@@ -9,17 +9,18 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from casino.check.visitor import Visitor
 from tests.browser import demo
 from tests.browser.devices import CHROMIUM_ARGUMENTS, DEVICES, LOCALES
 from tests.gates.tools import chromium, why_no_chromium
-from tests.screenshots.pages import PICTURES, PLAYER, Picture
+from tests.screenshots import staff
+from tests.screenshots.pages import PICTURES, PLAYER, VISITOR, Picture
 
 #: Rounds of the demo so many times faster: the player's history is made of real ones.
 SPEED = 3
@@ -44,15 +45,20 @@ def main(words: list[str]) -> int:
         return 1
     given.directory.mkdir(parents=True, exist_ok=True)
     wanted = [p for p in PICTURES if not given.only or p.name in given.only.split(",")]
-    with nullcontext(given.base) if given.base else demo.running(speed=SPEED) as base:
-        visitor = demo.player_who_played(base, speed=SPEED, rounds=2)
+    known = demo.Demo(given.base) if given.base else None
+    with nullcontext(known) if known else demo.running(speed=SPEED) as found:
+        visitor = demo.player_who_played(found.base, speed=SPEED, rounds=2)
+        doors = {PLAYER: visitor.cookies(), VISITOR: {}}
+        for role in {picture.who for picture in wanted} - doors.keys():
+            if found.keys:  # a demo that ran before keeps the keys of its staff to itself
+                doors[role] = staff.cookies_of(found, role)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=chromium(), args=list(CHROMIUM_ARGUMENTS)
             )
             for device in given.devices.split(","):
                 for theme in given.themes.split(","):
-                    _album(browser, base, visitor, wanted, given, device=device, theme=theme)
+                    _album(browser, found.base, doors, wanted, given, device=device, theme=theme)
             browser.close()
         visitor.close()
     return 0
@@ -61,7 +67,7 @@ def main(words: list[str]) -> int:
 def _album(
     browser: Browser,
     base: str,
-    visitor: Visitor,
+    doors: Mapping[str, Mapping[str, str]],
     wanted: list[Picture],
     given: argparse.Namespace,
     *,
@@ -74,20 +80,22 @@ def _album(
         "color_scheme": theme,
         "locale": LOCALES[given.language],
     }
-    stranger, player = browser.new_context(**options), browser.new_context(**options)
-    player.add_cookies(
-        [{"name": name, "value": value, "url": base} for name, value in visitor.cookies().items()]
-    )
+    people = {who: browser.new_context(**options) for who in doors}
+    for who, context in people.items():
+        context.add_cookies(
+            [{"name": name, "value": value, "url": base} for name, value in doors[who].items()]
+        )
     for picture in wanted:
-        context = player if picture.who == PLAYER else stranger
-        image = _taken(context, picture)
+        if picture.who not in people:
+            continue
+        image = _taken(people[picture.who], picture)
         suffix = "" if given.language == "en" else f"-{given.language}"
         path = given.directory / f"{picture.name}-{device}-{theme}{suffix}.png"
         path.write_bytes(image)
         sys.stdout.write(f"{path} {len(image) // 1024} KB\n")
         sys.stdout.flush()
-    stranger.close()
-    player.close()
+    for context in people.values():
+        context.close()
 
 
 def _taken(context: BrowserContext, picture: Picture) -> bytes:

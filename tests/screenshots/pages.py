@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 VISITOR, PLAYER = "visitor", "player"
+#: Staff of the demo, by the name in their address.
+PRESENTER, PIT_BOSS, SUPPORT = "presenter", "pit-boss", "support"
+COMPLIANCE, FINANCE, ADMINISTRATOR = "compliance", "finance", "administrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +54,24 @@ PICTURES = (
     Picture("rules", "/rules/", VISITOR),
     Picture("help", "/help/", VISITOR),
     Picture("not-found", "/no/such/page/", VISITOR),
-)
+    Picture("console", "/console/alexandria/", PRESENTER, ready="#main[data-ready]", full=False),
+    Picture("floor", "/floor/", PIT_BOSS),
+    Picture("floor-table", "/floor/tables/alexandria/", PIT_BOSS),
+    Picture("floor-devices", "/floor/devices/", PIT_BOSS),
+    Picture("floor-incidents", "/floor/incidents/", PIT_BOSS),
+    Picture("support", "/support/", SUPPORT),
+    Picture("desk", "/admin/", FINANCE, ready="h1"),
+    Picture("desk-players", "/admin/players/?q=anna", COMPLIANCE, ready="h1"),
+    Picture(
+        "desk-player", "/admin/players/?q=anna", COMPLIANCE,
+        follow=".desk a[href*='/admin/players/']", ready="h1",
+    ),
+    Picture(
+        "desk-round", "/admin/tables/round/", COMPLIANCE,
+        follow="#result_list a[href*='/change/']", ready="h1",
+    ),
+    Picture(
+        "desk-limits", "/admin/changes/propose/alexandria/limits/EUR/", ADMINISTRATOR, ready="h1"
+    ),
+    Picture("self-check", "/staff/self-check/", ADMINISTRATOR),
+)  # fmt: skip

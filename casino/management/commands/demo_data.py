@@ -21,6 +21,7 @@ from kernel.ids import new_id
 from ledger import accounts
 from ledger.posting import post
 from ledger.postings import AccountKind, Transfer, TransferKind
+from tables.devices.devices import Wanted, enrol
 from tables.floor_plan import enrol_device, set_up_table
 from tables.models import DeviceKey, Table
 from tables.rules import roulette
@@ -108,6 +109,10 @@ def _devices(path: Path) -> None:
             public_key_b64=row["public_b64"],
             actor=DEMO,
         )
+    for table in demo.TABLES:
+        for kind in demo.PICTURE_KINDS:
+            silent = Wanted(f"{table.id}-{kind}", kind, "", "", must_be_heard=False)
+            enrol(table.id, silent, actor=DEMO)
 
 
 def _player(person: demo.DemoPlayer) -> None:
