@@ -7,16 +7,18 @@ payments are the entries of the providers' clearing accounts. Test accounts are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from accounts.appointments import APPOINT
+from accounts.models import StaffChange, StaffChangeState
 from audit.database_clock import database_now
 from backoffice import reports
 from backoffice.desk import amount
@@ -27,12 +29,14 @@ from compliance.limit_arithmetic import gaming_day
 from payments.models import Withdrawal
 from payments.states import WithdrawalState
 from tables.changes.models import ChangeState, SettingChange
-from tables.models import Incident, Table
+from tables.corrections import corrections
+from tables.incidents.records import Correction, CorrectionState
+from tables.models import Incident, Round, Table
 from tables.phases import FINISHED
 
 DAYS: Final = 7
 #: Withdrawals that the house has not brought to an end.
-_UNDER_WAY: Final = (
+UNDER_WAY: Final = (
     WithdrawalState.REQUESTED, WithdrawalState.RISK_REVIEW, WithdrawalState.APPROVED,
     WithdrawalState.UNKNOWN, WithdrawalState.SUBMITTED, WithdrawalState.IN_TRANSIT,
 )  # fmt: skip
@@ -100,22 +104,31 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     may = request.user.has_perm
     context |= {"day": today, "zone": reports.operator_zone(), "now": now, "title": "Dashboard"}
     if may("ledger.view_account"):
-        week = [today - timedelta(days=back) for back in range(DAYS)]
-        context["periods"] = [
-            {"name": f"Gaming day {today}", "sums": money([today]), "players": active([today])},
-            {"name": f"Last {DAYS} gaming days", "sums": money(week), "players": active(week)},
-        ]
+        context["periods"] = _periods(today)
     context["waiting"] = waiting(request)
     if may("tables.view_table"):
         context["tables"] = _tables(show_stakes=may("ledger.view_account"))
     return context
 
 
-def money(days: list[date]) -> list[Sums]:
-    """Revenue and payments of ``days`` (without a gap) per currency; empty when there was none."""
+def _periods(today: date) -> list[dict[str, Any]]:
+    """Today and seven days; each day's revenue is read once."""
+    week = [today - timedelta(days=back) for back in range(DAYS)]
+    ggr = {day: reports.ggr(day) for day in week}
+    return [
+        {"name": f"Gaming day {today}", "sums": money([today], ggr), "players": active([today])},
+        {"name": f"Last {DAYS} gaming days", "sums": money(week, ggr), "players": active(week)},
+    ]
+
+
+def money(days: list[date], ggr: Mapping[date, list[reports.GgrRow]] | None = None) -> list[Sums]:
+    """Revenue and payments of ``days`` (without a gap) per currency; empty when there was none.
+
+    ``ggr`` is the revenue of those days where it was read already.
+    """
     found: dict[str, Sums] = {}
     for day in days:
-        for row in reports.ggr(day):
+        for row in reports.ggr(day) if ggr is None else ggr[day]:
             one = found.setdefault(row.currency, Sums(row.currency))
             one.rounds += row.rounds
             one.staked_minor += row.staked_minor
@@ -143,8 +156,8 @@ def waiting(request: HttpRequest) -> list[Waiting]:
     may = request.user.has_perm
     found = []
     if may("payments.view_withdrawal"):
-        open_ones = Withdrawal.objects.filter(state__in=_UNDER_WAY)
-        found.append(_waiting("Withdrawals under way", open_ones, "created_at", ""))
+        open_ones = Withdrawal.objects.filter(state__in=UNDER_WAY)
+        found.append(_waiting("Withdrawals under way", open_ones, "created_at", "desk:withdrawals"))
     if may("tables.view_incident"):
         incidents = Incident.objects.filter(resolved_at=None)
         found.append(
@@ -153,6 +166,12 @@ def waiting(request: HttpRequest) -> list[Waiting]:
     if may("tables.view_settingchange"):
         changes = SettingChange.objects.filter(state=ChangeState.PROPOSED)
         found.append(_waiting("Proposed changes", changes, "proposed_at", "desk:changes"))
+    if may(corrections.APPROVE):
+        proposed = Correction.objects.filter(state=CorrectionState.PROPOSED)
+        found.append(_waiting("Proposed corrections", proposed, "proposed_at", "floor:corrections"))
+    if may(APPOINT):
+        staff = StaffChange.objects.filter(state=StaffChangeState.PROPOSED)
+        found.append(_waiting("Proposed roles and resets", staff, "proposed_at", "desk:staff"))
     if may("compliance.work_desk"):
         open_cases = cases.visible(officer(request)).exclude(state=CaseState.CLOSED)
         found.append(_waiting("Cases", open_cases, "opened_at", "support:cases"))
@@ -174,9 +193,12 @@ def _tables(*, show_stakes: bool) -> list[dict[str, Any]]:
     stakes: dict[str, list[str]] = defaultdict(list)
     for row in reports.funds_in_play() if show_stakes else ():
         stakes[row.table].append(amount(row.staked_minor, row.currency))
+    # Two questions, each over what is open: joined they were all rounds times all incidents.
+    here = Q(table=OuterRef("pk"))
+    in_play = Round.objects.filter(here).exclude(phase__in=[one.value for one in FINISHED])
+    open_ones = Incident.objects.filter(here, resolved_at=None).order_by("opened_at")
     newest = Table.objects.annotate(
-        unfinished=Count("rounds", filter=~Q(rounds__phase__in=[one.value for one in FINISHED])),
-        stopped_since=Min("incidents__opened_at", filter=Q(incidents__resolved_at=None)),
+        unfinished=Exists(in_play), stopped_since=Subquery(open_ones.values("opened_at")[:1])
     )
     return [
         {
@@ -184,7 +206,7 @@ def _tables(*, show_stakes: bool) -> list[dict[str, Any]]:
             "name": one.name,
             "status": one.get_status_display(),
             "is_open": one.status == "open",
-            "in_play": bool(one.unfinished),
+            "in_play": one.unfinished,
             "stakes": ", ".join(stakes[one.pk]),
             "stopped_since": one.stopped_since,
         }

@@ -65,6 +65,9 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         "Money",
         (
             Way(
+                "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
+            ),
+            Way(
                 "Accounts", "account_balance", "admin:ledger_account_changelist",
                 "ledger.view_account",
             ),

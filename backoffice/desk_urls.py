@@ -2,7 +2,14 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import change_pages, exports, player_page, round_page, staff_register
+from backoffice import (
+    change_pages,
+    exports,
+    player_page,
+    round_page,
+    staff_register,
+    withdrawal_list,
+)
 
 app_name = "desk"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<uuid:round_id>/", round_page.evidence, name="round"),
     path("rounds/<uuid:round_id>/evidence.json", round_page.evidence_file, name="round_file"),
     path("export/<slug:what>.csv", exports.export, name="export"),
+    path("withdrawals/", withdrawal_list.under_way, name="withdrawals"),
     path("staff/", staff_register.register, name="staff"),
     path("staff/hire/", staff_register.hire, name="hire"),
     path("staff/changes/<uuid:change_id>/approve/", staff_register.approve, name="staff_approve"),

@@ -13,11 +13,18 @@ from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import lookup_field
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Model
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -47,15 +54,21 @@ ROWS_PER_PIECE: Final = 500
 @require_safe
 @staff_required("ledger.view_account")
 @never_cache
-def export(request: HttpRequest, what: str) -> StreamingHttpResponse:
-    """The list ``what`` with the query of the page it was asked from."""
+def export(request: HttpRequest, what: str) -> HttpResponseBase:
+    """The list ``what`` with the query of the page it was asked from; 400 for no query of it."""
     if what not in LISTS:
         raise Http404
     model, see, take = LISTS[what]
     if not request.user.has_perms([see, take]):
         raise PermissionDenied(take)
     page = admin.site._registry[model]
-    listed = page.get_changelist_instance(request)
+    try:
+        listed = page.get_changelist_instance(request)
+    except IncorrectLookupParameters:
+        return HttpResponseBadRequest(
+            "This list has no such filter or page. Open the list and export from there.",
+            content_type="text/plain; charset=utf-8",
+        )
     record(
         EXPORTED,
         actor=staff_actor(request),

@@ -102,9 +102,11 @@ def _runtime_role() -> None:
 
 
 def _self_check() -> None:
-    found = self_check.last_check()
-    if found is not None and found.verdict is self_check.Verdict.CHANGED:
-        raise NotReady(f"{len(found.changes)} things differ from what was approved to run")
+    found = self_check.last_checks()
+    changed = [one for one in found if one.verdict is self_check.Verdict.CHANGED]
+    if changed:
+        count = sum(len(one.changes) for one in changed)
+        raise NotReady(f"{count} things differ from what was approved to run")
 
 
 CHECKS: dict[str, Callable[[], None]] = {

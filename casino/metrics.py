@@ -91,10 +91,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _read_self_check() -> None:
-    """The newest check of any host, read at the scrape: the process that checked is another one."""
+    """The newest check of each host, read at the scrape: the process that checked is another."""
     try:
-        found = self_check.last_check()
+        found = self_check.last_checks()
     except DatabaseError:
         SELF_CHECK.set(-1)
     else:
-        SELF_CHECK.set(0 if found is None else len(found.changes))
+        SELF_CHECK.set(sum(len(one.changes) for one in found))

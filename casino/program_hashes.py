@@ -1,8 +1,11 @@
 """SHA-256 over the programs that run here and the configuration that matters, one number each.
 
-Covered: every file of ours that is executed, rendered or read as rules; the locked requirements and
-what is installed of them, file by file against its own record; every setting; what is migrated; and
-the functions and triggers that guard the database. Caches, state and what nobody runs are not.
+Covered: every file of ours that is rendered, read as rules or executed, and of our compiled caches
+each that Python would run and that is not what its source compiles to; the locked requirements and
+what is installed of them, file by file against its own record; what else is installed, and programs
+beside it that no record names; every setting; what is migrated; and the functions and triggers that
+guard the database. Not covered: caches of installed packages, Python itself, the system below it,
+state, and what nobody runs.
 """
 
 from __future__ import annotations
@@ -11,8 +14,11 @@ import base64
 import csv
 import hashlib
 import hmac
+import importlib.util
 import io
+import marshal
 import re
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from importlib import metadata
@@ -46,6 +52,10 @@ OWN_SETTINGS: Final = frozenset(
     }
 )
 _CHUNK: Final = 1 << 20
+#: Bytes before the code in a compiled file (PEP 552).
+_HEAD: Final = 16
+#: What Python runs from a folder of packages, at its start or when something imports it.
+_RUN: Final = frozenset({".py", ".pyc", ".pth", ".so", ".pyd"})
 _PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==", re.MULTILINE)
 
 
@@ -53,7 +63,9 @@ def measure(root: Path = ROOT) -> dict[str, str]:
     """Everything covered: what it is → its SHA-256, sorted. Reads some ten thousand files."""
     found = {
         **{f"file:{name}": digest for name, digest in file_hashes(root)},
+        **{f"cache:{name}": digest for name, digest in foreign_caches(root)},
         **distribution_hashes(root),
+        **beside_hashes(root, Path(sysconfig.get_path("purelib"))),
         **setting_hashes(),
         **database_hashes(),
     }
@@ -77,14 +89,93 @@ def file_hashes(root: Path) -> Iterator[tuple[str, str]]:
                 yield path.relative_to(root).as_posix(), _of_file(path)
 
 
+def foreign_caches(root: Path) -> Iterator[tuple[str, str]]:
+    """Compiled files in our folders that Python would run and that say something else than theirs.
+
+    Python runs a cache without a look into the source when the cache's head names the source's time
+    and size, or says not to check; and a compiled file in the source's place always.
+    """
+    for folder in FOLDERS:
+        for path in sorted((root / folder).rglob("*.pyc")):
+            if not IGNORED - {"__pycache__"} & set(path.parts) and _is_foreign(path):
+                yield path.relative_to(root).as_posix(), _of_file(path)
+
+
+def _is_foreign(path: Path) -> bool:
+    if path.parent.name != "__pycache__":
+        return True  # stands in for a module without a source
+    try:
+        source = Path(importlib.util.source_from_cache(str(path)))
+    except ValueError:
+        return False  # no name that Python looks for
+    names = {
+        importlib.util.cache_from_source(str(source), optimization=level): number
+        for number, level in enumerate(("", "1", "2"))
+    }
+    if str(path) not in names or not source.is_file():
+        return False  # of another Python, or of a source that is gone: never looked for
+    return _would_run(path, source) and not _is_compiled_from(path, source, names[str(path)])
+
+
+def _would_run(path: Path, source: Path) -> bool:
+    """Whether Python takes the cache by its head (PEP 552) instead of compiling the source."""
+    head, told = path.read_bytes()[:_HEAD], source.stat()
+    if len(head) < _HEAD or head[:4] != importlib.util.MAGIC_NUMBER:
+        return False
+    flags = int.from_bytes(head[4:8], "little")
+    if flags & 0b01:
+        is_checked = bool(flags & 0b10)
+        return not is_checked or head[8:16] == importlib.util.source_hash(source.read_bytes())
+    stamp = (int(told.st_mtime) & 0xFFFFFFFF, told.st_size & 0xFFFFFFFF)
+    return stamp == (int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little"))
+
+
+def _is_compiled_from(path: Path, source: Path, level: int) -> bool:
+    try:
+        found = marshal.loads(path.read_bytes()[_HEAD:])  # noqa: S302  (what Python itself would do)
+        wanted = compile(
+            source.read_bytes(), str(source), "exec", dont_inherit=True, optimize=level
+        )
+    except (ValueError, EOFError, TypeError, SyntaxError):
+        return False
+    return bool(found == wanted)
+
+
+def beside_hashes(root: Path, site: Path) -> dict[str, str]:
+    """What is installed and not locked, by its record; and programs in ``site`` of no record."""
+    locked, recorded = _locked(root), set[str]()
+    found: dict[str, str] = {}
+    for one in metadata.distributions(path=[str(site)]):
+        rows, name = _record(one), _plain(one.name)
+        recorded |= {path for path, _stated in rows}
+        if name not in locked:
+            lines = "".join(f"{path},{stated}\n" for path, stated in sorted(rows))
+            found[f"unlocked:{name}"] = hashlib.sha256(lines.encode()).hexdigest()
+    for path in sorted(site.rglob("*")):
+        name = path.relative_to(site).as_posix()
+        is_program = path.suffix in _RUN and "__pycache__" not in path.parts
+        if is_program and name not in recorded and path.is_file():
+            found[f"unrecorded:{name}"] = _of_file(path)
+    return found
+
+
+def _locked(root: Path) -> set[str]:
+    text = (root / "requirements.txt").read_text(encoding="utf-8")
+    return {_plain(name) for name in _PIN.findall(text)}
+
+
+def _plain(name: str) -> str:
+    """A package's name in its one spelling (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def distribution_hashes(root: Path) -> dict[str, str]:
     """Each locked requirement that is installed: its record, and each file that is not as recorded.
 
     A file that was altered after its installation appears under its own name, with its own hash.
     """
-    locked = _PIN.findall((root / "requirements.txt").read_text(encoding="utf-8"))
     found: dict[str, str] = {}
-    for name in sorted({re.sub(r"[-_.]+", "-", one).lower() for one in locked}):
+    for name in sorted(_locked(root)):
         try:
             one = metadata.distribution(name)
         except metadata.PackageNotFoundError:

@@ -12,7 +12,7 @@ import logging
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from django.db import IntegrityError, connection, transaction
 
 from accounts.appointments import holders
+from accounts.rights import check_right
 from accounts.roles import Role
 from audit.canonical import canonical, storable
 from audit.keys import seal_key
@@ -42,6 +43,9 @@ CONTEXT: Final = b"faro-baseline-v1\n"
 #: Named one by one in the alarm; a new version changes thousands, and the rest are counted.
 CHANGES_MAX: Final = 200
 DAILY: Final = Actor.system("self_check")
+#: A host that has not checked for so long is gone, and its last word with it.
+HOST_GONE: Final = timedelta(days=30)
+DO: Final = "accounts.check_programs"
 
 
 class CheckCode(StrEnum):
@@ -153,38 +157,53 @@ def _keep(
     asked_by: Actor,
 ) -> Check:
     named = [[change.what, change.how] for change in changes[:CHANGES_MAX]]
+    digest, host = program_hashes.digest_of(hashes), socket.gethostname()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO casino_self_check (id, digest, baseline_id, verdict, changes, host,"
             " asked_by) VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING at",
             [
                 new_id(),
-                program_hashes.digest_of(hashes),
+                digest,
                 baseline_id,
                 verdict.value,
                 json.dumps(named),
-                socket.gethostname(),
+                host,
                 str(asked_by),
             ],
         )
-    found = last_check()
-    if found is None:  # it was inserted above
-        raise RuntimeError("the check was not kept")
-    return found
+        at = cursor.fetchone()[0]
+    # its own row: the newest of all may be another host's by now
+    return Check(at, verdict, digest, tuple(changes[:CHANGES_MAX]), host, str(asked_by))
 
 
 def last_check() -> Check | None:
-    """The newest check of any host."""
+    """The newest check that says the most: of the hosts that differ the newest, else of all."""
+    found = last_checks()
+    changed = [one for one in found if one.verdict is Verdict.CHANGED]
+    return max(changed or found, key=lambda one: one.at, default=None)
+
+
+def last_checks() -> list[Check]:
+    """The newest check of each host that checked within ``HOST_GONE``, sorted by host."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT at, verdict, digest, changes::text, host, asked_by FROM casino_self_check"
-            " ORDER BY at DESC LIMIT 1"
+            "SELECT DISTINCT ON (host) at, verdict, digest, changes::text, host, asked_by"
+            " FROM casino_self_check WHERE at > clock_timestamp() - %s ORDER BY host, at DESC",
+            [HOST_GONE],
         )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    changes = tuple(Change(what, how) for what, how in json.loads(row[3]))
-    return Check(row[0], Verdict(row[1]), row[2], changes, row[4], row[5])
+        rows = cursor.fetchall()
+    return [
+        Check(
+            row[0],
+            Verdict(row[1]),
+            row[2],
+            tuple(Change(what, how) for what, how in json.loads(row[3])),
+            row[4],
+            row[5],
+        )
+        for row in rows
+    ]
 
 
 # -- what is approved ------------------------------------------------------------------------------
@@ -193,7 +212,7 @@ def last_check() -> Check | None:
 def propose(by: Actor, reason: str) -> Baseline:
     """Measure what runs here and propose it, signed; somebody else approves. Audited.
 
-    Refuses with ``NO_REASON`` or ``NOT_STAFF``.
+    Refuses with ``NO_REASON``, ``NOT_STAFF`` or ``NOT_ALLOWED``.
     """
     _check_staff(by)
     if not reason.strip():
@@ -215,7 +234,8 @@ def approve(baseline_id: UUID, by: Actor, *, digest: str) -> Baseline:
     """Approve a proposal, as somebody else saw it (``digest``). From now on it is compared with.
 
     Refuses with ``NO_SUCH_BASELINE``, ``SAME_PERSON``, ``STALE`` (another digest, or a newer one is
-    approved), ``APPROVED_BEFORE`` or ``NOT_STAFF``. The database refuses one person twice as well.
+    approved), ``APPROVED_BEFORE``, ``NOT_STAFF`` or ``NOT_ALLOWED``. The database refuses one
+    person twice as well.
     """
     _check_staff(by)
     found = _found(baseline_id)
@@ -304,6 +324,7 @@ def _payload(digest: str, hashes: Mapping[str, str]) -> bytes:
 def _check_staff(by: Actor) -> None:
     if by.kind is not ActorKind.STAFF:
         raise Refused(CheckCode.NOT_STAFF)
+    check_right(by, DO)
 
 
 def _audit(

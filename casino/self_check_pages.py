@@ -14,11 +14,10 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from accounts.staff_access import staff_actor, staff_required
 from casino import program_hashes, self_check
-from casino.self_check import CheckCode, Verdict
+from casino.self_check import DO, CheckCode, Verdict
 from kernel.refusal import Refused
 
 SEE: Final = "accounts.view_program_checks"
-DO: Final = "accounts.check_programs"
 _REFUSALS: Final = {
     CheckCode.NO_REASON: "Say why, such as: release 0.2.",
     CheckCode.NO_SUCH_BASELINE: "There is no such proposal.",
@@ -42,7 +41,7 @@ def page(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "section": "self_check",
-        "last": self_check.last_check(),
+        "hosts": self_check.last_checks(),
         "changed": Verdict.CHANGED,
         "approved": approved,
         "approved_by": _name(approved.approved_by) if approved else "",

@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from casino.settings.environment import env
 
-#: Sessions of the hot path set these themselves (tables.sessions); these are the outer bounds.
-STATEMENT_TIMEOUT_MS = 30_000
 CONNECT_TIMEOUT_S = 3
 #: Notice a dead peer within seconds instead of the kernel's 15 minutes (measured: 2.2 s).
 TCP_USER_TIMEOUT_MS = 2_000

@@ -45,7 +45,9 @@ class Cursor:
         at, _, round_id = text[:80].partition("~")
         try:
             found = datetime.fromisoformat(at)
-            return cls(found, UUID(round_id)) if found.tzinfo else None
+            # a year at either end has no instant in another zone
+            is_place = found.tzinfo is not None and LONG_AGO.year <= found.year < FAR_FUTURE.year
+            return cls(found, UUID(round_id)) if is_place else None
         except ValueError:
             return None
 

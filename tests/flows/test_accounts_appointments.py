@@ -93,7 +93,7 @@ def test_nobody_appoints_themselves_and_the_database_refuses_it_too():
         lambda: appointments.close(user.pk, reason="x", actor=own),
     ):
         assert code_of(act) == StaffCode.NOT_YOURSELF
-    with pytest.raises(IntegrityError, match=r"four_eyes|by_another"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="four_eyes"), transaction.atomic():
         Appointment.objects.create(user=user, role="finance", appointed_by=str(own))
     assert staff.roles_of(user.pk) == {Role.ADMINISTRATOR}
     assert TOTPDevice.objects.filter(user=user).exists()

@@ -8,7 +8,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Player
@@ -19,6 +20,7 @@ from backoffice import dashboard, limit_fields, reports, round_evidence, round_p
 from compliance.limit_arithmetic import gaming_day
 from events import stream
 from kernel.ids import new_id
+from payments.models import Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tables.changes.models import SettingChange
@@ -182,6 +184,37 @@ def test_a_rounds_page_shows_bets_money_events_and_signatures_verified_again(pla
     pit_boss = staff_client(Role.PIT_BOSS).get(f"/admin/rounds/{first.pk}/").content.decode()
     assert "straight:17" not in pit_boss  # bets name players
     assert "house_sweep" not in pit_boss
+
+
+def test_the_tables_are_asked_for_what_is_open_alone(played):
+    with CaptureQueriesContext(connection) as asked:
+        (row,) = dashboard._tables(show_stakes=False)
+    assert (row["in_play"], row["stopped_since"]) == (True, None)
+    assert "JOIN" not in "".join(one["sql"] for one in asked)
+    suspend("alexandria", Fault.SOURCES_DISAGREE, detail="17 and 18", actor=house.TESTER)
+    (row,) = dashboard._tables(show_stakes=False)
+    assert row["stopped_since"] is not None
+
+
+def test_each_days_revenue_is_read_once(played, monkeypatch):
+    days, real = [], reports.ggr
+    monkeypatch.setattr(reports, "ggr", lambda day: (days.append(day), real(day))[1])
+    assert staff_client(Role.FINANCE).get("/admin/").status_code == 200
+    assert len(days) == len(set(days)) == dashboard.DAYS
+
+
+def test_finance_sees_withdrawals_and_corrections_that_wait(database):
+    anna = house.player(balance_minor=5_000)
+    Withdrawal.objects.create(
+        player_id=anna, provider="demo", key="k1", amount_minor=1_250, currency="EUR"
+    )
+    client = staff_client(Role.FINANCE)
+    first = client.get("/admin/").content.decode()
+    assert "/admin/withdrawals/" in first
+    page = client.get("/admin/withdrawals/").content.decode()
+    assert "12.50 EUR" in page
+    assert f"/admin/players/{anna}/" in page
+    assert staff_client(Role.SUPPORT).get("/admin/withdrawals/").status_code == 403
 
 
 @pytest.mark.feature("F43")

@@ -13,6 +13,7 @@ from django.test import Client
 
 from casino import metrics
 from casino.database_rights import problems_of_runtime_role
+from tables.pages import my_rounds
 from tests.conftest import SUPER_URL
 
 TOKEN = "scraper-token"
@@ -195,3 +196,28 @@ def test_requests_that_machines_repeat_are_logged_only_when_they_fail():
         (403, "POST /studio/v1/report"),
         (200, "GET /tables/alexandria/"),
     ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/?q=a%00b", "/support/?q=%00", "/a%00b/", "/admin/players/?q=x%00", "/?%00=1"]
+)
+def test_a_nul_in_path_or_query_is_400_on_our_page_at_both_doors(web, path):
+    answer = web.get(path)
+    assert answer.status_code == 400
+    assert b"<html" in answer.content
+
+
+def test_a_nul_in_a_form_is_400_and_an_api_says_it_in_json(web):
+    assert web.post("/language/", {"language": "de\x00"}).status_code == 400
+    answer = web.get("/api/tables?x=%00")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_place_at_the_end_of_time_is_no_place(database):
+    for at in (
+        "0001-01-01T00:00:00+00:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ):
+        assert my_rounds.Cursor.read(f"{at}~{'0' * 32}") is None
+    assert my_rounds.Cursor.read(f"2026-11-26T00:00:00+00:00~{'0' * 32}") is not None
