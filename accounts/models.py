@@ -180,17 +180,17 @@ class Appointment(models.Model):
 class StaffChangeKind(models.TextChoices):
     """What two administrators do."""
 
-    ROLE = "role", _("give a role")
-    RESET = "reset", _("reset the second factor")
+    ROLE = "role", "give a role"
+    RESET = "reset", "reset the second factor"
 
 
 class StaffChangeState(models.TextChoices):
     """Where a proposal about staff is."""
 
-    PROPOSED = "proposed", _("proposed")
-    APPROVED = "approved", _("approved")
-    REJECTED = "rejected", _("rejected")
-    WITHDRAWN = "withdrawn", _("withdrawn")
+    PROPOSED = "proposed", "proposed"
+    APPROVED = "approved", "approved"
+    REJECTED = "rejected", "rejected"
+    WITHDRAWN = "withdrawn", "withdrawn"
 
 
 class StaffChange(models.Model):
@@ -218,8 +218,8 @@ class StaffChange(models.Model):
     is_alone = models.BooleanField(default=False)
 
     class Meta:
-        verbose_name = _("change of staff")
-        verbose_name_plural = _("changes of staff")
+        verbose_name = "change of staff"
+        verbose_name_plural = "changes of staff"
         ordering: ClassVar = ["-proposed_at"]
         constraints = [
             models.UniqueConstraint(

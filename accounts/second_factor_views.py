@@ -9,6 +9,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.stages import LoginStage, LoginStageController
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -93,12 +94,15 @@ def enrol(request: HttpRequest) -> HttpResponse:
     form = CodeForm(request.POST or None)
     if form.is_valid():
         rate_limits.consume(request, Act.SECOND_FACTOR, email=user.email)
-        device = second_factor.enrol(user, key, form.cleaned_data["code"])
+        codes: list[str] = []
+        with transaction.atomic():
+            device = second_factor.enrol(user, key, form.cleaned_data["code"])
+            if device is not None:
+                codes = second_factor.new_recovery_codes(user)
+                _tell(request, user, "enrolled")
         if device is not None:
             del request.session[_KEY_IN_SESSION]
             django_otp.login(request, device)
-            codes = second_factor.new_recovery_codes(user)
-            _tell(request, user, "enrolled")
             return render(request, "accounts/recovery_codes.html", {"codes": codes})
         form.add_error("code", _("The app shows another code. Check the clock of your phone."))
     facts = {"form": form, "key": second_factor.readable_key(key)}
@@ -126,8 +130,9 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     user = person(request)
     if not _is_verified(request):
         return redirect("accounts:second_factor_check")
-    codes = second_factor.new_recovery_codes(user)
-    _tell(request, user, "recovery codes replaced")
+    with transaction.atomic():
+        codes = second_factor.new_recovery_codes(user)
+        _tell(request, user, "recovery codes replaced")
     return render(request, "accounts/recovery_codes.html", {"codes": codes})
 
 
@@ -141,14 +146,24 @@ def remove(request: HttpRequest) -> HttpResponse:
         return redirect("accounts:second_factor_check")
     if user.is_staff:
         messages.error(request, _("Staff keep a second factor. Enrol another one instead."))
-    elif second_factor.remove(user):
-        _tell(request, user, "removed")
+    elif _removed(request, user):
         messages.success(request, _("Your second factor is removed."))
     return redirect("accounts:second_factor")
 
 
+def _removed(request: HttpRequest, user: User) -> bool:
+    with transaction.atomic():
+        was_there = second_factor.remove(user)
+        if was_there:
+            _tell(request, user, "removed")
+    return was_there
+
+
 def _tell(request: HttpRequest, user: User, what: str) -> None:
-    """Record the change, tell the person by mail, and end the other sessions."""
+    """Record the change, tell the person by mail, and end the other sessions.
+
+    In the change's own transaction: no second factor changes without its record and its mail.
+    """
     ended = sessions.end_all(user.pk, except_key=request.session.session_key)
     note(CHANGED, request, user, reason=what, after={"sessions_ended": ended})
     notify(user.pk, SECOND_FACTOR_CHANGED, {})

@@ -12,6 +12,7 @@ The same happens for addresses nobody has registered: a hold tells nothing.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from allauth.account.adapter import get_adapter
@@ -87,16 +88,22 @@ def send_code_for(request: HttpRequest, email: str) -> None:
 
 
 def _mail_code(request: HttpRequest, email: str) -> None:
+    """The mail leaves once what asked for it has committed: no code in a mail alone."""
     user = User.objects.filter(email=email, is_active=True).first()
     if user is None:
         facts = {"signup_url": request.build_absolute_uri(reverse("account_signup"))}
-        get_adapter(request).send_mail("account/email/unknown_account", email, facts)
+        _mail_on_commit(request, "account/email/unknown_account", email, facts)
         return
     code = generate_user_code(length=CODE_LENGTH)
     UnlockCode.objects.create(
         user=user, code_hash=_hashed(code), expires_at=database_now() + CODE_LASTS
     )
-    get_adapter(request).send_mail("accounts/email/unlock_code", email, {"code": code})
+    _mail_on_commit(request, "accounts/email/unlock_code", email, {"code": code})
+
+
+def _mail_on_commit(request: HttpRequest, template: str, email: str, facts: dict[str, str]) -> None:
+    send = partial(get_adapter(request).send_mail, template, email, facts)
+    transaction.on_commit(send)
 
 
 def redeem_code(request: HttpRequest, code: str) -> bool:

@@ -66,7 +66,7 @@ def export(request: HttpRequest, what: str) -> HttpResponseBase:
         listed = page.get_changelist_instance(request)
     except IncorrectLookupParameters:
         return HttpResponseBadRequest(
-            "This list has no such filter or page. Open the list and export from there.",
+            "This list has no such filter. Open the list and export from there.",
             content_type="text/plain; charset=utf-8",
         )
     record(

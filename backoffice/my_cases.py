@@ -82,6 +82,7 @@ _REFUSALS: Final = {
     "case_text_empty": gettext_lazy("Write in a few words what is wrong."),
     "case_text_too_long": gettext_lazy("That is too long. Write the most important things."),
     "too_many_cases": gettext_lazy("You have ten open cases. Write into one of them."),
+    "case_stale": gettext_lazy("We have written meanwhile. Read it, then answer."),
     "case_closed": gettext_lazy("This case is closed. Open a new one."),
     "case_key_reused": gettext_lazy("This form was sent before. Load the page again."),
     "no_standing": gettext_lazy("This account is not set up for play. Our support can help."),

@@ -24,10 +24,10 @@ from audit.database_clock import database_now
 from audit.record import Subject
 from backoffice import support_acts, support_identity, support_rounds, support_search
 from backoffice.support_forms import DisputeForm, IdentityForm, NewCaseForm
-from backoffice.support_words import case_row, officer, refusal_words
+from backoffice.support_words import case_rows, officer, refusal_words
 from compliance import caller_check, case_keeping, cases
 from compliance.caller_check import CallerCode
-from compliance.case_states import CaseKind, CaseState
+from compliance.case_states import HIDDEN, CaseKind, CaseState
 from compliance.cases import Matter
 from compliance.standing import read_standing
 from kernel.ids import PlayerId, new_id
@@ -38,6 +38,7 @@ from tables.models import Round
 
 DESK: Final = "compliance.work_desk"
 PAYMENTS_SHOWN: Final = 5
+CASES_SHOWN: Final = 25
 
 
 @require_GET
@@ -132,12 +133,13 @@ def _acts(request: HttpRequest, user: User, name: str) -> str:
 @staff_required(DESK)
 def new_case(request: HttpRequest, player_id: int) -> HttpResponse:
     """Open a complaint or a report in the player's name."""
-    user, form = _found(player_id), NewCaseForm(request.POST)
+    user = _found(player_id)
+    form = NewCaseForm(request.POST, sees_hidden=officer(request).sees_hidden)
     if not form.is_valid():
         return _player_page(request, user, {"case_form": form}, status=422)
     wanted = form.cleaned_data
     matter = Matter(CaseKind(wanted["kind"]), PlayerId(user.pk), wanted["subject"], wanted["text"])
-    return _open(request, user, matter, wanted["key"])
+    return _open(request, user, matter, form)
 
 
 @require_GET
@@ -145,9 +147,15 @@ def new_case(request: HttpRequest, player_id: int) -> HttpResponse:
 @never_cache
 def round_view(request: HttpRequest, player_id: int, round_id: UUID) -> HttpResponse:
     """A round as the player saw it."""
-    user, found = _found(player_id), _round(round_id)
+    return _round_page(request, _found(player_id), _round(round_id))
+
+
+def _round_page(
+    request: HttpRequest, user: User, found: Round, form: DisputeForm | None = None
+) -> HttpResponse:
     who, me = PlayerId(user.pk), officer(request)
-    case = cases.visible(me).filter(player_id=user.pk, round_id=found.id).first()
+    about_it = cases.visible(me).filter(player_id=user.pk, round_id=found.id)
+    case = about_it.exclude(state=CaseState.CLOSED).first()  # a closed one opens nothing
     if case is None and not me.sees_hidden and not _caller(request, who).is_identified:
         messages.error(request, refusal_words(Refused(CallerCode.NOT_IDENTIFIED)))
         return redirect("support:player", user.pk)
@@ -164,9 +172,9 @@ def round_view(request: HttpRequest, player_id: int, round_id: UUID) -> HttpResp
         "section": "support",
         "player_id": user.pk,
         "case": case,
-        "dispute_form": DisputeForm(initial={"key": new_id().hex}),
+        "dispute_form": form or DisputeForm(initial={"key": new_id().hex}),
     }
-    return render(request, "support/round.html", context)
+    return render(request, "support/round.html", context, status=200 if form is None else 422)
 
 
 @require_POST
@@ -175,9 +183,10 @@ def dispute(request: HttpRequest, player_id: int, round_id: UUID) -> HttpRespons
     """Open a dispute about this round in the player's name."""
     user, found, form = _found(player_id), _round(round_id), DisputeForm(request.POST)
     bets = support_rounds.bets_of(found, PlayerId(user.pk))
-    if not form.is_valid() or not bets:
-        messages.error(request, "Write what is wrong.")
-        return redirect("support:round", user.pk, found.id)
+    if not bets:
+        raise Http404
+    if not form.is_valid():
+        return _round_page(request, user, found, form)
     matter = Matter(
         CaseKind.DISPUTE,
         PlayerId(user.pk),
@@ -186,20 +195,31 @@ def dispute(request: HttpRequest, player_id: int, round_id: UUID) -> HttpRespons
         round_id=found.id,
         bets=bets,
     )
-    return _open(request, user, matter, form.cleaned_data["key"])
+    return _open(request, user, matter, form)
 
 
-def _open(request: HttpRequest, user: User, matter: Matter, key: str) -> HttpResponse:
-    """A case for a caller who was identified; compliance writes to players without a call."""
+def _open(
+    request: HttpRequest, user: User, matter: Matter, form: NewCaseForm | DisputeForm
+) -> HttpResponse:
+    """A case for a caller who was identified; compliance writes to players without a call.
+
+    Refused, what was typed is on the page that says why.
+    """
     who = officer(request)
     try:
         if not who.sees_hidden:
             caller_check.require(PlayerId(user.pk), _me(request))
-        case = cases.open_case(matter, key=key, who=who)
+        case = cases.open_case(matter, key=form.cleaned_data["key"], who=who)
     except Refused as refused:
         messages.error(request, refusal_words(refused))
-        return redirect("support:player", user.pk)
-    messages.success(request, f"Case {case.reference} is open. The player has the reference.")
+        kept: dict[str, Any] = {"kept_text": matter.text}
+        if isinstance(form, NewCaseForm):
+            kept |= {"case_form": form}
+        return _player_page(request, user, kept, status=409)
+    told = (
+        "Nobody but compliance knows." if matter.kind in HIDDEN else "The player has its reference."
+    )
+    messages.success(request, f"Case {case.reference} is open. {told}")
     return redirect("support:case", case.reference)
 
 
@@ -234,7 +254,7 @@ def _player_page(
 
 def _opened(request: HttpRequest, user: User) -> dict[str, Any]:
     """What an identified caller's page has: what the player sees, and no more."""
-    who, now = PlayerId(user.pk), database_now()
+    who, now, me = PlayerId(user.pk), database_now(), officer(request)
     standing = read_standing(who)
     found = support_rounds.rounds(who, request.GET.get("before", ""), request.GET.get("after", ""))
     return {
@@ -246,11 +266,8 @@ def _opened(request: HttpRequest, user: User) -> dict[str, Any]:
         "payments": [payment_wording.shown(one) for one in payments.payments(who, PAYMENTS_SHOWN)],
         "sessions": len(sessions.listed(user.pk, current_key=None)),
         "rounds": found,
-        "cases": [
-            case_row(case, now)
-            for case in cases.visible(officer(request)).filter(player_id=user.pk)
-        ],
-        "case_form": NewCaseForm(initial={"key": new_id().hex}),
+        "cases": case_rows(cases.visible(me).filter(player_id=user.pk)[:CASES_SHOWN], now),
+        "case_form": NewCaseForm(initial={"key": new_id().hex}, sees_hidden=me.sees_hidden),
     }
 
 

@@ -35,8 +35,9 @@ def send_unlock_code(request: HttpRequest, user: User, actor: Actor) -> None:
     """Mail the player a code that lets their browser sign in again. Needs no identified caller:
     whoever calls, the code reaches the owner of the address alone. Raises ``TooMany``.
     """
-    sign_in_hold.send_code_for(request, user.email)
-    _audit(UNLOCK_SENT, user, actor)
+    with transaction.atomic():  # the mail leaves when the record is kept
+        sign_in_hold.send_code_for(request, user.email)
+        _audit(UNLOCK_SENT, user, actor)
 
 
 def resend_verification(request: HttpRequest, user: User, actor: Actor) -> None:

@@ -19,10 +19,10 @@ from audit.record import Subject
 from backoffice import support_search
 from backoffice.support import DESK
 from backoffice.support_forms import KINDS, AnswerForm, NoteForm, StepForm, WordsForm
-from backoffice.support_words import case_row, event_row, officer, refusal_words
+from backoffice.support_words import case_rows, event_rows, officer, refusal_words
 from compliance import case_keeping, cases
-from compliance.case_states import TRANSITIONS, CaseKind, CaseState, Outcome
-from compliance.cases import Officer, Step
+from compliance.case_states import HIDDEN, TRANSITIONS, CaseKind, CaseState, Outcome
+from compliance.cases import TEXT_MAX, Officer, Step
 from compliance.jurisdictions import profile
 from compliance.models import Case
 from compliance.standing import read_standing
@@ -56,7 +56,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "show": show,
         "views": VIEWS.items(),
         "page": page,
-        "cases": [case_row(case, now) for case in page.object_list],
+        "cases": case_rows(list(page.object_list), now),
     }
     return render(request, "support/cases.html", context)
 
@@ -94,23 +94,30 @@ def _page(
         {"player": found.player_id},
     )
     rounds = Round.objects.select_related("table")
+    is_hidden = CaseKind(found.kind) in HIDDEN
     round_ = rounds.filter(id=found.round_id).first() if found.round_id else None
     context = {
         "section": "support",
         "case": found,
-        "row": case_row(found, now),
-        "is_hidden": CaseKind(found.kind) is CaseKind.SUSPICION,
+        "row": case_rows([found], now)[0],
+        "is_hidden": is_hidden,
         "kind_words": KINDS[CaseKind(found.kind)],
-        "events": [event_row(event) for event in cases.events(found, who)],
+        "events": event_rows(cases.events(found, who)),
         "round": round_,
         "bets": len(found.bets),
-        "may": {state.value for state in TRANSITIONS[CaseState(found.state)]},
+        "may": _may(found),
         "is_mine": found.assignee_id == request.user.pk,
         "dispute_body": _dispute_body(found),
         **_forms(found),
         **(forms or {}),
     }
     return render(request, "support/case.html", context, status=status)
+
+
+def _may(found: Case) -> set[str]:
+    """The states that may follow: of a hidden case only its end, all others speak to the player."""
+    following = {state.value for state in TRANSITIONS[CaseState(found.state)]}
+    return following & {CaseState.CLOSED.value} if CaseKind(found.kind) in HIDDEN else following
 
 
 def _forms(found: Case) -> dict[str, Any]:
@@ -159,7 +166,10 @@ ACTS: Final[dict[str, tuple[type[StepForm], str, Do]]] = {
 @require_POST
 @staff_required(DESK)
 def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
-    """One act on a case. A refusal, a stale page above all, is shown with its code."""
+    """One act on a case. A refusal, a stale page above all, is shown with its code.
+
+    What was typed stays: on the case as it is now, to be sent again by whoever has read that.
+    """
     found = _found(request, reference)
     if name not in ACTS:
         raise Http404
@@ -171,10 +181,22 @@ def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
     try:
         do(step, form.cleaned_data, officer(request))
     except Refused as refused:
-        messages.error(request, refusal_words(refused))
-    else:
-        messages.success(request, "Done.")
+        return _refused(request, found.reference, name, refused)
+    messages.success(request, "Done.")
     return redirect("support:case", found.reference)
+
+
+def _refused(request: HttpRequest, reference: str, name: str, refused: Refused) -> HttpResponse:
+    """The case as it is now, with the words in their form, or beside it where it is gone."""
+    messages.error(request, refusal_words(refused))
+    found = _found(request, reference)
+    form_class, shown_as, _do = ACTS[name]
+    again = request.POST.copy()
+    again["seen"], again["key"] = str(found.version), new_id().hex
+    form = form_class(again, auto_id=f"{name}_%s")
+    form.is_valid()
+    kept = {shown_as: form, "open_act": name, "kept_text": request.POST.get("text", "")[:TEXT_MAX]}
+    return _page(request, found, kept, status=409)
 
 
 def _found(request: HttpRequest, reference: str) -> Case:

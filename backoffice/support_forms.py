@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django import forms
 
@@ -33,7 +33,12 @@ OUTCOMES: Final = {
 DESK_KINDS: Final = tuple(
     (kind.value, KINDS[kind]) for kind in sorted(BY_PLAYERS - {CaseKind.DISPUTE})
 )
+#: What compliance opens besides.
 HIDDEN_KINDS: Final = tuple((kind.value, KINDS[kind]) for kind in sorted(HIDDEN))
+
+
+#: Nothing is chosen for somebody who did not choose.
+NOT_CHOSEN: Final = ("", "Choose …")
 
 
 class Keyed(forms.Form):
@@ -56,9 +61,9 @@ class IdentityForm(Keyed):
 
 
 class NewCaseForm(Keyed):
-    """A case that the desk opens for a player."""
+    """A case that the desk opens for a player; hidden kinds for who sees such."""
 
-    kind = forms.ChoiceField(label="Kind", choices=DESK_KINDS)
+    kind = forms.ChoiceField(label="Kind", choices=[NOT_CHOSEN, *DESK_KINDS])
     subject = forms.CharField(label="In one line", max_length=SUBJECT_MAX)
     text = forms.CharField(
         label="What the player says",
@@ -66,6 +71,17 @@ class NewCaseForm(Keyed):
         widget=forms.Textarea(attrs={"rows": 5}),
         help_text="The player reads this, and gets the reference by mail.",
     )
+
+    def __init__(self, *args: Any, sees_hidden: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if sees_hidden:
+            kinds = [NOT_CHOSEN, *DESK_KINDS, *HIDDEN_KINDS]
+            self.fields["kind"] = forms.ChoiceField(label="Kind", choices=kinds)
+            self.fields["text"].label = "What the player says, or what is suspected"
+            self.fields["text"].help_text = (
+                "The player reads it and gets the reference by mail. Of a suspicion the player and"
+                " the desk learn nothing."
+            )
 
 
 class DisputeForm(Keyed):
@@ -97,7 +113,8 @@ class AnswerForm(WordsForm):
     """The answer to the player, and what it says about the matter."""
 
     outcome = forms.ChoiceField(
-        label="Outcome", choices=[(one.value, words) for one, words in OUTCOMES.items()]
+        label="Outcome",
+        choices=[NOT_CHOSEN, *((one.value, words) for one, words in OUTCOMES.items())],
     )
 
 

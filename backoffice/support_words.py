@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,13 +14,15 @@ from backoffice.support_forms import KINDS, OUTCOMES, STATES
 from compliance.case_states import CaseKind, Outcome
 from compliance.cases import Officer
 from compliance.models import Case, CaseEvent
+from kernel.ids import ActorKind
 from kernel.refusal import Refused
 
 _REFUSALS: Final = {
     "desk_locked": "Too many wrong answers for this player. The desk is locked until {until}.",
     "caller_not_identified": "The caller is not identified. Ask two questions first.",
     "no_such_case": "There is no such case.",
-    "case_stale": "Somebody else has changed this case. Read it again, then decide.",
+    "case_stale": "The player or somebody of us has written since you opened this case."
+    " Read it again, then decide. Your words are below.",
     "case_step_not_possible": "That is not possible while the case is: {state}.",
     "case_closed": "This case is closed.",
     "case_text_empty": "Write something first.",
@@ -27,6 +30,7 @@ _REFUSALS: Final = {
     "case_key_reused": "This form was used for something else. Load the page again.",
     "case_kind_refused": "This kind of case is not yours to open.",
     "already_verified": "The player's address is confirmed already.",
+    "not_allowed": "Your role may not do this.",
     "no_standing": "This account is not set up for play.",
 }
 _EVENTS: Final = {
@@ -61,38 +65,51 @@ def refusal_words(refused: Refused) -> str:
     return f"{words.format_map(facts)} ({refused.code})"
 
 
-def case_row(case: Case, now: datetime) -> dict[str, Any]:
-    """A case in a list."""
-    return {
-        "reference": case.reference,
-        "kind": KINDS[CaseKind(case.kind)],
-        "state": STATES[case.state],
-        "subject": case.subject,
-        "player_id": case.player_id,
-        "opened_at": case.opened_at,
-        "due_at": case.due_at,
-        "is_overdue": case.due_at is not None and case.due_at < now,
-        "assignee": staff_name(case.assignee_id),
+def case_rows(cases: Sequence[Case], now: datetime) -> list[dict[str, Any]]:
+    """Cases in a list."""
+    names = staff_names(case.assignee_id for case in cases)
+    return [
+        {
+            "reference": case.reference,
+            "kind": KINDS[CaseKind(case.kind)],
+            "state": STATES[case.state],
+            "subject": case.subject,
+            "player_id": case.player_id,
+            "opened_at": case.opened_at,
+            "due_at": case.due_at,
+            "is_overdue": case.due_at is not None and case.due_at < now,
+            "assignee": names.get(case.assignee_id, ""),
+        }
+        for case in cases
+    ]
+
+
+def event_rows(events: Sequence[CaseEvent]) -> list[dict[str, Any]]:
+    """Events of a case, each with who did it and who reads it."""
+    by_staff = {
+        event.id: int(event.actor_id) for event in events if event.actor_kind == ActorKind.STAFF
     }
+    names = staff_names([*by_staff.values(), *(event.data.get("assignee") for event in events)])
+    rows = []
+    for event in events:
+        by = {"player": "the player", "system": "Faro"}.get(event.actor_kind)
+        outcome = event.data.get("outcome")
+        rows.append(
+            {
+                "at": event.at,
+                "what": _EVENTS.get(event.kind, event.kind),
+                "by": by or names.get(by_staff.get(event.id), ""),
+                "text": event.text,
+                "audience": event.audience,
+                "extra": OUTCOMES[Outcome(outcome)]
+                if outcome
+                else names.get(event.data.get("assignee"), ""),
+            }
+        )
+    return rows
 
 
-def event_row(event: CaseEvent) -> dict[str, Any]:
-    """An event of a case, with who did it and who reads it."""
-    by = {"player": "the player", "system": "Faro"}.get(event.actor_kind)
-    outcome = event.data.get("outcome")
-    return {
-        "at": event.at,
-        "what": _EVENTS.get(event.kind, event.kind),
-        "by": by or staff_name(int(event.actor_id)),
-        "text": event.text,
-        "audience": event.audience,
-        "extra": OUTCOMES[Outcome(outcome)] if outcome else staff_name(event.data.get("assignee")),
-    }
-
-
-def staff_name(user_id: int | None) -> str:
-    """A member of staff by name; empty where there is none."""
-    if user_id is None:
-        return ""
-    found = User.objects.filter(pk=user_id).first()
-    return "" if found is None else found.get_full_name()
+def staff_names(user_ids: Iterable[int | None]) -> dict[int | None, str]:
+    """Members of staff by name. One query for all of them."""
+    wanted = {user_id for user_id in user_ids if user_id is not None}
+    return {one.pk: one.get_full_name() for one in User.objects.filter(pk__in=wanted)}

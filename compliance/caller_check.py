@@ -1,8 +1,9 @@
 """Is the caller who they say? What somebody at the desk was told on the phone, right or wrong.
 
 The answer is compared where it is known and only its verdict is kept, append-only. Two different
-questions answered right to one member of staff identify the caller to that one for half an hour;
-three wrong ones, to whomever at the desk, lock the desk for this player for half an hour.
+questions answered right to one member of staff, the date of birth among them, identify the caller
+to that one for half an hour; three wrong ones within half an hour, to whomever at the desk, lock
+the desk for this player for half an hour from the third.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LOCKED: Final = register("support.identity_locked", "Desk locked for a player: w
 WINDOW: Final = timedelta(minutes=30)
 WRONG_MAX: Final = 3
 RIGHT_NEEDED: Final = 2
+#: What an account shows to whoever is signed in to it (its deposits) proves nothing alone.
+MUST_BE_RIGHT: Final = "date_of_birth"
 
 
 class CallerCode(StrEnum):
@@ -48,7 +51,11 @@ class CallerNow:
     @property
     def is_identified(self) -> bool:
         """Whether enough was right, and the desk is not locked since."""
-        return self.locked_until is None and len(self.right) >= RIGHT_NEEDED
+        return (
+            self.locked_until is None
+            and len(self.right) >= RIGHT_NEEDED
+            and MUST_BE_RIGHT in self.right
+        )
 
 
 def caller_now(player_id: PlayerId, staff_id: int) -> CallerNow:
@@ -96,13 +103,24 @@ def _now(player_id: PlayerId, staff_id: int, now: datetime) -> CallerNow:
         cursor.execute(
             "SELECT at, staff_id, question, is_right FROM compliance_caller_answer"
             " WHERE player_id = %s AND at > %s ORDER BY at DESC",
-            [player_id, now - WINDOW],
+            [player_id, now - 2 * WINDOW],  # the third wrong one may be WINDOW old, the first 2
         )
         rows = cursor.fetchall()
+    right = frozenset(
+        question
+        for at, staff, question, ok in rows
+        if ok and staff == staff_id and at > now - WINDOW
+    )
     wrong = [at for at, _staff, _question, is_right in rows if not is_right]
-    locked = wrong[WRONG_MAX - 1] + WINDOW if len(wrong) >= WRONG_MAX else None
-    right = frozenset(question for _at, staff, question, ok in rows if ok and staff == staff_id)
-    return CallerNow(locked, right)
+    return CallerNow(_locked_until(wrong, now), right)
+
+
+def _locked_until(wrong: list[datetime], now: datetime) -> datetime | None:
+    """``wrong``: the wrong answers, newest first. Nothing is judged while the desk is locked."""
+    if len(wrong) < WRONG_MAX or wrong[0] - wrong[WRONG_MAX - 1] > WINDOW:
+        return None
+    until = wrong[0] + WINDOW
+    return until if until > now else None
 
 
 def _verdict(staff_id: int, key: str) -> bool | None:

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from accounts.models import User
+from accounts.appointments import holders
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.case_states import HIDDEN, CaseKind
-from compliance.models import Case
+from compliance.models import Case, CaseEvent
 from compliance.notice_kinds import CASE_OVERDUE
 from kernel.ids import Actor, new_id
 from notices.send import notify
@@ -41,7 +41,11 @@ def alarm_overdue() -> int:
     hidden.
     """
     told = 0
-    for case in overdue(Case.objects.all(), database_now())[:BATCH]:
+    was_told = CaseEvent.objects.filter(
+        case_id=OuterRef("pk"), kind="overdue", at__gte=OuterRef("due_at")
+    )
+    untold = Case.objects.filter(~Exists(was_told))
+    for case in overdue(untold, database_now())[:BATCH]:
         with transaction.atomic():
             if _note_overdue(case):
                 _tell_staff(case)
@@ -73,10 +77,7 @@ def _note_overdue(case: Case) -> bool:
 
 def _tell_staff(case: Case) -> None:
     roles = {Role.COMPLIANCE} if CaseKind(case.kind) in HIDDEN else {Role.COMPLIANCE, Role.SUPPORT}
-    staff = User.objects.filter(
-        groups__name__in=[role.value for role in roles], is_staff=True, is_active=True
-    ).distinct()
-    for person_id in staff.values_list("pk", flat=True):
+    for person_id in sorted(set().union(*(holders(role) for role in roles))):
         notify(person_id, CASE_OVERDUE, {"reference": case.reference})
 
 

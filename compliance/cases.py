@@ -1,8 +1,9 @@
 """Cases: complaints, disputes about a round, reports of cheating, and what must stay unseen.
 
-Each act is one transaction: the case moves by comparing the version that the actor has seen (so a
-stale page is refused, and nobody waits for a lock), its event is appended, and it is audited. The
-words that were written are in the case's events only; the audit says that and when. Who does not
+Each act is one transaction under the case's row lock: a form sent twice is done once, the case
+moves by comparing the version that the actor has seen (so a stale page is refused; the version
+moves with every word of the player too), its event is appended, and it is audited. The words that
+were written are in the case's events only; the audit says that and when. Who does not
 see hidden kinds gets one answer for them and for what there is not: ``NO_SUCH_CASE``.
 """
 
@@ -20,6 +21,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
+from accounts.rights import check_right
 from audit.canonical import canonical, storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
@@ -39,6 +41,10 @@ from compliance.standing import StandingCode, read_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.send import notify
+
+#: Who works on cases, and who also knows of the hidden ones.
+DESK: Final = "compliance.work_desk"
+HANDLE_HIDDEN: Final = "compliance.handle_hidden"
 
 OPENED: Final = register("case.opened", "Case opened")
 MOVED: Final = register("case.moved", "Case moved on")
@@ -169,7 +175,7 @@ def open_case(matter: Matter, *, key: str, who: Officer) -> Case:
         with transaction.atomic():
             now = database_now()
             case = _insert(matter, key, fingerprint, standing.policy(now), who.actor)
-            _append(case, "opened", who.actor, Audience.PLAYER, matter.text, key=key)
+            _append(case, "opened", who.actor, _told(case), matter.text, key=key)
             _audit(
                 OPENED, case, who.actor, after={"kind": case.kind, "round": _text(case.round_id)}
             )
@@ -185,6 +191,8 @@ def open_case(matter: Matter, *, key: str, who: Officer) -> Case:
 
 def _check(matter: Matter, key: str, who: Officer) -> None:
     by_player = who.actor == Actor.player(matter.player_id)
+    if who.actor.kind is ActorKind.STAFF:
+        _check_desk(who)
     is_staff = who.actor.kind is ActorKind.STAFF
     if matter.kind in HIDDEN:
         allowed = is_staff and who.sees_hidden
@@ -291,13 +299,20 @@ def close(step: Step, reason: str, who: Officer) -> Case:
 
 
 def assign(step: Step, assignee_id: int, who: Officer) -> Case:
-    """Give the case to a member of staff. The caller has checked that this one works on cases."""
+    """Give the case to a member of staff. The caller has checked that this one works on cases.
+
+    A hidden case is in hand from then on: there is nobody to acknowledge it to.
+    """
+    _check_desk(who)
     with transaction.atomic():
-        case = find(who, step.reference)
+        case = _locked(who, step.reference)
         if _is_repeat(case, step, who):
             return case
         before = case.assignee_id
-        _change(case, step.seen, assignee_id=assignee_id)
+        if CaseKind(case.kind) in HIDDEN and case.state == CaseState.OPENED:
+            _to(case, step.seen, CaseState.ACKNOWLEDGED, assignee_id=assignee_id)
+        else:
+            _change(case, step.seen, assignee_id=assignee_id)
         data = {"assignee": assignee_id}
         _append(case, "assigned", who.actor, Audience.DESK, key=step.key, data=data)
         _audit(ASSIGNED, case, who.actor, before={"assignee": before}, after=data)
@@ -306,9 +321,10 @@ def assign(step: Step, assignee_id: int, who: Officer) -> Case:
 
 def note(step: Step, text: str, who: Officer, *, confidential: bool) -> Case:
     """Write a note: for the desk, or for those who see hidden cases and its writer alone."""
+    _check_desk(who)
     audience = Audience.CONFIDENTIAL if confidential else Audience.DESK
     with transaction.atomic():
-        case = find(who, step.reference)
+        case = _locked(who, step.reference)
         if not _is_repeat(case, step, who):
             _refuse_closed(case)
             _append(case, "note", who.actor, audience, _text_checked(text, TEXT_MAX), key=step.key)
@@ -329,9 +345,7 @@ def write_as_player(player_id: PlayerId, reference: str, text: str, *, key: str)
     if not key:
         raise Refused(CaseCode.NO_KEY)
     with transaction.atomic():
-        case = of_player(player_id).filter(reference=storable(reference).upper()[:16]).first()
-        if case is None:
-            raise Refused(CaseCode.NO_SUCH_CASE)
+        case = _locked(who, reference, of_player(player_id))
         if _is_repeat(case, Step(reference, case.version, key), who):
             return case
         _refuse_closed(case)
@@ -340,6 +354,8 @@ def write_as_player(player_id: PlayerId, reference: str, text: str, *, key: str)
             raise Refused(CaseCode.CASE_CLOSED)
         if state in {CaseState.WAITING, CaseState.ANSWERED}:
             _to(case, case.version, CaseState.ACKNOWLEDGED)
+        else:  # whoever has the page open has not read this
+            _change(case, case.version)
         kind = "contested" if state is CaseState.ANSWERED else "player_wrote"
         _append(case, kind, who.actor, Audience.PLAYER, _text_checked(text, TEXT_MAX), key=key)
         _audit(WRITTEN, case, who.actor, after={"audience": "player", "kind": kind})
@@ -359,17 +375,21 @@ def _move(  # noqa: PLR0913  (one act with its words; all named at every call)
     tells: bool = False,
     audience: Audience = Audience.PLAYER,
 ) -> Case:
+    _check_desk(who)
     with transaction.atomic():
-        case = find(who, step.reference)
+        case = _locked(who, step.reference)
         if _is_repeat(case, step, who):
             return case
-        if not may_follow(CaseState(case.state), after):
+        is_hidden = CaseKind(case.kind) in HIDDEN
+        if not may_follow(CaseState(case.state), after) or (
+            is_hidden and after is not CaseState.CLOSED  # every other step speaks to the player
+        ):
             raise Refused(CaseCode.CASE_STEP, state=case.state, wanted=after.value)
         words = "" if text is None else _text_checked(text, TEXT_MAX)
         _to(case, step.seen, after, outcome=outcome)
         data = {} if outcome is None else {"outcome": outcome.value}
         if after is CaseState.CLOSED:  # the player learns that it is closed, the desk why
-            _append(case, "closed", who.actor, Audience.PLAYER)
+            _append(case, "closed", who.actor, _told(case))
             _append(case, "reason", who.actor, audience, words, key=step.key)
         else:
             _append(case, after.value, who.actor, audience, words, key=step.key, data=data)
@@ -380,12 +400,14 @@ def _move(  # noqa: PLR0913  (one act with its words; all named at every call)
             before={"state": case.state},
             after={"state": after.value, **data},
         )
-        if tells and CaseKind(case.kind) not in HIDDEN:
+        if tells and not is_hidden:
             _tell(case)
     return find(who, step.reference)
 
 
-def _to(case: Case, seen: int, after: CaseState, *, outcome: Outcome | None = None) -> None:
+def _to(
+    case: Case, seen: int, after: CaseState, *, outcome: Outcome | None = None, **more: Any
+) -> None:
     """Move the row to ``after`` with its due time and dates."""
     now = database_now()
     standing = read_standing(PlayerId(case.player_id))
@@ -405,7 +427,30 @@ def _to(case: Case, seen: int, after: CaseState, *, outcome: Outcome | None = No
         fields["answered_at"] = now
     if outcome is not None:
         fields["outcome"] = outcome.value
-    _change(case, seen, **fields)
+    _change(case, seen, **fields, **more)
+
+
+def _locked(who: Officer, reference: str, among: QuerySet[Case] | None = None) -> Case:
+    """The case under its row lock, so that two acts on it take turns; ``NO_SUCH_CASE``."""
+    found = visible(who) if among is None else among
+    case = (
+        found.select_for_update().filter(reference=storable(reference).strip().upper()[:16]).first()
+    )
+    if case is None:
+        raise Refused(CaseCode.NO_SUCH_CASE)
+    return case
+
+
+def _check_desk(who: Officer) -> None:
+    """The act's own look at the right, whatever page or API led here."""
+    check_right(who.actor, DESK)
+    if who.sees_hidden:
+        check_right(who.actor, HANDLE_HIDDEN)
+
+
+def _told(case: Case) -> Audience:
+    """Who reads that the case is there: its player, unless nothing may tell them."""
+    return Audience.DESK if CaseKind(case.kind) in HIDDEN else Audience.PLAYER
 
 
 def _change(case: Case, seen: int, **fields: Any) -> None:

@@ -122,7 +122,7 @@ def test_packages_pages_of_keys_sessions_jobs_and_rights_are_not_there(path):
 
 def test_a_query_that_the_list_does_not_know_is_refused_in_words_and_not_recorded():
     client = staff_client(Role.AUDITOR)
-    for query in ("batch__exact=x", "nonsense=1", "p=999999999"):
+    for query in ("batch__exact=x", "nonsense=1"):
         answer = client.get(f"/admin/export/transfers.csv?{query}")
         assert answer.status_code == 400, query
     assert "no such filter" in answer.content.decode()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
 import pytest
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, transaction
 
+from accounts.models import Appointment
 from accounts.roles import Role
+from audit.database_clock import database_now
 from compliance import case_keeping, cases
 from compliance.case_states import CaseKind, CaseState, Outcome
 from compliance.cases import Audience, CaseCode, Matter
 from compliance.models import Case, CaseEvent
-from kernel.ids import new_id
+from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
@@ -280,3 +283,114 @@ def test_two_forms_of_one_key_at_once_open_one_case():
             " answer_by FROM compliance_case"
         )
     assert cases.open_case(matter, key=key, who=as_player(anna)).id == first.id
+
+
+def test_what_the_player_wrote_meanwhile_is_answered_over_by_nobody():
+    anna, sofia = house.player(), officer(Role.SUPPORT)
+    case = complaint(anna)
+    cases.acknowledge(step(case), sofia)
+    seen = step(case)
+    cases.write_as_player(anna, case.reference, "I have found the money.", key="k1")
+    assert refused(cases.answer, seen, "No.", Outcome.REJECTED, sofia) == CaseCode.CASE_STALE
+    assert refused(cases.close, seen, "Done", sofia) == CaseCode.CASE_STALE
+    assert Case.objects.get(pk=case.pk).state == CaseState.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize("who", ["desk", "player"])
+def test_the_same_form_at_the_same_moment_is_done_once(who):
+    """The second one waits for the first and finds it done; without the lock it met the unique
+    index and was an error."""
+    anna, sofia = house.player(), officer(Role.SUPPORT)
+    case = complaint(anna)
+    same = step(case, key="k" * 32)
+
+    def act() -> None:
+        try:
+            if who == "desk":
+                cases.note(same, "Seen.", sofia, confidential=False)
+            else:
+                cases.write_as_player(anna, case.reference, "Again.", key="k" * 32)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(act) for _ in range(4)]:
+            done.result()
+    assert CaseEvent.objects.filter(case_id=case.pk, key="k" * 32).count() == 1
+
+
+def test_a_note_waits_for_a_close_and_is_then_refused():
+    anna, sofia = house.player(), officer(Role.SUPPORT)
+    case = complaint(anna)
+    noted = step(case)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            cases.close(step(case), "Done", sofia)
+            late = pool.submit(_refused_elsewhere, cases.note, noted, "x", sofia)
+            with pytest.raises(TimeoutError):
+                late.result(timeout=0.5)  # it waits
+        assert late.result(timeout=30) == CaseCode.CASE_CLOSED
+    assert [event.kind for event in cases.events(case, sofia)] == ["opened", "closed", "reason"]
+
+
+def _refused_elsewhere(act, *args) -> str:
+    try:
+        return refused(act, *args, confidential=False)
+    finally:
+        connection.close()
+
+
+def test_a_hidden_case_is_taken_noted_and_closed_and_nothing_in_it_is_the_players():
+    anna, cora = house.player(), officer(Role.COMPLIANCE, sees_hidden=True)
+    hidden = complaint(anna, cora, kind=CaseKind.SUSPICION)
+    for act in (
+        lambda: cases.acknowledge(step(hidden), cora),
+        lambda: cases.answer(step(hidden), "x", Outcome.UPHELD, cora),
+    ):
+        assert refused(act) == CaseCode.CASE_STEP
+    taken = cases.assign(step(hidden), int(cora.actor.id), cora)
+    assert (taken.state, taken.due_at) == (CaseState.ACKNOWLEDGED, taken.answer_by)
+    assert refused(cases.ask_player, step(hidden), "Why?", cora) == CaseCode.CASE_STEP
+    cases.note(step(hidden), "Three accounts.", cora, confidential=True)
+    cases.close(step(hidden), "Reported.", cora)
+    audiences = {event.audience for event in cases.events(hidden, cora)}
+    assert Audience.PLAYER not in audiences
+    assert news(anna) == []
+
+
+def test_two_hundred_late_cases_that_were_told_hide_no_newer_one(owner, monkeypatch):
+    monkeypatch.setattr(case_keeping, "BATCH", 2)
+    anna = house.player()
+    for number in range(3):
+        age(
+            owner,
+            complaint(anna, subject=f"Matter {number}"),
+            due_at=f"clock_timestamp() - interval '{9 - number} minutes'",
+        )
+    assert [case_keeping.alarm_overdue() for _ in range(3)] == [2, 1, 0]
+
+
+def test_who_was_compliance_until_yesterday_learns_of_no_hidden_case(owner):
+    anna, cora = house.player(), officer(Role.COMPLIANCE, sees_hidden=True)
+    hidden = complaint(anna, cora, kind=CaseKind.SUSPICION)
+    former = make_staff(Role.COMPLIANCE, key=None)
+    Appointment.objects.filter(user=former).update(until=database_now())
+    age(owner, hidden, due_at="clock_timestamp() - interval '1 minute'")
+    assert case_keeping.alarm_overdue() == 1
+    assert news(former.pk) == []
+    assert news(int(cora.actor.id)) == ["case_overdue"]
+
+
+@pytest.mark.parametrize("role", [Role.FINANCE, Role.AUDITOR, Role.ADMINISTRATOR])
+def test_the_acts_themselves_ask_for_the_right(role):
+    case, who = complaint(house.player()), officer(role)
+    for act in (
+        lambda: cases.acknowledge(step(case), who),
+        lambda: cases.note(step(case), "x", who, confidential=False),
+        lambda: cases.assign(step(case), int(who.actor.id), who),
+        lambda: complaint(PlayerId(case.player_id), who),
+    ):
+        assert refused(act) == "not_allowed"
+    sofia = officer(Role.SUPPORT, sees_hidden=True)  # whoever says so
+    assert refused(cases.note, step(case), "x", sofia, confidential=False) == "not_allowed"
+    assert CaseEvent.objects.filter(case_id=case.pk).count() == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import UnlockCode, User
 from accounts.roles import Role
+from audit.database_clock import database_now
+from backoffice.support_forms import NewCaseForm
 from compliance import caller_check, cases
 from compliance.case_states import CaseKind
 from compliance.models import Case
@@ -127,7 +130,7 @@ def test_a_player_is_found_by_number_address_and_name_and_each_search_is_recorde
     assert audit_kinds("support.") == ["support.searched"] * 3
 
 
-@pytest.mark.parametrize("query", ["", "ab", "x", "nobody@nowhere.example", "9" * 40, "a\x00b@"])
+@pytest.mark.parametrize("query", ["", "ab", "x", "nobody@nowhere.example", "9" * 40])
 def test_a_search_that_finds_nobody_says_so(desk, query):
     make_player()
     page = desk.get("/support/", {"q": query})
@@ -205,6 +208,40 @@ def test_a_lock_also_takes_back_what_was_right_before(desk):
     assert "Locked" in text_of(desk.get(f"/support/players/{anna}/"))
     refused = desk.post(f"/support/players/{anna}/act/sessions/", follow=True)
     assert "desk_locked" in text_of(refused)
+
+
+def answers_ago(owner, *minutes: float) -> None:
+    """Wrong answers for the desk's player, each so many minutes ago, newest first."""
+    owner.execute("ALTER TABLE compliance_caller_answer DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE compliance_caller_answer a SET at = clock_timestamp() - m.ago * interval '1 minute'"
+        " FROM (SELECT id, (%s::float[])[row_number() OVER (ORDER BY at DESC)] AS ago"
+        " FROM compliance_caller_answer) m WHERE m.id = a.id",
+        [list(minutes)],
+    )
+
+
+def test_the_lock_lasts_half_an_hour_from_the_third_wrong_answer(desk, owner):
+    anna = house.player()
+    for _ in range(3):
+        say(desk, anna, "last_deposit", "12345")
+    answers_ago(owner, 20, 35, 45)  # the first of them alone would have been over long ago
+    locked = caller_check.caller_now(anna, 1).locked_until
+    assert timedelta(minutes=9) < locked - database_now() < timedelta(minutes=10)
+    answers_ago(owner, 31, 32, 33)
+    assert caller_check.caller_now(anna, 1).locked_until is None
+    answers_ago(owner, 1, 20, 40)  # three, but not within half an hour
+    assert caller_check.caller_now(anna, 1).locked_until is None
+
+
+def test_without_the_date_of_birth_nobody_is_identified(desk):
+    anna = house.player()
+    today = User.objects.get(pk=anna).created_at
+    assert say(desk, anna, "signed_up", f"{today.month}/{today.year}") == "Right."
+    assert say(desk, anna, "last_deposit", "0") == "Right."
+    assert "the date of birth must be one" in text_of(desk.get(f"/support/players/{anna}/"))
+    assert say(desk, anna, "date_of_birth", "28.2.1990") == "Right."
+    assert "Identified" in text_of(desk.get(f"/support/players/{anna}/"))
 
 
 def test_the_same_form_sent_twice_is_judged_once(desk):
@@ -471,3 +508,97 @@ def test_compliance_sees_the_hidden_case_and_the_confidential_note():
     assert "must not learn" in page
     listed = browser.get("/support/api/cases").json()
     assert [one["reference"] for one in listed] == [hidden.reference]
+
+
+# -- what was typed, and what was chosen -----------------------------------------------------------
+
+
+def test_words_typed_on_a_stale_page_are_still_there_to_be_sent_again(desk):
+    anna = house.player()
+    case = complaint(anna)
+    act(desk, case, "acknowledge")
+    seen = Case.objects.get(pk=case.pk).version
+    cases.write_as_player(anna, case.reference, "It has come.", key="k1")
+    page = act(desk, case, "answer", seen=seen, text="A long answer.", outcome="rejected")
+    assert page.status_code == 409
+    form = page.context["answer_form"]
+    assert (form["text"].value(), form["outcome"].value()) == ("A long answer.", "rejected")
+    assert int(form["seen"].value()) == Case.objects.get(pk=case.pk).version
+    assert "case_stale" in text_of(page)
+    assert "It has come." in text_of(page)
+    again = {name: form[name].value() for name in ("key", "seen", "text", "outcome")}
+    desk.post(f"/support/cases/{case.reference}/answer/", again)
+    assert Case.objects.get(pk=case.pk).state == "answered"
+
+
+def test_words_for_a_case_that_somebody_closed_meanwhile_are_shown(desk):
+    case = complaint(house.player())
+    seen = case.version
+    act(desk, case, "close", text="Withdrawn")
+    page = act(desk, case, "note", seen=seen, text="A long note.")
+    assert page.status_code == 409
+    assert "A long note." in text_of(page)
+
+
+def test_words_of_a_new_case_survive_a_lapsed_half_hour(desk):
+    anna = house.player()
+    form = {"kind": "complaint", "subject": "Late", "text": "A long story.", "key": new_id().hex}
+    page = desk.post(f"/support/players/{anna}/cases/", form)
+    assert page.status_code == 409
+    assert "caller_not_identified" in text_of(page)
+    assert "A long story." in text_of(page)
+    assert Case.objects.count() == 0
+
+
+def test_an_incomplete_dispute_is_shown_again_with_its_words(desk):
+    anna, played = one_who_played()
+    say(desk, anna, "date_of_birth", "1990-02-28")
+    say(desk, anna, "last_deposit", "0")
+    sent = {"key": "", "text": "The ball was touched."}
+    page = desk.post(f"/support/players/{anna}/rounds/{played.id}/dispute/", sent)
+    assert page.status_code == 422
+    assert page.context["dispute_form"]["text"].value() == "The ball was touched."
+    assert Case.objects.count() == 0
+
+
+def test_nothing_is_chosen_for_somebody_who_did_not_choose(desk):
+    case = complaint(house.player())
+    act(desk, case, "acknowledge")
+    page = act(desk, case, "answer", text="Thank you.", outcome="")
+    assert page.status_code == 422
+    assert page.context["answer_form"].fields["outcome"].choices[0][0] == ""
+    assert Case.objects.get(pk=case.pk).state == "acknowledged"
+    assert NewCaseForm(sees_hidden=False).fields["kind"].choices[0][0] == ""
+
+
+def test_a_closed_case_opens_the_round_no_more(desk):
+    anna, played = one_who_played()
+    case = complaint(anna, kind=CaseKind.DISPUTE, round_id=played.id)
+    address = f"/support/players/{anna}/rounds/{played.id}/"
+    assert desk.get(address).status_code == 200
+    act(desk, case, "close", text="Withdrawn")
+    assert desk.get(address).status_code == 302
+
+
+@pytest.mark.feature("F68")
+def test_compliance_opens_a_hidden_case_and_its_page_speaks_to_nobody():
+    anna, browser = house.player(), staff_client(Role.COMPLIANCE)
+    form = {"kind": "suspicion", "subject": "Structuring", "text": "T", "key": new_id().hex}
+    page = text_of(browser.post(f"/support/players/{anna}/cases/", form, follow=True))
+    assert "Only compliance knows" in page
+    for wrong in ("Tell the player", "the player reads it", "The player learns", "Ask the player"):
+        assert wrong not in page, wrong
+    assert "Nobody is told" in page
+    assert Case.objects.get().kind == "suspicion"
+    assert not Notice.objects.filter(person_id=anna).exists()
+
+
+def test_a_page_of_cases_asks_once_for_names(desk):
+    anna, sofia = house.player(), officer(Role.SUPPORT)
+    for number in range(8):
+        case = complaint(anna, subject=f"Matter {number}")
+        cases.assign(step(case), int(sofia.actor.id), sofia)
+    with CaptureQueriesContext(connection) as asked:
+        desk.get("/support/cases/")
+    by_user = [one["sql"] for one in asked if 'FROM "accounts_user" WHERE' in one["sql"]]
+    assert len(by_user) <= 3  # who is signed in, and the names
