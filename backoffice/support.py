@@ -266,7 +266,7 @@ def _opened(request: HttpRequest, user: User) -> dict[str, Any]:
         "payments": [payment_wording.shown(one) for one in payments.payments(who, PAYMENTS_SHOWN)],
         "sessions": len(sessions.listed(user.pk, current_key=None)),
         "rounds": found,
-        "cases": case_rows(cases.visible(me).filter(player_id=user.pk)[:CASES_SHOWN], now),
+        "cases": case_rows(list(cases.visible(me).filter(player_id=user.pk)[:CASES_SHOWN]), now),
         "case_form": NewCaseForm(initial={"key": new_id().hex}, sees_hidden=me.sees_hidden),
     }
 

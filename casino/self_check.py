@@ -189,8 +189,9 @@ def last_checks() -> list[Check]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT ON (host) at, verdict, digest, changes::text, host, asked_by"
-            " FROM casino_self_check WHERE at > clock_timestamp() - %s ORDER BY host, at DESC",
-            [HOST_GONE],
+            " FROM casino_self_check WHERE at > clock_timestamp() - make_interval(days => %s)"
+            " ORDER BY host, at DESC",
+            [HOST_GONE.days],
         )
         rows = cursor.fetchall()
     return [
