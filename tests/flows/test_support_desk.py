@@ -585,7 +585,7 @@ def test_compliance_opens_a_hidden_case_and_its_page_speaks_to_nobody():
     anna, browser = house.player(), staff_client(Role.COMPLIANCE)
     form = {"kind": "suspicion", "subject": "Structuring", "text": "T", "key": new_id().hex}
     page = text_of(browser.post(f"/support/players/{anna}/cases/", form, follow=True))
-    assert "Only compliance knows" in page
+    assert "Nobody but compliance knows" in page
     for wrong in ("Tell the player", "the player reads it", "The player learns", "Ask the player"):
         assert wrong not in page, wrong
     assert "Nobody is told" in page
