@@ -10,11 +10,12 @@ from importlib.metadata import version
 import pytest
 import time_machine
 from django.test import Client
+from django.urls import reverse
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts import staff
+from accounts import second_factor_views, staff
 from accounts.models import User
 from accounts.roles import Role
 from tests.flows import staff_steps
@@ -258,3 +259,35 @@ def test_the_internals_of_allauth_that_the_login_stage_rests_on_are_as_they_were
         "request",
         "user",
     ]
+
+
+class Unrecorded(Exception):
+    """The record cannot be written."""
+
+
+def fail(*_args: object, **_kwargs: object) -> None:
+    raise Unrecorded
+
+
+def test_a_second_factor_changes_with_its_record_or_not_at_all(client, monkeypatch):
+    user = make_player()
+    sign_in(client)
+    client.get(ENROL)
+    key = client.session["accounts_new_second_factor_key"]
+    monkeypatch.setattr(second_factor_views, "note", fail)
+    with pytest.raises(Unrecorded):
+        client.post(ENROL, {"code": code_of(key)})
+    assert not TOTPDevice.objects.filter(user_id=user).exists()
+    assert not StaticToken.objects.exists()
+    assert "Your second factor was changed" not in mails_to()
+
+    monkeypatch.undo()
+    client.post(ENROL, {"code": code_of(key)})
+    before = set(StaticToken.objects.values_list("token", flat=True))
+    assert len(before) == 10
+    monkeypatch.setattr(second_factor_views, "note", fail)
+    for act in ("codes", "remove"):
+        with pytest.raises(Unrecorded):
+            client.post(reverse(f"accounts:second_factor_{act}"))
+    assert set(StaticToken.objects.values_list("token", flat=True)) == before
+    assert TOTPDevice.objects.filter(user_id=user).count() == 1

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import UnlockCode, User
 from accounts.roles import Role
 from audit.database_clock import database_now
+from backoffice import support_acts
 from backoffice.support_forms import NewCaseForm
 from compliance import caller_check, cases
 from compliance.case_states import CaseKind
@@ -280,6 +281,15 @@ def test_a_held_player_gets_a_code_that_the_desk_never_sees(desk):
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM audit_event WHERE after::text LIKE %s", [f"%{code}%"])
         assert cursor.fetchone()[0] == 0
+
+
+def test_no_code_leaves_that_is_not_recorded(desk, monkeypatch):
+    anna = make_player("anna@example.org")
+    monkeypatch.setattr(support_acts, "_audit", lambda *_a, **_k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        desk.post(f"/support/players/{anna}/act/unlock/")
+    assert mails_to("anna@example.org") == []
+    assert not UnlockCode.objects.exists()
 
 
 def test_the_desk_mails_no_more_codes_than_anybody(desk):
