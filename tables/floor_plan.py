@@ -51,14 +51,23 @@ def set_up_table(table: Table, *, limits: dict[str, roulette.Limits], actor: Act
 
 
 @transaction.atomic
-def enrol_device(
-    table: Table, *, device_id: str, kind: str, key_id: str, public_key_b64: str, actor: Actor
+def enrol_device(  # noqa: PLR0913  (a device has this many sides; all named at every call)
+    table: Table,
+    *,
+    device_id: str,
+    kind: str,
+    key_id: str,
+    public_key_b64: str,
+    actor: Actor,
+    must_be_heard: bool = True,
 ) -> Device:
     """Admit a device and its key to a table. Its signed observations count from now on.
 
     For setting up; acts by hand are in `tables.devices`. Without ``key_id`` it signs nothing.
     """
-    device, _ = Device.objects.get_or_create(id=device_id, defaults={"table": table, "kind": kind})
+    device, _ = Device.objects.get_or_create(
+        id=device_id, defaults={"table": table, "kind": kind, "must_be_heard": must_be_heard}
+    )
     if key_id:
         DeviceKey.objects.create(
             id=key_id, device=device, public_key_b64=public_key_b64, enrolled_at=database_now()
@@ -68,6 +77,6 @@ def enrol_device(
         actor=actor,
         subject=Subject("device", device_id),
         component="tables",
-        after={"table": table.id, "kind": kind, "key": key_id},
+        after={"table": table.id, "kind": kind, "key": key_id, "must_be_heard": must_be_heard},
     )
     return device

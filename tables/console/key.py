@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from tables.devices import devices
-from tables.models import Device, DeviceKey, DeviceKind
+from tables.models import DeviceKey, DeviceKind
 
 #: Ed25519 seeds (RFC 8032 §5.1.5) and HMAC-SHA256 keys alike.
 KEY_BYTES: Final = 32
@@ -78,33 +78,25 @@ def key_of(table_id: str) -> ConsoleKey:
 def enrolled(table_id: str, *, actor: Actor) -> ConsoleKey:
     """The table's console key, enrolled at its first use. A transaction of its own.
 
-    A new ``FARO_CONSOLE_KEY`` is enrolled beside the old one, which is revoked. A key that
-    somebody revoked by hand is not enrolled again. A console is not awaited: a table whose
-    presenter uses the keypad does not stop because no console is open.
+    A new ``FARO_CONSOLE_KEY`` is enrolled and revokes whatever else is in force, in one: a console
+    signs with one key. A key that somebody revoked by hand is not enrolled again. A console is not
+    awaited: a table whose presenter uses the keypad does not stop because no console is open.
     """
     key = key_of(table_id)
-    if DeviceKey.objects.filter(id=key.key_id).exists():
+    found = DeviceKey.objects.filter(device_id=key.device_id).values_list("id", "revoked_at")
+    in_force = {key_id for key_id, revoked_at in found if revoked_at is None}
+    is_known = key.key_id in {key_id for key_id, _ in found}
+    if in_force == {key.key_id} or (is_known and key.key_id not in in_force):
         return key
-    device = Device.objects.filter(id=key.device_id).first()
-    if device is None:
-        wanted = devices.Wanted(
-            key.device_id, DeviceKind.CONSOLE, key.key_id, key.public_b64, must_be_heard=False
-        )
-        devices.enrol(table_id, wanted, actor=actor)
-        return key
-    if device.retired_at is not None:
-        raise Refused(ConsoleKeyCode.CONSOLE_RETIRED, device=device.id)
-    old = list(device.keys.filter(revoked_at=None).values_list("id", flat=True))
-    devices.enrol_key(
-        device.id,
-        key_id=key.key_id,
-        public_key_b64=key.public_b64,
-        version=device.version,
-        actor=actor,
+    wanted = devices.Wanted(
+        key.device_id, DeviceKind.CONSOLE, key.key_id, key.public_b64, must_be_heard=False
     )
-    for key_id in old:
-        version = Device.objects.get(id=device.id).version
-        devices.revoke_key(
-            key_id, reason="the house's console key was changed", version=version, actor=actor
+    try:
+        devices.renew_key(
+            table_id, wanted, reason="the house's console key was changed", actor=actor
         )
+    except Refused as refused:
+        if refused.code is not devices.DeviceCode.RETIRED:
+            raise
+        raise Refused(ConsoleKeyCode.CONSOLE_RETIRED, device=key.device_id) from refused
     return key

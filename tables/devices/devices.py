@@ -1,10 +1,12 @@
 """The register of devices: what is at a table, whose keys count, and how each one is.
 
-Acts on the register take the lock of the table's intake, as storing a report does: what a key
-signed is stored before its revocation or not at all. A device is retired, never deleted, and a
-revoked key stays, so that what it signed can be verified for ever; it signs nothing new. Each act
-carries the version of the device that the page showed: a page that is out of date is refused.
-Repeating an act that was done answers as the first time and changes nothing.
+Acts on the register take the table's lock, then that of its intake, as an act at the console does.
+Whoever opens a round holds the first: none opens while its wheel is being retired. Storing a report
+takes the second: what a key signed is stored before its revocation or not at all. A device is
+retired, never deleted, and a revoked key stays, so that what it signed can be verified for ever; it
+signs nothing new. Each act carries the version of the device that the page showed: a page that is
+out of date is refused. Repeating an act that was done answers as the first time, and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Min
 
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
 from audit.record import Subject, record
@@ -30,6 +33,7 @@ from tables.floor_plan import enrol_device
 from tables.models import Device, DeviceKey, DeviceKind, Table
 from tables.phases import Phase
 
+MANAGE: Final = "tables.manage_devices"
 REASON_CHARS_MAX: Final = 200
 _NAME_CHARS_MAX: Final = 60
 #: Raw Ed25519 public keys (RFC 8032).
@@ -111,9 +115,10 @@ def health(device: Device, now: datetime, silence: timedelta) -> Health:
 def enrol(table_id: str, wanted: Wanted, *, actor: Actor) -> Device:
     """Admit a new device to a table. Audited; the same device with the same key again is the same.
 
-    Refuses with ``UNKNOWN_TABLE``, ``UNKNOWN_KIND``, ``BAD_NAME``, ``BAD_PUBLIC_KEY``,
-    ``KEY_MISSING``, ``KEY_TAKEN`` or ``DEVICE_TAKEN``.
+    Refuses with ``NOT_ALLOWED``, ``UNKNOWN_TABLE``, ``UNKNOWN_KIND``, ``BAD_NAME``,
+    ``BAD_PUBLIC_KEY``, ``KEY_MISSING``, ``KEY_TAKEN`` or ``DEVICE_TAKEN``.
     """
+    check_right(actor, MANAGE)
     wanted = _checked(wanted)
     with transaction.atomic():
         table = _locked_table(table_id)
@@ -127,6 +132,7 @@ def enrol_key(
 
     Refuses as `enrol` does, and with ``UNKNOWN_DEVICE``, ``RETIRED`` or ``STALE``.
     """
+    check_right(actor, MANAGE)
     _check_name(key_id, "key")
     public = _canonical(public_key_b64)
     with transaction.atomic():
@@ -137,26 +143,42 @@ def enrol_key(
         _check_version(device, version)
         if device.retired_at is not None:
             raise Refused(DeviceCode.RETIRED, device=device_id)
-        _check_key_is_new(key_id, public)
-        DeviceKey.objects.create(
-            id=key_id, device=device, public_key_b64=public, enrolled_at=database_now()
-        )
-        _grow(device)
-        record(
-            audit_kinds.DEVICE_KEY_ENROLLED,
-            actor=actor,
-            subject=Subject("device", device_id),
-            component="tables",
-            after={"key": key_id, "public_key": public},
-        )
+        _add_key(device, key_id, public, actor)
+
+
+def renew_key(table_id: str, wanted: Wanted, *, reason: str, actor: Actor) -> None:
+    """Make ``wanted``'s key the only one in force of a device that the platform signs for itself.
+
+    One transaction: the device is enrolled where it is not, then its key, and every other key is
+    revoked for ``reason``. A key that somebody revoked stays so, and nothing else changes then.
+    Refuses as `enrol` does, and with ``RETIRED``.
+    """
+    check_right(actor, MANAGE)
+    wanted = _checked(wanted)
+    with transaction.atomic():
+        table = _locked_table(table_id)
+        device = Device.objects.filter(id=wanted.id, table=table).first()
+        if device is None:
+            _enrolled(table, wanted, actor)
+            return
+        if device.retired_at is not None:
+            raise Refused(DeviceCode.RETIRED, device=device.id)
+        if not device.keys.filter(id=wanted.key_id).exists():
+            _add_key(device, wanted.key_id, wanted.public_key_b64, actor)
+        in_force = _keys_in_force(device)
+        others = [key_id for key_id in in_force if key_id != wanted.key_id]
+        if others and wanted.key_id in in_force:
+            _revoke(device, others, reason, actor)
+            _grow(device)
 
 
 def revoke_key(key_id: str, *, reason: str, version: int, actor: Actor) -> None:
     """Nothing that the key signs is taken from this commit on. For good.
 
     Where it was the device's only key, the device falls silent and its table stops: that is the
-    point. Refuses with ``UNKNOWN_KEY``, ``REASON_MISSING`` or ``STALE``.
+    point. Refuses with ``NOT_ALLOWED``, ``UNKNOWN_KEY``, ``REASON_MISSING`` or ``STALE``.
     """
+    check_right(actor, MANAGE)
     reason = _reason(reason)
     found = DeviceKey.objects.filter(id=key_id[:_NAME_CHARS_MAX]).first()
     if found is None:
@@ -177,6 +199,7 @@ def replace(device_id: str, new: Wanted, *, reason: str, version: int, actor: Ac
     A suspended round may wait. Refuses also as `enrol` does, and with ``UNKNOWN_DEVICE``,
     ``RETIRED``, ``REASON_MISSING`` or ``STALE``.
     """
+    check_right(actor, MANAGE)
     new, reason = _checked(new), _reason(reason)
     with transaction.atomic():
         device = _locked_device(device_id)
@@ -188,6 +211,7 @@ def replace(device_id: str, new: Wanted, *, reason: str, version: int, actor: Ac
 
 def retire(device_id: str, *, reason: str, version: int, actor: Actor) -> None:
     """Take a device out of service and revoke its keys; as `replace`, with nothing in its place."""
+    check_right(actor, MANAGE)
     reason = _reason(reason)
     with transaction.atomic():
         device = _locked_device(device_id)
@@ -214,6 +238,21 @@ def _retire(device: Device, reason: str, version: int, actor: Actor) -> None:
     )
 
 
+def _add_key(device: Device, key_id: str, public: str, actor: Actor) -> None:
+    _check_key_is_new(key_id, public)
+    DeviceKey.objects.create(
+        id=key_id, device=device, public_key_b64=public, enrolled_at=database_now()
+    )
+    _grow(device)
+    record(
+        audit_kinds.DEVICE_KEY_ENROLLED,
+        actor=actor,
+        subject=Subject("device", device.id),
+        component="tables",
+        after={"key": key_id, "public_key": public},
+    )
+
+
 def _replaced_already(device: Device, new: Wanted) -> Device:
     """A repeated `replace`: done when that very device stands there now."""
     key = DeviceKey.objects.select_related("device").filter(id=new.key_id).first()
@@ -232,18 +271,15 @@ def _enrolled(table: Table, wanted: Wanted, actor: Actor) -> Device:
         raise Refused(DeviceCode.DEVICE_TAKEN, device=wanted.id)
     if wanted.key_id:
         _check_key_is_new(wanted.key_id, wanted.public_key_b64)
-    device = enrol_device(
+    return enrol_device(
         table,
         device_id=wanted.id,
         kind=wanted.kind,
         key_id=wanted.key_id,
         public_key_b64=wanted.public_key_b64,
         actor=actor,
+        must_be_heard=wanted.must_be_heard,
     )
-    if not wanted.must_be_heard:
-        device.must_be_heard = False
-        device.save(update_fields=["must_be_heard"])
-    return device
 
 
 def _revoke(device: Device, key_ids: list[str], reason: str, actor: Actor) -> None:
@@ -266,7 +302,8 @@ def _keys_in_force(device: Device) -> list[str]:
 
 
 def _locked_table(table_id: str) -> Table:
-    """The table, with its intake locked: no report is stored meanwhile."""
+    """The table, under its lock and that of its intake: no round opens, no report is stored."""
+    locks.lock_table(table_id)
     lock_rows(
         LockRank.TABLE_OWNER,
         "SELECT n FROM tables_tableintake WHERE table_id = %s ORDER BY table_id FOR NO KEY UPDATE",

@@ -24,7 +24,7 @@ from tables.floor.forms import ActForm
 from tables.models import Device, DeviceKey, DeviceKind, Table
 
 LOOK: Final = "tables.view_device"
-MANAGE: Final = "tables.manage_devices"
+MANAGE: Final = register.MANAGE
 NAME_CHARS_MAX: Final = 60
 
 #: The field that shows a refusal.

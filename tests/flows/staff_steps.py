@@ -7,6 +7,7 @@ import time
 from binascii import unhexlify
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django_otp.oath import TOTP
@@ -15,6 +16,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts import staff
 from accounts.models import User
 from accounts.roles import Role
+from kernel.ids import Actor
 from tests.flows.accounts_steps import PASSWORD
 
 #: RFC 6238 appendix B.
@@ -29,6 +31,14 @@ def make_staff(role: Role, email: str = "", key: str | None = KEY) -> User:
     address = email or f"{role.value}-{next(_numbers)}@example.org"
     user_id = staff.create_staff(email=address, password=PASSWORD, role=role, totp_key_hex=key)
     return User.objects.get(pk=user_id)
+
+
+def employ(actor: Actor, role: Role) -> None:
+    """Somebody in ``role`` behind an actor whom a test names by number."""
+    user = User.objects.create(
+        pk=int(actor.id), email=f"staff-{actor.id}@example.org", is_staff=True
+    )
+    user.groups.add(Group.objects.get(name=role.value))
 
 
 def sign_in_staff(user: User, client: Client | None = None) -> Client:
