@@ -20,8 +20,8 @@ from tables.models import Table
 from tables.opening import inspections
 from tables.presenters.models import Equipment, EquipmentKind, Inspection
 
-INSPECT: Final = "tables.inspect"
-REGISTER: Final = "tables.register_equipment"
+INSPECT: Final = inspections.INSPECT
+REGISTER: Final = inspections.REGISTER
 _LAST_SHOWN: Final = 10
 
 

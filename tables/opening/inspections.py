@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from accounts.rights import check_right
 from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record
@@ -29,6 +30,8 @@ from tables.opening.reasons import Inspected
 from tables.play.sightings import CHANNEL
 from tables.presenters.models import Equipment, EquipmentKind, Inspection
 
+INSPECT: Final = "tables.inspect"
+REGISTER: Final = "tables.register_equipment"
 SERIAL_CHARS_MAX: Final = 60
 NOTE_CHARS_MAX: Final = 400
 KEY_CHARS_MAX: Final = 64
@@ -86,9 +89,10 @@ Answers = Mapping[tuple[UUID, str], bool]
 def register(table_id: str, *, kind: str, serial: str, actor: Actor) -> Equipment:
     """Put a piece into service at a table. Audited; the same again is the same piece.
 
-    Refuses with ``UNKNOWN_TABLE``, ``UNKNOWN_KIND``, ``SERIAL_MISSING`` or ``SERIAL_TAKEN``
-    (in service at another table).
+    Refuses with ``NOT_ALLOWED``, ``UNKNOWN_TABLE``, ``UNKNOWN_KIND``, ``SERIAL_MISSING`` or
+    ``SERIAL_TAKEN`` (in service at another table).
     """
+    check_right(actor, REGISTER)
     serial = storable(serial).strip()
     if kind not in EquipmentKind.values:
         raise Refused(InspectionCode.UNKNOWN_KIND, kind=kind[:12])
@@ -104,8 +108,10 @@ def register(table_id: str, *, kind: str, serial: str, actor: Actor) -> Equipmen
 def retire(equipment_id: UUID, *, reason: str, actor: Actor) -> None:
     """Take a piece out of service for good. Audited and idempotent.
 
-    Refuses with ``UNKNOWN_EQUIPMENT`` or ``REASON_MISSING``. The table needs an inspection again.
+    Refuses with ``NOT_ALLOWED``, ``UNKNOWN_EQUIPMENT`` or ``REASON_MISSING``. The table needs an
+    inspection again.
     """
+    check_right(actor, REGISTER)
     reason = storable(reason).strip()
     if not reason or len(reason) > 200:
         raise Refused(InspectionCode.REASON_MISSING, chars_max=200)
@@ -134,8 +140,10 @@ def inspect(table_id: str, answers: Answers, *, note: str, key: str, actor: Acto
     """Record an inspection of the table for the gaming day. Audited; one per ``key``.
 
     It has passed when every check was answered with yes; one that failed needs a ``note``, and
-    the round in play concludes. Refuses with an :class:`InspectionCode`. Locks the table.
+    the round in play concludes. Refuses with ``NOT_ALLOWED`` or an :class:`InspectionCode`. Locks
+    the table.
     """
+    check_right(actor, INSPECT)
     note = storable(note).strip()
     if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
         raise Refused(InspectionCode.BAD_KEY)

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.record import Subject, record
 from kernel.clock import monotonic_ms
@@ -26,6 +27,8 @@ from tables import audit_kinds, selectors, wording
 from tables.opening.reasons import Rules
 from tables.presenters.models import PublishedRules
 from tables.rules import roulette
+
+PUBLISH: Final = "tables.publish_rules"
 
 
 def card(ruleset: str) -> dict[str, object]:
@@ -70,8 +73,9 @@ def hash_of(texts: Mapping[str, str]) -> str:
 def publish(ruleset: str, *, actor: Actor) -> PublishedRules:
     """Record what is shown now as what players are told. Audited; the same again changes nothing.
 
-    Refuses with ``UNKNOWN_RULESET``.
+    Refuses with ``NOT_ALLOWED`` or ``UNKNOWN_RULESET``.
     """
+    check_right(actor, PUBLISH)
     engine, texts = roulette.rules_hash(roulette.ruleset(ruleset)), shown(ruleset)
     with transaction.atomic():
         before = newest(ruleset)

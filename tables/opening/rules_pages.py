@@ -17,7 +17,7 @@ from tables.opening.reasons import of_the_rules
 from tables.rules import roulette
 
 VIEW: Final = "tables.view_publishedrules"
-PUBLISH: Final = "tables.publish_rules"
+PUBLISH: Final = published_rules.PUBLISH
 
 
 @require_GET

@@ -76,6 +76,8 @@ class Shift(models.Model):
     began_by = models.CharField(max_length=80)
     #: Signed off while a round was in play: no further round opens, and the shift ends with it.
     leaving_at = models.DateTimeField(null=True)
+    #: Who signed them off then: the presenter, or whoever relieved them.
+    leaving_by = models.CharField(max_length=80, blank=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=80, blank=True)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -23,9 +24,9 @@ from tables.presenters import presenters, shifts
 from tables.presenters.models import Authorisation, AuthorisationKind, Shift
 from tables.presenters.presenters import PresenterCode, Wanted
 
-AUTHORISE: Final = "tables.authorise"
+AUTHORISE: Final = presenters.AUTHORISE
 VIEW: Final = "tables.view_authorisation"
-RELIEVE: Final = "tables.relieve"
+RELIEVE: Final = shifts.RELIEVE
 _SHIFTS_SHOWN: Final = 20
 
 
@@ -73,7 +74,7 @@ def authorise(request: HttpRequest, person_id: int) -> HttpResponse:
             game=request.POST.get("game", ""),
             number=request.POST.get("number", ""),
             valid_from=_midnight(request.POST.get("first_day", "")),
-            valid_until=_midnight(request.POST.get("last_day", "")) + timedelta(days=1),
+            valid_until=_midnight(request.POST.get("last_day", ""), after=timedelta(days=1)),
         )
         presenters.authorise(person_id, wanted, actor=staff_actor(request))
     except Refused as refusal:
@@ -135,20 +136,26 @@ def _page(request: HttpRequest, person: User, refusal: Refused | None = None) ->
 
 
 def _people() -> list[User]:
-    staff = User.objects.filter(is_staff=True, groups__name=Role.PRESENTER.value)
+    """Who has the role, and who is still on shift though it was taken."""
+    on_shift = Shift.objects.filter(ended_at=None).values("presenter_id")
+    is_presenter = Q(groups__name=Role.PRESENTER.value) | Q(pk__in=on_shift)
+    staff = User.objects.filter(is_presenter, is_staff=True)
     return list(staff.order_by("name", "email").distinct())
 
 
 def _person(person_id: int) -> User:
+    """One of them, or somebody who once presented: their papers and shifts stay readable."""
     found = next((one for one in _people() if one.pk == person_id), None)
+    if found is None and Shift.objects.filter(presenter_id=person_id).exists():
+        found = User.objects.filter(pk=person_id).first()
     if found is None:
         raise Http404
     return found
 
 
-def _midnight(day: str) -> datetime:
-    """The first instant of a day that was typed; refuses with ``DATES_WRONG`` what is none."""
+def _midnight(day: str, *, after: timedelta = timedelta(0)) -> datetime:
+    """The first instant of a day that was typed, and ``after``; refuses others: ``DATES_WRONG``."""
     try:
-        return datetime.combine(date.fromisoformat(day), time.min, tzinfo=UTC)
+        return datetime.combine(date.fromisoformat(day), time.min, tzinfo=UTC) + after
     except (ValueError, OverflowError):
         raise Refused(PresenterCode.DATES_WRONG) from None

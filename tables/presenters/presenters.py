@@ -16,6 +16,7 @@ from django.db import transaction
 
 from accounts.appointments import holders
 from accounts.models import User
+from accounts.rights import check_right
 from accounts.roles import Role
 from audit.canonical import storable
 from audit.database_clock import database_now
@@ -28,6 +29,7 @@ from tables.models import Table
 from tables.opening.reasons import Paper
 from tables.presenters.models import Authorisation, AuthorisationKind
 
+AUTHORISE: Final = "tables.authorise"
 NUMBER_CHARS_MAX: Final = 60
 REASON_CHARS_MAX: Final = 200
 
@@ -60,8 +62,10 @@ class Wanted:
 def authorise(presenter_id: int, wanted: Wanted, *, actor: Actor) -> Authorisation:
     """Record what a presenter holds. Audited; the same again is the same row.
 
-    Refuses with a :class:`PresenterCode`; ``NOT_BY_ONESELF`` where the actor is the presenter.
+    Refuses with ``NOT_ALLOWED`` or a :class:`PresenterCode`; ``NOT_BY_ONESELF`` where the actor is
+    the presenter.
     """
+    check_right(actor, AUTHORISE)
     wanted = replace(wanted, number=storable(wanted.number).strip())
     _check(presenter_id, wanted, actor)
     with transaction.atomic():
@@ -100,8 +104,9 @@ def authorise(presenter_id: int, wanted: Wanted, *, actor: Actor) -> Authorisati
 def revoke(authorisation_id: UUID, *, reason: str, actor: Actor) -> None:
     """End an authorisation now, for good. The next round of its presenter does not open on it.
 
-    Idempotent. Refuses with ``UNKNOWN_AUTHORISATION`` or ``REASON_MISSING``.
+    Idempotent. Refuses with ``NOT_ALLOWED``, ``UNKNOWN_AUTHORISATION`` or ``REASON_MISSING``.
     """
+    check_right(actor, AUTHORISE)
     reason = storable(reason).strip()
     if not reason or len(reason) > REASON_CHARS_MAX:
         raise Refused(PresenterCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from accounts.rights import check_right
 from audit.record import Subject, record
 from kernel.ids import Actor, ActorKind, RoundId, new_id
 from kernel.refusal import Refused
@@ -22,6 +24,10 @@ from tables.opening import reasons as opening
 from tables.play.sightings import CHANNEL
 from tables.presenters import presenters
 from tables.presenters.models import Shift
+
+RELIEVE: Final = "tables.relieve"
+#: Who ends the shift of somebody who may not present any more.
+RUNNER: Final = Actor.system("runner")
 
 
 class ShiftCode(StrEnum):
@@ -56,9 +62,12 @@ def sign_on(table_id: str, presenter_id: int, actor: Actor) -> Shift:
 def sign_off(table_id: str, presenter_id: int, actor: Actor) -> Shift:
     """End the presenter's shift now, or with the round in play: then ``leaving_at`` is set.
 
-    Audited and idempotent while the shift ends. Refuses with ``UNKNOWN_TABLE`` or
-    ``NOT_ON_SHIFT``. Locks the table.
+    Anybody ends their own; another's takes the right to relieve (``NOT_ALLOWED``). Audited and
+    idempotent while the shift ends. Refuses with ``UNKNOWN_TABLE`` or ``NOT_ON_SHIFT``. Locks the
+    table.
     """
+    if actor != Actor.staff(presenter_id):
+        check_right(actor, RELIEVE)
     with transaction.atomic():
         round_, now = _locked(table_id)
         shift = on_shift(table_id)
@@ -67,20 +76,31 @@ def sign_off(table_id: str, presenter_id: int, actor: Actor) -> Shift:
         if round_ is None:
             _end(shift, now, actor)
         elif shift.leaving_at is None:
-            shift.leaving_at = now
-            shift.save(update_fields=["leaving_at"])
-            _record(audit_kinds.SHIFT_LEAVING, shift, actor, round=round_.number)
+            shift.leaving_at, shift.leaving_by = now, str(actor)
+            shift.save(update_fields=["leaving_at", "leaving_by"])
+            _record(
+                audit_kinds.SHIFT_LEAVING,
+                shift,
+                actor,
+                before={"leaving": False},
+                after={"leaving": True, "round": round_.number},
+            )
     return shift
 
 
 def end_leaving(table_id: str, now: datetime) -> None:
-    """End the shift of a presenter who is leaving; for the runner, with no round in play.
+    """End the shift of who is leaving, or is no presenter any more, with no round in play.
 
-    Needs the table's lock.
+    The first in the name of whoever signed them off, the second in the platform's own: a role that
+    was taken frees the table for the next presenter. Needs the table's lock.
     """
     shift = on_shift(table_id)
-    if shift is not None and shift.leaving_at is not None:
-        _end(shift, now, Actor.staff(shift.presenter_id))
+    if shift is None:
+        return
+    if shift.leaving_at is not None:
+        _end(shift, now, _signed_off_by(shift))
+    elif not presenters.is_employed(shift.presenter_id):
+        _end(shift, now, RUNNER, reason=opening.OpeningCode.NOT_A_PRESENTER)
 
 
 def on_shift(table_id: str) -> Shift | None:
@@ -106,9 +126,9 @@ def _sign_on(table_id: str, presenter_id: int, actor: Actor) -> Shift:
     round_, now = _locked(table_id)
     table = Table.objects.get(id=table_id)
     shift = on_shift(table_id)
-    if shift is not None and shift.leaving_at is not None and round_ is None:
+    if shift is not None and round_ is None:
         end_leaving(table_id, now)
-        shift = None
+        shift = on_shift(table_id)
     if shift is not None and shift.presenter_id == presenter_id:
         if shift.leaving_at is not None:
             raise Refused(ShiftCode.SHIFT_ENDING, table=table_id)
@@ -124,7 +144,9 @@ def _sign_on(table_id: str, presenter_id: int, actor: Actor) -> Shift:
     made = Shift.objects.create(
         id=new_id(), table=table, presenter_id=presenter_id, began_at=now, began_by=str(actor)
     )
-    _record(audit_kinds.SHIFT_BEGAN, made, actor)
+    _record(
+        audit_kinds.SHIFT_BEGAN, made, actor, before={"on_shift": False}, after={"on_shift": True}
+    )
     _wake(table_id)
     return made
 
@@ -144,19 +166,42 @@ def _locked(table_id: str) -> tuple[Round | None, datetime]:
     return locks.lock_current_round(table_id)
 
 
-def _end(shift: Shift, now: datetime, actor: Actor) -> None:
+def _end(shift: Shift, now: datetime, actor: Actor, *, reason: str = "") -> None:
     shift.ended_at, shift.ended_by = now, str(actor)
     shift.save(update_fields=["ended_at", "ended_by"])
-    _record(audit_kinds.SHIFT_ENDED, shift, actor, rounds=shift.rounds.count())
+    _record(
+        audit_kinds.SHIFT_ENDED,
+        shift,
+        actor,
+        before={"ended": False},
+        after={"ended": True, "rounds": shift.rounds.count()},
+        reason=reason,
+    )
 
 
-def _record(kind: str, shift: Shift, actor: Actor, **facts: int) -> None:
+def _signed_off_by(shift: Shift) -> Actor:
+    """Who said that they leave; the presenter for one from before that was kept."""
+    kind, _, who = shift.leaving_by.partition(":")
+    return Actor(ActorKind(kind), who) if who else Actor.staff(shift.presenter_id)
+
+
+def _record(
+    kind: str,
+    shift: Shift,
+    actor: Actor,
+    *,
+    before: dict[str, bool],
+    after: dict[str, bool | int],
+    reason: str = "",
+) -> None:
     record(
         kind,
         actor=actor,
         subject=Subject("table", shift.table_id),
         component="tables",
-        after={"shift": str(shift.id), "presenter": shift.presenter_id, **facts},
+        before=before,
+        after={"shift": str(shift.id), "presenter": shift.presenter_id, **after},
+        reason=reason,
     )
 
 

@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts import appointments
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
@@ -30,6 +31,30 @@ def paper(kind: str, game: str = "", number: str = "", days: int = 30) -> dict[s
         "first_day": today.isoformat(),
         "last_day": (today + timedelta(days=days)).isoformat(),
     }
+
+
+@pytest.mark.parametrize("last_day", ["9999-12-31", "0001-01-01", "10000-01-01", "soon", ""])
+def test_a_last_day_that_is_none_is_refused_and_no_error(last_day):
+    person = house.presenter(papers=())
+    form = paper("licence", number="L-7") | {"last_day": last_day}
+    answer = staff_client(Role.COMPLIANCE).post(f"/staff/presenters/{person}/authorise", form)
+    assert (answer.status_code, "dates_wrong" in answer.content.decode()) == (409, True)
+    assert not Authorisation.objects.exists()
+
+
+@pytest.mark.feature("F22", "F26")
+def test_a_pit_boss_relieves_somebody_whose_role_was_taken():
+    pit = house.pit()
+    appointments.dismiss(pit.presenter, Role.PRESENTER, reason="Left us.", actor=house.TESTER)
+    boss = staff_client(Role.PIT_BOSS)
+    address = f"/staff/presenters/{pit.presenter}/"
+    assert address in boss.get("/staff/presenters/").content.decode()
+    answer = boss.post("/staff/shifts/alexandria/relieve", follow=True)
+    assert (answer.status_code, answer.redirect_chain[0][0]) == (200, address)
+    assert "The presenter is relieved." in answer.content.decode()
+    assert shifts.on_shift("alexandria") is None
+    assert address not in boss.get("/staff/presenters/").content.decode()
+    assert boss.get("/staff/presenters/999999/").status_code == 404
 
 
 @pytest.mark.feature("F22")

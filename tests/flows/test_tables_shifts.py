@@ -8,7 +8,9 @@ import psycopg
 import pytest
 from django.db import IntegrityError, ProgrammingError, transaction
 
+from accounts import appointments
 from accounts.models import User
+from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
@@ -18,6 +20,7 @@ from tables.opening import facts as opening_facts
 from tables.presenters import presenters, shifts
 from tables.presenters.models import Authorisation, Shift
 from tests import house
+from tests.flows.staff_steps import employ
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -135,7 +138,64 @@ def test_a_presenter_who_was_dismissed_opens_no_further_round():
     User.objects.filter(pk=pit.presenter).update(is_active=False)
     pit.play(3)
     assert Round.objects.count() == 1
-    assert reasons(pit) == ["not_a_presenter"]
+    assert reasons(pit) == ["no_presenter"]
+
+
+@pytest.mark.feature("F22", "F26")
+def test_a_presenter_whose_role_was_taken_blocks_no_table():
+    pit = house.pit()
+    pit.open_round()
+    boss = house.TESTER
+    appointments.dismiss(pit.presenter, Role.PRESENTER, reason="Left us.", actor=boss)
+    assert reasons(pit)[-1] == "not_a_presenter"
+    pit.play(3)
+    assert (Round.objects.count(), reasons(pit)) == (1, ["no_presenter"])
+    shift = Shift.objects.get()
+    assert (shift.ended_at is not None, shift.ended_by) == (True, "system:runner")
+    told = AuditEvent.objects.get(kind="shift.ended")
+    assert (told.actor_kind, told.reason) == ("system", "not_a_presenter")
+    assert (told.before, told.after["ended"]) == ({"ended": False}, True)
+    second = house.presenter()
+    shifts.sign_on("alexandria", second, Actor.staff(second))
+    pit.open_round()
+    assert shifts.presenter_of(pit.round().id) == second
+
+
+@pytest.mark.feature("F26")
+def test_a_colleague_takes_the_place_of_a_dismissed_one_though_nobody_runs_the_table():
+    pit = house.pit()
+    appointments.dismiss(pit.presenter, Role.PRESENTER, reason="Left us.", actor=house.TESTER)
+    second = house.presenter()
+    shifts.sign_on("alexandria", second, Actor.staff(second))
+    assert list(Shift.objects.filter(ended_at=None).values_list("presenter", flat=True)) == [second]
+    assert Shift.objects.get(presenter=pit.presenter).ended_by == "system:runner"
+
+
+@pytest.mark.feature("F26")
+def test_who_relieved_a_presenter_during_a_round_is_who_ended_the_shift():
+    pit, boss = house.pit(), Actor.staff(7)
+    employ(boss, Role.PIT_BOSS)
+    pit.open_round()
+    shift = shifts.sign_off("alexandria", pit.presenter, boss)
+    assert (shift.ended_at, shift.leaving_by) == (None, "staff:7")
+    pit.play(3)
+    shift.refresh_from_db()
+    assert (shift.ended_at is not None, shift.ended_by) == (True, "staff:7")
+    told = AuditEvent.objects.get(kind="shift.ended")
+    assert (told.actor_kind, told.actor_id) == ("staff", "7")
+    leaving = AuditEvent.objects.get(kind="shift.leaving")
+    assert (leaving.before, leaving.after["leaving"]) == ({"leaving": False}, True)
+
+
+@pytest.mark.feature("F26", "F77")
+def test_nobody_ends_the_shift_of_another_without_the_right_to_relieve():
+    pit, stranger, colleague = house.pit(), Actor.staff(7), house.presenter()
+    employ(stranger, Role.COMPLIANCE)
+    for actor in (stranger, Actor.staff(colleague), Actor.staff(999_999)):
+        assert refusal(shifts.sign_off, "alexandria", pit.presenter, actor) == "not_allowed"
+    assert Shift.objects.get().ended_at is None
+    shifts.sign_off("alexandria", pit.presenter, Actor.staff(pit.presenter))
+    assert Shift.objects.get().ended_by == f"staff:{pit.presenter}"
 
 
 @pytest.mark.feature("F22")
@@ -144,6 +204,8 @@ def test_nobody_records_a_paper_of_their_own_and_the_database_holds_it(owner):
     now = database_now()
     wanted = presenters.Wanted("licence", "", "L-1", now, now + timedelta(days=1))
     own = Actor.staff(person)
+    assert refusal(presenters.authorise, person, wanted, actor=own) == "not_allowed"
+    appointments.appoint(person, Role.COMPLIANCE, reason="Both, for now.", actor=house.TESTER)
     assert refusal(presenters.authorise, person, wanted, actor=own) == "not_by_oneself"
     with pytest.raises(psycopg.errors.CheckViolation, match="authorisation_by_another"):
         owner.execute(
@@ -264,6 +326,7 @@ def test_presenters_change_between_rounds_and_each_round_knows_its_own():
 def test_a_shift_is_begun_by_oneself_and_a_pit_boss_may_end_it():
     pit = house.pit(presented=False)
     person, boss = house.presenter(), Actor.staff(7)
+    employ(boss, Role.PIT_BOSS)
     assert refusal(shifts.sign_on, "alexandria", person, boss) == "not_oneself"
     shifts.sign_on("alexandria", person, Actor.staff(person))
     assert shifts.sign_off("alexandria", person, boss).ended_by == "staff:7"
