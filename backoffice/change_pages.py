@@ -23,8 +23,8 @@ from tables.models import Table
 from tables.rules import roulette
 
 SEE: Final = "tables.view_settingchange"
-PROPOSE: Final = "tables.propose_change"
-DECIDE: Final = "tables.decide_change"
+PROPOSE: Final = changes.PROPOSE
+DECIDE: Final = changes.DECIDE
 HISTORY: Final = 50
 
 
@@ -97,7 +97,7 @@ def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") ->
                     json.loads(request.POST.get("seen", "{}")),
                 ),
                 reason=request.POST.get("reason", ""),
-                key=request.POST.get("key", "")[:64] or "none",
+                key=request.POST.get("key", ""),
                 actor=staff_actor(request),
             )
         except Refused as refused:
@@ -192,13 +192,11 @@ def _difference(found: SettingChange) -> list[tuple[str, Any, Any]]:
     fields = changes.changed_fields(found.before, found.after)
     if found.kind != ChangeKind.LIMITS:
         return [(_named(name), old, new) for name, old, new in fields]
-    return [
-        (
-            limit_fields.in_words(name),
-            *(desk.amount(one, found.target) if type(one) is int else one for one in (old, new)),
-        )
-        for name, old, new in fields
-    ]
+
+    def said(value: Any) -> Any:
+        return desk.amount(value, found.target) if type(value) is int else value
+
+    return [(limit_fields.in_words(name), said(old), said(new)) for name, old, new in fields]
 
 
 def _named(field: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from accounts.models import User
 from audit.database_clock import database_now
 from kernel.ids import Actor, new_id
-from tables.models import Table
+from tables.models import Round, Table
 from tables.opening import inspections, published_rules
 from tables.opening.reasons import lacking
 from tables.play import suspension
@@ -31,7 +31,8 @@ def prepare(table_id: str) -> None:
         inspections.register(table_id, kind=kind, serial=f"{table_id}-{kind}-1", actor=DEMO)
     published_rules.publish(Table.objects.get(id=table_id).ruleset, actor=DEMO)
     inspect_when_due(table_id, actor=DEMO)
-    suspension.open_table(table_id, actor=DEMO)
+    if not Round.objects.filter(table_id=table_id).exists():  # later, two people open and close it
+        suspension.open_table(table_id, actor=DEMO)
 
 
 def inspect_when_due(table_id: str, *, actor: Actor) -> bool:

@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts.roles import Role
 from accounts.staff import create_staff
 from audit.database_clock import database_now
+from casino import demo_settings
 from compliance import facts, gate, limits
 from compliance.sign_up import register_player
 from kernel.clock import epoch_ms
@@ -23,6 +24,7 @@ from ledger.postings import Transfer, TransferKind
 from studio.protocol.heartbeat import Heartbeat, sign_heartbeat
 from studio.protocol.messages import Observation, ObservationKind
 from studio.protocol.signatures import KeyPair, Signed, generate_key, sign
+from tables.changes.models import ChangeKind
 from tables.floor_plan import enrol_device, set_up_table
 from tables.locks import Lease
 from tables.models import Round, Table
@@ -290,6 +292,24 @@ def pit(
     if opened:
         suspension.open_table(table.id, actor=TESTER)
     return made
+
+
+def change(kind: ChangeKind, table_id: str = "alexandria", **after: str | int) -> None:
+    """Settings of a table, moved as two people move them, also out of the bounds of their page.
+
+    The rows alone: what the act does besides (rights, bounds, events) is left out.
+    """
+    demo_settings.impose(table_id, kind, after)
+
+
+def pace(table_id: str = "alexandria", **after: int) -> None:
+    """The table's pace, changed while it is played on."""
+    change(ChangeKind.PACE, table_id, **after)
+
+
+def latency(bound_ms: int, table_id: str = "alexandria") -> None:
+    """The bound of the picture's delay, changed while the table is played on."""
+    change(ChangeKind.LATENCY, table_id, latency_bound_ms=bound_ms)
 
 
 def escrow_minor(round_id: UUID, currency: str = "EUR") -> int:

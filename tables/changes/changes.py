@@ -14,8 +14,9 @@ from enum import StrEnum
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from events import stream
@@ -37,8 +38,12 @@ WITHDRAWN: Final = register("change.withdrawn", "Change of a setting withdrawn")
 STALE: Final = register("change.stale", "Approved change not applied: the table had changed")
 TABLE_CLOSED: Final = register("table.closed", "Table closed")
 
+PROPOSE: Final = "tables.propose_change"
+DECIDE: Final = "tables.decide_change"
+
 RUNNER: Final = Actor.system("runner")
 TEXT_MAX: Final = 400
+KEY_CHARS_MAX: Final = 64
 
 #: Each pace setting's least and most. A betting window below 5 s would undercut the shortest game
 #: cycle that RTS 14 allows; the others keep a typing error from stopping a table.
@@ -61,12 +66,15 @@ class ChangeCode(StrEnum):
 
     UNKNOWN_TABLE = "unknown_table"
     UNKNOWN_CHANGE = "unknown_change"
+    BAD_KEY = "bad_key"
+    KEY_CONFLICT = "key_conflict"
     NO_REASON = "no_reason"
     NOTHING_CHANGES = "nothing_changes"
     OUT_OF_BOUNDS = "out_of_bounds"
     ALREADY_PROPOSED = "already_proposed"
     ALREADY_DECIDED = "already_decided"
     STALE_CHANGE = "stale_change"
+    TABLE_SUSPENDED = "table_suspended"
     SAME_PERSON = "same_person"
     NOT_YOURS = "not_yours"
 
@@ -106,18 +114,36 @@ def current(table_id: str, kind: ChangeKind, target: str = "") -> dict[str, Any]
 def propose(wanted: Wanted, *, reason: str, key: str, actor: Actor) -> SettingChange:
     """Ask for a change; it waits for a second person. The same ``key`` again is the same proposal.
 
-    Takes the table's lock. Refuses with ``UNKNOWN_TABLE``, ``NO_REASON``, ``NOTHING_CHANGES``,
-    ``OUT_OF_BOUNDS``, ``ALREADY_PROPOSED`` while another waits, ``STALE_CHANGE`` where the setting
-    is no longer what the page showed; limits also with ``LIMITS_INVALID``.
+    Takes the table's lock. Refuses with ``NOT_ALLOWED``, ``BAD_KEY``, ``KEY_CONFLICT`` (the key was
+    used for something else), ``UNKNOWN_TABLE``, ``NO_REASON``, ``NOTHING_CHANGES``,
+    ``OUT_OF_BOUNDS``, ``ALREADY_PROPOSED`` while another waits, ``TABLE_SUSPENDED`` where it should
+    open or close, ``STALE_CHANGE`` where the setting is no longer what the page showed; limits also
+    with ``LIMITS_INVALID``.
     """
+    check_right(actor, PROPOSE)
+    if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
+        raise Refused(ChangeCode.BAD_KEY)
     reason = _stated(reason)
     after = _lawful(wanted)
+    try:
+        return _propose(wanted, after, reason=reason, key=key, actor=actor)
+    except IntegrityError as taken:  # at another table, in the same moment: its lock is another one
+        if "change_key_once" not in str(taken):
+            raise
+        raise Refused(ChangeCode.KEY_CONFLICT) from taken
+
+
+def _propose(
+    wanted: Wanted, after: dict[str, Any], *, reason: str, key: str, actor: Actor
+) -> SettingChange:
     with transaction.atomic():
         locks.lock_table(wanted.table_id)
         known = SettingChange.objects.filter(proposed_by=str(actor), key=key).first()
         if known is not None:
-            return known
+            return _same(known, wanted, after, reason)
         before = current(wanted.table_id, wanted.kind, wanted.target)
+        if wanted.kind is ChangeKind.STATUS:
+            _check_not_suspended(wanted.table_id)
         if wanted.seen is not None and dict(wanted.seen) != before:
             raise Refused(ChangeCode.STALE_CHANGE, table=wanted.table_id)
         if before == after:
@@ -149,9 +175,11 @@ def propose(wanted: Wanted, *, reason: str, key: str, actor: Actor) -> SettingCh
 def approve(change_id: UUID, *, actor: Actor, decision: str = "") -> SettingChange:
     """A second person agrees: in force at once where no round is in play, else from the next one.
 
-    Repeating one's own approval is done. Takes the table's lock. Refuses with ``UNKNOWN_CHANGE``,
-    ``SAME_PERSON``, ``ALREADY_DECIDED``, ``STALE_CHANGE`` (nothing is decided then).
+    Repeating one's own approval is done. Takes the table's lock. Refuses with ``NOT_ALLOWED``,
+    ``UNKNOWN_CHANGE``, ``SAME_PERSON``, ``ALREADY_DECIDED``, ``STALE_CHANGE``, ``TABLE_SUSPENDED``,
+    or an ``OpeningCode`` where the table may not open (nothing is decided then).
     """
+    check_right(actor, DECIDE)
     with transaction.atomic():
         change = _under_lock(change_id)
         decided = {ChangeState.APPROVED, ChangeState.APPLIED}
@@ -172,6 +200,7 @@ def approve(change_id: UUID, *, actor: Actor, decision: str = "") -> SettingChan
 
 def reject(change_id: UUID, *, decision: str, actor: Actor) -> SettingChange:
     """A second person says no and why. Refuses as :func:`approve`, and with ``NO_REASON``."""
+    check_right(actor, DECIDE)
     decision = _stated(decision)
     with transaction.atomic():
         change = _under_lock(change_id)
@@ -185,6 +214,7 @@ def reject(change_id: UUID, *, decision: str, actor: Actor) -> SettingChange:
 
 def withdraw(change_id: UUID, *, actor: Actor) -> SettingChange:
     """The proposer takes it back. Refuses with ``ALREADY_DECIDED``, others with ``NOT_YOURS``."""
+    check_right(actor, PROPOSE)
     with transaction.atomic():
         change = _under_lock(change_id)
         _must_wait(change)
@@ -283,6 +313,22 @@ def _under_lock(change_id: UUID) -> SettingChange:
     return SettingChange.objects.get(id=change_id)
 
 
+def _same(
+    known: SettingChange, wanted: Wanted, after: dict[str, Any], reason: str
+) -> SettingChange:
+    """What the key was used for, where that is what is asked again; else ``KEY_CONFLICT``."""
+    asked = (wanted.table_id, wanted.kind, wanted.target, after, reason)
+    if (known.table_id, known.kind, known.target, known.after, known.reason) != asked:
+        raise Refused(ChangeCode.KEY_CONFLICT)
+    return known
+
+
+def _check_not_suspended(table_id: str) -> None:
+    """A suspended table opens by its incidents alone, with their steps and their second person."""
+    if Table.objects.filter(id=table_id, status=TableStatus.SUSPENDED).exists():
+        raise Refused(ChangeCode.TABLE_SUSPENDED, table=table_id)
+
+
 def _must_wait(change: SettingChange) -> None:
     if change.state != ChangeState.PROPOSED:
         raise Refused(ChangeCode.ALREADY_DECIDED, state=change.state, by=change.decided_by)
@@ -301,6 +347,8 @@ def _decide(
 def _apply(change: SettingChange, now: datetime, actor: Actor) -> None:
     """Needs the table's lock and no round in play."""
     kind = ChangeKind(change.kind)
+    if kind is ChangeKind.STATUS:
+        _check_not_suspended(change.table_id)
     if current(change.table_id, kind, change.target) != change.before:
         _leave(change, actor, ChangeCode.STALE_CHANGE)
         return

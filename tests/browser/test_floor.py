@@ -208,8 +208,7 @@ def test_sources_disagree_and_two_people_enter_the_number_blind(visit, pit, anna
 def test_a_silent_device_stops_the_table_and_the_round_is_returned(visit, pit, anna):
     pit.open_round()
     staked(pit, anna, "red")
-    pit.table.device_silence_ms = 1_000
-    pit.table.save(update_fields=["device_silence_ms"])
+    house.pace(pit.table.id, device_silence_ms=1_000)
     time.sleep(1.1)  # nothing is heard for longer than the table bears: that is the fault itself
     from tables.play.rounds import advance
 
@@ -226,8 +225,7 @@ def test_a_silent_device_stops_the_table_and_the_round_is_returned(visit, pit, a
     assert house.balance(anna) == 50_000
     act_box = page.locator(".incident-act", has_text="Resume the table")
     expect(act_box).to_contain_text("A device of the table is not well yet.")
-    pit.table.device_silence_ms = 600_000
-    pit.table.save(update_fields=["device_silence_ms"])
+    house.pace(pit.table.id, device_silence_ms=600_000)
     pit.heartbeat()
     expect(page.locator("summary", has_text="Resume the table")).to_be_visible(timeout=SOON_MS)
     act(page, "Resume the table", cause="a cable was loose")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -109,6 +110,9 @@ def test_an_administrator_proposes_limits_and_compliance_approves_what_it_sees_a
     assert TableLimits.objects.get().limits["table"]["min_minor"] != 200
 
     page = compliance.get(made["Location"]).content.decode()
+    forms = re.findall(r"<form[^>]*action=\"([^\"]*/changes/[^\"]*)\".*?</form>", page, re.DOTALL)
+    assert forms == [f"{made['Location']}approve/", f"{made['Location']}reject/"]
+    assert "formaction" not in page  # Enter in a form's field sends that form and no other
     for words in ("One player in a round, least", "0.50 EUR", "2.00 EUR"):
         assert words in page
     assert "Quiet." in page
@@ -123,7 +127,7 @@ def test_a_stale_page_and_values_that_are_none_are_refused_and_shown():
     client = staff_client(Role.ADMINISTRATOR)
     address = "/admin/changes/propose/alexandria/latency/"
     seen = client.get(address).context["seen"]
-    Table.objects.update(latency_bound_ms=5_000)
+    house.latency(5_000)
     sent = {"latency_bound_ms": "6000", "seen": seen, "reason": "Slower.", "key": "k1"}
     stale = client.post(address, sent)
     assert stale.status_code == 409
@@ -132,7 +136,7 @@ def test_a_stale_page_and_values_that_are_none_are_refused_and_shown():
     assert client.post(address, sent | {"latency_bound_ms": "much"}).status_code == 400
     too_much = client.post(address, sent | {"latency_bound_ms": "99999"})
     assert (too_much.status_code, "out_of_bounds" in too_much.content.decode()) == (409, True)
-    assert not SettingChange.objects.exists()
+    assert not SettingChange.objects.filter(state="proposed").exists()
 
 
 def test_an_amount_that_is_none_is_named_and_what_was_typed_stays():
@@ -152,6 +156,22 @@ def test_an_amount_that_is_none_is_named_and_what_was_typed_stays():
         assert (answer.status_code, said in page) == (409, True), page
         assert f'name="red_most" value="{typed}"' in page
     assert not SettingChange.objects.exists()
+
+
+@pytest.mark.feature("F81")
+def test_a_form_without_a_key_proposes_nothing_and_a_used_key_takes_no_other_values():
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    address = "/admin/changes/propose/alexandria/latency/"
+    sent = {"latency_bound_ms": "6000", "seen": client.get(address).context["seen"]}
+    sent |= {"reason": "Slower.", "key": ""}
+    unkeyed = client.post(address, sent)
+    assert (unkeyed.status_code, "bad_key" in unkeyed.content.decode()) == (409, True)
+    assert not SettingChange.objects.exists()
+    client.post(address, sent | {"key": "k1"})
+    other = client.post(address, sent | {"key": "k1", "latency_bound_ms": "7000"})
+    assert (other.status_code, "key_conflict" in other.content.decode()) == (409, True)
+    assert SettingChange.objects.get().after == {"latency_bound_ms": 6_000}
 
 
 @pytest.mark.feature("F81")

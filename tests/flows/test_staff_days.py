@@ -12,7 +12,6 @@ from accounts.models import Player, User
 from accounts.roles import Role
 from audit.models import AuditEvent
 from compliance import switches
-from kernel.ids import Actor
 from ledger.models import TransferRow
 from tables.changes import changes
 from tables.changes.models import ChangeKind, SettingChange
@@ -21,8 +20,6 @@ from tests import house
 from tests.flows.staff_steps import limit_form, make_staff, sign_in_staff
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F77")]
-
-STRANGER = Actor.staff(987_654)
 
 
 def signed_in(role: Role) -> tuple[User, Client]:
@@ -39,7 +36,7 @@ def test_compliance_stops_a_player_and_decides_a_change_and_moves_nobodys_role()
     house.pit()
     anna = house.player(balance_minor=10_000)
     wanted = changes.Wanted("alexandria", ChangeKind.LATENCY, {"latency_bound_ms": 6_000})
-    change = changes.propose(wanted, reason="Slower line.", key="k", actor=STRANGER)
+    change = changes.propose(wanted, reason="Slower line.", key="k", actor=house.TESTER)
     other = make_staff(Role.SUPPORT)
 
     user, client = signed_in(Role.COMPLIANCE)
@@ -95,7 +92,7 @@ def test_an_auditor_takes_evidence_and_the_record_and_changes_nothing():
         changes.Wanted("alexandria", ChangeKind.STATUS, {"status": "closed"}),
         reason="Night.",
         key="k",
-        actor=STRANGER,
+        actor=house.TESTER,
     )
     user, client = signed_in(Role.AUDITOR)
     taken = json.loads(client.get(f"/admin/rounds/{played.pk}/evidence.json").content)

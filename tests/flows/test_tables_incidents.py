@@ -51,7 +51,7 @@ def sources_disagree(pit):
 
 
 def source_missing(pit):
-    Table.objects.update(source_wait_ms=0)
+    house.pace(source_wait_ms=0)
     pit.result(17)
 
 
@@ -61,16 +61,16 @@ def result_changed(pit):
 
 
 def no_launch(pit):
-    Table.objects.update(launch_deadline_ms=0)
+    house.pace(launch_deadline_ms=0)
 
 
 def no_result(pit):
     pit.wheel_state(4)
-    Table.objects.update(spin_deadline_ms=0)
+    house.pace(spin_deadline_ms=0)
 
 
 def too_many_respins(pit):
-    Table.objects.update(respins_max=0)
+    house.pace(respins_max=0)
     pit.report("wheel", ObservationKind.NO_SPIN, reason="too_few_revolutions")
 
 
@@ -79,7 +79,7 @@ def device_fault(pit):
 
 
 def device_silent(pit):
-    Table.objects.update(device_silence_ms=0)
+    house.pace(device_silence_ms=0)
 
 
 def device_hardware(pit):
@@ -151,7 +151,7 @@ def test_what_the_studio_shows_leads_to_its_procedure_and_every_stake_returns(se
 
 
 def _well_again(pit):
-    Table.objects.update(device_silence_ms=600_000)
+    house.pace(device_silence_ms=600_000)
     pit.report("wheel", ObservationKind.DEVICE_OK)
     pit.wheel_state(2)
     pit.heartbeat()

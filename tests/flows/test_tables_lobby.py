@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tables.models import Table
+from tables.changes.models import ChangeKind
 from tables.play import suspension
 from tables.play.evidence import Fault
 from tests import house
@@ -28,7 +28,7 @@ def state(client=None, **headers):
 
 
 def told_at_once(table_id):
-    Table.objects.filter(id=table_id).update(latency_bound_ms=0)
+    house.latency(0, table_id)
 
 
 def words(page):
@@ -104,7 +104,7 @@ def test_a_paused_and_a_closed_table_say_so():
     suspension.suspend(pit.table.id, Fault.DEVICE_FAULT, detail="", actor=house.TESTER)
     assert state().json()["tables"][0]["phase"] == "suspended"
     assert "Paused. Your bets are safe" in words(Client().get("/"))
-    Table.objects.filter(id=pit.table.id).update(status="closed")
+    house.change(ChangeKind.STATUS, status="closed")
     shown = state().json()["tables"][0]
     assert (shown["phase"], shown["open"]) == (None, False)
     assert "Closed now" in words(Client().get("/"))

@@ -105,11 +105,11 @@ def whole_rounds(pit, recorder):
     for number in (17, 0):
         _open(pit, recorder)
         recorder.bet(("straight:17", 100), ("red", 500))
-        type(pit.table).objects.update(closing_soon_ms=WINDOW_MS)
+        house.pace(closing_soon_ms=WINDOW_MS)
         recorder.moves(until="closing_soon")
         _close(pit, recorder)
         _end(pit, recorder, number)
-        type(pit.table).objects.update(closing_soon_ms=4_000)
+        house.pace(closing_soon_ms=4_000)
     _open(pit, recorder)
 
 

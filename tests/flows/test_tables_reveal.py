@@ -11,7 +11,6 @@ from kernel.ids import PlayerId, new_id
 from tables import reveal, selectors
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
-from tables.models import Table
 from tables.pages.round_page import round_page
 from tables.push import account_state
 from tests import house, sockets
@@ -28,7 +27,7 @@ def bet(player_id, *stakes):
 
 
 def tell_now() -> None:
-    Table.objects.update(latency_bound_ms=0)
+    house.latency(0)
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ def test_statistics_net_and_the_page_of_the_round_wait_too(played, anna):
 
 def test_a_round_in_play_shows_no_sighting_before_it_has_ended(pit, anna):
     """The wheel's own report is the result, long before it is official."""
-    Table.objects.update(latency_bound_ms=0)
+    house.latency(0)
     pit.open_round()
     bet(anna.user_id, ("red", 500))
     pit.close_betting()
@@ -124,7 +123,7 @@ def test_an_empty_account_is_shown_where_a_hidden_payout_was_bet_already(pit):
     pit.open_round()
     bet(anna, ("straight:17", 100))
     pit.play(17)
-    Table.objects.update(intermission_ms=0)
+    house.pace(intermission_ms=0)
     pit.open_round()
     bet(anna, ("red", 3_600))
     assert house.balance(anna) == 0
@@ -140,7 +139,7 @@ def test_a_pushed_account_is_whole_and_says_what_it_waits_for(played, anna):
     [later] = account_state.read("alexandria", [seat])
     assert later.reveal_at is None
     neighbour = account_state.Seat(house.player(balance_minor=100), "EUR", played.opened_at)
-    Table.objects.update(latency_bound_ms=600_000)
+    house.latency(600_000)
     [none, mine] = account_state.read("alexandria", [neighbour, seat])
     assert (none.reveal_at, none.balance_minor, none.net_minor) == (None, 100, 0)
     assert mine == state

@@ -15,12 +15,13 @@ from django.db import transaction
 from accounts.models import User
 from accounts.roles import Role
 from accounts.staff import create_staff
-from casino import demo, demo_presenters
+from casino import demo, demo_presenters, demo_settings
 from compliance.sign_up import register_player
 from kernel.ids import new_id
 from ledger import accounts
 from ledger.posting import post
 from ledger.postings import AccountKind, Transfer, TransferKind
+from tables.changes.models import ChangeKind
 from tables.devices.devices import Wanted, enrol
 from tables.floor_plan import enrol_device, set_up_table
 from tables.models import DeviceKey, Table
@@ -79,7 +80,7 @@ def _pace(speed: float) -> dict[str, int]:
 def _table(wanted: demo.DemoTable, speed: float) -> None:
     pace = _pace(speed)
     if Table.objects.filter(id=wanted.id).exists():
-        Table.objects.filter(id=wanted.id).update(**pace)
+        demo_settings.impose(wanted.id, ChangeKind.PACE, pace)
     else:
         _set_up(wanted, pace)
     demo_presenters.prepare(wanted.id)
