@@ -87,8 +87,7 @@ BEGIN
         OR NEW.latency_bound_ms <> OLD.latency_bound_ms
             AND NOT tables_is_asked(NEW.id, 'latency', '',
                 jsonb_build_object('latency_bound_ms', NEW.latency_bound_ms))
-        OR NEW.status <> OLD.status AND NEW.status <> 'suspended'
-            AND (OLD.status, NEW.status) <> ('suspended', 'open')
+        OR NEW.status <> OLD.status AND 'suspended' NOT IN (OLD.status, NEW.status)
             AND NOT tables_is_asked(NEW.id, 'status', '',
                 jsonb_build_object('status', NEW.status))
     THEN

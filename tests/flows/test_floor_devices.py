@@ -10,7 +10,8 @@ from django.db import DatabaseError, connection, transaction
 
 from accounts.roles import Role
 from audit.database_clock import database_now
-from kernel.ids import new_id
+from audit.models import AuditEvent
+from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from studio.protocol.messages import ObservationKind
 from studio.protocol.signatures import generate_key, sign
@@ -25,7 +26,7 @@ from tables.play.suspension import suspend
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.floor_steps import refusals
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F23")]
 
@@ -278,6 +279,40 @@ def test_the_last_fault_stays_to_be_read_when_the_device_is_well_again():
     assert (device.last_fault, device.newest_fault) == ("", "silent")
     assert device.newest_fault_at is not None
     assert "silent" in staff_client(Role.PIT_BOSS).get("/floor/devices/").content.decode()
+
+
+@pytest.mark.feature("F77")
+@pytest.mark.parametrize("role", [Role.PIT_BOSS, Role.COMPLIANCE, None])
+def test_the_acts_themselves_refuse_who_may_not_manage_devices(role):
+    house.pit()
+    before = audit_kinds("device.")
+    actor = Actor.staff(999_999 if role is None else make_staff(role).pk)
+    new = Wanted("camera", "camera", "", "", must_be_heard=False)
+    public, why = generate_key().public_b64, {"reason": "x", "version": 1, "actor": actor}
+    acts = (
+        lambda: devices.enrol("alexandria", new, actor=actor),
+        lambda: devices.enrol_key(WHEEL, key_id="k", public_key_b64=public, version=1, actor=actor),
+        lambda: devices.renew_key("alexandria", new, reason="x", actor=actor),
+        lambda: devices.revoke_key(f"{WHEEL}-k1", **why),
+        lambda: devices.replace(WHEEL, new, **why),
+        lambda: devices.retire(WHEEL, **why),
+    )
+    for act in acts:
+        with pytest.raises(Refused, match="not_allowed"):
+            act()
+    assert audit_kinds("device.") == before
+    assert (Device.objects.count(), DeviceKey.objects.filter(revoked_at=None).count()) == (2, 2)
+
+
+def test_the_record_says_whether_the_table_stops_for_a_new_device():
+    house.pit()
+    new = Wanted("camera", "camera", "", "", must_be_heard=False)
+    made = devices.enrol("alexandria", new, actor=house.TESTER)
+    assert made.must_be_heard is False
+    told = AuditEvent.objects.filter(kind="device.enrolled").order_by("at", "id").last()
+    assert told.after == {
+        "table": "alexandria", "kind": "camera", "key": "", "must_be_heard": False
+    }  # fmt: skip
 
 
 def test_an_act_on_a_table_or_device_that_there_is_not_is_refused():

@@ -261,6 +261,42 @@ def test_a_revoked_console_signs_nothing_more_and_is_not_enrolled_again():
     assert DeviceKey.objects.filter(device_id="alexandria-console").count() == 1
 
 
+def test_a_key_that_a_crash_left_beside_the_new_one_is_revoked_at_the_next_act(settings):
+    pit = spinning()
+    desk = console(pit)
+    desk.do("confirm", number=17)
+    old = DeviceKey.objects.get(device_id="alexandria-console")
+    settings.FARO_CONSOLE_KEY = "bmV3LWNvbnNvbGUta2V5LW9mLXRoZS10ZXN0cy0wMTI="
+    new = console_key.key_of("alexandria")
+    devices.enrol_key(  # and then nothing more, as when a process died here
+        new.device_id,
+        key_id=new.key_id,
+        public_key_b64=new.public_b64,
+        version=Device.objects.get(id=new.device_id).version,
+        actor=house.TESTER,
+    )
+    assert desk.do("confirm", number=17).status_code == 200
+    old.refresh_from_db()
+    assert old.revoked_because == "the house's console key was changed"
+    in_force = DeviceKey.objects.filter(device_id=new.device_id, revoked_at=None)
+    assert [key.id for key in in_force] == [new.key_id]
+
+
+def test_a_console_whose_key_cannot_be_changed_whole_keeps_the_old_one(settings, monkeypatch):
+    pit = spinning()
+    console(pit).do("confirm", number=17)
+    settings.FARO_CONSOLE_KEY = "bmV3LWNvbnNvbGUta2V5LW9mLXRoZS10ZXN0cy0wMTI="
+
+    def crash(*_args):
+        raise RuntimeError("the process dies")
+
+    monkeypatch.setattr(devices, "_revoke", crash)
+    with pytest.raises(RuntimeError, match="dies"):
+        console_key.enrolled("alexandria", actor=house.TESTER)
+    key = DeviceKey.objects.get(device_id="alexandria-console")
+    assert (key.revoked_at, key.id == console_key.key_of("alexandria").key_id) == (None, False)
+
+
 def test_a_new_house_key_is_enrolled_by_itself_and_revokes_the_old_one(settings):
     pit = spinning()
     desk = console(pit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -12,15 +13,17 @@ import pytest
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from kernel.ids import Actor
 from kernel.refusal import Refused
 from tables.models import Incident, Round, Table
 from tables.opening import facts as opening_facts
 from tables.opening import inspections, published_rules
 from tables.play import suspension
-from tables.presenters.models import Equipment, Inspection, PublishedRules
+from tables.presenters import presenters
+from tables.presenters.models import Authorisation, Equipment, Inspection, PublishedRules
 from tables.rules import roulette
 from tests import house
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -46,6 +49,27 @@ def test_a_table_that_nobody_inspected_does_not_open():
     suspension.open_table("alexandria", actor=house.TESTER)
     pit.open_round()
     assert Round.objects.count() == 1
+
+
+@pytest.mark.feature("F77")
+def test_the_acts_themselves_refuse_who_may_not_inspect_register_or_publish():
+    house.pit()
+    piece = Equipment.objects.first()
+    answers = {}
+    counted = Equipment.objects.count(), Inspection.objects.count()
+    for actor in (Actor.staff(make_staff(Role.FINANCE).pk), Actor.staff(999_999)):
+        for act in (
+            partial(inspections.inspect, "alexandria", answers, note="", key="k"),
+            partial(inspections.register, "alexandria", kind="ball", serial="B-9"),
+            partial(inspections.retire, piece.id, reason="x"),
+            partial(published_rules.publish, "european-la-partage"),
+            partial(presenters.revoke, Authorisation.objects.first().id, reason="x"),
+        ):
+            assert refusal(act, actor=actor) == "not_allowed"
+    assert (Equipment.objects.count(), Inspection.objects.count()) == counted
+    assert not Equipment.objects.exclude(retired_at=None).exists()
+    assert not PublishedRules.objects.filter(ruleset="european-la-partage").exists()
+    assert not Authorisation.objects.exclude(revoked_at=None).exists()
 
 
 @pytest.mark.feature("F27")

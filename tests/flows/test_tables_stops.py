@@ -116,9 +116,9 @@ def spun_again():
     pit.open_round()
     bet(anna, ("straight:17", 100))
     pit.close_betting()
-    Table.objects.update(spin_deadline_ms=0)
+    house.pace(spin_deadline_ms=0)
     pit.step()
-    Table.objects.update(spin_deadline_ms=75_000)
+    house.pace(spin_deadline_ms=75_000)
     first, boss = newest(), person()
     assert first.procedure == "no_result"
     tick_all(first, boss)
