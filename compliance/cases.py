@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -24,7 +23,8 @@ from django.db.models import QuerySet
 from accounts.rights import check_right
 from audit.canonical import canonical, storable
 from audit.database_clock import database_now
-from audit.record import Subject, record, register
+from audit.record import register
+from compliance.case_records import append, audit, tell
 from compliance.case_states import (
     BY_PLAYERS,
     HIDDEN,
@@ -36,11 +36,9 @@ from compliance.case_states import (
 )
 from compliance.jurisdictions import Jurisdiction
 from compliance.models import Case, CaseEvent
-from compliance.notice_kinds import CASE_NEWS
 from compliance.standing import StandingCode, read_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
-from notices.send import notify
 
 #: Who works on cases, and who also knows of the hidden ones.
 DESK: Final = "compliance.work_desk"
@@ -175,12 +173,10 @@ def open_case(matter: Matter, *, key: str, who: Officer) -> Case:
         with transaction.atomic():
             now = database_now()
             case = _insert(matter, key, fingerprint, standing.policy(now), who.actor)
-            _append(case, "opened", who.actor, _told(case), matter.text, key=key)
-            _audit(
-                OPENED, case, who.actor, after={"kind": case.kind, "round": _text(case.round_id)}
-            )
+            append(case, "opened", who.actor, _told(case), matter.text, key=key)
+            audit(OPENED, case, who.actor, after={"kind": case.kind, "round": _text(case.round_id)})
             if matter.kind not in HIDDEN:
-                _tell(case)
+                tell(case)
     except IntegrityError:  # the same form twice at once: the other one opened it
         known = _known(key, who, fingerprint)
         if known is None:
@@ -314,8 +310,8 @@ def assign(step: Step, assignee_id: int, who: Officer) -> Case:
         else:
             _change(case, step.seen, assignee_id=assignee_id)
         data = {"assignee": assignee_id}
-        _append(case, "assigned", who.actor, Audience.DESK, key=step.key, data=data)
-        _audit(ASSIGNED, case, who.actor, before={"assignee": before}, after=data)
+        append(case, "assigned", who.actor, Audience.DESK, key=step.key, data=data)
+        audit(ASSIGNED, case, who.actor, before={"assignee": before}, after=data)
     return find(who, step.reference)
 
 
@@ -327,8 +323,8 @@ def note(step: Step, text: str, who: Officer, *, confidential: bool) -> Case:
         case = _locked(who, step.reference)
         if not _is_repeat(case, step, who):
             _refuse_closed(case)
-            _append(case, "note", who.actor, audience, _text_checked(text, TEXT_MAX), key=step.key)
-            _audit(WRITTEN, case, who.actor, after={"audience": audience.value})
+            append(case, "note", who.actor, audience, _text_checked(text, TEXT_MAX), key=step.key)
+            audit(WRITTEN, case, who.actor, after={"audience": audience.value})
     return case
 
 
@@ -357,8 +353,8 @@ def write_as_player(player_id: PlayerId, reference: str, text: str, *, key: str)
         else:  # whoever has the page open has not read this
             _change(case, case.version)
         kind = "contested" if state is CaseState.ANSWERED else "player_wrote"
-        _append(case, kind, who.actor, Audience.PLAYER, _text_checked(text, TEXT_MAX), key=key)
-        _audit(WRITTEN, case, who.actor, after={"audience": "player", "kind": kind})
+        append(case, kind, who.actor, Audience.PLAYER, _text_checked(text, TEXT_MAX), key=key)
+        audit(WRITTEN, case, who.actor, after={"audience": "player", "kind": kind})
     return of_player(player_id).get(pk=case.pk)
 
 
@@ -389,11 +385,11 @@ def _move(  # noqa: PLR0913  (one act with its words; all named at every call)
         _to(case, step.seen, after, outcome=outcome)
         data = {} if outcome is None else {"outcome": outcome.value}
         if after is CaseState.CLOSED:  # the player learns that it is closed, the desk why
-            _append(case, "closed", who.actor, _told(case))
-            _append(case, "reason", who.actor, audience, words, key=step.key)
+            append(case, "closed", who.actor, _told(case))
+            append(case, "reason", who.actor, audience, words, key=step.key)
         else:
-            _append(case, after.value, who.actor, audience, words, key=step.key, data=data)
-        _audit(
+            append(case, after.value, who.actor, audience, words, key=step.key, data=data)
+        audit(
             MOVED,
             case,
             who.actor,
@@ -401,7 +397,7 @@ def _move(  # noqa: PLR0913  (one act with its words; all named at every call)
             after={"state": after.value, **data},
         )
         if tells and not is_hidden:
-            _tell(case)
+            tell(case)
     return find(who, step.reference)
 
 
@@ -473,58 +469,6 @@ def _is_repeat(case: Case, step: Step, who: Officer) -> bool:
     return CaseEvent.objects.filter(
         case_id=case.id, actor_id=storable(who.actor.id), key=step.key[:64]
     ).exists()
-
-
-def _append(  # noqa: PLR0913  (an event has this many sides; all named at every call)
-    case: Case,
-    kind: str,
-    actor: Actor,
-    audience: Audience,
-    text: str = "",
-    *,
-    key: str = "",
-    data: Mapping[str, Any] | None = None,
-) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO compliance_case_event"
-            " (id, case_id, kind, actor_kind, actor_id, audience, text, data, key)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                new_id(),
-                case.id,
-                kind,
-                actor.kind.value,
-                storable(actor.id),
-                audience.value,
-                storable(text.strip()),
-                json.dumps(dict(data or {})),
-                storable(key)[:64],
-            ],
-        )
-
-
-def _audit(
-    kind: str,
-    case: Case,
-    actor: Actor,
-    *,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> None:
-    record(
-        kind,
-        actor=actor,
-        subject=Subject("case", case.reference),
-        component="compliance",
-        before=before,
-        after={"player": case.player_id, **(after or {})},
-    )
-
-
-def _tell(case: Case) -> None:
-    """News by inbox and mail: that there is some, and where; what it says stays in the account."""
-    notify(case.player_id, CASE_NEWS, {"reference": case.reference})
 
 
 def _text_checked(text: str, at_most: int) -> str:
