@@ -120,7 +120,12 @@ def enable(request: HttpRequest) -> HttpResponse:
 
 
 def _may(request: HttpRequest, scope: str) -> None:
-    """403 for who may not throw this very switch, and for what is no switch of this page."""
+    """403 for who may not throw this very switch, and for what is no switch of this page.
+
+    Where the form names none, the form says so to whoever may throw any.
+    """
+    if not scope and _choices(request):
+        return
     if scope.partition(":")[0] not in KINDS:
         raise PermissionDenied(scope)
     if not request.user.has_perms(orders.rights_over(scope)):
