@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 
 from accounts.models import User
@@ -130,8 +132,17 @@ def test_all_betting_stopped_leaves_deposits_and_sign_up_open_and_everything_clo
     assert house.balance(ben) == 0
 
 
+def test_a_form_that_names_no_switch_is_told_so_and_does_nothing():
+    order = uuid4()
+    client = staff_client(Role.PIT_BOSS)
+    assert stop(client, "").status_code == 422
+    assert go_on(client, "", order=order).status_code == 409
+    assert stop(staff_client(Role.AUDITOR), "").status_code == 403
+    assert not Switch.objects.exists()
+
+
 @pytest.mark.feature("F77")
-@pytest.mark.parametrize("scope", ["player:17", "provider:bank", "sign_in", ""])
+@pytest.mark.parametrize("scope", ["player:17", "provider:bank", "sign_in"])
 def test_orders_about_one_player_are_neither_shown_nor_lifted_here(scope):
     compliance = Actor.staff(make_staff(Role.COMPLIANCE).pk)
     switches.disable("player:17", reason="laundering suspected", actor=compliance)
