@@ -19,6 +19,8 @@ const ASK_TIMEOUT_MS = 2_000;
 /** An act that got no answer is sent again, under its own key, so often. */
 const TRIES = 3;
 const SAY_MS = 6_000;
+/** What a digit pad is for. Letters and Tab go where they always go. */
+const PAD_KEYS = /^(\d|Backspace|Enter)$/;
 const REDS = new Set(pad.dataset.reds.trim().split(" ").map(Number));
 
 let state = null;
@@ -28,6 +30,8 @@ let answeredAt = performance.now();
 let isLost = false;
 let isSending = false;
 let sayUntil = Number.POSITIVE_INFINITY;
+/** The phase in which an act was refused: so long it is said that nothing was done. */
+let refusedIn = "";
 
 const serverNow = () => Date.now() + ahead;
 
@@ -43,7 +47,11 @@ function put(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }
 
+/** Where the round is: a refusal stands until this changes. */
+const moment = (of) => [of?.round?.number, of?.round?.phase, of?.round?.spin, of?.status].join(" ");
+
 function draw(fresh) {
+  if (state && fresh.now < state.now) return; // an older answer that came later
   const before = state;
   state = fresh;
   main.dataset.ready = "1";
@@ -55,11 +63,13 @@ function draw(fresh) {
   drawLeft(fresh);
   drawResults(fresh.results);
   drawHealth(fresh);
-  drawReasons(fresh.reasons.slice(1)); // the first one is the detail
+  drawReasons(fresh.more_reasons); // the first one is the detail
   drawKeys();
   const newSpin =
     before?.round?.number !== fresh.round?.number || before?.round?.spin !== fresh.round?.spin;
   if (before && newSpin) type("");
+  if (!before) refusedIn = moment(fresh);
+  else if (refusedIn && refusedIn !== moment(fresh)) unsay();
   // who presents here changed: the keys themselves are others
   if ((fresh.presenter?.mine ? "1" : "0") !== main.dataset.mine) location.reload();
 }
@@ -127,13 +137,13 @@ function drawHealth(fresh) {
 function drawReasons(reasons) {
   const list = document.getElementById("reasons");
   list.hidden = reasons.length === 0;
-  const text = reasons.map((one) => one.words).join("\n");
+  const text = reasons.join("\n");
   if (list.dataset.drawn === text) return;
   list.dataset.drawn = text;
   list.replaceChildren(
-    ...reasons.map((one) => {
+    ...reasons.map((words) => {
       const item = document.createElement("li");
-      item.textContent = one.words;
+      item.textContent = words;
       return item;
     }),
   );
@@ -171,13 +181,16 @@ function tick() {
     document.body.classList.toggle("console-off", lost);
     drawKeys();
   }
-  if (performance.now() > sayUntil) {
-    say.replaceChildren();
-    sayUntil = Number.POSITIVE_INFINITY;
-  }
+  if (performance.now() > sayUntil) unsay();
 }
 
-/** Says what was taken, or why not, for a while. */
+function unsay() {
+  say.replaceChildren();
+  sayUntil = Number.POSITIVE_INFINITY;
+  refusedIn = "";
+}
+
+/** Says what was taken, for a while; or why nothing was done, until the next act or phase. */
 function tell(words, code) {
   const line = document.createElement("p");
   line.className = code ? "console-refused" : "console-told";
@@ -190,7 +203,8 @@ function tell(words, code) {
   }
   line.append(text);
   say.replaceChildren(line);
-  sayUntil = performance.now() + SAY_MS;
+  sayUntil = code ? Number.POSITIVE_INFINITY : performance.now() + SAY_MS;
+  refusedIn = code ? moment(state) : "";
 }
 
 async function ask() {
@@ -232,6 +246,7 @@ function filled(form) {
 async function send(form) {
   if (!state || isLost || isSending || !state.acts.includes(form.dataset.act)) return;
   const body = filled(form);
+  unsay();
   isSending = true;
   drawKeys();
   for (let tried = 1; tried <= TRIES; tried += 1) {
@@ -259,9 +274,9 @@ async function send(form) {
 function finish(said) {
   isSending = false;
   answeredAt = performance.now();
-  tell(said.words, said.code);
   if (!said.code) type("");
-  draw(said.state);
+  draw(said.state); // first: a refusal is told in the phase that it shows
+  tell(said.words, said.code);
 }
 
 const colourOf = (value) => (value === 0 ? "green" : REDS.has(value) ? "red" : "black");
@@ -279,6 +294,29 @@ function digit(key) {
   if (pad.hidden) return;
   if (key === "back") type(number.value.slice(0, -1));
   else if (number.value.length < 2) type(number.value + key);
+}
+
+/** What a finger has touched does not keep the keys: they go on meaning the number. */
+function backToTheNumber() {
+  if (pad.hidden) document.activeElement?.blur();
+  else number.focus({ preventScroll: true });
+}
+
+/** While a number is awaited its keys count wherever the focus is; true where one was taken. */
+function padKey(event) {
+  if (pad.hidden || !PAD_KEYS.test(event.key)) return false;
+  if (event.target.closest?.("a, [data-own-keys]")) return false;
+  if (event.key === "Enter") {
+    if (!event.repeat) pad.requestSubmit();
+  } else if (event.target === number) {
+    return true; // the field itself takes them, with its caret
+  } else {
+    digit(event.key === "Backspace" ? "back" : event.key);
+    number.focus({ preventScroll: true });
+  }
+  event.preventDefault();
+  event.stopPropagation(); // no button takes the same key as its own
+  return true;
 }
 
 /** A dangerous key counts when it was held; a tap does nothing. */
@@ -328,8 +366,9 @@ document.addEventListener("submit", (event) => {
   send(form);
 });
 
-document.addEventListener("keydown", (event) => {
+const onKey = (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (padKey(event)) return;
   if (held.has(event.key)) {
     event.preventDefault();
     if (!event.repeat) held.get(event.key).begin();
@@ -340,21 +379,24 @@ document.addEventListener("keydown", (event) => {
     if (!button) return;
     event.preventDefault();
     if (!event.repeat && !button.disabled) button.form.requestSubmit(button);
-    return;
   }
-  if (event.target.closest?.("input:not(#number), textarea, a, button")) return;
-  if (/^\d$/.test(event.key) && event.target !== number) digit(event.key);
-  else if (event.key === "Backspace" && event.target !== number) digit("back");
-  else if (event.key === "Enter" && !pad.hidden && event.target !== number) pad.requestSubmit();
-});
+};
+document.addEventListener("keydown", onKey, { capture: true });
 document.addEventListener("keyup", (event) => held.get(event.key)?.end());
 
 number.addEventListener("input", () => type(number.value.replace(/\D/g, "").slice(0, 2)));
 document.getElementById("digits").addEventListener("click", (event) => {
   const key = event.target.closest("[data-digit]")?.dataset.digit;
-  if (key) digit(key);
+  if (!key) return;
+  digit(key);
+  backToTheNumber();
+});
+document.querySelector(".console-nospin")?.addEventListener("click", (event) => {
+  // by a finger or a mouse; who goes through the reasons with the arrows stays among them
+  if (event.detail > 0 && event.target.closest("fieldset")) backToTheNumber();
 });
 document.getElementById("digits").hidden = false;
+number.inputMode = "none"; // the digits are on the page: no second keyboard rises over it
 
 drawKeys(); // nothing can be pressed before the house has answered
 setInterval(tick, 100);

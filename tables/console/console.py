@@ -166,9 +166,18 @@ def open_acts(round_: Round | None, status: str) -> frozenset[ActKind]:
         for kind, sets in MEANT_IN.items()
         if round_ is not None and any(Phase(round_.phase) in phases for phases in sets)
     }
-    if status == TableStatus.OPEN:
+    if may_call(round_, status):
         found.add(ActKind.CALL)
     return frozenset(found)
+
+
+def may_call(round_: Round | None, status: str) -> bool:
+    """Whether a call would stop anything. Pure.
+
+    An open table stops. So does a round that is played while its table is suspended: after a
+    respin the ball runs again before anybody resumes the table.
+    """
+    return status == TableStatus.OPEN or (round_ is not None and round_.phase in STOPPABLE)
 
 
 def _kind(command: Command) -> ActKind:
@@ -229,7 +238,7 @@ def _check_fresh(command: Command, kind: ActKind, round_: Round | None) -> None:
         raise Refused(ConsoleCode.STALE_ROUND, seen=command.round, now=number)
     if kind is ActKind.CALL:
         table = Table.objects.get(id=command.table_id)
-        if table.status != TableStatus.OPEN:
+        if not may_call(round_, table.status):
             raise Refused(ConsoleCode.TABLE_STOPPED, status=table.status)
         return
     meant = next((phases for phases in MEANT_IN[kind] if phase in phases), None)

@@ -60,6 +60,7 @@ def read(table: Table, viewer_id: int) -> dict[str, Any]:
             {"code": reason.code.value, "words": console_words.reason_words(reason)}
             for reason in reasons
         ],
+        "more_reasons": console_words.more_reasons(reasons),
     }
 
 

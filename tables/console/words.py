@@ -21,6 +21,9 @@ from tables.presenters.presenters import PresenterCode
 from tables.presenters.shifts import ShiftCode
 from tables.rules import roulette
 
+#: Lines of 48 px that fit beneath the first reason on a Full HD screen.
+MORE_REASONS_MAX: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Says:
@@ -107,15 +110,15 @@ _REASONS: Final[Mapping[OpeningCode, str]] = {
 
 _REFUSALS: Final[Mapping[str, str]] = {
     ConsoleCode.UNKNOWN_ACT: "This key does nothing here.",
-    ConsoleCode.BAD_KEY: "The form was incomplete. Open the console again.",
-    ConsoleCode.KEY_CONFLICT: "This form was sent before with other input. Try again.",
+    ConsoleCode.BAD_KEY: "Not taken: the form was incomplete. Open the console again.",
+    ConsoleCode.KEY_CONFLICT: "Not taken: sent before with other input. Try again.",
     ConsoleCode.NOT_ON_SHIFT: "You are not signed on at this table.",
-    ConsoleCode.STALE_ROUND: "Not taken: the round has changed since. Look, then try again.",
-    ConsoleCode.STALE_PHASE: "Not taken: the phase has changed since. Look, then try again.",
+    ConsoleCode.STALE_ROUND: "Not taken: the round has changed. Look, then try again.",
+    ConsoleCode.STALE_PHASE: "Not taken: the phase has changed. Look, then try again.",
     ConsoleCode.WRONG_PHASE: "Not taken: this is not the moment for it.",
     ConsoleCode.NUMBER_MISSING: "Type a number from 0 to 36.",
     ConsoleCode.REASON_MISSING: "Say why.",
-    ConsoleCode.TABLE_STOPPED: "The table is stopped already. The supervisor knows.",
+    ConsoleCode.TABLE_STOPPED: "The table stands still already: there is nothing to stop.",
     ConsoleKeyCode.KEY_NOT_SET: "This house has set no key for its consoles. Use the keypad.",
     ConsoleKeyCode.CONSOLE_RETIRED: "This console is out of service. Use the keypad.",
     ReportCode.REVOKED_KEY: "This console's key is revoked. Use the keypad.",
@@ -153,10 +156,17 @@ def says(table: Table, round_: Round | None, reasons: tuple[Reason, ...], fault:
     if round_ is not None and round_.finished_at is None:
         return _PHASES[Phase(round_.phase)]
     if reasons:
-        why = reason_words(reasons[0])
-        more = "" if len(reasons) == 1 else f" And {len(reasons) - 1} more."
-        return Says("No round opens", "phase-idle", "Put right what is missing", why + more)
+        return Says("No round opens", "phase-idle", "Put this right", reason_words(reasons[0]))
     return Says("Next round", "phase-idle", "Be ready: betting opens by itself")
+
+
+def more_reasons(reasons: tuple[Reason, ...]) -> list[str]:
+    """What else stands against a round: as many lines as can be read at two metres."""
+    others = [reason_words(reason) for reason in reasons[1:]]
+    if len(others) <= MORE_REASONS_MAX:
+        return others
+    shown = others[: MORE_REASONS_MAX - 1]
+    return [*shown, f"And {len(others) - len(shown)} more."]
 
 
 def reason_words(reason: Reason) -> str:

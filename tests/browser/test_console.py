@@ -17,6 +17,16 @@ from tests.gates.tools import why_no_axe
 pytestmark = pytest.mark.usefixtures("database")
 
 SOON_MS = 15_000
+#: Font sizes in pixels of a Full HD screen (the look: 66 for orders, 48 for details).
+READ_AT_TWO_METRES = {
+    "#phase": 66,
+    "[data-live=next]": 66,
+    "[data-live=detail]": 48,
+    "#reasons": 48,
+    "#lost": 48,
+    "#reads": 48,
+    ".console-nospin label span": 36,
+}
 SCREENS = {"full": {"width": 1920, "height": 1080}, "small": {"width": 1366, "height": 768}}
 
 
@@ -95,6 +105,61 @@ def test_no_spin_counts_when_held_and_not_when_tapped(visit, wheel):
     phase(page, "Ball in play")
 
 
+def number_awaited(visit, wheel: house.Pit) -> Page:
+    wheel.open_round()
+    wheel.close_betting()
+    page = at_console(visit, wheel)
+    phase(page, "Ball in play")
+    return page
+
+
+@pytest.mark.feature("F20", "F94")
+def test_a_reason_chosen_by_a_finger_does_not_keep_the_keys_of_the_next_number(visit, wheel):
+    page = number_awaited(visit, wheel)
+    page.get_by_text("Too few turns").click()
+    expect(page.locator("#number")).to_be_focused()
+    page.keyboard.down("F4")
+    expect(page.locator("#say")).to_contain_text("No spin noted.")
+    page.keyboard.up("F4")
+    wheel.step()
+    phase(page, "No spin")
+    page.get_by_text("Wrong direction").click()  # the pad is not shown: nothing keeps the focus
+    assert page.evaluate("document.activeElement === document.body")
+    wheel.wheel_state(3, spin=2)
+    wheel.wheel_state(4, spin=2)
+    wheel.step()
+    phase(page, "Ball in play")
+    page.get_by_label("Too few turns").focus()  # as by the Tab key
+    page.keyboard.type("17")
+    expect(page.locator("#number")).to_have_value("17")
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("17 Black confirmed.")
+    kinds = ConsoleAct.objects.filter(table=wheel.table).order_by("at").values_list("kind")
+    assert list(kinds) == [("no_spin",), ("confirm",)]
+
+
+@pytest.mark.feature("F20")
+def test_enter_after_a_tapped_digit_confirms_and_does_not_type_it_again(visit, wheel):
+    page = number_awaited(visit, wheel)
+    two = page.locator("[data-digit='2']")
+    two.click()
+    expect(page.locator("#number")).to_be_focused()
+    two.focus()  # also where the button has the focus all the same
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("2 Black confirmed.")
+    act = ConsoleAct.objects.get(table=wheel.table)
+    assert (act.kind, act.answer) == ("confirm", {"number": 2})
+
+
+def test_enter_on_a_way_out_of_the_console_goes_there_and_confirms_nothing(visit, wheel):
+    page = number_awaited(visit, wheel)
+    page.keyboard.type("17")
+    page.get_by_role("link", name="Tables").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/")
+    assert not ConsoleAct.objects.filter(table=wheel.table).exists()
+
+
 @pytest.mark.feature("F20")
 def test_calling_the_supervisor_stops_the_table_and_says_so(visit, wheel):
     wheel.open_round()
@@ -123,6 +188,12 @@ def test_a_stale_page_is_refused_and_shows_why(visit, faults, wheel):
     expect(page.locator("#say")).to_contain_text("stale_phase")
     expect(page.locator("#phase")).to_have_text("No spin")
     assert not ConsoleAct.objects.filter(table=wheel.table).exists()
+    page.wait_for_timeout(6_500)  # longer than what was taken is said for
+    expect(page.locator("#say")).to_contain_text("stale_phase")
+    page.unroute("**/state")
+    page.keyboard.press("F2")
+    expect(page.locator("#say")).to_contain_text("Launch noted.")
+    expect(page.locator("#say")).not_to_contain_text("stale_phase")
 
 
 def test_a_lost_line_locks_the_keys_and_they_come_back(visit, faults, doors, wheel):
@@ -168,8 +239,10 @@ def test_no_state_of_the_console_breaks_a_rule_and_all_of_it_is_in_sight(visit, 
     assert found == []
     high = "() => document.documentElement.scrollHeight - window.innerHeight"
     assert page.evaluate(high) <= 0
-    small = page.evaluate(
-        "() => [...document.querySelectorAll('#phase, [data-live=next]')]"
-        ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
-    )
-    assert min(small) >= 66 * SCREENS[screen]["height"] / 1080 - 1
+    unit = SCREENS[screen]["height"] / 1080
+    for place, least in READ_AT_TWO_METRES.items():
+        size = "(one) => parseFloat(getComputedStyle(one).fontSize)"
+        assert page.locator(place).first.evaluate(size) >= least * unit - 1, place
+    keys = page.locator(".console-key").evaluate_all("(all) => all.map((one) => one.offsetHeight)")
+    assert len(keys) == 3
+    assert min(keys) >= 230 * unit - 1

@@ -111,6 +111,26 @@ def test_a_call_stops_the_table_during_a_round_and_between_rounds():
 
 
 @pytest.mark.feature("F20")
+def test_a_call_stops_a_ball_that_is_launched_again_while_the_table_is_still_suspended():
+    pit = spinning()
+    suspension.suspend("alexandria", suspension.Fault.OPERATOR, detail="x", actor=house.TESTER)
+    desk = console(pit)
+    assert (desk.state()["says"]["phase"], desk.state()["acts"]) == ("Paused", [])
+    refused = desk.do("call")
+    assert (refused.status_code, refused.json()["code"]) == (409, "table_stopped")
+    assert refused.json()["words"] == "The table stands still already: there is nothing to stop."
+    suspension.respin_round(newest(pit).id, reason="again", actor=house.TESTER)
+    said = desk.state()
+    assert (said["status"], said["says"]["phase"]) == ("suspended", "No spin")
+    assert said["acts"] == ["call", "launch"]
+    assert desk.do("call").json()["words"] == "The supervisor is called. The table stops."
+    pit.step()
+    assert newest(pit).phase == "suspended"
+    faults = Incident.objects.order_by("opened_at").values_list("fault", flat=True)
+    assert list(faults) == ["operator", "presenter_call"]
+
+
+@pytest.mark.feature("F20")
 def test_a_replayed_command_is_answered_again_and_done_once():
     pit = spinning()
     desk = console(pit)
@@ -336,7 +356,7 @@ def test_the_console_works_by_forms_alone():
     )
     assert stale.status_code == 409
     assert "stale_round" in stale.content.decode()
-    assert "the round has changed since" in stale.content.decode()
+    assert "the round has changed" in stale.content.decode()
     assert ConsoleAct.objects.count() == 1
 
 
@@ -372,6 +392,31 @@ def test_a_refused_sign_on_says_what_is_missing():
     assert answer.status_code == 409
     assert "No training for roulette is recorded." in answer.content.decode()
     assert shifts.on_shift("alexandria") is None
+
+
+@pytest.mark.feature("F22")
+def test_what_stands_against_a_round_is_told_in_four_lines_at_most():
+    pit = house.pit(presented=False, inspected=False, opened=False, published=False)
+    pit.heartbeat()
+    said = console(pit, house.presenter()).state()
+    words = [one["words"] for one in said["reasons"]]
+    assert len(words) >= 4
+    assert (said["says"]["next"], said["says"]["detail"]) == ("Put this right", words[0])
+    assert said["more_reasons"] == (
+        words[1:] if len(words) == 4 else [*words[1:3], f"And {len(words) - 3} more."]
+    )
+
+
+@pytest.mark.parametrize("act", ["act", "sign-on", "sign-off"])
+def test_a_refused_act_without_script_comes_back_to_the_console_and_not_to_its_own_address(act):
+    pit = pit_without_keypad(presented=False)
+    client = console(pit, house.presenter(papers=())).client
+    answer = client.post(f"/console/alexandria/{act}", {"act": "call", "key": "k"})
+    assert answer.status_code == 409
+    refresh = '<meta http-equiv="refresh" content="5; url=/console/alexandria/">'
+    assert refresh in answer.content.decode()
+    assert client.get(f"/console/alexandria/{act}").status_code == 405
+    assert client.get("/console/alexandria/").status_code == 200
 
 
 def spinning() -> house.Pit:
