@@ -2,19 +2,22 @@
 // when no answer comes. The server writes every part; nothing is worded or judged here. Without
 // this module the page is as it was when it was opened.
 
+import { Line } from "./floor-line.js";
+
 const floor = document.getElementById("floor");
 const POSTER_MS = 10_000;
-/** Without an answer for so long, the page says that it is not live. */
-const LOST_MS = 2_500;
-const ASK_TIMEOUT_MS = 5_000;
 
 const cards = new Map(
   [...document.querySelectorAll("[data-table]")].map((card) => [card.dataset.table, card]),
 );
 const drawn = new Map();
-let answeredAt = Date.now();
+const line = new Line(() => document.getElementById("floor-stale"));
 let serverAhead = Number(floor?.dataset.now ?? Date.now()) - Date.now();
-let isSignedOut = false;
+let drawnAt = 0;
+/** Stops that the page was opened with, or that were told already. */
+const told = new Set(
+  [...document.querySelectorAll(".floor-why a[data-focus]")].map((one) => one.dataset.focus),
+);
 
 const serverNow = () => Date.now() + serverAhead;
 
@@ -52,14 +55,35 @@ function order(tables) {
   for (const card of wanted) floor.append(card);
 }
 
+/** Told at once to those who do not see it; the words are the server's, once per incident. */
+function tellStops(tables) {
+  const fresh = tables.flatMap((table) => table.incidents).filter((one) => !told.has(one.id));
+  for (const one of fresh) told.add(one.id);
+  const place = document.getElementById("floor-told");
+  if (place && fresh.length > 0) place.textContent = fresh.map((one) => one.said).join(". ");
+}
+
+/** On the page of one table: the way to stop it is there while there is something to stop. */
+function drawSuspend(table) {
+  const section = document.getElementById("suspend");
+  if (!section || section.querySelector("textarea")?.value) return;
+  section.hidden = !table.can_suspend;
+}
+
 function draw(state) {
+  if (state.now_ms < drawnAt) return; // an older answer that came later
+  drawnAt = state.now_ms;
   serverAhead = state.now_ms - Date.now();
   put(document.querySelector('[data-part="head"]'), "head", state.head);
   for (const table of state.tables) {
     const card = cards.get(table.id);
     if (card) drawCard(card, table);
   }
-  if (!floor.dataset.only) order(state.tables);
+  if (floor.dataset.only) {
+    put(document.querySelector('[data-part="incidents"]'), "incidents", state.incidents ?? "");
+    for (const table of state.tables) drawSuspend(table);
+  } else order(state.tables);
+  tellStops(state.tables);
   const at = document.getElementById("floor-at");
   if (at) at.textContent = new Date(state.now_ms).toISOString().slice(11, 19);
   document.dispatchEvent(new CustomEvent("floor", { detail: state }));
@@ -86,32 +110,16 @@ function tick() {
 }
 
 function sayLost() {
-  const silent = Date.now() - answeredAt;
-  const lost = isSignedOut || silent > LOST_MS;
-  const notice = document.getElementById("floor-stale");
-  const seconds = Math.floor(silent / 1_000);
-  const words = isSignedOut
-    ? "You are signed out. Sign in again to see the floor."
-    : `No connection to the house. What you see is ${seconds} s old.`;
-  if (lost) document.getElementById("floor-stale-words").textContent = words;
-  notice.hidden = !lost;
-  floor.classList.toggle("floor-faded", lost);
+  line.say();
+  floor.classList.toggle("floor-faded", line.isLost);
+  document.querySelector(".floor-head")?.classList.toggle("floor-faded", line.isLost);
 }
 
 async function ask() {
   if (document.hidden) return;
   try {
-    const answer = await fetch(floor.dataset.state, {
-      headers: { "Faro-Automatic": "1" },
-      cache: "no-store",
-      redirect: "manual",
-      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
-    });
-    isSignedOut = answer.type === "opaqueredirect" || answer.status === 403;
-    if (!answer.ok) throw new Error(`answered ${answer.status}`);
-    const state = await answer.json();
-    answeredAt = Date.now();
-    draw(state);
+    const answer = await line.get(floor.dataset.state);
+    draw(await answer.json());
   } catch {
     sayLost();
   }
@@ -147,7 +155,8 @@ if (floor) {
   setInterval(tick, 250);
   setInterval(freshPosters, POSTER_MS);
   document.addEventListener("visibilitychange", () => {
-    answeredAt = Date.now();
+    line.cameInSight();
+    sayLost();
     ask();
   });
   addEventListener("load", () => setTimeout(freshPosters, 300));

@@ -22,7 +22,7 @@ from kernel.refusal import Refused
 from tables.corrections import corrections as acts
 from tables.corrections.corrections import CorrectionCode
 from tables.floor import words
-from tables.floor.forms import ActForm
+from tables.floor.forms import ActForm, NeededText
 from tables.incidents.records import Correction, CorrectionState, Shortfall
 from tables.models import Round, Table
 
@@ -46,10 +46,9 @@ class ProposeForm(ActForm):
     table = forms.ModelChoiceField(queryset=Table.objects.none(), label="Table")
     round_number = forms.IntegerField(label="Round", min_value=1)
     number = forms.IntegerField(label="Number that lay on the wheel")
-    reason = forms.CharField(
+    reason = NeededText(
         label="Reason",
         max_length=acts.REASON_CHARS_MAX,
-        required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="What proves it. Whoever decides reads this.",
     )
@@ -75,7 +74,7 @@ class ApproveForm(ActForm):
 class DeclineForm(ActForm):
     """No, with a reason."""
 
-    reason = forms.CharField(label="Reason", max_length=acts.REASON_CHARS_MAX, required=False)
+    reason = NeededText(label="Reason", max_length=acts.REASON_CHARS_MAX)
 
 
 @require_GET

@@ -45,8 +45,14 @@ def card(table: TableNow, now: datetime) -> dict[str, Any]:
         "devices": [_device(one) for one in table.devices],
         "video": _video(table),
         "poster": poster_url(table.table.id),
+        "can_suspend": table.can_be_stopped,
         "incidents": [
-            {"id": one.id, "words": words.fault(one.fault), "detail": one.detail}
+            {
+                "id": one.id,
+                "words": words.fault(one.fault),
+                "detail": one.detail,
+                "said": words.suspended(table.table.name, one.fault),
+            }
             for one in table.incidents
         ],
         "why": why(table, now),
@@ -73,17 +79,35 @@ def why(table: TableNow, now: datetime) -> list[str]:
 
 
 def badges(floor: Floor) -> list[dict[str, str]]:
-    """The exceptions of the whole floor, counted for its head."""
-    stopped = sum(one.level is Level.STOPPED for one in floor.tables)
-    ill = sum(any(d.health in _NEEDS_LOOK for d in one.devices) for one in floor.tables)
-    slow = sum(one.is_picture_slow or one.lacks_picture for one in floor.tables)
+    """The exceptions of the whole floor, counted for its head. A closed table is none."""
+    staffed = [one for one in floor.tables if one.level is not Level.SHUT]
+    stopped = sum(one.level is Level.STOPPED for one in staffed)
+    needing = sum(_needs_you(one, floor.at) for one in staffed)
+    ill = sum(any(d.health in _NEEDS_LOOK for d in one.devices) for one in staffed)
+    slow = sum(one.is_picture_slow or one.lacks_picture for one in staffed)
+    idle = sum(one.level is Level.LOOK and opens_late(one, floor.at) for one in staffed)
     counted = (
         ("stop", stopped, "suspended"),
+        ("stop", needing, "needs you" if needing == 1 else "need you"),
         ("stop", len(floor.switches), "stopped by switch"),
+        ("pending", idle, "without a next round"),
         ("pending", ill, "with a device in trouble"),
         ("pending", slow, "slow video" if slow == 1 else "slow videos"),
     )
     return [{"look": look, "words": f"{n} {what}"} for look, n, what in counted if n]
+
+
+def is_well(floor: Floor) -> bool:
+    """Nobody has to look anywhere: by the levels of the cards, whatever the badges count."""
+    return not floor.switches and all(one.level <= Level.CALM for one in floor.tables)
+
+
+def _needs_you(table: TableNow, now: datetime) -> bool:
+    """An alarm that no other badge counts: ill devices, switches and pictures have their own."""
+    if table.level is not Level.ALARM:
+        return False
+    is_late = opens_late(table, now) and bool(table.against)
+    return bool(table.incidents) or not table.has_runner or is_late
 
 
 def _clock(table: TableNow, now: datetime) -> dict[str, int] | None:

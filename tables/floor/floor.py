@@ -28,7 +28,7 @@ from tables.floor import opening as floor_opening
 from tables.models import Device, Incident, Round, Table, TableHeartbeat, TableStatus
 from tables.opening.reasons import Reason
 from tables.pages import board
-from tables.phases import FINISHED, Phase
+from tables.phases import FINISHED, STOPPABLE, Phase
 from tables.presenters.models import Shift
 from tables.rules import roulette
 
@@ -91,12 +91,29 @@ class TableNow:
 
     @property
     def phase(self) -> Phase | None:
-        """The phase to show; None while the table is closed or has not begun."""
+        """The phase to show; None while the table is closed or has not begun.
+
+        A round that is played shows its own, whatever the table is: after a respin the ball runs
+        while the table is still suspended.
+        """
+        if self.round is not None and self.is_played:
+            return Phase(self.round.phase)
         if self.table.status == TableStatus.SUSPENDED:
             return Phase.SUSPENDED
         if self.round is None or self.table.status == TableStatus.CLOSED:
             return None
         return Phase(self.round.phase)
+
+    @property
+    def is_played(self) -> bool:
+        """A round is on the table, stopped or not: players' stakes hang on it."""
+        return self.round is not None and self.round.phase not in FINISHED
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether a suspension would stop anything."""
+        runs = self.round is not None and self.round.phase in STOPPABLE
+        return self.table.status == TableStatus.OPEN or runs
 
     @property
     def is_live(self) -> bool:
@@ -146,13 +163,15 @@ class Floor:
         return sorted(self.tables, key=lambda one: -one.level)
 
 
-def floor_now() -> Floor:
-    """The floor by the database's clock."""
-    tables = list(Table.objects.all())
+def floor_now(only: str = "") -> Floor:
+    """The floor by the database's clock; of one table where ``only`` names it."""
+    tables = list(Table.objects.filter(id=only) if only else Table.objects.all())
     now = database_now()
     newest = {
         found.table_id: found
-        for found in Round.objects.order_by("table_id", "-number").distinct("table_id")
+        for found in Round.objects.filter(table_id__in=[one.id for one in tables])
+        .order_by("table_id", "-number")
+        .distinct("table_id")
     }
     results, stakes, playing = _results(tables), _stakes(), board.playing()
     shifts = {
@@ -201,7 +220,7 @@ def level_of(table: TableNow, now: datetime) -> Level:
     """How urgently somebody should look at the table. Pure."""
     if table.table.status == TableStatus.SUSPENDED:
         return Level.STOPPED
-    if table.table.status == TableStatus.CLOSED:
+    if table.table.status == TableStatus.CLOSED and not table.is_played:
         return Level.SHUT
     health = {one.health for one in table.devices}
     is_late = opens_late(table, now)
@@ -254,7 +273,8 @@ def _open_incidents() -> QuerySet[Incident]:
 def _devices_by_table(tables: list[Table], now: datetime) -> dict[str, tuple[DeviceNow, ...]]:
     silence = {one.id: timedelta(milliseconds=one.device_silence_ms) for one in tables}
     found: dict[str, list[DeviceNow]] = defaultdict(list)
-    for device in Device.objects.filter(retired_at=None).order_by("table_id", "kind", "id"):
+    in_service = Device.objects.filter(retired_at=None, table_id__in=silence)
+    for device in in_service.order_by("table_id", "kind", "id"):
         how = devices.health(device, now, silence[device.table_id])
         quiet = now - device.last_seen_at if device.last_seen_at else None
         found[device.table_id].append(DeviceNow(device, how, quiet))

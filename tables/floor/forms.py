@@ -56,13 +56,28 @@ class ActForm(forms.Form):
         return int(self.cleaned_data["version"])
 
 
+class NeededText(forms.CharField):
+    """A text that the act needs, and that the act itself refuses to miss, by its code.
+
+    To Django the field is not required, or the form would answer before the act does; the page
+    shows it as needed all the same, and a browser does not send it empty.
+    """
+
+    needed: Final = True
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(required=False, **more)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {**super().widget_attrs(widget), "required": True}
+
+
 class CauseForm(ActForm):
     """An act that needs its cause in words."""
 
-    cause = forms.CharField(
+    cause = NeededText(
         label="Cause",
         max_length=CAUSE_CHARS_MAX,
-        required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="What you saw. It is kept with your name.",
     )

@@ -22,7 +22,7 @@ from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from tables.floor import cards as floor_cards
 from tables.floor import words
-from tables.floor.floor import Floor, Level, TableNow, floor_now
+from tables.floor.floor import Floor, TableNow, floor_now
 from tables.floor.forms import CauseForm
 from tables.incidents.pages import incident_facts
 from tables.incidents.rules import IncidentCode
@@ -64,31 +64,40 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_GET
 @staff_required(WATCH)
 def state(request: HttpRequest) -> HttpResponse:
-    """What the overview shows, for its script: per table the parts of its card, in order."""
-    floor = floor_now()
-    tables = []
-    for one in _sorted(floor, _sort(request)):
-        shown = floor_cards.card(one, floor.at)
-        tables.append(
-            {
-                "id": shown["id"],
-                "level": shown["level"],
-                "phase": shown["phase"],
-                "round": shown["round"],
-                "devices": {device["id"]: device["health"] for device in shown["devices"]},
-                "parts": floor_cards.parts(shown),
-            }
-        )
-    answer = JsonResponse(
-        {
-            "now_ms": epoch_ms(floor.at),
-            "incident": _beside(request, floor),
-            "head": render_to_string("floor/parts/head.html", {"head": _head(floor)}),
-            "tables": tables,
-        }
-    )
+    """What the overview shows, for its script: per table the parts of its card, in order.
+
+    ``?only=<table>``, for the page of one table: nothing of the others is read or rendered.
+    """
+    only = request.GET.get("only", "")
+    if not only.isprintable():
+        raise Http404
+    floor = floor_now(only)
+    said: dict[str, Any] = {"now_ms": epoch_ms(floor.at)}
+    said["tables"] = [_table_state(one, floor) for one in _sorted(floor, _sort(request))]
+    if only:
+        for found in floor.tables:
+            facts = {"incidents": _incidents_of(found.table)}
+            said["incidents"] = render_to_string("floor/parts/incidents.html", facts)
+    else:
+        said["incident"] = _beside(request, floor)
+        said["head"] = render_to_string("floor/parts/head.html", {"head": _head(floor)})
+    answer = JsonResponse(said)
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+def _table_state(one: TableNow, floor: Floor) -> dict[str, Any]:
+    shown = floor_cards.card(one, floor.at)
+    return {
+        "id": shown["id"],
+        "level": shown["level"],
+        "phase": shown["phase"],
+        "round": shown["round"],
+        "can_suspend": shown["can_suspend"],
+        "incidents": [{"id": str(each["id"]), "said": each["said"]} for each in shown["incidents"]],
+        "devices": {device["id"]: device["health"] for device in shown["devices"]},
+        "parts": floor_cards.parts(shown),
+    }
 
 
 @require_GET
@@ -137,10 +146,10 @@ def _order(key: str) -> UUID:
 def _table_page(
     request: HttpRequest, table_id: str, form: CauseForm | None = None, *, status: int = 200
 ) -> HttpResponse:
-    floor = floor_now()
-    one = next((found for found in floor.tables if found.table.id == table_id), None)
-    if one is None:
+    floor = floor_now(table_id)
+    if not floor.tables:
         raise Http404
+    (one,) = floor.tables
     shown = floor_cards.card(one, floor.at)
     facts = {
         "section": "floor",
@@ -149,10 +158,10 @@ def _table_page(
         "now_ms": epoch_ms(floor.at),
         "at": floor.at,
         "poll_ms": POLL_MS,
-        "state_url": reverse("floor:state"),
+        "state_url": f"{reverse('floor:state')}?{urlencode({'only': table_id})}",
         "incidents": _incidents_of(one.table),
         "form": form or CauseForm(),
-        "can_suspend": request.user.has_perm(WORK) and one.level is not Level.STOPPED,
+        "may_suspend": request.user.has_perm(WORK),
     }
     return render(request, "floor/table.html", facts, status=status)
 
@@ -194,6 +203,7 @@ def _incidents_of(found: Table) -> list[dict[str, Any]]:
 def _head(floor: Floor) -> dict[str, Any]:
     return {
         "badges": floor_cards.badges(floor),
+        "well": floor_cards.is_well(floor),
         "live": floor.tables_live,
         "tables": len(floor.tables),
         "playing": floor.playing,

@@ -180,6 +180,12 @@ def fault(code: str) -> str:
     return FAULTS[Fault(code)] if code in known else code.replace("_", " ").capitalize()
 
 
+def suspended(table: str, code: str) -> str:
+    """What a screen reader is told of a new stop: ``Fastnet suspended: the sources disagree``."""
+    said = fault(code)
+    return f"{table} suspended: {said[0].lower()}{said[1:]}"
+
+
 def against(reason: Reason) -> str:
     """Why a round does not open."""
     return AGAINST.get(reason.code, reason.code.replace("_", " ").capitalize())

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django import forms
 
-from tables.floor.forms import ActForm
+from tables.floor.forms import ActForm, NeededText
 from tables.incidents import incidents, manual_result
 from tables.incidents.desk import ENTER_RESULT, WORK, Acting
 from tables.incidents.rules import Act
@@ -23,9 +23,7 @@ class StepForm(ActForm):
 
 
 class NoteForm(ActForm):
-    text = forms.CharField(
-        label="Note", max_length=1_000, required=False, widget=forms.Textarea(attrs={"rows": 2})
-    )
+    text = NeededText(label="Note", max_length=1_000, widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class VoidForm(ActForm):
@@ -36,7 +34,7 @@ class VoidForm(ActForm):
 
 
 class RespinForm(ActForm):
-    text = forms.CharField(label="Why it may spin again", max_length=1_000, required=False)
+    text = NeededText(label="Why it may spin again", max_length=1_000)
 
 
 class NumberForm(ActForm):
@@ -50,18 +48,17 @@ class NumberForm(ActForm):
 
 
 class ResumeForm(ActForm):
-    cause = forms.CharField(label="Cause that was found", max_length=200, required=False)
+    cause = NeededText(label="Cause that was found", max_length=200)
 
 
 class DeclineForm(ActForm):
-    text = forms.CharField(label="Why not yet", max_length=1_000, required=False)
+    text = NeededText(label="Why not yet", max_length=1_000)
 
 
 class ReportForm(ActForm):
-    reference = forms.CharField(
+    reference = NeededText(
         label="Reference of the message",
         max_length=80,
-        required=False,
         help_text="Under which the regulator can find it.",
     )
 

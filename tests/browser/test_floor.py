@@ -21,7 +21,9 @@ from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tables.models import Incident, Round
 from tables.phases import Phase
+from tables.play.evidence import Fault
 from tables.play.sightings import take_report
+from tables.play.suspension import respin_round, resume, suspend, void_round
 from tests import house
 from tests.browser.test_axe import violations
 from tests.gates.tools import why_no_axe
@@ -131,6 +133,57 @@ def test_a_card_follows_its_table_and_an_incident_comes_beside_the_floor(visit, 
     panel.get_by_role("button", name="Take the incident").click()
     expect(page.locator("#floor-panel")).to_contain_text("took the incident")
     assert page.url.endswith(f"/floor/?incident={incident.id}")
+
+
+def test_the_incident_on_a_card_opens_by_a_click_and_its_stop_is_told_once(visit, pit):
+    pit.open_round()
+    page = at_floor(visit)
+    told = page.locator("#floor-told[role=alert]")
+    expect(card(page, pit).locator(".floor-phase")).to_contain_text("Place bets")
+    assert told.inner_text() == ""
+    suspend(pit.table.id, Fault.SOURCES_DISAGREE, detail="11, 36", actor=house.TESTER)
+    expect(told).to_have_text(f"{pit.table.name} suspended: the sources disagree")
+    page.evaluate("document.getElementById('floor-told').textContent = ''")
+    page.wait_for_timeout(2_500)  # two more answers: the same stop is not told again
+    assert told.inner_text() == ""
+    incident = Incident.objects.get(table=pit.table)
+    card(page, pit).get_by_role("link", name="The sources disagree").click()
+    page.wait_for_url(f"**/floor/incidents/{incident.id}/")
+
+
+@pytest.mark.feature("F20")
+def test_the_page_of_a_table_offers_the_stop_while_there_is_something_to_stop(visit, pit):
+    pit.open_round()
+    pit.close_betting()
+    page = at_floor(visit, f"/floor/tables/{pit.table.id}/")
+    stop = page.get_by_role("button", name="Suspend")
+    expect(stop).to_be_visible()
+    stop.click()  # without its cause: the browser asks for it, and nothing is sent
+    assert page.locator("[name=cause]").evaluate("(one) => one.validity.valueMissing")
+    assert not Incident.objects.filter(table=pit.table).exists()
+    suspend(pit.table.id, Fault.OPERATOR, detail="a drill", actor=house.TESTER)
+    expect(stop).to_be_hidden()
+    expect(page.locator("[data-part=incidents]")).to_contain_text("Stopped by hand")
+    respin_round(pit.round().id, reason="again", actor=house.TESTER)
+    expect(stop).to_be_visible()
+    expect(card(page, pit).locator(".floor-phase")).to_contain_text("No spin, launch again")
+    page.locator("[name=cause]").fill("the ball left the wheel")
+    stop.click()
+    page.wait_for_url("**/floor/incidents/*/")
+    assert pit.round().phase == Phase.SUSPENDED
+
+
+def test_an_hour_without_asking_does_not_pass_as_live(visit, pit, faults):
+    faults.allow("floor/state", "ERR_FAILED")
+    pit.open_round()
+    page = at_floor(visit)
+    expect(card(page, pit).locator(".floor-phase")).to_contain_text("Place bets")
+    page.route("**/floor/state*", lambda route: route.abort())
+    lost = page.locator("#floor-stale")
+    expect(lost).to_be_visible(timeout=6_000)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(lost).to_contain_text(re.compile(r"Asking the house\. What you see is \d+ s old"))
+    assert page.locator("#floor").evaluate("(one) => one.classList.contains('floor-faded')")
 
 
 @pytest.mark.feature("F23")
@@ -261,9 +314,6 @@ def test_a_presenter_who_calls_is_seen_on_the_floor_and_the_ball_is_launched_aga
 def test_what_is_typed_stays_when_somebody_else_acts_meanwhile(visit, pit, faults):
     faults.allow("409")
     pit.open_round()
-    from tables.play.evidence import Fault
-    from tables.play.suspension import suspend
-
     suspend(pit.table.id, Fault.OPERATOR, detail="drill", actor=house.TESTER)
     incident = Incident.objects.get(table=pit.table)
     address = f"/floor/incidents/{incident.id}/"
@@ -272,10 +322,112 @@ def test_what_is_typed_stays_when_somebody_else_acts_meanwhile(visit, pit, fault
     page.locator("[name=text]").last.fill("the ball lies in 17")
     other.get_by_role("button", name="Take the incident").click()
     expect(other.locator(".incident-story")).to_contain_text("took the incident")
-    expect(page.locator("#incident-new")).to_be_visible(timeout=SOON_MS)
+    expect(page.locator("[data-new]")).to_be_visible(timeout=SOON_MS)
     page.locator(".incident-act", has_text="Note").locator("button[type=submit]").click()
     expect(page.locator(".floor-code")).to_contain_text("stale_incident")
     assert page.locator("[name=text]").last.input_value() == "the ball lies in 17"
+
+
+def stopped(pit: house.Pit, detail: str = "drill") -> Incident:
+    suspend(pit.table.id, Fault.OPERATOR, detail=detail, actor=house.TESTER)
+    return Incident.objects.get(table=pit.table, resolved_at=None)
+
+
+def test_a_refused_act_leads_back_to_the_incident(visit, pit, faults):
+    faults.allow("409")
+    pit.open_round()
+    incident = stopped(pit)
+    address = f"/floor/incidents/{incident.id}/"
+    page, other = at_floor(visit, address), at_floor(visit, address)
+    page.route("**/panel*", lambda route: route.fulfill(status=204))  # it learns nothing more
+    page.locator("summary", has_text="Note").click()
+    page.locator("[name=text]").last.fill("looked")
+    other.get_by_role("button", name="Take the incident").click()
+    expect(other.locator(".incident-story")).to_contain_text("took the incident")
+    page.locator(".incident-act", has_text="Note").locator("button[type=submit]").click()
+    expect(page.locator(".floor-code")).to_contain_text("stale_incident")
+    page.evaluate("document.querySelector('[data-new]').hidden = false")
+    page.get_by_role("link", name="load the page again").click()
+    page.wait_for_url(f"**{address}")
+    expect(page.locator(".incident-story")).to_contain_text("took the incident")
+
+
+def test_beside_the_floor_an_open_form_says_what_is_new_and_that_another_waits(visit, pit):
+    pit.open_round()
+    incident = stopped(pit)
+    page = at_floor(visit, f"/floor/?incident={incident.id}", **WIDE)
+    panel = page.locator("#floor-panel")
+    panel.locator("summary", has_text="Note").click()
+    panel.locator("[name=text]").last.fill("the ball lies in 17")
+    fastnet = house.pit(f"fastnet-{incident.id.hex[-6:]}", name="Fastnet", position=1)
+    fastnet.open_round()
+    void_round(pit.round().id, reason="drill", actor=house.TESTER)
+    resume(pit.table.id, cause="over", actor=house.TESTER)
+    expect(panel.locator("[data-new]")).to_be_visible()
+    stopped(fastnet)
+    expect(panel.locator("[data-next]")).to_be_visible()
+    assert panel.locator("[name=text]").last.input_value() == "the ball lies in 17"
+    panel.get_by_role("link", name="show it").click()
+    # the longest open one: of this test's, or of an earlier one in the same house
+    shown = page.locator("#floor-panel [data-incident]")
+    expect(shown).to_be_visible()
+    assert shown.get_attribute("data-incident") != str(incident.id)
+    void_round(fastnet.round().id, reason="drill", actor=house.TESTER)
+    resume(fastnet.table.id, cause="over", actor=house.TESTER)
+
+
+def test_an_incident_says_that_its_line_is_lost_and_that_one_is_signed_out(visit, pit, faults):
+    faults.allow("panel", "ERR_FAILED")
+    pit.open_round()
+    page = at_floor(visit, f"/floor/incidents/{stopped(pit).id}/")
+    lost, clock = page.locator("[data-stale]"), page.locator("[data-at]")
+    expect(lost).to_be_hidden()
+    page.route("**/panel*", lambda route: route.abort())
+    expect(lost).to_contain_text(re.compile(r"No connection to the house.* \d+ s old"))
+    stands = clock.inner_text()
+    page.wait_for_timeout(2_100)
+    assert clock.inner_text() == stands
+    page.unroute("**/panel*")
+    expect(lost).to_be_hidden()
+    page.context.clear_cookies()
+    expect(lost).to_contain_text("You are signed out", timeout=6_000)
+
+
+@pytest.mark.feature("F94")
+def test_the_focus_stays_on_its_control_when_something_new_is_put_in(visit, pit):
+    pit.open_round()
+    incident = stopped(pit)
+    address = f"/floor/incidents/{incident.id}/"
+    page, other = at_floor(visit, address), at_floor(visit, address)
+    resume_key = page.get_by_role("button", name="Resume the table")
+    assert resume_key.get_attribute("aria-disabled") == "true"
+    why = page.locator(f"#{resume_key.get_attribute('aria-describedby')}")
+    expect(why).to_have_text(re.compile("^A round is not resolved"))
+    resume_key.focus()
+    other.get_by_role("button", name="Take the incident").click()
+    expect(page.locator(".incident-story")).to_contain_text("took the incident", timeout=SOON_MS)
+    expect(page.get_by_role("button", name="Resume the table")).to_be_focused()
+
+
+def test_the_clip_of_a_round_is_offered_where_its_incident_is_put_in_later(visit, pit, faults):
+    faults.allow("clip", "hls", "404")
+    pit.open_round()
+    incident = stopped(pit)
+    page = at_floor(visit, f"/floor/?incident={incident.id}", **WIDE)
+    panel = page.locator("#floor-panel")
+    expect(panel.locator(".incident-story")).to_be_visible()
+    page.evaluate(
+        """() => {
+            const clip = document.createElement("div");
+            clip.dataset.clip = "/clip/nowhere.m3u8";
+            clip.dataset.hls = "/static/nowhere-hls.js";
+            clip.innerHTML = "<button hidden>Show</button><p class='clip-failed' hidden>No</p>";
+            document.querySelector("#floor-panel .incident-what").prepend(clip);
+            document.dispatchEvent(new CustomEvent("incident"));
+        }"""
+    )
+    panel.get_by_role("button", name="Show").click()
+    expect(panel.locator(".clip-failed")).to_be_visible()
 
 
 @pytest.mark.skipif(bool(why_no_axe()), reason=why_no_axe() or "there")

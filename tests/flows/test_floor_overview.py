@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from html import unescape
 
@@ -13,19 +14,26 @@ from django.test.utils import CaptureQueriesContext
 from accounts.appointments import appoint, dismiss
 from accounts.roles import Role
 from audit.database_clock import database_now
-from kernel.ids import Actor
+from compliance.switches import disable
+from kernel.clock import epoch_ms
+from kernel.ids import Actor, new_id
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
+from tables.floor import cards as floor_cards
 from tables.floor import floor
 from tables.floor import opening as floor_opening
+from tables.floor import pages as floor_pages
 from tables.floor.floor import Level, floor_now
-from tables.models import Device
+from tables.models import Device, Incident, Round, Table, TableHeartbeat
 from tables.opening import facts as opening_facts
 from tables.opening.reasons import OpeningCode
+from tables.phases import Phase
 from tables.play.evidence import Fault
-from tables.play.suspension import suspend
+from tables.play.suspension import respin_round, suspend
 from tables.presenters import shifts
+from tables.presenters.models import Shift
 from tests import house
+from tests.flows.floor_steps import refusals
 from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -87,6 +95,148 @@ def test_the_worst_table_comes_first():
         ("lindesnes", Level.LOOK),
         ("alexandria", Level.CALM),
     ]
+
+
+@pytest.mark.feature("F20")
+def test_a_ball_that_is_launched_again_shows_its_own_phase_and_can_be_stopped():
+    pit = house.pit(device_silence_ms=600_000)
+    pit.open_round()
+    pit.close_betting()
+    suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    assert (one().phase, one().can_be_stopped) == (Phase.SUSPENDED, False)
+    client = staff_client(Role.PIT_BOSS)
+    assert '<section class="card" id="suspend" hidden>' in page_of(client)
+    respin_round(pit.round().id, reason="again", actor=house.TESTER)
+    shown = one()
+    assert (shown.table.status, shown.phase, shown.level) == (
+        "suspended",
+        Phase.NO_SPIN,
+        Level.STOPPED,
+    )
+    since = floor_cards.card(shown, pit.round().phase_at)["clock"]["at"]
+    assert since == epoch_ms(pit.round().phase_at)
+    page = page_of(client)
+    assert "No spin, launch again" in page
+    assert '<section class="card" id="suspend">' in page
+    answer = client.post(
+        "/floor/tables/alexandria/suspend/",
+        {"version": 0, "key": new_id().hex, "cause": "the ball left the wheel"},
+    )
+    assert answer.status_code == 302
+    assert pit.round().phase == Phase.SUSPENDED
+    assert list(Incident.objects.order_by("opened_at").values_list("detail", flat=True)) == [
+        "drill",
+        "the ball left the wheel",
+    ]
+
+
+def page_of(client) -> str:
+    return unescape(client.get("/floor/tables/alexandria/").content.decode())
+
+
+def test_a_stop_without_its_cause_is_refused_by_code_and_its_field_reads_as_needed():
+    pit = house.pit()
+    pit.open_round()
+    client = staff_client(Role.PIT_BOSS)
+    page = page_of(client)
+    assert "(optional)" not in page
+    assert re.search(r'<textarea name="cause"[^>]* required', page)
+    answer = client.post("/floor/tables/alexandria/suspend/", {"version": 0, "key": new_id().hex})
+    assert (answer.status_code, refusals(answer)) == (409, ["no_cause"])
+    assert pit.round().phase == Phase.BETTING_OPEN
+    assert not Incident.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("no process", ["1 needs you"]),
+        ("no presenter", ["1 needs you"]),
+        ("an open incident", ["1 needs you"]),
+        ("a late round", ["1 without a next round"]),
+        ("a silent device", ["1 with a device in trouble"]),
+        ("a switch", ["1 stopped by switch"]),
+        ("suspended", ["1 suspended"]),
+        ("closed", []),
+        ("none", []),
+    ],
+)
+def test_the_head_says_all_is_well_only_when_no_card_wants_a_look(trouble, words):
+    pit = house.pit(device_silence_ms=600_000)
+    pit.open_round()
+    _make(trouble, pit)
+    head = floor_pages._head(floor_now())
+    assert [badge["words"] for badge in head["badges"]] == words
+    page = staff_client(Role.PIT_BOSS).get("/floor/").content.decode()
+    assert ("All tables are well" in page) == head["well"] == (not words)
+
+
+def _make(trouble: str, pit: house.Pit) -> None:
+    long_ago = database_now() - timedelta(hours=1)
+    over = {"phase": Phase.VOIDED, "finished_at": long_ago}
+    match trouble:
+        case "no process":
+            TableHeartbeat.objects.update(expires_at=long_ago)
+        case "no presenter":
+            Round.objects.update(**over)
+            Shift.objects.update(ended_at=database_now())
+        case "an open incident":
+            suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+            Table.objects.update(status="open")
+        case "a late round":
+            Round.objects.update(**over)
+        case "a silent device":
+            Device.objects.filter(kind="wheel").update(last_seen_at=long_ago)
+        case "a switch":
+            disable("table:alexandria", reason="drill", actor=house.TESTER)
+        case "suspended":
+            suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+        case "closed":
+            Round.objects.update(**over)
+            Table.objects.update(status="closed")
+            Device.objects.update(last_seen_at=long_ago)
+
+
+def test_a_closed_table_whose_round_is_still_played_is_not_shut():
+    pit = house.pit(device_silence_ms=600_000)
+    pit.open_round()
+    Table.objects.update(status="closed")
+    assert (one().phase, one().level) == (Phase.BETTING_OPEN, Level.CALM)
+
+
+def test_the_page_of_one_table_asks_for_that_table_alone():
+    for n in range(4):
+        house.pit(f"table-{n}").open_round()
+    pit = house.pit()
+    pit.open_round()
+    client = staff_client(Role.PIT_BOSS)
+    assert 'data-state="/floor/state?only=alexandria"' in page_of(client)
+    answer = client.get("/floor/state?only=alexandria")
+    said = answer.json()
+    assert [table["id"] for table in said["tables"]] == ["alexandria"]
+    assert sorted(said) == ["incidents", "now_ms", "tables"]
+    rendered = [found.name for found in answer.templates]
+    assert rendered == [
+        "floor/parts/top.html",
+        "floor/parts/facts.html",
+        "floor/parts/foot.html",
+        "floor/parts/incidents.html",
+    ]
+    suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    assert "Stopped by hand" in client.get("/floor/state?only=alexandria").json()["incidents"]
+    assert client.get("/floor/state?only=nowhere").json()["tables"] == []
+    assert client.get("/floor/state?only=%00").status_code == 404
+
+
+def test_a_stop_is_worded_once_for_those_who_do_not_see_the_card():
+    house.pit(name="Fastnet").open_round()
+    incident = suspend("alexandria", Fault.SOURCES_DISAGREE, detail="", actor=house.TESTER)
+    client = staff_client(Role.PIT_BOSS)
+    (table,) = client.get("/floor/state").json()["tables"]
+    assert table["incidents"] == [
+        {"id": str(incident.id), "said": "Fastnet suspended: the sources disagree"}
+    ]
+    assert '<p class="visually-hidden" id="floor-told" role="alert"></p>' in page_of(client)
 
 
 def test_twelve_tables_cost_as_many_statements_as_two():
