@@ -1,7 +1,7 @@
-// The clip on a round's page: nothing is loaded until somebody asks to see it.
+// The clip of a round: nothing is loaded until somebody asks to see it. It may be put into the page
+// later, with the incident that it belongs to.
 
-const box = document.querySelector("[data-clip]");
-const button = box.querySelector("button");
+let hls;
 
 function loadScript(address) {
   return new Promise((resolve, reject) => {
@@ -13,7 +13,7 @@ function loadScript(address) {
   });
 }
 
-function makeVideo() {
+function makeVideo(box) {
   const video = document.createElement("video");
   video.controls = true;
   video.playsInline = true;
@@ -23,25 +23,27 @@ function makeVideo() {
 }
 
 function failed(video) {
+  const box = video.closest("[data-clip]");
   video.remove();
-  box.querySelector(".clip-failed").hidden = false;
+  if (box) box.querySelector(".clip-failed").hidden = false;
 }
 
-async function show() {
-  button.remove();
-  const video = makeVideo();
+async function show(box) {
+  box.querySelector("button").remove();
+  const video = makeVideo(box);
   video.addEventListener("error", () => failed(video));
   box.prepend(video);
   video.focus();
   try {
     if (window.MediaSource ?? window.ManagedMediaSource) {
-      await loadScript(box.dataset.hls);
-      const hls = new window.Hls();
-      hls.on(window.Hls.Events.ERROR, (_, error) => {
+      hls ??= loadScript(box.dataset.hls);
+      await hls;
+      const player = new window.Hls();
+      player.on(window.Hls.Events.ERROR, (_, error) => {
         if (error.fatal) failed(video);
       });
-      hls.loadSource(box.dataset.clip);
-      hls.attachMedia(video);
+      player.loadSource(box.dataset.clip);
+      player.attachMedia(video);
     } else {
       video.src = box.dataset.clip;
     }
@@ -52,5 +54,14 @@ async function show() {
   }
 }
 
-button.hidden = false;
-button.addEventListener("click", show);
+/** Its button is for a page with this module alone; without it the video itself is there. */
+function offer() {
+  for (const button of document.querySelectorAll("[data-clip] > button")) button.hidden = false;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-clip] > button");
+  if (button) show(button.parentElement);
+});
+document.addEventListener("incident", offer);
+offer();
