@@ -84,8 +84,11 @@ async function beside(state) {
   const wanted = state.incident;
   if (!panel || !wanted || current?.dataset.incident === wanted.id) return;
   const open = state.tables.flatMap((table) => table.incidents.map((one) => one.id));
-  if (current && open.includes(current.dataset.incident)) return;
+  const id = current?.dataset.incident;
+  if (open.includes(id) && !wanted.instead_of.includes(id)) return;
   if (current && isInUse(current)) {
+    const link = current.querySelector("[data-next] a");
+    if (link) link.search = `?incident=${wanted.id}`;
     notice("next");
     return;
   }

@@ -69,7 +69,7 @@ def why(table: TableNow, now: datetime) -> list[str]:
     said = [f"Stopped by switch: {words.scope(scope)}" for scope in table.stopped_by]
     if table.level is not Level.SHUT and not table.has_runner:
         said.append("No process runs this table")
-    if table.lacks_picture:
+    if table.lacks_picture and table.level is not Level.SHUT:
         has_been = table.picture.state is PictureState.STOPPED
         said.append("The picture has stopped" if has_been else "There is no picture")
     said += [words.against(one) for one in table.against]
@@ -114,6 +114,8 @@ def _clock(table: TableNow, now: datetime) -> dict[str, int] | None:
     """Counts down to the close of betting, or up since the phase began (ms since 1970)."""
     round_ = table.round
     if table.phase is Phase.SUSPENDED:
+        if round_ is not None and round_.phase == Phase.SUSPENDED:
+            return _counted(round_.phase_at, now, is_down=False)
         opened = [one.opened_at for one in table.incidents]
         at = min(opened) if opened else (round_.phase_at if round_ else now)
         return _counted(at, now, is_down=False)

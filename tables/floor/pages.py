@@ -175,15 +175,29 @@ def _beside(request: HttpRequest, floor: Floor) -> dict[str, str] | None:
     chosen = _chosen(request, floor)
     if chosen is None:
         return None
-    return {"id": str(chosen.id), "panel": reverse("floor:incident_panel", args=[chosen.id])}
+    return {
+        "id": str(chosen.id),
+        "panel": reverse("floor:incident_panel", args=[chosen.id]),
+        "instead_of": [str(one.id) for one in _older(floor, chosen)],
+    }
 
 
 def _chosen(request: HttpRequest, floor: Floor) -> Incident | None:
-    """The incident beside the tables: the one asked for, else the longest open one."""
+    """The incident beside the tables: of the table asked for, else of what stands longest.
+
+    Of each table the newest, which alone decides about the round (`tables.incidents.desk`).
+    """
     wanted = request.GET.get("incident", "")
-    open_ones = {str(one.id): one for table in floor.tables for one in table.incidents}
-    longest = min(open_ones.values(), key=lambda one: one.opened_at, default=None)
-    return open_ones.get(wanted, longest)
+    stopped = [table.incidents for table in floor.tables if table.incidents]
+    newest = {str(one.id): some[-1] for some in stopped for one in some}
+    longest = min(newest.values(), key=lambda one: one.opened_at, default=None)
+    return newest.get(wanted, longest)
+
+
+def _older(floor: Floor, chosen: Incident) -> list[Incident]:
+    """The other open incidents of its table, in whose place it stands."""
+    of_table = next(one for one in floor.tables if one.table.id == chosen.table_id)
+    return [one for one in of_table.incidents if one.id != chosen.id]
 
 
 def _incidents_of(found: Table) -> list[dict[str, Any]]:

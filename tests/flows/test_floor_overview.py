@@ -11,7 +11,8 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.appointments import appoint, dismiss
+from accounts import staff_changes
+from accounts.appointments import dismiss
 from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance.switches import disable
@@ -228,6 +229,25 @@ def test_the_page_of_one_table_asks_for_that_table_alone():
     assert client.get("/floor/state?only=%00").status_code == 404
 
 
+@pytest.mark.feature("F24")
+def test_beside_the_floor_stands_the_newest_incident_of_a_table_that_stopped_again():
+    pit = house.pit()
+    pit.open_round()
+    pit.close_betting()
+    first = suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    client = staff_client(Role.PIT_BOSS)
+    asked = f"/floor/state?incident={first.id}"
+    assert client.get(asked).json()["incident"]["id"] == str(first.id)
+    respin_round(pit.round().id, reason="again", actor=house.TESTER)
+    second = suspend("alexandria", Fault.OPERATOR, detail="again", actor=house.TESTER)
+    for address in (asked, "/floor/state"):
+        beside = client.get(address).json()["incident"]
+        assert (beside["id"], beside["instead_of"]) == (str(second.id), [str(first.id)])
+    assert f'data-incident="{second.id}"' in client.get("/floor/").content.decode()
+    at = floor_cards.card(one(), database_now())["clock"]["at"]
+    assert at == epoch_ms(second.opened_at)
+
+
 def test_a_stop_is_worded_once_for_those_who_do_not_see_the_card():
     house.pit(name="Fastnet").open_round()
     incident = suspend("alexandria", Fault.SOURCES_DISAGREE, detail="", actor=house.TESTER)
@@ -284,7 +304,11 @@ def test_a_presenter_whose_role_was_for_a_time_opens_no_round_after_it_on_the_fl
     boss = Actor.staff(make_staff(Role.ADMINISTRATOR).pk)
     dismiss(presenter, Role.PRESENTER, reason="a new contract", actor=boss)
     soon = database_now() + timedelta(seconds=30)
-    appoint(presenter, Role.PRESENTER, reason="a holiday", actor=boss, until=soon)
+    second = Actor.staff(make_staff(Role.ADMINISTRATOR).pk)
+    change = staff_changes.propose_role(
+        presenter, Role.PRESENTER, reason="a holiday", actor=boss, until=soon
+    )
+    staff_changes.approve(change.pk, actor=second)
     pit.table.refresh_from_db()
     assert opening_facts.reasons(pit.table, database_now()) == one().against == ()
     with time_machine.travel(soon + timedelta(seconds=1)):
