@@ -116,14 +116,14 @@ def number_awaited(visit, wheel: house.Pit) -> Page:
 @pytest.mark.feature("F20", "F94")
 def test_a_reason_chosen_by_a_finger_does_not_keep_the_keys_of_the_next_number(visit, wheel):
     page = number_awaited(visit, wheel)
-    page.get_by_text("Too few turns").click()
+    page.get_by_label("Too few turns").click()
     expect(page.locator("#number")).to_be_focused()
     page.keyboard.down("F4")
     expect(page.locator("#say")).to_contain_text("No spin noted.")
     page.keyboard.up("F4")
     wheel.step()
     phase(page, "No spin")
-    page.get_by_text("Wrong direction").click()  # the pad is not shown: nothing keeps the focus
+    page.get_by_label("Wrong direction").click()  # the pad is not shown: nothing keeps the focus
     assert page.evaluate("document.activeElement === document.body")
     wheel.wheel_state(3, spin=2)
     wheel.wheel_state(4, spin=2)
@@ -191,6 +191,8 @@ def test_a_stale_page_is_refused_and_shows_why(visit, faults, wheel):
     page.wait_for_timeout(6_500)  # longer than what was taken is said for
     expect(page.locator("#say")).to_contain_text("stale_phase")
     page.unroute("**/state")
+    expect(page.locator("#lost")).to_be_hidden(timeout=SOON_MS)
+    expect(page.locator("#say")).to_contain_text("stale_phase")
     page.keyboard.press("F2")
     expect(page.locator("#say")).to_contain_text("Launch noted.")
     expect(page.locator("#say")).not_to_contain_text("stale_phase")
