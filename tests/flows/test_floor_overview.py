@@ -21,6 +21,7 @@ from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
+from tables.changes.models import ChangeKind
 from tables.floor import cards as floor_cards
 from tables.floor import floor
 from tables.floor import opening as floor_opening
@@ -174,6 +175,10 @@ def test_the_head_says_all_is_well_only_when_no_card_wants_a_look(trouble, words
     assert ("All tables are well" in shown) == head["well"] == (not words)
 
 
+def close(pit: house.Pit) -> None:
+    house.change(ChangeKind.STATUS, pit.table.id, status="closed")
+
+
 def _make(trouble: str, pit: house.Pit) -> None:
     long_ago = database_now() - timedelta(hours=1)
     over = {"phase": Phase.VOIDED, "finished_at": long_ago}
@@ -196,14 +201,14 @@ def _make(trouble: str, pit: house.Pit) -> None:
             suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
         case "closed":
             Round.objects.update(**over)
-            Table.objects.update(status="closed")
+            close(pit)
             Device.objects.update(last_seen_at=long_ago)
 
 
 def test_a_closed_table_whose_round_is_still_played_is_not_shut():
     pit = house.pit(device_silence_ms=600_000)
     pit.open_round()
-    Table.objects.update(status="closed")
+    close(pit)
     assert (one().phase, one().level) == (Phase.BETTING_OPEN, Level.CALM)
 
 
@@ -228,7 +233,7 @@ def test_the_page_of_one_table_asks_for_that_table_alone():
     suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
     assert "Stopped by hand" in client.get("/floor/state?only=alexandria").json()["incidents"]
     assert client.get("/floor/state?only=nowhere").json()["tables"] == []
-    assert client.get("/floor/state?only=%00").status_code == 404
+    assert client.get("/floor/state?only=%00").status_code == 400
 
 
 @pytest.mark.feature("F24")
