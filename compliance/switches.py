@@ -131,7 +131,8 @@ def enable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) 
         held = holding.first()
         if held is not None and not may_lift(held, actor):
             raise Refused(SwitchCode.GIVEN_BY_OTHERS, scope=scope)
-        judged = holding.filter(id=None if held is None else held.id)  # and none that came since
+        # that very order, and none that came since it was judged
+        judged = holding.none() if held is None else holding.filter(id=held.id)
         lifted = judged.update(until=database_now(), lifted_by=str(actor))
         if lifted == 0:
             if order is not None and _lifted_by(order, actor):
