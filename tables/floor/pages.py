@@ -169,7 +169,7 @@ def _panel(request: HttpRequest, floor: Floor) -> dict[str, Any] | None:
     return incident_facts(request, chosen.id) if chosen is not None else None
 
 
-def _beside(request: HttpRequest, floor: Floor) -> dict[str, str] | None:
+def _beside(request: HttpRequest, floor: Floor) -> dict[str, Any] | None:
     chosen = _chosen(request, floor)
     if chosen is None:
         return None
