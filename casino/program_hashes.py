@@ -3,9 +3,9 @@
 Covered: every file of ours that is rendered, read as rules or executed, and of our compiled caches
 each that Python would run and that is not what its source compiles to; the locked requirements and
 what is installed of them, file by file against its own record; of what else is installed its record
-alone, and programs beside it that no record names; every setting; what is migrated; and the functions and triggers that
-guard the database. Not covered: caches of installed packages, Python itself, the system below it,
-state, and what nobody runs.
+alone, and programs beside it that no record names; every setting; what is migrated; and the
+functions and triggers that guard the database. Not covered: caches of installed packages, Python
+itself, the system below it, state, and what nobody runs.
 """
 
 from __future__ import annotations

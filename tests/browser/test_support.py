@@ -83,6 +83,7 @@ def test_a_player_disputes_a_round_and_the_desk_answers(visit, pit, anna, device
     form = desk.locator("form[action$='/answer/']")
     form.get_by_label("Words").fill("The clip shows 17.")
     look(desk, f"case-{tag}", found)
+    form.get_by_label("Outcome").select_option(label="The player is not right")
     form.get_by_role("button", name="Send the answer").click()
     expect(desk.get_by_text("Answered the player").first).to_be_visible()
 
