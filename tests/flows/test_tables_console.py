@@ -159,9 +159,9 @@ def test_a_replayed_command_is_answered_again_and_done_once():
         ({"number": "٣"}, "number_missing"),
         ({"key": ""}, "bad_key"),
         ({"key": "k" * 65}, "bad_key"),
-        ({"key": "a\x00b"}, "bad_key"),
-        ({"phase": "\x00"}, "stale_phase"),
-        ({"reason": "\x00", "act": "no_spin"}, "reason_missing"),
+        ({"key": "a\x01b"}, "bad_key"),
+        ({"phase": "\x01"}, "stale_phase"),
+        ({"reason": "\x01", "act": "no_spin"}, "reason_missing"),
         ({"spin": 999_999_999}, "stale_phase"),
         ({"act": "open_bets"}, "unknown_act"),
         ({"act": "launch"}, "wrong_phase"),
@@ -195,10 +195,17 @@ def test_a_confirmation_meant_for_the_spin_before_does_not_count_for_the_next():
 
 def test_a_call_keeps_what_was_and_not_what_a_broken_page_said():
     pit = spinning()
-    answer = console(pit).do("call", phase="\x00", spin=999_999_999)
+    answer = console(pit).do("call", phase="\x01", spin=999_999_999)
     assert answer.status_code == 200
     act = ConsoleAct.objects.get()
     assert (act.phase, act.spin, act.round_number) == ("spinning", 0, 1)
+
+
+def test_a_command_with_a_nul_is_turned_away_at_the_door():
+    pit = spinning()
+    before = stored(pit)
+    assert console(pit).do("confirm", number=17, reason="\x00").status_code == 400
+    assert stored(pit) == before
 
 
 def test_a_page_half_a_second_behind_may_confirm_what_it_saw():
