@@ -93,13 +93,14 @@ class Feed:
                 )
             except OSError as error:
                 return f"not started: {error.strerror}"
-            say("encoder_started", table=self.source.id, pid=process.pid)
-            *readers, complaints = await pipes.readers()
             # kept here: the loop itself holds tasks only weakly
-            beside = [asyncio.create_task(self._log_complaints(complaints))]
-            if process.stdin is not None:
-                beside.append(asyncio.create_task(self._paint(process.stdin)))
-            try:
+            beside: list[asyncio.Task[None]] = []
+            try:  # from here on, whoever cancels us leaves no encoder behind
+                say("encoder_started", table=self.source.id, pid=process.pid)
+                *readers, complaints = await pipes.readers()
+                beside.append(asyncio.create_task(self._log_complaints(complaints)))
+                if process.stdin is not None:
+                    beside.append(asyncio.create_task(self._paint(process.stdin)))
                 reason = await self._publish(readers)
                 return reason or await self._ended(process)
             finally:

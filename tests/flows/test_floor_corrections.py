@@ -168,7 +168,7 @@ def test_an_approval_whose_money_must_wait_is_kept_and_the_page_says_so(monkeypa
     assert (correction.state, house.balance(anna), round_.result) == ("done", 900, 20)
 
 
-@pytest.mark.parametrize("table", ["%00", "alexandria%00", "nowhere"])
+@pytest.mark.parametrize("table", ["", "alexandria%20", "nowhere"])
 def test_a_table_that_there_is_not_leaves_the_form_empty(table):
     settled()
     answer = staff_client(Role.PIT_BOSS).get(f"/floor/corrections/?table={table}&round=1")

@@ -376,7 +376,7 @@ def test_suspending_a_closed_table_is_refused_in_words_and_keeps_the_cause():
     assert (Table.objects.get().status, Incident.objects.count()) == ("closed", 0)
 
 
-@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "x", "%00"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "x", "%01"])
 def test_any_day_may_be_asked_for(day):
     disagreed()
     answer = staff_client(Role.PIT_BOSS).get(f"/floor/incidents/?day={day}")

@@ -21,6 +21,7 @@ from streaming.config import TableSource
 from streaming.encoder import find_ffmpeg
 from streaming.feed import Feed
 from streaming.live import Live
+from streaming.pipes import OutputPipes
 from streaming.window import Shape
 from tests.flows.stream_process import ROOT, SITE, WAIT_S, Stream, alive, decoded_frames
 
@@ -225,6 +226,33 @@ async def test_an_encoder_that_hangs_and_ignores_sigterm_is_replaced_and_none_is
     assert feed.live.restarts >= 1
     assert live.segment_age_ms() is None
     async with asyncio.timeout(WAIT_S):  # killed, and soon seen to be gone
+        while any(alive(int(pid)) for pid in pids.read_text().split()):  # noqa: ASYNC110  (the kernel ends it)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_feed_that_is_cancelled_as_its_encoder_starts_leaves_none(tmp_path, monkeypatch):
+    pids = tmp_path / "pids"
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\necho $$ >> {pids}\nexec sleep 600\n")
+    program.chmod(0o755)
+    opening = asyncio.Event()
+
+    async def never(_pipes):
+        opening.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(OutputPipes, "readers", never)
+    clock = SystemClock()
+    live = Live(tmp_path / "a", ladder.CARD, Shape(), clock, delay=timedelta(0))
+    feed = Feed(TableSource("a", "A", "card", ladder.CARD), live, str(program), clock)
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(WAIT_S):
+        await opening.wait()
+        while not (pids.exists() and pids.read_text().strip()):  # noqa: ASYNC110  (another process writes it)
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    async with asyncio.timeout(WAIT_S):
         while any(alive(int(pid)) for pid in pids.read_text().split()):  # noqa: ASYNC110  (the kernel ends it)
             await asyncio.sleep(0.02)
 
