@@ -35,6 +35,9 @@ from tables.rules import roulette
 RESULTS_ON_CARD: Final = 5
 #: The picture may be as late as the table's bound; half of it is worth a look.
 SLOW_PICTURE_SHARE: Final = 2
+#: A segment ends each second. A camera or encoder that stopped shows at the next look, which is
+#: within 3 s of its plug's being pulled (F23).
+PICTURE_LATE_AFTER: Final = timedelta(seconds=2)
 #: Beyond the pause between two rounds, an open table that opens none is worth a look.
 NO_ROUND_GRACE: Final = timedelta(seconds=15)
 
@@ -124,7 +127,9 @@ class TableNow:
     def is_picture_slow(self) -> bool:
         bound = timedelta(milliseconds=self.table.latency_bound_ms)
         behind = self.picture.behind
-        return behind is not None and bool(bound) and behind * SLOW_PICTURE_SHARE > bound
+        if behind is None:
+            return False
+        return behind >= PICTURE_LATE_AFTER or (bool(bound) and behind * SLOW_PICTURE_SHARE > bound)
 
     @property
     def lacks_picture(self) -> bool:

@@ -19,6 +19,9 @@ from audit.database_clock import database_now
 from compliance.switches import disable
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, new_id
+from streaming import journal
+from streaming.journal import Entry
+from streaming.window import TICKS_PER_SECOND
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
 from tables.changes.models import ChangeKind
@@ -83,11 +86,29 @@ def test_a_result_is_on_the_floor_at_once_though_players_still_wait_for_their_pi
     assert floor_now().rounds_this_hour == 1
 
 
+@pytest.mark.feature("F23")
+@pytest.mark.parametrize(
+    ("behind_ms", "level"), [(1_000, Level.CALM), (2_100, Level.LOOK), (6_500, Level.ALARM)]
+)
+def test_an_unplugged_camera_shows_by_its_picture(tmp_path, settings, behind_ms, level):
+    settings.STREAM_DIR, settings.STREAM_URL = str(tmp_path), "http://127.0.0.1:9"
+    house.pit().open_round()
+    (tmp_path / "alexandria").mkdir()
+    starts_ms = epoch_ms(database_now()) - 1_000 - behind_ms
+    entry = Entry(1, "540p", "init-1.mp4", starts_ms, TICKS_PER_SECOND, "avc1")
+    journal.append(tmp_path / "alexandria", entry)
+    found = one()
+    assert found.level is level
+    assert (found.is_picture_slow or found.lacks_picture) is (level is not Level.CALM)
+
+
 def test_the_worst_table_comes_first():
     pits = {name: house.pit(name) for name in ("alexandria", "cordouan", "eddystone", "lindesnes")}
     for pit in pits.values():
         pit.open_round()
     suspend("eddystone", Fault.SOURCES_DISAGREE, detail="11, 36", actor=house.TESTER)
+    for pit in pits.values():
+        pit.heartbeat()  # four tables take a while to set up on a busy machine
     Device.objects.filter(id="cordouan-wheel").update(last_fault="sensor")
     late = database_now() - timedelta(milliseconds=1_700)
     Device.objects.filter(id="lindesnes-keypad").update(last_seen_at=late)
