@@ -25,7 +25,7 @@ from accounts.players import new_user
 from accounts.rights import check_right
 from accounts.roles import Role
 from audit.database_clock import database_now
-from audit.record import Subject, record, register
+from audit.record import Personal, Subject, record, register
 from kernel.clock import SystemClock
 from kernel.ids import Actor, ActorKind
 from kernel.refusal import Refused
@@ -90,7 +90,15 @@ def hire(*, email: str, name: str, actor: Actor) -> User:
         user = new_user(email, secrets.token_urlsafe(32), is_staff=True)
         user.name = name.strip()[:150]
         user.save(update_fields=["name"])
-        audit(HIRED, user.pk, actor, "", after={"email": user.email, "name": user.name})
+        named = Personal(user.pk, {"email": user.email, "name": user.name})
+        record(
+            HIRED,
+            actor=actor,
+            subject=Subject("user", str(user.pk)),
+            component="accounts",
+            after={"staff": True},
+            personal=named,
+        )
         tell(f"{user.get_full_name()} was made a member of staff", actor)
     return user
 

@@ -215,12 +215,13 @@ _LOOKED_BACK: Final = 200
 
 def called_since(table_id: str, at: datetime | None) -> str | None:
     """The device at which somebody called the supervisor after ``at`` (None: ever), or None."""
-    newest = SightingRecord.objects.filter(table_id=table_id).order_by("-n")[:_LOOKED_BACK]
-    for seen in newest:
-        if at is not None and seen.received_at <= at:
+    newest = SightingRecord.objects.filter(table_id=table_id).order_by("-n")
+    looked_at = newest.values_list("received_at", "kind", "device_id")[:_LOOKED_BACK]
+    for received_at, kind, device_id in looked_at:
+        if at is not None and received_at <= at:
             return None
-        if seen.kind == ObservationKind.PRESENTER_CALL:
-            return seen.device_id
+        if kind == ObservationKind.PRESENTER_CALL:
+            return str(device_id)
     return None
 
 

@@ -17,6 +17,8 @@ from tables.incidents.procedures import Before
 from tables.incidents.records import IncidentAct
 from tables.incidents.rules import Act
 from tables.models import Incident
+from tables.phases import Phase
+from tests import house
 from tests.flows.staff_steps import make_staff
 
 
@@ -69,3 +71,18 @@ def written() -> tuple:
         ),
         IncidentAct.objects.count(),
     )
+
+
+def stopped(number=17, said=20, **fields):
+    """A round with bets on 17 and on red, stopped because its two sources disagree."""
+    pit = house.pit(**fields)
+    anna, ben = house.player(balance_minor=1_000), house.player(balance_minor=1_000)
+    pit.open_round()
+    bet(anna, ("straight:17", 100))
+    bet(ben, ("red", 500))
+    pit.close_betting()
+    pit.result(number)
+    pit.confirm(said)
+    pit.step()
+    assert pit.round().phase == Phase.SUSPENDED
+    return pit, newest(), anna, ben

@@ -22,24 +22,17 @@ from tables.phases import Phase
 from tables.play import suspension
 from tables.play.evidence import Fault
 from tests import house
-from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
+from tests.flows.incident_steps import (
+    acting,
+    bet,
+    newest,
+    person,
+    refused,
+    stopped,
+    tick_all,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-def stopped(number=17, said=20, **fields):
-    """A round with bets on 17 and on red, stopped because its two sources disagree."""
-    pit = house.pit(**fields)
-    anna, ben = house.player(balance_minor=1_000), house.player(balance_minor=1_000)
-    pit.open_round()
-    bet(anna, ("straight:17", 100))
-    bet(ben, ("red", 500))
-    pit.close_betting()
-    pit.result(number)
-    pit.confirm(said)
-    pit.step()
-    assert pit.round().phase == Phase.SUSPENDED
-    return pit, newest(), anna, ben
 
 
 # What each fault leads to, from what is observed in the studio
