@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from kernel.ids import PlayerId
 from tests import house
+from tests.browser import pages
 from tests.browser.devices import CHROMIUM_ARGUMENTS
 from tests.browser.doors import Doors
 from tests.browser.visits import Faults, Visits
@@ -54,6 +55,16 @@ def chromium_browser() -> Iterator[Browser]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="package")
+def seen(database: Database, chromium_browser: Browser) -> pages.Seen:
+    """Somebody with something on each page, to look at only.
+
+    Made once for a worker, never for a module: xdist may hand a worker tests of one module,
+    then of another, then of the first again, whose fixtures are then made a second time.
+    """
+    return pages.somebody_who_played(house.pit("seen", name="Skerryvore", position=900))
 
 
 @pytest.fixture

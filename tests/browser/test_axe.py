@@ -35,13 +35,6 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def seen(database, chromium_browser):
-    from tests import house
-
-    return pages.somebody_who_played(house.pit("axe", name="Skerryvore", position=900))
-
-
 def look_at(page: Page, addresses: list[str]) -> list[str]:
     found = []
     for address in addresses:

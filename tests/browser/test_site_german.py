@@ -31,11 +31,6 @@ def words_of(page) -> str:
     return seen
 
 
-@pytest.fixture(scope="module")
-def seen(database, chromium_browser):
-    return pages.somebody_who_played(house.pit("german", name="Alexandria", position=901))
-
-
 def test_no_page_of_a_player_says_an_english_word(visit, seen):
     page = visit(seen.player, language="de")
     for address in seen.addresses():
