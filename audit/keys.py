@@ -44,7 +44,7 @@ def wrapping_keys() -> WrappingKeys:
     by_version: dict[int, bytes] = {}
     for part in settings.FARO_AUDIT_KEY.split(","):
         version, colon, text = part.strip().rpartition(":")
-        number = int(version) if colon and version.isdigit() else 1
+        number = int(version) if colon and version.isdecimal() else 1
         if number in by_version:
             raise ImproperlyConfigured(f"FARO_AUDIT_KEY names version {number} twice")
         by_version[number] = _decode("FARO_AUDIT_KEY", text)

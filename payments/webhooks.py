@@ -59,7 +59,7 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
 def _body(request: HttpRequest) -> bytes | None:
     """The raw bytes, or None above the limit; never more than the limit is read."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+    if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
         return None
     return request.body
 

@@ -175,7 +175,7 @@ class Rounds(APIView):
         )
         before = request.query_params.get("before", "")
         if before:
-            if not (before.isdigit() and len(before) < 19):
+            if not (before.isdecimal() and len(before) < 19):
                 raise serializers.ValidationError({"before": "a round's number"})
             rounds = rounds.filter(number__lt=int(before))
         now = database_now()

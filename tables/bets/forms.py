@@ -46,7 +46,7 @@ def stake(form: Mapping[str, str], currency: str) -> int:
     if typed:
         return parse(typed, currency).minor
     chip = form.get("chip", "")
-    if not chip.isdigit() or len(chip) > 12:
+    if not chip.isdecimal() or len(chip) > 12:
         raise Refused(FormCode.NO_STAKE)
     return int(chip)
 
@@ -66,7 +66,7 @@ def stakes(form: Mapping[str, str], stake_minor: int) -> list[tuple[str, int]]:
 def round_number(form: Mapping[str, str]) -> int | None:
     """The round the page showed, so that a delayed form is never a bet on the next one."""
     text = form.get("round", "")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def refusal_text(refusal: Refused) -> str:

@@ -91,6 +91,19 @@ def test_a_refused_bet_says_why_and_charges_nothing(anna, browser):
     assert not Slip.objects.exists()
 
 
+@pytest.mark.parametrize("typed", [{"chip": "²"}, {"stake": "²"}, {"chip": "100", "round": "²"}])
+def test_a_digit_that_is_no_number_is_answered_as_any_nonsense(anna, browser, typed):
+    """Python says that "²" is a digit; it is nothing that `int` reads."""
+    house.pit().open_round()
+    page = post(browser, "bet", position="red", **typed)
+    assert page.status_code == 200
+    placed = "round" in typed  # what names no round is a bet on the one in play
+    assert house.balance(anna) == (9_900 if placed else 10_000)
+    assert Slip.objects.exists() is placed
+    older = Client().get("/api/tables/alexandria/rounds", {"before": "²"})
+    assert (older.status_code, older.json()) == (400, {"before": "a round's number"})
+
+
 def test_sending_the_same_form_twice_bets_once(anna, browser):
     house.pit().open_round()
     for _ in range(2):
