@@ -255,9 +255,9 @@ def _add_key(device: Device, key_id: str, public: str, actor: Actor) -> None:
 
 def _replaced_already(device: Device, new: Wanted) -> Device:
     """A repeated `replace`: done when that very device stands there now."""
-    key = DeviceKey.objects.select_related("device").filter(id=new.key_id).first()
-    if key is not None and key.device_id == new.id and key.device.table_id == device.table_id:
-        return key.device
+    found = Device.objects.filter(id=new.id, table_id=device.table_id, retired_at=None).first()
+    if found is not None and (not new.key_id or found.keys.filter(id=new.key_id).exists()):
+        return found
     raise Refused(DeviceCode.RETIRED, device=device.id)
 
 

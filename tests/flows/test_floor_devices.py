@@ -163,6 +163,22 @@ def test_a_device_is_replaced_its_keys_are_revoked_and_the_new_one_counts():
     }
 
 
+def test_a_camera_without_a_key_is_replaced_once_though_the_form_is_sent_twice():
+    house.pit()
+    camera = Wanted("alexandria-camera", "camera", "", "", must_be_heard=False)
+    devices.enrol("alexandria", camera, actor=house.TESTER)
+    client = staff_client(Role.ADMINISTRATOR)
+    form = {"device_id": "alexandria-camera-2", "reason": "lens cracked"}
+    for _ in range(2):
+        assert send(client, "alexandria-camera/replace/", **form).status_code == 302
+    in_service = Device.objects.filter(kind="camera", retired_at=None)
+    assert [one.id for one in in_service] == ["alexandria-camera-2"]
+    assert audit_kinds("device.")[-2:] == ["device.retired", "device.enrolled"]
+    other = send(client, "alexandria-camera/replace/", **form | {"device_id": "another"})
+    assert other.status_code == 409
+    assert not Device.objects.filter(id="another").exists()
+
+
 def test_no_device_is_taken_away_from_a_round_that_is_played():
     pit = house.pit()
     pit.open_round()
