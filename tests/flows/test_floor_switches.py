@@ -203,6 +203,18 @@ def test_the_act_itself_refuses_who_holds_no_right_over_the_scope():
     assert Switch.objects.filter(until=None).count() == 4
 
 
+@pytest.mark.feature("F77")
+@pytest.mark.parametrize("scope", ["play\n", "deposits\n", "player:17\n", "sign_in", "game:", ""])
+def test_what_is_no_scope_is_stopped_by_nobody(scope):
+    presenter = Actor.staff(make_staff(Role.PRESENTER).pk)
+    for act in (switches.disable, switches.enable):
+        for actor in (presenter, Actor.player(1), house.TESTER):
+            with pytest.raises(Refused) as refused:
+                act(scope, reason="x", actor=actor)
+            assert refused.value.code is switches.SwitchCode.UNKNOWN_SCOPE
+    assert not Switch.objects.exists()
+
+
 def test_a_stop_without_a_reason_stops_nothing():
     house.pit()
     assert stop(staff_client(Role.PIT_BOSS), "table:alexandria", reason=" ").status_code == 422
