@@ -182,6 +182,10 @@ def _round_page(
 def dispute(request: HttpRequest, player_id: int, round_id: UUID) -> HttpResponse:
     """Open a dispute about this round in the player's name."""
     user, found, form = _found(player_id), _round(round_id), DisputeForm(request.POST)
+    try:  # before anything tells whether the player was in this round
+        _check_caller(request, user)
+    except Refused as refused:
+        return _case_refused(request, user, refused, {"kept_text": form.data.get("text", "")})
     bets = support_rounds.bets_of(found, PlayerId(user.pk))
     if not bets:
         raise Http404
@@ -201,26 +205,34 @@ def dispute(request: HttpRequest, player_id: int, round_id: UUID) -> HttpRespons
 def _open(
     request: HttpRequest, user: User, matter: Matter, form: NewCaseForm | DisputeForm
 ) -> HttpResponse:
-    """A case for a caller who was identified; compliance writes to players without a call.
-
-    Refused, what was typed is on the page that says why.
-    """
-    who = officer(request)
+    """A case for a caller who was identified."""
     try:
-        if not who.sees_hidden:
-            caller_check.require(PlayerId(user.pk), _me(request))
-        case = cases.open_case(matter, key=form.cleaned_data["key"], who=who)
+        _check_caller(request, user)
+        case = cases.open_case(matter, key=form.cleaned_data["key"], who=officer(request))
     except Refused as refused:
-        messages.error(request, refusal_words(refused))
         kept: dict[str, Any] = {"kept_text": matter.text}
         if isinstance(form, NewCaseForm):
             kept |= {"case_form": form}
-        return _player_page(request, user, kept, status=409)
+        return _case_refused(request, user, refused, kept)
     told = (
         "Nobody but compliance knows." if matter.kind in HIDDEN else "The player has its reference."
     )
     messages.success(request, f"Case {case.reference} is open. {told}")
     return redirect("support:case", case.reference)
+
+
+def _check_caller(request: HttpRequest, user: User) -> None:
+    """Refuses as `caller_check.require`; compliance writes to players without a call."""
+    if not officer(request).sees_hidden:
+        caller_check.require(PlayerId(user.pk), _me(request))
+
+
+def _case_refused(
+    request: HttpRequest, user: User, refused: Refused, kept: dict[str, Any]
+) -> HttpResponse:
+    """The player's page says why no case is open, and holds what was typed."""
+    messages.error(request, refusal_words(refused))
+    return _player_page(request, user, kept, status=409)
 
 
 # -- the player's page -----------------------------------------------------------------------------

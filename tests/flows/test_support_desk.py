@@ -369,6 +369,20 @@ def test_support_opens_a_dispute_for_an_identified_caller_and_answers_it(desk):
     assert Notice.objects.filter(person_id=anna, kind="case_news").count() == 3
 
 
+def test_a_stranger_who_disputes_a_round_is_not_told_whether_the_player_was_in_it(desk):
+    anna, played = one_who_played()
+    ben = house.player()
+    form = {"text": "The ball lay in 7.", "key": new_id().hex}
+    told = []
+    for player in (anna, ben):
+        answer = desk.post(f"/support/players/{player}/rounds/{played.id}/dispute/", form)
+        assert "caller_not_identified" in text_of(answer)
+        told.append((answer.status_code, "The ball lay in 7." in text_of(answer)))
+    assert told == [(409, True), (409, True)]
+    assert Case.objects.count() == 0
+    assert audit_kinds("support.")[-2:] == ["support.player_opened"] * 2
+
+
 def test_without_an_identified_caller_no_case_is_opened(desk):
     anna = house.player()
     form = {"kind": "complaint", "subject": "Late", "text": "Where?", "key": new_id().hex}
