@@ -62,6 +62,10 @@ WHERE b.accepted_at >= %s AND b.accepted_at < %s AND NOT p.is_test
 """
 
 
+def _counted(count: int, one: str) -> str:
+    return f"{count} {one if count == 1 else f'{one}s'}"
+
+
 @dataclass(slots=True)
 class Sums:
     """One currency over some days, in minor units, test accounts left out."""
@@ -80,9 +84,9 @@ class Sums:
         """Name, sum, and how many, as the page shows them."""
         of = self.currency
         return [
-            ("GGR", amount(self.ggr_minor, of), f"{self.rounds} rounds"),
+            ("GGR", amount(self.ggr_minor, of), _counted(self.rounds, "round")),
             ("Staked", amount(self.staked_minor, of), ""),
-            ("Deposited", amount(self.deposited_minor, of), f"{self.deposits} deposits"),
+            ("Deposited", amount(self.deposited_minor, of), _counted(self.deposits, "deposit")),
             ("Withdrawn", amount(self.withdrawn_minor, of), f"{self.withdrawals} paid"),
         ]
 

@@ -73,8 +73,13 @@ def test_the_dashboards_figures_are_those_of_the_reports_and_leave_test_accounts
     assert dashboard.active([today]) == 1
 
     page = staff_client(Role.FINANCE).get("/admin/").content.decode()
-    for part in ("−30.00 EUR", "6.00 EUR", "500.00 EUR", "1 player played", "2.00 EUR"):
+    counted = ("1 player played", "1 round", "1 deposit", "0 paid")
+    for part in ("−30.00 EUR", "6.00 EUR", "500.00 EUR", "2.00 EUR", *counted):
         assert part in page, part
+    assert "1 rounds" not in page
+    assert "1 deposits" not in page
+    two = dashboard.Sums("EUR", rounds=2, deposits=2).shown
+    assert [how_many for _, _, how_many in two] == ["2 rounds", "", "2 deposits", "0 paid"]
 
 
 def test_the_dashboard_shows_each_role_what_is_its_own(played):
