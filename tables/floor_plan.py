@@ -63,10 +63,12 @@ def enrol_device(  # noqa: PLR0913  (a device has this many sides; all named at 
 ) -> Device:
     """Admit a device and its key to a table. Its signed observations count from now on.
 
-    For setting up; acts by hand are in `tables.devices`. Without ``key_id`` it signs nothing.
+    For setting up, where a device that is there gets a further key; acts by hand are in
+    `tables.devices`. Without ``key_id`` it signs nothing. A name that is another table's device,
+    and a key that is there, are an ``IntegrityError``.
     """
-    device, _ = Device.objects.get_or_create(
-        id=device_id, defaults={"table": table, "kind": kind, "must_be_heard": must_be_heard}
+    device = Device.objects.filter(id=device_id, table=table).first() or Device.objects.create(
+        id=device_id, table=table, kind=kind, must_be_heard=must_be_heard
     )
     if key_id:
         DeviceKey.objects.create(

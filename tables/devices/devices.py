@@ -5,20 +5,23 @@ Whoever opens a round holds the first: none opens while its wheel is being retir
 takes the second: what a key signed is stored before its revocation or not at all. A device is
 retired, never deleted, and a revoked key stays, so that what it signed can be verified for ever; it
 signs nothing new. Each act carries the version of the device that the page showed: a page that is
-out of date is refused. Repeating an act that was done answers as the first time, and changes
-nothing.
+out of date is refused. Names and keys are the house's, not a table's: where two tables want one in
+the same moment, the database's indexes say who has it. Repeating an act that was done answers as
+the first time, and changes nothing.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Min
 
 from accounts.rights import check_right
@@ -240,9 +243,10 @@ def _retire(device: Device, reason: str, version: int, actor: Actor) -> None:
 
 def _add_key(device: Device, key_id: str, public: str, actor: Actor) -> None:
     _check_key_is_new(key_id, public)
-    DeviceKey.objects.create(
-        id=key_id, device=device, public_key_b64=public, enrolled_at=database_now()
-    )
+    with _once(device.id, key_id):
+        DeviceKey.objects.create(
+            id=key_id, device=device, public_key_b64=public, enrolled_at=database_now()
+        )
     _grow(device)
     record(
         audit_kinds.DEVICE_KEY_ENROLLED,
@@ -271,15 +275,16 @@ def _enrolled(table: Table, wanted: Wanted, actor: Actor) -> Device:
         raise Refused(DeviceCode.DEVICE_TAKEN, device=wanted.id)
     if wanted.key_id:
         _check_key_is_new(wanted.key_id, wanted.public_key_b64)
-    return enrol_device(
-        table,
-        device_id=wanted.id,
-        kind=wanted.kind,
-        key_id=wanted.key_id,
-        public_key_b64=wanted.public_key_b64,
-        actor=actor,
-        must_be_heard=wanted.must_be_heard,
-    )
+    with _once(wanted.id, wanted.key_id):
+        return enrol_device(
+            table,
+            device_id=wanted.id,
+            kind=wanted.kind,
+            key_id=wanted.key_id,
+            public_key_b64=wanted.public_key_b64,
+            actor=actor,
+            must_be_heard=wanted.must_be_heard,
+        )
 
 
 def _revoke(device: Device, key_ids: list[str], reason: str, actor: Actor) -> None:
@@ -368,6 +373,20 @@ def _check_key_is_new(key_id: str, public: str) -> None:
         taken = DeviceKey.objects.filter(**{field: value}).first()
         if taken is not None:
             raise Refused(DeviceCode.KEY_TAKEN, key=taken.id)
+
+
+@contextmanager
+def _once(device_id: str, key_id: str) -> Iterator[None]:
+    """What the unique indexes refuse was taken at another table meanwhile: its lock is another."""
+    try:
+        yield
+    except IntegrityError as taken:
+        name = getattr(getattr(taken.__cause__, "diag", None), "constraint_name", None)
+        if name == "tables_device_pkey":
+            raise Refused(DeviceCode.DEVICE_TAKEN, device=device_id) from taken
+        if name in {"tables_devicekey_pkey", "device_key_bytes_once"}:
+            raise Refused(DeviceCode.KEY_TAKEN, key=key_id) from taken
+        raise
 
 
 def _reason(text: str) -> str:
