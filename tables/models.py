@@ -43,6 +43,8 @@ class Table(models.Model):
     #: with a result (docs/push.md, "No spoilers").
     latency_bound_ms = models.PositiveIntegerField(default=8_000)
     position = models.PositiveSmallIntegerField(default=0)
+    #: When it was last opened: what was pressed before that, while it was closed, stops nothing.
+    opened_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering: ClassVar = ["position", "id"]

@@ -119,11 +119,13 @@ def _open_when_due(table_id: str, now: datetime) -> datetime:
 def _stop_for_a_call(table: Table, last: Round | None, now: datetime) -> bool:
     """A presenter who calls between rounds, at a keypad: in a round the evidence hears it.
 
-    Calls before the last result, and before the last incident was resolved, were heard already.
+    Calls before the last result, and before the last incident was resolved, were heard already;
+    those of the time in which the table was closed, where a keypad is tried out, stop nothing.
     """
     ends = [last.official_at or last.finished_at] if last else []
     resolved = Incident.objects.filter(table=table).aggregate(at=Max("resolved_at"))["at"]
-    since = max((at for at in (*ends, resolved) if at is not None), default=None)
+    ends += [resolved, table.opened_at]
+    since = max((at for at in ends if at is not None), default=None)
     device_id = sightings.called_since(table.id, since)
     if device_id is None:
         return False

@@ -364,8 +364,9 @@ def mark_open(table_id: str, *, actor: Actor) -> None:
     closed = Table.objects.filter(id=table_id, status=TableStatus.CLOSED).first()
     if closed is None:
         return
-    opening_facts.check_table(closed, database_now())
-    Table.objects.filter(id=table_id).update(status=TableStatus.OPEN)
+    now = database_now()
+    opening_facts.check_table(closed, now)
+    Table.objects.filter(id=table_id).update(status=TableStatus.OPEN, opened_at=now)
     record(
         audit_kinds.TABLE_OPENED,
         actor=actor,
@@ -374,7 +375,7 @@ def mark_open(table_id: str, *, actor: Actor) -> None:
         before={"status": TableStatus.CLOSED.value},
         after={"status": TableStatus.OPEN.value},
     )
-    stream.append(stream_name(table_id), "opened", {"at": epoch_ms(database_now())})
+    stream.append(stream_name(table_id), "opened", {"at": epoch_ms(now)})
 
 
 def wake(table_id: str) -> None:

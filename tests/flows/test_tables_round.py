@@ -184,6 +184,24 @@ def test_a_call_at_the_keypad_between_rounds_stops_the_table_once():
     assert (pit.table.status, Incident.objects.count()) == ("open", 1)
 
 
+def test_a_call_pressed_while_the_table_was_closed_does_not_stop_it_when_it_opens():
+    pit = house.pit(opened=False, intermission_ms=600_000)
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)  # somebody tries the keypad
+    pit.step()
+    suspension.open_table("alexandria", actor=house.TESTER)
+    pit.step()
+    pit.table.refresh_from_db()
+    assert (pit.table.status, Incident.objects.count()) == ("open", 0)
+
+
+def test_a_call_before_the_first_round_stops_an_open_table():
+    pit = house.pit(presented=False)
+    pit.step()
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)
+    pit.step()
+    assert Incident.objects.get().fault == Fault.PRESENTER_CALL
+
+
 def test_a_call_that_a_round_has_heard_does_not_stop_the_table_again():
     pit = house.pit(intermission_ms=600_000)
     pit.open_round()
