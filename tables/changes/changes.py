@@ -229,11 +229,14 @@ def apply_due(table_id: str, now: datetime) -> None:
     """Put approved changes of the table into force; for the runner, between two rounds.
 
     Needs the table's lock and no round in play. One that no longer fits is marked stale, recorded
-    and shown, and changes nothing.
+    and shown, and changes nothing. While the table is suspended its opening or closing waits: it is
+    due when the incidents let the table go on, before the next round (docs/decisions/0111).
     """
     for change in SettingChange.objects.filter(
         table_id=table_id, state=ChangeState.APPROVED
     ).order_by("decided_at", "id"):
+        if change.kind == ChangeKind.STATUS and _is_suspended(table_id):
+            continue
         try:
             with transaction.atomic():
                 _apply(change, now, RUNNER)
@@ -325,8 +328,12 @@ def _same(
 
 def _check_not_suspended(table_id: str) -> None:
     """A suspended table opens by its incidents alone, with their steps and their second person."""
-    if Table.objects.filter(id=table_id, status=TableStatus.SUSPENDED).exists():
+    if _is_suspended(table_id):
         raise Refused(ChangeCode.TABLE_SUSPENDED, table=table_id)
+
+
+def _is_suspended(table_id: str) -> bool:
+    return Table.objects.filter(id=table_id, status=TableStatus.SUSPENDED).exists()
 
 
 def _must_wait(change: SettingChange) -> None:

@@ -15,6 +15,7 @@ from audit.database_clock import database_now
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
+from studio.protocol.messages import ObservationKind
 from tables.changes import changes
 from tables.changes.changes import ChangeCode, Wanted
 from tables.changes.models import ChangeKind, ChangeState, SettingChange
@@ -286,16 +287,53 @@ def test_a_suspended_table_is_neither_opened_nor_closed_by_a_change(status):
     assert Incident.objects.filter(resolved_at=None).count() == 1
 
 
-def test_a_table_that_stopped_before_its_change_of_status_was_due_stays_suspended():
+def test_a_closing_that_two_approved_waits_for_the_end_of_a_stop_and_then_comes_before_a_round():
     pit = house.pit()
-    pit.open_round()
+    first = pit.open_round()
     change = propose(ChangeKind.STATUS, {"status": "closed"})
     assert changes.approve(change.id, actor=BEN).state == ChangeState.APPROVED
     suspension.suspend("alexandria", Fault.OPERATOR, detail="hand", actor=house.TESTER)
     suspension.void_round(pit.round().id, reason="hand", actor=house.TESTER)
+    for _ in range(2):
+        pit.step()
+        change.refresh_from_db()
+        assert (change.state, Table.objects.get().status) == (ChangeState.APPROVED, "suspended")
+    suspension.resume("alexandria", cause="swept", actor=Actor.staff(1))
     pit.step()
     change.refresh_from_db()
-    assert (change.state, Table.objects.get().status) == (ChangeState.STALE, "suspended")
+    assert (change.state, Table.objects.get().status) == (ChangeState.APPLIED, "closed")
+    assert pit.round() == first
+    assert kinds() == ["change.proposed", "change.approved", "change.applied"]
+
+
+def test_what_else_two_approved_is_in_force_at_a_suspended_table():
+    pit = house.pit()
+    pit.open_round()
+    for change in (propose(ChangeKind.STATUS, {"status": "closed"}), propose_limits()):
+        changes.approve(change.id, actor=BEN)
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="hand", actor=house.TESTER)
+    suspension.void_round(pit.round().id, reason="hand", actor=house.TESTER)
+    pit.step()
+    states = dict(SettingChange.objects.values_list("kind", "state"))
+    assert states == {"status": ChangeState.APPROVED, "limits": ChangeState.APPLIED}
+    assert limits_now() == higher_limits()
+
+
+def test_a_call_at_the_keypad_of_a_table_that_two_closed_does_not_stop_it_when_two_open_it():
+    pit = house.pit(intermission_ms=600_000)
+    pit.open_round()
+    pit.play(17)
+    closing = propose(ChangeKind.STATUS, {"status": "closed"})
+    assert changes.approve(closing.id, actor=BEN).state == ChangeState.APPLIED
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)
+    pit.step()
+    opening = propose(ChangeKind.STATUS, {"status": "open"})
+    assert changes.approve(opening.id, actor=BEN).state == ChangeState.APPLIED
+    pit.step()
+    assert (Table.objects.get().status, Incident.objects.count()) == ("open", 0)
+    pit.report("keypad", ObservationKind.PRESENTER_CALL)
+    pit.step()
+    assert (Table.objects.get().status, Incident.objects.get().round_id) == ("suspended", None)
 
 
 @pytest.mark.parametrize(
