@@ -20,7 +20,7 @@ from tables.incidents.desk import Acting, Desk, Done, begin, checked_text
 from tables.incidents.records import IncidentAct
 from tables.incidents.rules import Act, IncidentCode
 from tables.incidents.sweep import Swept, each
-from tables.models import Incident, Round
+from tables.models import Round
 from tables.phases import Phase
 from tables.play import settlement, suspension
 
@@ -196,12 +196,6 @@ def report(acting: Acting, reference: str) -> Done:
         desk.incident.reported_at = desk.now
         desk.incident.report_ref = reference
         return desk.finish({"reference": reference})
-
-
-def to_report() -> list[Incident]:
-    """Incidents of which the regulator is to be told and was not yet, the most urgent first."""
-    waiting = Incident.objects.filter(report_due_at__isnull=False, reported_at=None)
-    return list(waiting.select_related("table").order_by("report_due_at"))
 
 
 def finish_voids() -> Swept:

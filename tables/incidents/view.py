@@ -30,6 +30,7 @@ from tables.incidents.rules import Act, IncidentCode, refusal, steps_open
 from tables.models import Device, Incident, SightingRecord
 from tables.phases import Phase
 from tables.play import sighting_words
+from tables.play.evidence import Fault
 from tables.presenters import shifts
 
 #: Sightings shown of one incident, the first ones: a round has about a dozen. What is left out of
@@ -37,6 +38,8 @@ from tables.presenters import shifts
 SEEN_MAX: Final = 300
 #: Where no round was in play: how far back one looks.
 LOOK_BACK: Final = timedelta(minutes=2)
+#: The faults whose detail is a device's code; a person types what they like.
+_OF_DEVICES: Final = frozenset({Fault.DEVICE_FAULT.value, Fault.TOO_MANY_RESPINS.value})
 _NUMBERS: Final = frozenset({ObservationKind.RESULT, ObservationKind.PRESENTER_CONFIRM})
 
 
@@ -44,8 +47,7 @@ _NUMBERS: Final = frozenset({ObservationKind.RESULT, ObservationKind.PRESENTER_C
 class SeenLine:
     """One observation: when the device saw it, when we heard it, in words; ``number`` if it is one.
 
-    ``after_stop``: it came when the table had stopped already. ``counted``: it belongs to the spin
-    that was judged when the table stopped.
+    ``counted``: it belongs to the spin that was judged when the table stopped, and came before.
     """
 
     n: int
@@ -57,7 +59,6 @@ class SeenLine:
     number: int | None
     code: str
     code_meaning: str
-    after_stop: bool
     counted: bool
 
 
@@ -174,7 +175,7 @@ def view(incident_id: UUID, *, viewer: Actor) -> IncidentView:
         | {entry.actor for entry in entries}
         | {incident.taken_by, incident.proposed_by, incident.resolved_by, presenter or ""}
     )
-    code = procedures.BOOK.codes.get(incident.detail)
+    code = procedures.BOOK.codes.get(incident.detail) if incident.fault in _OF_DEVICES else None
     waiting = waiting_entry(incident.round)
     with translation.override("en"):
         seen, positions = _seen(incident), _positions(incident)
@@ -286,7 +287,6 @@ def _seen(incident: Incident) -> tuple[SeenLine, ...]:
 
 def _line(row: SightingRecord, kind: str, incident: Incident, since: datetime) -> SeenLine:
     """One row in words; ``since`` is when the spin began that was judged at the stop."""
-    after_stop = row.received_at > incident.opened_at
     code = str(row.data.get("code") or row.data.get("reason") or "")
     known = procedures.BOOK.codes.get(code)
     return SeenLine(
@@ -299,8 +299,7 @@ def _line(row: SightingRecord, kind: str, incident: Incident, since: datetime) -
         number=row.data.get("number") if row.kind in _NUMBERS else None,
         code=code,
         code_meaning="" if known is None else known.meaning,
-        after_stop=after_stop,
-        counted=not after_stop and row.captured_at >= since,
+        counted=row.received_at <= incident.opened_at and row.captured_at >= since,
     )
 
 
