@@ -237,14 +237,16 @@ def _page(
     may = request.user.has_perm(MANAGE) and found.retired_at is None
     version = found.version
     revoking = bound.get("revoke_form")
+    keys = [
+        {"key": key, "form": _revoke_form(key, version if may else None, revoking)}
+        for key in found.keys.all()
+    ]
     facts = {
         "section": "devices",
         **_row(found, database_now()),
         "may": may,
-        "keys": [
-            {"key": key, "form": _revoke_form(key, version, revoking) if may else None}
-            for key in found.keys.all()
-        ],
+        "keys": keys,
+        "lost_revoke": revoking if all(one["form"] is not revoking for one in keys) else None,
         "key_form": bound.get("key_form") or KeyForm(version=version),
         "replace_form": bound.get("replace_form") or ReplaceForm(version=version),
         "retire_form": bound.get("retire_form") or ReasonForm(version=version),
@@ -255,11 +257,12 @@ def _page(
 _KEYS: Final = Prefetch("keys", queryset=DeviceKey.objects.order_by("enrolled_at", "id"))
 
 
-def _revoke_form(key: DeviceKey, version: int, typed: ActForm | None) -> ActForm | None:
-    if key.revoked_at is not None:
-        return None
+def _revoke_form(key: DeviceKey, version: int | None, typed: ActForm | None) -> ActForm | None:
+    """The form that was refused, whatever has changed; else one where the key may be revoked."""
     if typed is not None and typed.data.get("key_id") == key.id:
         return typed
+    if key.revoked_at is not None or version is None:
+        return None
     return RevokeForm(version=version, initial={"key_id": key.id}, auto_id=f"revoke-{key.id}-%s")
 
 

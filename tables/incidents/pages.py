@@ -141,6 +141,7 @@ def incident_facts(
         "steps": [
             {"step": step, "form": _step_form(shown, step.id, typed)} for step in shown.steps
         ],
+        "lost_tick": _lost_tick(shown, typed),
         "acts": _offers(request, shown, typed),
         "result": None if round_ is None or round_.result is None else words.number(round_.result),
         "is_waiting": round_ is not None and round_.phase == Phase.SUSPENDED,
@@ -279,6 +280,13 @@ def _step_form(shown: IncidentView, step: str, typed: dict[Act, ActForm]) -> Act
     if form is not None and form.data.get("step") == step:
         return form
     return form_for(Act.TICK, shown, initial={"step": step}, auto_id=f"tick-{step}-%s")
+
+
+def _lost_tick(shown: IncidentView, typed: dict[Act, ActForm]) -> ActForm | None:
+    """A tick that was refused and belongs to no step of the page."""
+    form = typed.get(Act.TICK)
+    known = {step.id for step in shown.steps}
+    return None if form is None or form.data.get("step") in known else form
 
 
 def _sources(shown: IncidentView) -> list[dict[str, Any]]:

@@ -204,6 +204,26 @@ def test_a_page_that_is_out_of_date_is_refused_with_what_was_typed():
     assert not DeviceKey.objects.filter(id="mine").exists()
 
 
+def test_an_act_that_came_after_the_device_was_retired_is_told_so_with_what_was_typed():
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    seen = Device.objects.get(id=WHEEL).version
+    assert send(client, f"{WHEEL}/retire/", reason="worn").status_code == 302
+    for act, fields in (
+        ("key", {"key_id": "mine", "public_key": generate_key().public_b64}),
+        ("replace", {"device_id": "mine", "reason": "x"}),
+        ("revoke", {"key_id": f"{WHEEL}-k1", "reason": "mine"}),
+    ):
+        answer = send(client, f"{WHEEL}/{act}/", version=seen, **fields)
+        assert (answer.status_code, len(refusals(answer))) == (409, 1), act
+        assert 'value="mine"' in answer.content.decode(), act
+    answer = send(client, f"{WHEEL}/revoke/", key_id="nobodys", reason="x")
+    assert (answer.status_code, refusals(answer)) == (409, ["unknown_key"])
+    shown = client.get(f"/floor/devices/{WHEEL}/").content.decode()
+    assert "Enrol a key" not in shown
+    assert "<summary>Revoke" not in shown
+
+
 def test_a_device_that_cannot_be_enrolled_is_refused_with_its_code():
     house.pit()
     client = staff_client(Role.ADMINISTRATOR)
