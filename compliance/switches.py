@@ -64,6 +64,8 @@ class SwitchCode(StrEnum):
     ALREADY_DISABLED = "already_disabled"
     NOT_DISABLED = "not_disabled"
     GIVEN_BY_OTHERS = "given_by_others"
+    KEY_CONFLICT = "key_conflict"
+    ORDER_LIFTED = "order_lifted"
 
 
 def rights_over(scope: str) -> tuple[str, ...]:
@@ -89,8 +91,9 @@ def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None)
     """Stop ``scope`` from this commit on: decisions begun later refuse with DISABLED.
 
     Decisions already in their transaction finish. ``order`` is the caller's own key: the same one
-    again is the same order, also after it was lifted. Refuses with ``NOT_ALLOWED``,
-    ``UNKNOWN_SCOPE``, ``REASON_MISSING`` or ``ALREADY_DISABLED``. Audited.
+    again is the same order and stops nothing again. Refuses with ``NOT_ALLOWED``,
+    ``UNKNOWN_SCOPE``, ``REASON_MISSING``, ``ALREADY_DISABLED``; a used key with ``KEY_CONFLICT``
+    where something else is asked, ``ORDER_LIFTED`` where what it stopped goes on. Audited.
     """
     order = order or new_id()
     _check(scope, reason, actor)
@@ -102,9 +105,14 @@ def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None)
             [order, scope, reason, str(actor)],
         )
         if cursor.rowcount == 0:
-            if Switch.objects.filter(id=order, scope=scope, actor=str(actor)).exists():
-                return
-            raise Refused(SwitchCode.ALREADY_DISABLED, scope=scope)
+            known = Switch.objects.filter(id=order).first()
+            if known is None:
+                raise Refused(SwitchCode.ALREADY_DISABLED, scope=scope)
+            if (known.scope, known.reason, known.actor) != (scope, reason, str(actor)):
+                raise Refused(SwitchCode.KEY_CONFLICT, scope=scope)
+            if known.until is not None:
+                raise Refused(SwitchCode.ORDER_LIFTED, scope=scope)
+            return
         record(
             DISABLED,
             actor=actor,

@@ -124,7 +124,7 @@ def suspend(request: HttpRequest, table_id: str) -> HttpResponse:
         form.refuse(refused, version=0, field="cause")
         return _table_page(request, table_id, form, status=_CONFLICT)
     if incident is None:
-        messages.info(request, "The table was suspended already, and is not any more.")
+        messages.warning(request, words.STOPPED_WITHOUT_INCIDENT)
     else:
         opened = incident.id == _order(form.said("key"))
         told = "is suspended: no bet is taken." if opened else words.STOPPED_ALREADY

@@ -92,12 +92,21 @@ DONE: Final = {
 
 #: Told to whoever stops a table that something else has stopped.
 STOPPED_ALREADY: Final = "had stopped already: your cause is kept as a note on this incident."
+#: Told where no incident is open that could keep the cause: no act of ours leaves that behind.
+STOPPED_WITHOUT_INCIDENT: Final = (
+    "The table is suspended already: no bet is taken. No incident of it is open, so your cause was"
+    " not kept: tell an administrator."
+)
 
 #: Why an act was refused. The page adds the code, and that nothing was changed.
 REFUSALS: Final = {
     "stale": "Somebody changed this since the page was shown. Look at what is new, then decide.",
     "unknown_table": "There is no such table.",
     "table_closed": "The table is closed: nothing runs that could be stopped.",
+    "stop_over": "The stop that this form made is over, and nothing was stopped now. See what is"
+    " new at the table; sent again, this stops it anew.",
+    "order_lifted": "What this form stopped was enabled again since, and nothing was stopped now."
+    " Sent again, it is stopped anew.",
     "unknown_device": "There is no such device.",
     "unknown_key": "There is no such key.",
     "unknown_kind": "Choose what kind of device it is.",

@@ -36,6 +36,8 @@ from tables.play.sightings import CHANNEL, last_position
 
 #: Why the ball is launched again, as the public event says it; the staff's own words are audited.
 RESPUN: Final = "respun"
+#: What an incident keeps of what was seen, and a note of a cause.
+DETAIL_CHARS_MAX: Final = 400
 
 
 class FloorCode(StrEnum):
@@ -50,6 +52,7 @@ class FloorCode(StrEnum):
     REFUNDS_BEGUN = "refunds_begun"
     DEVICES_NOT_WELL = "devices_not_well"
     SECOND_PERSON = "second_person_needed"
+    STOP_OVER = "stop_over"
 
 
 def suspend(
@@ -64,9 +67,11 @@ def suspend(
     """Stop the table now: no bet is taken from this commit on. Idempotent while suspended.
 
     ``order`` is the caller's own key and becomes the incident's id: the same order again stops
-    nothing again, also when its incident was resolved. A person says the cause (``NO_CAUSE``), and
-    stops no closed table (``TABLE_CLOSED``): it would be opened again by one person. Where nothing
-    is left to stop, a person's cause becomes a note on the open incident.
+    nothing again, and is refused when its incident was resolved (``STOP_OVER``) or with another
+    cause (``KEY_CONFLICT``). A person says the cause (``NO_CAUSE``), and stops no closed table
+    (``TABLE_CLOSED``): it would be opened again by one person. Where nothing is left to stop, a
+    person's cause becomes a note on every open incident of the table: whoever confirms a resume at
+    any of them has read it first. The newest is returned.
 
     The round in play is stopped with it unless its result is official. A runner passes its
     ``lease``, so that one that lost the table cannot stop its successor (``LeaseLost``). Returns
@@ -80,9 +85,7 @@ def suspend(
             locks.lock_owner(lease)
         locks.lock_table(table_id)
         round_, now = locks.lock_current_round(table_id)
-        known = None if order is None else _known(order, actor)
-        if known is not None and known.table_id != table_id:
-            raise Refused(IncidentCode.KEY_CONFLICT)
+        known = None if order is None else _known(order, actor, (table_id, fault, detail))
         if known is not None:
             return known
         if is_person and _is_closed(table_id, round_):
@@ -91,17 +94,35 @@ def suspend(
         if incident is not None:
             announce_stop(incident, round_, now, actor)
             return incident
-        incident = Incident.objects.filter(table_id=table_id, resolved_at=None).first()
-        if incident is not None and is_person:
-            _note_cause(incident, detail.strip(), now, actor=actor, order=order or new_id())
-        return incident
+        open_ones = list(Incident.objects.filter(table_id=table_id, resolved_at=None))
+        if is_person:
+            for number, incident in enumerate(open_ones):
+                key = order if order is not None and number == 0 else new_id()
+                _note_cause(incident, detail, now, actor=actor, order=key)
+        return open_ones[0] if open_ones else None
 
 
-def _known(order: UUID, actor: Actor) -> Incident | None:
-    """The incident that this order opened, or on which it left the actor's cause."""
-    noted = IncidentAct.objects.filter(actor=str(actor), key=order.hex).select_related("incident")
+def _known(order: UUID, actor: Actor, asked: tuple[str, Fault, str]) -> Incident | None:
+    """The open incident that this order opened, or on which it left the actor's cause."""
+    table_id, fault, detail = asked
     opened = Incident.objects.filter(id=order).first()
-    return opened or next((act.incident for act in noted), None)
+    noted = IncidentAct.objects.filter(actor=str(actor), key=order.hex).select_related("incident")
+    act = noted.first()
+    if opened is not None:
+        is_same = (opened.fault, opened.detail) == (fault.value, detail[:DETAIL_CHARS_MAX])
+    elif act is not None:
+        opened, is_same = act.incident, act.data == _cause(detail)
+    else:
+        return None
+    if opened.table_id != table_id or not is_same:
+        raise Refused(IncidentCode.KEY_CONFLICT)
+    if opened.resolved_at is not None:
+        raise Refused(FloorCode.STOP_OVER, table=table_id)
+    return opened
+
+
+def _cause(detail: str) -> dict[str, str]:
+    return {"text": detail.strip()[:DETAIL_CHARS_MAX]}
 
 
 def _is_closed(table_id: str, round_: Round | None) -> bool:
@@ -117,7 +138,7 @@ def _note_cause(
     """Keep why somebody wanted to stop a table that had stopped already. Needs the table's lock."""
     incident.version += 1
     incident.save(update_fields=["version"])
-    data = {"text": detail[:400]}
+    data = _cause(detail)
     IncidentAct.objects.create(
         id=new_id(),
         incident=incident,
@@ -171,7 +192,7 @@ def stop_round(
         table=table,
         round=round_,
         fault=fault.value,
-        detail=detail[:400],
+        detail=detail[:DETAIL_CHARS_MAX],
         opened_at=now,
         procedure=procedure.name,
         status_before=status_before,

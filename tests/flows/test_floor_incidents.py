@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -11,6 +13,7 @@ from studio.protocol.messages import ObservationKind
 from tables.bets.betting import place_batch
 from tables.bets.slips import place_bets
 from tables.incidents import incidents
+from tables.incidents.desk import procedure_of
 from tables.models import Incident, Round, Table
 from tables.phases import Phase
 from tables.play.evidence import Fault
@@ -216,6 +219,39 @@ def test_of_two_who_act_at_once_one_is_told():
     assert refusals(second) == ["stale_incident"]
 
 
+def _at_once(one, two, act, fields, other_act="", other_fields=None):
+    """What two clerks send from one page, one after the other; the second one's page."""
+    seen = Incident.objects.get().version
+    first = one.send(act, version=seen, **fields)
+    assert first.status_code == 302, refusals(first)
+    answer = two.send(other_act or act, version=seen, **(other_fields or fields))
+    assert (answer.status_code, refusals(answer)) == (409, ["stale_incident"])
+    assert "Somebody acted since this page was shown." in answer.content.decode()
+    return answer.content.decode()
+
+
+def test_every_act_that_came_too_late_is_told_so_and_keeps_what_was_typed():
+    pit, _anna, incident = disagreed()
+    one, two = (FloorClerk(staff_client(Role.PIT_BOSS), incident) for _ in range(2))
+    _at_once(one, two, "tick", {"step": procedure_of(incident).steps[0].id})
+    unknown = one.send("tick", step="nowhere")
+    assert (unknown.status_code, refusals(unknown)) == (409, ["unknown_step"])
+    one.tick_all()
+    one.done("void", reason="doubtful_number")
+    pit.heartbeat()
+    page = _at_once(one, two, "resume", {"cause": "cleaned"}, "resume", {"cause": "MY LONG CAUSE"})
+    assert "MY LONG CAUSE" in page
+    page = _at_once(
+        one, two, "decline_resume", {"text": "not yet"}, "decline_resume", {"text": "MY REASON"}
+    )
+    assert "MY REASON" in page
+    one.done("resume", cause="cleaned")
+    _at_once(one, two, "decline_resume", {"text": "not yet"}, "confirm_resume", {})
+    one.done("resume", cause="cleaned")
+    _at_once(two, one, "confirm_resume", {}, "tick", {"step": procedure_of(incident).steps[0].id})
+    assert Table.objects.get().status == "open"
+
+
 def test_a_form_sent_twice_is_one_act():
     _pit, _anna, incident = disagreed()
     clerk = FloorClerk(staff_client(Role.PIT_BOSS), incident)
@@ -301,6 +337,11 @@ def test_incidents_are_found_by_table_day_fault_and_state():
     assert found("day=2026-01-06") == set()
     assert found("state=open&table=cordouan") == {"two"}
     assert found("state=closed") == set()
+    assert found("state=report") == set()
+    Incident.objects.filter(table_id="cordouan").update(report_due_at="2026-01-06T23:59:59Z")
+    assert found("state=report") == {"two"}
+    Incident.objects.update(reported_at="2026-01-06T12:00:00Z", report_ref="R-1")
+    assert found("state=report") == set()
 
 
 @pytest.mark.feature("F20", "F25")
@@ -332,14 +373,57 @@ def test_a_table_is_suspended_by_hand_with_a_cause_once_per_form():
     if Table.objects.get().status == "suspended":
         FloorClerk(staff_client(Role.PIT_BOSS), incident).done("confirm_resume")
     again = client.post("/floor/tables/alexandria/suspend/", form)
-    assert again["Location"] == f"/floor/incidents/{incident.id}/"
+    assert (again.status_code, refusals(again)) == (409, ["stop_over"])
     assert (Table.objects.get().status, Incident.objects.count()) == ("open", 1)
     assert str(Actor.staff(user.pk)) == f"staff:{user.pk}"
 
 
-def _first_reason(incident):
-    from tables.incidents.desk import procedure_of
+def test_a_form_that_stopped_a_table_before_is_never_told_that_it_stopped_it_now():
+    house.pit()
+    client = staff_client(Role.PIT_BOSS)
+    address = "/floor/tables/alexandria/suspend/"
+    form = {"version": 0, "key": new_id().hex, "cause": "a guest leans over"}
+    for _ in range(2):
+        page = client.post(address, form, follow=True).content.decode()
+        assert "is suspended: no bet is taken." in page
+    other = client.post(address, form | {"cause": "smoke at the wheel"})
+    assert (other.status_code, refusals(other)) == (409, ["key_conflict"])
+    assert "smoke at the wheel" in other.content.decode()
+    clerk = FloorClerk(client, Incident.objects.get())
+    clerk.tick_all()
+    clerk.done("resume", cause="the guest has left")
+    over = client.post(address, form)
+    shown = over.content.decode()
+    assert (over.status_code, refusals(over)) == (409, ["stop_over"])
+    assert "is suspended: no bet is taken" not in shown
+    assert "a guest leans over" in shown
+    assert (Table.objects.get().status, Incident.objects.count()) == ("open", 1)
+    key = re.search(r'name="key" value="([0-9a-f]{32})"', shown)[1]
+    client.post(address, form | {"key": key})  # the form that came back stops it anew
+    assert (Table.objects.get().status, Incident.objects.count()) == ("suspended", 2)
 
+
+def test_a_used_key_with_another_cause_leaves_no_second_note():
+    _, _, incident = disagreed()
+    client = staff_client(Role.PIT_BOSS)
+    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
+    assert client.post("/floor/tables/alexandria/suspend/", form).status_code == 302
+    other = client.post("/floor/tables/alexandria/suspend/", form | {"cause": "fire"})
+    assert (other.status_code, refusals(other)) == (409, ["key_conflict"])
+    assert [act.data for act in incident.acts.all()] == [{"text": "smoke at the wheel"}]
+
+
+def test_a_table_that_is_suspended_without_an_incident_is_said_to_be_so():
+    house.pit()
+    Table.objects.update(status="suspended")
+    client = staff_client(Role.PIT_BOSS)
+    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
+    page = client.post("/floor/tables/alexandria/suspend/", form, follow=True).content.decode()
+    assert "The table is suspended already: no bet is taken." in page
+    assert (Table.objects.get().status, Incident.objects.count()) == ("suspended", 0)
+
+
+def _first_reason(incident):
     return procedure_of(incident).void_reasons[0]
 
 

@@ -221,16 +221,38 @@ def test_a_stop_without_a_reason_stops_nothing():
     assert not Switch.objects.exists()
 
 
-def test_a_form_sent_twice_stops_once_also_after_it_was_enabled_again():
+def test_a_form_sent_twice_stops_once_and_says_so_when_it_was_enabled_again():
     house.pit()
     client = staff_client(Role.PIT_BOSS)
     key = new_id().hex
     assert stop(client, "table:alexandria", key=key).status_code == 302
     assert stop(client, "table:alexandria", key=key).status_code == 302
     go_on(client, "table:alexandria")
-    assert stop(client, "table:alexandria", key=key).status_code == 302
+    client.get("/floor/switches/")  # what was told until here
+    again = stop(client, "table:alexandria", key=key)
+    assert (again.status_code, refusals(again)) == (409, ["order_lifted"])
+    assert "Table alexandria: stopped." not in again.content.decode()
     assert Switch.objects.filter(until=None).count() == 0
     assert Switch.objects.count() == 1
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+@pytest.mark.parametrize(
+    ("scope", "reason"), [("table:alexandria", "fire"), ("game:roulette", "drill")]
+)
+def test_a_used_key_stops_nothing_else_and_what_was_typed_is_kept(lifted, scope, reason):
+    house.pit()
+    client = staff_client(Role.PIT_BOSS)
+    key = new_id().hex
+    stop(client, "table:alexandria", key=key)
+    if lifted:
+        go_on(client, "table:alexandria")
+        go = Switch.objects.get()
+        assert go.until is not None
+    other = stop(client, scope, key=key, reason=reason)
+    assert (other.status_code, refusals(other)) == (409, ["key_conflict"])
+    assert reason in other.content.decode()
+    assert Switch.objects.get().reason == "drill"
 
 
 def test_what_is_stopped_already_is_refused_with_its_code():

@@ -102,6 +102,50 @@ def test_the_cause_of_whoever_stops_a_stopped_table_becomes_a_note_once():
     assert audited("incident.note")[1]["text"] == "smoke at the wheel"
 
 
+def test_a_new_cause_is_noted_on_every_open_incident_and_a_resume_is_not_confirmed_unread():
+    pit, first, boss, _ = spun_again()
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="a glass fell", actor=boss)
+    second, other, guard = newest(), person(), person()
+    for incident in (first, second):
+        tick_all(incident, boss)
+    incidents.void(acting(second, boss), "operator_decision")
+    pit.heartbeat()
+    Incident.objects.filter(id=first.id).update(needs_second_person=True)
+    incidents.resume(acting(first, boss), "swept")
+    seen = Incident.objects.get(id=first.id)
+    assert seen.proposed_by == str(boss)
+    order = new_id()
+    for _ in range(2):
+        found = suspension.suspend(
+            "alexandria", Fault.OPERATOR, detail="smoke", actor=guard, order=order
+        )
+        assert found == second
+    with refused(IncidentCode.STALE):
+        incidents.confirm_resume(acting(first, other, seen=seen.version))
+    notes = IncidentAct.objects.filter(actor=str(guard))
+    assert {(note.incident_id, note.data["text"]) for note in notes} == {
+        (first.id, "smoke"),
+        (second.id, "smoke"),
+    }
+    assert Table.objects.get().status == TableStatus.SUSPENDED
+    incidents.confirm_resume(acting(first, other))  # having read it
+    assert Table.objects.get().status == TableStatus.OPEN
+
+
+def test_what_a_person_typed_has_no_devices_meaning():
+    pit = house.pit()
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="closed", actor=person())
+    shown = incident_view.view(newest().id, viewer=person())
+    assert (shown.incident.detail, shown.code_meaning) == ("closed", "")
+    tick_all(newest(), boss := person())
+    incidents.resume(acting(newest(), boss), "over")
+    pit.open_round()
+    pit.report("wheel", ObservationKind.DEVICE_FAULT, code="hardware")
+    pit.step()
+    shown = incident_view.view(newest().id, viewer=boss)
+    assert shown.code_meaning == "A sensor, the motor or the encoder reports a fault."
+
+
 def spun_again():
     """A round that was stopped while its ball ran, and whose ball is launched again."""
     pit = house.pit()
