@@ -212,7 +212,6 @@ def test_an_act_that_came_after_the_device_was_retired_is_told_so_with_what_was_
     for act, fields in (
         ("key", {"key_id": "mine", "public_key": generate_key().public_b64}),
         ("replace", {"device_id": "mine", "reason": "x"}),
-        ("revoke", {"key_id": f"{WHEEL}-k1", "reason": "mine"}),
     ):
         answer = send(client, f"{WHEEL}/{act}/", version=seen, **fields)
         assert (answer.status_code, len(refusals(answer))) == (409, 1), act
