@@ -208,9 +208,35 @@ def test_a_nul_in_path_or_query_is_400_on_our_page_at_both_doors(web, path):
 
 
 def test_a_nul_in_a_form_is_400_and_an_api_says_it_in_json(web):
-    assert web.post("/language/", {"language": "de\x00"}).status_code == 400
+    assert web.post("/language/setlang/", {"language": "de\x00"}).status_code == 400
     answer = web.get("/api/tables?x=%00")
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "text/plain"])
+@pytest.mark.parametrize("path", ["/studio/v1/report", "/payments/webhooks/simulated/"])
+def test_a_form_sent_to_a_door_that_reads_bytes_is_refused_as_what_it_is(web, path, kind):
+    body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n'
+    answer = web.generic("POST", path, body, content_type=kind)
+    assert answer.status_code in {400, 404}  # no such provider in this test
+
+
+@pytest.mark.parametrize(
+    "path", ["/studio/v1/report", "/payments/webhooks/simulated/", "/language/setlang/"]
+)
+def test_whoever_hangs_up_in_the_middle_of_a_body_is_no_error_of_ours(web, path, monkeypatch):
+    def hangs_up(*_args):
+        raise OSError("connection reset by peer")
+
+    monkeypatch.setattr("django.test.client.FakePayload.read", hangs_up)
+    kind = "multipart/form-data; boundary=x"
+    assert web.generic("POST", path, b"x" * 99, content_type=kind).status_code == 400
+
+
+def test_a_nul_in_a_multipart_form_is_400(web):
+    body = b'--x\r\nContent-Disposition: form-data; name="language"\r\n\r\nde\x00\r\n--x--\r\n'
+    kind = "multipart/form-data; boundary=x"
+    assert web.generic("POST", "/language/setlang/", body, content_type=kind).status_code == 400
 
 
 def test_a_place_at_the_end_of_time_is_no_place(database):

@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 from django.test import Client
+from django.test.client import FakePayload
 
 from compliance import sign_up
 from kernel.clock import SystemClock, epoch_ms
@@ -19,6 +20,7 @@ from payments.models import Deposit, ProviderEvent, Transition
 from payments.providers import simulated
 from payments.signatures import sign
 from payments.states import DepositState
+from payments.webhooks import BODY_BYTES_MAX
 
 SECRET = "a secret of this test only"
 URL = "/payments/webhooks/simulated/"
@@ -178,6 +180,23 @@ def test_another_provider_reference_is_a_conflict_and_moves_nothing(deposit):
 def test_what_is_not_the_providers_is_refused_and_not_kept(deposit, body, header, status):
     assert send(body, header).status_code == status
     assert ProviderEvent.objects.count() == 0
+
+
+def test_of_a_body_above_the_limit_no_more_than_the_limit_is_read(deposit, monkeypatch):
+    asked = []
+    real = FakePayload.read
+
+    def counted(payload, size=-1, /):
+        asked.append(size)
+        return real(payload, size)
+
+    monkeypatch.setattr(FakePayload, "read", counted)
+    large, kind = b"x" * (BODY_BYTES_MAX + 1), "multipart/form-data; boundary=x"
+    assert Client().generic("POST", URL, large, content_type=kind).status_code == 413
+    for length in ("9" * 5_000, "\u00b2", "-1", ""):
+        said = {"content_type": kind, "CONTENT_LENGTH": length}
+        assert Client().generic("POST", URL, large, **said).status_code in {400, 413}
+    assert sum(asked) <= BODY_BYTES_MAX + 1
 
 
 def test_changed_bytes_under_a_good_signature_are_refused(deposit):
