@@ -1,7 +1,8 @@
 """Cases as JSON for whoever works at the desk: what its pages show, and nothing beside it.
 
 A token is text in a file of some program: it never reads what is hidden from players, whoever it
-stands for. Who reads a case here is recorded as on its page.
+stands for, nor a confidential note, whoever wrote it. Who reads a case here is recorded as on its
+page.
 """
 
 from __future__ import annotations
@@ -120,5 +121,6 @@ class CaseDetail(APIView):
 
 def _officer(request: Request) -> Officer:
     user = request.user
-    sees_hidden = not isinstance(request.auth, Token) and user.has_perm("compliance.handle_hidden")
-    return Officer(Actor.staff(int(user.pk or 0)), sees_hidden)
+    is_token = isinstance(request.auth, Token)
+    sees_hidden = not is_token and user.has_perm("compliance.handle_hidden")
+    return Officer(Actor.staff(int(user.pk or 0)), sees_hidden, is_token)

@@ -84,10 +84,14 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """Who works on cases; ``sees_hidden`` is the right ``compliance.handle_hidden``."""
+    """Who works on cases; ``sees_hidden`` is the right ``compliance.handle_hidden``.
+
+    ``is_token``: a program that stands for this person, and others know its token.
+    """
 
     actor: Actor
     sees_hidden: bool = False
+    is_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +140,14 @@ def of_player(player_id: PlayerId) -> QuerySet[Case]:
 def events(case: Case, who: Officer) -> list[CaseEvent]:
     """What happened in the case, oldest first, without what ``who`` may not read.
 
-    A confidential note is read by whoever sees hidden cases, and by the one who wrote it.
+    A confidential note is read by whoever sees hidden cases, and by the one who wrote it: in
+    person, so a token reads none.
     """
     found = CaseEvent.objects.filter(case_id=case.id)
     if who.actor.kind is ActorKind.PLAYER:
         return list(found.filter(audience=Audience.PLAYER))
+    if who.is_token:
+        return list(found.exclude(audience=Audience.CONFIDENTIAL))
     if who.sees_hidden:
         return list(found)
     return [

@@ -16,6 +16,7 @@ from accounts.roles import Role
 from audit.models import AuditEvent
 from backoffice import api_tokens
 from backoffice.api_tokens import TokenCode, Wanted
+from compliance import cases
 from compliance.case_states import CaseKind
 from compliance.cases import Officer
 from kernel.ids import Actor, new_id
@@ -23,7 +24,7 @@ from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
-from tests.flows.case_steps import complaint
+from tests.flows.case_steps import complaint, step
 from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = [pytest.mark.feature("F62"), pytest.mark.usefixtures("database")]
@@ -298,3 +299,16 @@ def test_other_roles_make_and_revoke_none(role):
     revoked = browser.post(f"/staff/tokens/{api_tokens.listed()[0].id}/revoke/")
     assert revoked.status_code == 403
     assert get(REPORT, token).status_code == 200
+
+
+def test_a_token_shows_its_maker_no_confidential_note_of_its_owner():
+    anna = house.player()
+    case = complaint(anna)
+    owner, token = token_of(Role.COMPLIANCE, "cases:read")
+    who = Officer(Actor.staff(owner.pk), sees_hidden=True)
+    cases.note(step(case), "Looks like laundering.", who, confidential=True)
+    cases.note(step(case), "The bank has it.", who, confidential=False)
+    answer = get(f"/support/api/cases/{case.reference}", token)
+    assert answer.status_code == 200
+    assert "The bank has it." in answer.content.decode()
+    assert "laundering" not in answer.content.decode()

@@ -15,7 +15,7 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import case_keeping, cases
 from compliance.case_states import CaseKind, CaseState, Outcome
-from compliance.cases import Audience, CaseCode, Matter
+from compliance.cases import Audience, CaseCode, Matter, Officer
 from compliance.models import Case, CaseEvent
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
@@ -183,6 +183,17 @@ def test_a_confidential_note_is_read_by_its_writer_and_by_compliance_alone():
         return sum(event.audience == Audience.CONFIDENTIAL for event in cases.events(case, who))
 
     assert [read_by(who) for who in (sofia, omar, cora, as_player(anna))] == [1, 0, 1, 0]
+
+
+def test_a_token_reads_no_confidential_note_not_even_its_owner_s():
+    anna, sofia = house.player(), officer(Role.SUPPORT)
+    case = complaint(anna)
+    cases.note(step(case), "He sounded drunk.", sofia, confidential=True)
+    cases.note(step(case), "The bank has it.", sofia, confidential=False)
+    by_token = Officer(sofia.actor, is_token=True)
+    seen = [event.audience for event in cases.events(case, by_token)]
+    assert Audience.DESK in seen
+    assert Audience.CONFIDENTIAL not in seen
 
 
 def age(owner: psycopg.Connection, case: Case, **columns: str) -> None:
