@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db.models import QuerySet
+from django.forms import EmailField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts import appointments, second_factor, staff, staff_changes
 from accounts.appointments import APPOINT, StaffCode
-from accounts.models import Appointment, StaffChange, StaffChangeState, User
+from accounts.models import Appointment, StaffChange, StaffChangeState, User, normal_email
 from accounts.roles import Role
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
@@ -31,6 +31,7 @@ from kernel.refusal import Refused
 
 SEE: Final = "accounts.view_appointment"
 SHOWN: Final = 200
+ADDRESS_MAX: Final = 254
 
 
 @require_safe
@@ -80,11 +81,11 @@ def member(request: HttpRequest, user_id: int) -> HttpResponse:
 @staff_required(APPOINT)
 def hire(request: HttpRequest) -> HttpResponse:
     """A new member of staff; they choose their password by a mailed code."""
-    email = request.POST.get("email", "").strip()
     try:
-        validate_email(email)
         user = appointments.hire(
-            email=email, name=request.POST.get("name", ""), actor=staff_actor(request)
+            email=_address(request.POST.get("email", "")),
+            name=request.POST.get("name", ""),
+            actor=staff_actor(request),
         )
     except ValidationError:
         messages.error(request, "That is not an e-mail address.")
@@ -227,6 +228,12 @@ def _changes(request: HttpRequest, found: QuerySet[StaffChange]) -> list[dict[st
         }
         for one in rows
     ]
+
+
+def _address(text: str) -> str:
+    """An address as it is kept, which may be longer than it was typed; else ``ValidationError``."""
+    address: str = EmailField(max_length=ADDRESS_MAX).clean(normal_email(text))
+    return address
 
 
 def _role(request: HttpRequest) -> Role:

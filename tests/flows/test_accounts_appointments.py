@@ -315,3 +315,24 @@ def test_two_administrators_give_a_role_by_their_pages():
     assert staff.roles_of(user.pk) == {Role.SUPPORT, Role.FINANCE}
     again = two.post(f"{address}reject/", {"decision": "No."}, follow=True).content.decode()
     assert "already_decided" in again
+
+
+@pytest.mark.feature("F78")
+def test_texts_longer_than_what_keeps_them_make_no_error(settings):
+    keep_mail_here(settings)
+    administrator = sign_in_staff(make_staff(Role.ADMINISTRATOR))
+
+    def hired(email: str, name: str = "Cleo") -> str:
+        form = {"email": email, "name": name}
+        return administrator.post("/admin/staff/hire/", form, follow=True).content.decode()
+
+    long = "a" * 60 + "@" + ".".join(["b" * 60] * 4) + ".org"  # 309 characters, all of them valid
+    grows = "a" * 60 + "@" + ".".join(["\u0130" * 60] * 3) + ".org"  # longer in small letters
+    for email in (long, grows, "no address", ""):
+        assert "That is not an e-mail address." in hired(email)
+    hired("cleo@example.org", "C" * 5_000)
+    cleo = User.objects.get(email="cleo@example.org")
+    assert cleo.name == "C" * 150
+    form = {"role": "finance", "reason": "x" * 50_000}
+    for act in ("appoint", "dismiss", "reset", "close"):
+        assert administrator.post(f"/admin/staff/{cleo.pk}/{act}/", form).status_code in {302, 404}
