@@ -1,11 +1,13 @@
 """SHA-256 over the programs that run here and the configuration that matters, one number each.
 
-Covered: every file of ours that is rendered, read as rules or executed, and of our compiled caches
-each that Python would run and that is not what its source compiles to; the locked requirements and
-what is installed of them, file by file against its own record; of what else is installed its record
-alone, and programs beside it that no record names; every setting; what is migrated; and the
-functions and triggers that guard the database. Not covered: caches of installed packages, Python
-itself, the system below it, state, and what nobody runs.
+Covered: every file of ours that is rendered, read as rules or executed, and whatever Python could
+import from beside our folders, before what is installed; of compiled caches there each that Python
+would run and that is not what its source compiles to; folders that are links, by where they lead;
+the locked requirements and what is installed of them, file by file against its own record; of what
+else is installed its record alone, and programs beside it that no record names; every setting; what
+is migrated; and the functions and triggers that guard the database, those of partitions once for
+all of a table. Not covered: caches of installed packages, Python itself, the system below it,
+state, and what nobody runs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from django.conf import settings
 from django.db import connection
 
 from audit.keys import seal_key
+from kernel.invariant import ensure
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Where our programs, pages and rules lie.
@@ -40,9 +43,24 @@ FOLDERS: Final = (
 )
 FILES: Final = ("manage.py", "requirements.txt", "requirements-local.txt")
 SUFFIXES: Final = frozenset(
-    {".py", ".sql", ".yaml", ".json", ".html", ".txt", ".js", ".css", ".svg", ".mo", ".woff2"}
+    {
+        ".py",
+        ".so",
+        ".pyd",
+        ".sql",
+        ".yaml",
+        ".json",
+        ".html",
+        ".txt",
+        ".js",
+        ".css",
+        ".svg",
+        ".mo",
+        ".woff2",
+    }
 )
-IGNORED: Final = frozenset({"__pycache__", "node_modules", "var"})
+#: State and tools beside our folders, which no program of ours or of others has a name for.
+NEVER_IMPORTED: Final = frozenset({"node_modules", "var"})
 #: What differs from process to process or host to host, and names no rule.
 OWN_SETTINGS: Final = frozenset(
     {
@@ -64,6 +82,7 @@ def measure(root: Path = ROOT) -> dict[str, str]:
     found = {
         **{f"file:{name}": digest for name, digest in file_hashes(root)},
         **{f"cache:{name}": digest for name, digest in foreign_caches(root)},
+        **{f"link:{name}": digest for name, digest in linked_folders(root)},
         **distribution_hashes(root),
         **beside_hashes(root, Path(sysconfig.get_path("purelib"))),
         **setting_hashes(),
@@ -79,26 +98,66 @@ def digest_of(hashes: Mapping[str, str]) -> str:
 
 
 def file_hashes(root: Path) -> Iterator[tuple[str, str]]:
-    """Our files by their names from the root, each with its SHA-256."""
+    """Our files by their names from the root, each with its SHA-256; programs beside them too.
+
+    Refuses (``InvariantBroken``) to measure a folder in which there is nothing: that says "as
+    approved" whatever runs.
+    """
     for name in FILES:
         if (root / name).is_file():
             yield name, _of_file(root / name)
     for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in SUFFIXES and not IGNORED & set(path.parts) and path.is_file():
-                yield path.relative_to(root).as_posix(), _of_file(path)
+        found = [path for path in _inside(root / folder) if path.suffix in SUFFIXES]
+        ensure(bool(found), "each folder of ours has files to measure", folder=folder)
+        for path in found:
+            yield path.relative_to(root).as_posix(), _of_file(path)
+    for path in _beside(root):
+        if path.suffix in _RUN - {".pyc"} and path.name not in FILES:
+            yield path.relative_to(root).as_posix(), _of_file(path)
+
+
+def linked_folders(root: Path) -> Iterator[tuple[str, str]]:
+    """Folders that are links, which Python follows and the walk does not: where each leads."""
+    for folder in (*FOLDERS, *_folders_beside(root)):
+        for path in (root / folder, *sorted((root / folder).rglob("*"))):
+            if path.is_symlink() and path.is_dir():
+                leads = hashlib.sha256(str(path.readlink()).encode()).hexdigest()
+                yield path.relative_to(root).as_posix(), leads
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _beside(root: Path) -> Iterator[Path]:
+    """What lies directly in the root, which Python searches first, and in folders of no list."""
+    for folder in (root, root / "__pycache__"):
+        if folder.is_dir():
+            yield from (path for path in sorted(folder.iterdir()) if path.is_file())
+    for name in _folders_beside(root):
+        yield from _inside(root / name)
+
+
+def _folders_beside(root: Path) -> list[str]:
+    """Folders that an ``import`` could name; without an ``__init__`` as well."""
+    known = {*FOLDERS, *NEVER_IMPORTED, "__pycache__"}
+    return sorted(
+        path.name
+        for path in root.iterdir()
+        if path.name.isidentifier() and path.name not in known and path.is_dir()
+    )
 
 
 def foreign_caches(root: Path) -> Iterator[tuple[str, str]]:
-    """Compiled files in our folders that Python would run and that say something else than theirs.
+    """Compiled files, ours or beside, that Python would run and that are not of their source.
 
     Python runs a cache without a look into the source when the cache's head names the source's time
     and size, or says not to check; and a compiled file in the source's place always.
     """
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*.pyc")):
-            if not IGNORED - {"__pycache__"} & set(path.parts) and _is_foreign(path):
-                yield path.relative_to(root).as_posix(), _of_file(path)
+    ours = (path for folder in FOLDERS for path in _inside(root / folder))
+    for path in (*ours, *_beside(root)):
+        if path.suffix == ".pyc" and _is_foreign(path):
+            yield path.relative_to(root).as_posix(), _of_file(path)
 
 
 def _is_foreign(path: Path) -> bool:
@@ -249,6 +308,19 @@ SELECT 'trigger:' || c.relname || '.' || t.tgname,
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND NOT t.tgisinternal AND NOT c.relispartition
 """
+#: Partitions come and go monthly: what guards them is told once for all those of a table.
+_ON_PARTITIONS: Final = """
+WITH siblings AS (SELECT inhparent, count(*) AS number FROM pg_inherits GROUP BY inhparent)
+SELECT 'trigger:' || parent.relname || '.*.' || replace(t.tgname, c.relname, '*'),
+    string_agg(DISTINCT replace(pg_get_triggerdef(t.oid), c.relname, '*') || ' '
+        || t.tgenabled::text, '; ')
+        || CASE WHEN count(*) < max(siblings.number) THEN ' not on all' ELSE '' END
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_class parent ON parent.oid = i.inhparent
+    JOIN siblings ON siblings.inhparent = parent.oid
+WHERE n.nspname = 'public' AND NOT t.tgisinternal AND c.relispartition
+GROUP BY parent.relname, replace(t.tgname, c.relname, '*')
+"""
 _MIGRATIONS: Final = "SELECT 'migration:' || app || '.' || name, name FROM django_migrations"
 
 
@@ -256,7 +328,7 @@ def database_hashes() -> dict[str, str]:
     """What is migrated, and the functions and triggers that guard the records, on or off."""
     found: dict[str, str] = {}
     with connection.cursor() as cursor:
-        for statement in (_FUNCTIONS, _TRIGGERS, _MIGRATIONS):
+        for statement in (_FUNCTIONS, _TRIGGERS, _ON_PARTITIONS, _MIGRATIONS):
             cursor.execute(statement)
             found |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in cursor}
     return found

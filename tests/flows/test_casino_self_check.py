@@ -9,6 +9,7 @@ import marshal
 import py_compile
 import shutil
 import subprocess
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ from accounts.roles import Role
 from casino import program_hashes, self_check
 from casino.self_check import Change, CheckCode, Verdict
 from kernel.ids import Actor
+from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests.conftest import ROOT
@@ -35,6 +37,7 @@ def copy(tmp_path, monkeypatch) -> Path:
     """A copy of a part of our programs, which is what runs as far as the check knows."""
     for folder in ("kernel", "ledger", "compliance"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(program_hashes, "FOLDERS", ("kernel", "ledger", "compliance"))
     for name in program_hashes.FILES:
         shutil.copy(ROOT / name, tmp_path / name)
     real = program_hashes.measure
@@ -112,6 +115,61 @@ def test_a_compiled_file_without_a_source_is_an_alarm(copy):
     (copy / "kernel" / "door.pyc").write_bytes(b"x")
     found = self_check.check(self_check.DAILY)
     assert found.changes == (Change("cache:kernel/door.pyc", "added"),)
+
+
+@pytest.fixture
+def house_in_var(tmp_path, monkeypatch) -> Path:
+    """An installation below a folder named as one that is not measured."""
+    root = tmp_path / "var" / "node_modules" / "faro"
+    (root / "ledger").mkdir(parents=True)
+    (root / "ledger" / "posting.py").write_text("x = 1\n")
+    (root / "manage.py").write_text("x = 1\n")
+    monkeypatch.setattr(program_hashes, "FOLDERS", ("ledger",))
+    return root
+
+
+def test_where_an_installation_lies_changes_nothing(house_in_var):
+    assert list(dict(program_hashes.file_hashes(house_in_var))) == [
+        "manage.py", "ledger/posting.py",
+    ]  # fmt: skip
+    path = cache_of(house_in_var / "ledger" / "posting.py", "print('mine')")
+    name = path.relative_to(house_in_var).as_posix()
+    assert list(dict(program_hashes.foreign_caches(house_in_var))) == [name]
+
+
+def test_a_folder_in_which_there_is_nothing_is_not_measured_as_nothing(house_in_var):
+    (house_in_var / "ledger" / "posting.py").unlink()
+    with pytest.raises(InvariantBroken):
+        list(program_hashes.file_hashes(house_in_var))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"ledger/posting{suffix}" for suffix in EXTENSION_SUFFIXES),
+        *(f"psycopg{suffix}" for suffix in (".py", ".so", ".pyc")),
+        "redis/__init__.py",
+        "redis/client.pyc",
+        "psycopg_c/pq.py",  # an optional package that is not installed
+        "ledger/var/late.py",
+    ],
+)
+def test_whatever_python_would_run_from_us_or_before_the_packages_is_an_alarm(copy, path):
+    approved()
+    (copy / path).parent.mkdir(exist_ok=True)
+    (copy / path).write_bytes(b"x = 1")
+    kind = "cache" if path.endswith(".pyc") else "file"
+    found = self_check.check(self_check.DAILY)
+    assert found.changes == (Change(f"{kind}:{path}", "added"),)
+
+
+@pytest.mark.parametrize("name", ["redis", "ledger/more"])
+def test_a_folder_that_is_a_link_is_an_alarm_wherever_it_leads(copy, tmp_path_factory, name):
+    approved()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (copy / name).symlink_to(elsewhere)
+    found = self_check.check(self_check.DAILY)
+    assert found.changes == (Change(f"link:{name}", "added"),)
 
 
 def test_programs_beside_the_packages_and_packages_that_are_not_locked_are_named(tmp_path):
@@ -208,6 +266,21 @@ def test_a_guard_switched_off_in_the_database_is_an_alarm(copy, owner):
         Change("function:quiet()", "added"),
         Change("trigger:compliance_case.compliance_case_change", "altered"),
     )
+
+
+def test_a_guard_switched_off_on_one_month_is_an_alarm_and_a_new_month_is_none(
+    copy, owner, settings
+):
+    approved()
+    owner.execute(
+        "SELECT audit_make_month_partitions('audit_event', '2190-01-01', 1, %s)",
+        [settings.DATABASE_RUNTIME_ROLE],
+    )
+    assert self_check.check(self_check.DAILY).changes == ()
+    owner.execute("ALTER TABLE audit_event_2190_01 DISABLE TRIGGER USER")
+    found = self_check.check(self_check.DAILY)
+    assert found.changes
+    assert all(one.what.startswith("trigger:audit_event.*.") for one in found.changes)
 
 
 def test_without_anything_approved_the_check_says_so_and_alarms_nobody(copy):
