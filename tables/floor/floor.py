@@ -169,29 +169,34 @@ class Floor:
 
 
 def floor_now(only: str = "") -> Floor:
-    """The floor by the database's clock; of one table where ``only`` names it."""
+    """The floor by the database's clock; of one table where ``only`` names it, and then no row of
+    another table is read.
+    """
     tables = list(Table.objects.filter(id=only) if only else Table.objects.all())
-    now = database_now()
+    ids, now = [one.id for one in tables], database_now()
     newest = {
         found.table_id: found
-        for found in Round.objects.filter(table_id__in=[one.id for one in tables])
+        for found in Round.objects.filter(table_id__in=ids)
         .order_by("table_id", "-number")
         .distinct("table_id")
     }
-    results, stakes, playing = _results(tables), _stakes(), board.playing()
+    results, stakes, playing = _results(tables), _stakes(ids), board.playing(ids)
     shifts = {
         shift.table_id: shift
-        for shift in Shift.objects.filter(ended_at=None).select_related("presenter")
+        for shift in Shift.objects.filter(table_id__in=ids, ended_at=None).select_related(
+            "presenter"
+        )
     }
     at_table = _devices_by_table(tables, now)
     incidents: dict[str, list[Incident]] = defaultdict(list)
-    for incident in _open_incidents():
+    for incident in _open_incidents(ids):
         incidents[incident.table_id].append(incident)
     idle = [one for one in tables if _is_idle(one, newest.get(one.id))]
     against = floor_opening.reasons(
         idle, shifts, {key: [d.device for d in some] for key, some in at_table.items()}, now
     )
-    alive = set(TableHeartbeat.objects.filter(expires_at__gt=now).values_list("pk", flat=True))
+    runners = TableHeartbeat.objects.filter(table_id__in=ids, expires_at__gt=now)
+    alive = set(runners.values_list("table_id", flat=True))
     scopes = {scope for table in tables for scope in _scopes(table)}
     off = switches.disabled_among(scopes | {"all", "deposits", "withdrawals", "sign_up"})
     shown = []
@@ -217,8 +222,8 @@ def floor_now(only: str = "") -> Floor:
                 now,
             )
         )
-    hour = Round.objects.filter(official_at__gt=now - timedelta(hours=1)).count()
-    return Floor(now, tuple(shown), hour, tuple(sorted(off)))
+    hour = Round.objects.filter(table_id__in=ids, official_at__gt=now - timedelta(hours=1))
+    return Floor(now, tuple(shown), hour.count(), tuple(sorted(off)))
 
 
 def level_of(table: TableNow, now: datetime) -> Level:
@@ -271,8 +276,9 @@ def _scopes(table: Table) -> tuple[str, ...]:
     return (*switches.ALL_PLAY, f"game:{table.game}", f"table:{table.id}")
 
 
-def _open_incidents() -> QuerySet[Incident]:
-    return Incident.objects.filter(resolved_at=None).select_related("round").order_by("opened_at")
+def _open_incidents(table_ids: list[str]) -> QuerySet[Incident]:
+    open_ones = Incident.objects.filter(table_id__in=table_ids, resolved_at=None)
+    return open_ones.select_related("round").order_by("opened_at")
 
 
 def _devices_by_table(tables: list[Table], now: datetime) -> dict[str, tuple[DeviceNow, ...]]:
@@ -307,16 +313,17 @@ def _results(tables: list[Table]) -> dict[str, tuple[tuple[int, str], ...]]:
     }
 
 
-def _stakes() -> dict[str, tuple[Stake, ...]]:
+def _stakes(table_ids: list[str]) -> dict[str, tuple[Stake, ...]]:
     """Bets that no result has decided, by table and currency: one statement (F38)."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT r.table_id, b.currency, count(*), sum(b.stake_minor)::bigint"
             " FROM tables_round r JOIN tables_bet b ON b.round_id = r.id"
-            " WHERE r.phase <> ALL(%s) AND NOT EXISTS (SELECT FROM tables_bet_outcome o"
+            " WHERE r.table_id = ANY(%s) AND r.phase <> ALL(%s)"
+            " AND NOT EXISTS (SELECT FROM tables_bet_outcome o"
             "  WHERE o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at)"
             " GROUP BY 1, 2 ORDER BY 1, 2",
-            [[phase.value for phase in FINISHED]],
+            [table_ids, [phase.value for phase in FINISHED]],
         )
         rows = cursor.fetchall()
     found: dict[str, list[Stake]] = defaultdict(list)

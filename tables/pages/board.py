@@ -40,8 +40,8 @@ def board() -> list[OnBoard]:
         .distinct("table_id")
         .select_related("table")
     }
-    results = _results([table.id for table in tables])
-    people = playing()
+    ids = [table.id for table in tables]
+    results, people = _results(ids), playing(ids)
     return [
         OnBoard(
             table=table,
@@ -87,13 +87,14 @@ def _results(table_ids: list[str]) -> dict[str, tuple[tuple[int, str], ...]]:
     }
 
 
-def playing() -> dict[str, int]:
+def playing(table_ids: list[str]) -> dict[str, int]:
     """People with a bet accepted lately, by table."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT r.table_id, count(DISTINCT b.player_id) FROM tables_bet b"
             " JOIN tables_round r ON r.id = b.round_id"
-            " WHERE b.accepted_at > clock_timestamp() - %s * interval '1 second' GROUP BY 1",
-            [PLAYING_FOR_S],
+            " WHERE b.accepted_at > clock_timestamp() - %s * interval '1 second'"
+            " AND r.table_id = ANY(%s) GROUP BY 1",
+            [PLAYING_FOR_S, table_ids],
         )
         return dict(cursor.fetchall())

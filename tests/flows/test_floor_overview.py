@@ -257,6 +257,28 @@ def test_the_page_of_one_table_asks_for_that_table_alone():
     assert client.get("/floor/state?only=%00").status_code == 400
 
 
+def test_of_one_table_no_row_of_another_is_read():
+    """Each open page asks this each second: it costs what its own table costs."""
+    pits = [house.pit("alexandria"), house.pit("cordouan")]
+    anna = house.player(balance_minor=10_000)
+    for pit in pits:
+        pit.open_round()
+        pit.play(17)
+        pit.open_round()
+        bet(anna, pit.table.id, ("red", 500))
+    suspend("cordouan", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    with CaptureQueriesContext(connection) as asked:
+        floor = floor_now("alexandria")
+    told = [one["sql"] for one in asked if re.search(r"\bFROM \"?tables_", one["sql"])]
+    assert len(told) >= 8  # rounds, results, stakes, players, shift, devices, incidents, runner
+    assert [sql for sql in told if "alexandria" not in sql] == []
+    (shown,) = floor.tables
+    assert (shown.playing, shown.stakes[0].bets, shown.results) == (1, 1, ((17, "black"),))
+    assert (shown.incidents, shown.shift is not None, shown.has_runner) == ((), True, True)
+    assert floor.rounds_this_hour == 1
+    assert floor_now().rounds_this_hour == 2
+
+
 @pytest.mark.feature("F24")
 def test_beside_the_floor_stands_the_newest_incident_of_a_table_that_stopped_again():
     pit = house.pit()
