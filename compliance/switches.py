@@ -11,15 +11,19 @@ order of somebody else is lifted only by who holds whatever that person may stop
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.db.models import Q
 
+from accounts.appointments import holders
 from accounts.rights import check_right, may
+from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.models import Switch
@@ -34,6 +38,9 @@ ENABLED: Final = register("switch.enabled", "Scope enabled again")
 STOP_PLAY: Final = "compliance.stop_play"
 STOP_MONEY: Final = "compliance.stop_money"
 STOP_PLAYER: Final = "compliance.stop_player"
+
+#: Whose order it was counts by these: who may stop play, who may stop money.
+_WIDE: Final = (STOP_PLAY, STOP_MONEY)
 
 #: What stops every game, the widest first.
 ALL_PLAY: Final = ("all", "play")
@@ -79,12 +86,35 @@ def may_lift(order: Switch, actor: Actor) -> bool:
     One's own always. Else whoever may stop all that its giver may: the pit lifts what a colleague
     stopped, not what compliance did. A giver who may stop nothing any more counts as the widest.
     """
-    kind, _, giver = order.actor.partition(":")
-    if actor.kind is ActorKind.SYSTEM or kind != ActorKind.STAFF or order.actor == str(actor):
-        return True
-    wide = (STOP_PLAY, STOP_MONEY)
-    held = [right for right in wide if may(Actor(ActorKind.STAFF, giver), right)]
-    return all(may(actor, right) for right in held or wide)
+    return order.id in liftable([order], actor)
+
+
+def liftable(orders: Collection[Switch], actor: Actor) -> frozenset[UUID]:
+    """Which of ``orders`` `may_lift` lets ``actor`` end: as many statements for many as for two."""
+    staff = f"{ActorKind.STAFF}:"
+    others = [one for one in orders if one.actor.startswith(staff) and one.actor != str(actor)]
+    if actor.kind is ActorKind.SYSTEM or not others:
+        return frozenset(one.id for one in orders)
+    own = {right for right in _WIDE if may(actor, right)}
+    held = _wide_rights({one.actor for one in others})
+    kept = {one.id for one in others if not held.get(one.actor, set(_WIDE)) <= own}
+    return frozenset(one.id for one in orders if one.id not in kept)
+
+
+def _wide_rights(staff: Collection[str]) -> dict[str, set[str]]:
+    """Which of the wide rights each of ``staff`` holds now by a role; nobody without any."""
+    ids = [int(number) for _, _, number in (one.partition(":") for one in staff)]
+    granted: dict[str, set[str]] = defaultdict(set)
+    for right in _WIDE:
+        app, _, name = right.partition(".")
+        having = Permission.objects.filter(content_type__app_label=app, codename=name)
+        for role in having.filter(group__name__in=list(Role)).values_list("group__name", flat=True):
+            granted[role].add(right)
+    held: dict[str, set[str]] = defaultdict(set)
+    for role, rights in granted.items():
+        for person in holders(Role(role), ids):
+            held[str(Actor.staff(person))] |= rights
+    return dict(held)
 
 
 def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) -> None:

@@ -8,6 +8,7 @@ are none of this page's: they are neither shown nor lifted here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
@@ -165,7 +166,8 @@ def _page(
     holding = orders.holding_over_the_house()
     actors = {one.actor for one in (*past, *holding)} | {one.lifted_by for one in past}
     who = words.names(actors - {""})
-    held = [_held(request, one, who, enabling) for one in holding]
+    liftable = orders.liftable(holding, staff_actor(request))
+    held = [_held(request, one, who, enabling, liftable) for one in holding]
     is_shown = any(one["may"] and one["form"] is enabling for one in held)
     facts = {
         "section": "switches",
@@ -179,15 +181,18 @@ def _page(
 
 
 def _held(
-    request: HttpRequest, one: Switch, who: dict[str, str], enabling: EnableForm | None
+    request: HttpRequest,
+    one: Switch,
+    who: dict[str, str],
+    enabling: EnableForm | None,
+    liftable: Collection[UUID],
 ) -> dict[str, Any]:
     typed = enabling if enabling and str(enabling.data.get("order")) == str(one.id) else None
     return {
         **_row(one, who),
         "scope": one.scope,
         "form": typed or EnableForm(initial={"order": one.id}, auto_id=f"enable-{one.id}-%s"),
-        "may": request.user.has_perms(orders.rights_over(one.scope))
-        and orders.may_lift(one, staff_actor(request)),
+        "may": one.id in liftable and request.user.has_perms(orders.rights_over(one.scope)),
     }
 
 

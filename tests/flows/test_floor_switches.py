@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.roles import Role
@@ -213,6 +216,31 @@ def test_what_is_no_scope_is_stopped_by_nobody(scope):
                 act(scope, reason="x", actor=actor)
             assert refused.value.code is switches.SwitchCode.UNKNOWN_SCOPE
     assert not Switch.objects.exists()
+
+
+def test_many_orders_of_many_people_cost_as_many_statements_as_two():
+    house.pit()
+    client = staff_client(Role.COMPLIANCE)
+
+    def counted() -> int:
+        with CaptureQueriesContext(connection) as statements:
+            assert client.get("/floor/switches/").status_code == 200
+        return len(statements)
+
+    def stop_as(role: Role, scope: str) -> None:
+        switches.disable(scope, reason="drill", actor=Actor.staff(make_staff(role).pk))
+
+    nothing = counted()
+    stop_as(Role.PIT_BOSS, "play")
+    stop_as(Role.FINANCE, "deposits")
+    two = counted()
+    for n, role in enumerate((Role.PIT_BOSS, Role.COMPLIANCE, Role.FINANCE, Role.ADMINISTRATOR)):
+        for scope in (f"table:t-{n}", f"game:g-{n}", ("withdrawals", "sign_up")[n % 2]):
+            with contextlib.suppress(Refused):  # what takes another role's right
+                stop_as(role, scope)
+    assert Switch.objects.filter(until=None).count() == 10
+    assert counted() == two
+    assert two <= nothing + 15
 
 
 def test_a_stop_without_a_reason_stops_nothing():
