@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,6 +27,12 @@ SEE: Final = "tables.view_settingchange"
 PROPOSE: Final = changes.PROPOSE
 DECIDE: Final = changes.DECIDE
 HISTORY: Final = 50
+
+
+class PageCode(StrEnum):
+    """Why a form is refused before the act is asked."""
+
+    BAD_SEEN = "bad_seen"
 
 
 @require_safe
@@ -79,7 +86,8 @@ def change(request: HttpRequest, change_id: UUID) -> HttpResponse:
 @never_cache
 def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") -> HttpResponse:
     """Propose new values for one setting; what the page showed goes along."""
-    if kind not in ChangeKind.values or (kind == ChangeKind.LIMITS) != bool(target):
+    is_one = target in SCALES if kind == ChangeKind.LIMITS else not target
+    if kind not in ChangeKind.values or not is_one:
         raise Http404
     try:
         seen = changes.current(table_id, ChangeKind(kind), target)
@@ -94,7 +102,7 @@ def propose(request: HttpRequest, table_id: str, kind: str, target: str = "") ->
                     ChangeKind(kind),
                     _typed(request, ChangeKind(kind), target),
                     target,
-                    json.loads(request.POST.get("seen", "{}")),
+                    _seen(request),
                 ),
                 reason=request.POST.get("reason", ""),
                 key=request.POST.get("key", ""),
@@ -162,6 +170,17 @@ def _act(request: HttpRequest, change_id: UUID, act: Callable[[], SettingChange]
     else:
         messages.success(request, f"Done: {done.get_state_display()}.")
     return redirect("desk:change", change_id)
+
+
+def _seen(request: HttpRequest) -> dict[str, Any]:
+    """What stood when the page was shown, as its form holds it; ``BAD_SEEN`` where it does not."""
+    try:
+        said = json.loads(request.POST.get("seen", "{}"))
+    except (ValueError, RecursionError):  # nested without an end
+        said = None
+    if not isinstance(said, dict):
+        raise Refused(PageCode.BAD_SEEN)
+    return said
 
 
 def _typed(request: HttpRequest, kind: ChangeKind, currency: str) -> dict[str, Any]:

@@ -20,23 +20,42 @@ from compliance.wording import refusal_text as compliance_text
 from kernel.ids import Actor, ActorKind, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
+from tables.floor.words import AGAINST
+from tables.opening.reasons import OpeningCode
 
+#: What may stand against opening a table, beside what the floor has words for.
+_OPENING = {
+    OpeningCode.TABLE_CLOSED: "It is closed",
+    OpeningCode.SWITCHED_OFF: "Play is stopped by a switch",
+    OpeningCode.NO_DEVICE: "It has no device that signs",
+    OpeningCode.DEVICE_SILENT: "A device is silent",
+    OpeningCode.DEVICE_FAULTY: "A device reports a fault",
+    **AGAINST,
+}
 TEXTS = {
+    **{code.value: f"The table may not open. {why}." for code, why in _OPENING.items()},
     "no_reason": "Say why.",
     "reason_missing": "Say why.",
     "already_disabled": "It is disabled already.",
     "not_disabled": "It was not disabled, or somebody has enabled it meanwhile.",
     "given_by_others": "Who stopped this may stop more than you: they lift it.",
     "not_allowed": "Your role may not do this.",
+    "unknown_scope": "There is nothing of this name to stop.",
+    "order_lifted": "What this form stopped goes on again. Load the page to stop it once more.",
+    "bad_seen": "The form does not say what its page showed. Load the page again.",
     "bad_key": "The form was incomplete. Load the page again and repeat what you did.",
     "key_conflict": "This form was sent before with other values. Load the page again.",
     "table_suspended": "The table is suspended: resolve its incidents, then open or close it.",
     "nothing_changes": "This is how it is already.",
     "out_of_bounds": "That is not possible for this table: {field}.",
     "limits_invalid": "These limits do not fit together: {field}: {why}.",
+    "unknown_currency": "The house keeps no accounts in this currency.",
     "not_an_amount": "{field}: write an amount like 12.50.",
     "too_many_decimals": "{field}: this currency has {digits} decimals.",
     "already_proposed": "A change of this waits already. Decide or withdraw that one first.",
+    "staff_change_waits": "This waits for a second person already. Decide or withdraw that first.",
+    "unknown_change": "There is no such change.",
+    "unknown_table": "There is no such table.",
     "already_decided": "Somebody has decided this already: {state}.",
     "stale_change": "The table is not what this page showed. Look again; nothing was changed.",
     "same_person": "Somebody else decides what you proposed.",
@@ -46,6 +65,7 @@ TEXTS = {
     "password_refused": "That password is too weak.",
     "not_yourself": "Nobody does this to themselves.",
     "unknown_person": "There is no such member of staff.",
+    "account_closed": "They have left: their account is closed.",
     "already_held": "They hold this role already.",
     "not_held": "They do not hold this role.",
     "not_in_time": "A role ends in the future, and within a year.",

@@ -13,22 +13,32 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.appointments import StaffCode
 from accounts.models import Player
+from accounts.players import PlayerCode
+from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import dashboard, limit_fields, reports, round_evidence, round_page
+from backoffice import dashboard, desk, limit_fields, reports, round_evidence, round_page
+from backoffice.change_pages import PageCode
 from compliance.limit_arithmetic import gaming_day
+from compliance.switches import SwitchCode
 from events import stream
 from kernel.ids import new_id
+from kernel.money import MoneyCode
+from kernel.refusal import Refused
 from payments.models import Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
+from tables.changes.changes import ChangeCode
 from tables.changes.models import SettingChange
 from tables.models import SightingRecord, Table, TableLimits
+from tables.opening.reasons import OpeningCode
 from tables.play.evidence import Fault
 from tables.play.suspension import suspend
 from tables.rules import roulette
+from tables.rules.roulette.codes import RulesCode
 from tests import house
 from tests.flows.staff_steps import limit_form, staff_client
 
@@ -164,6 +174,61 @@ def test_an_amount_that_is_none_is_named_and_what_was_typed_stays():
 
 
 @pytest.mark.feature("F81")
+@pytest.mark.parametrize("seen", ["[" * 200_000, "[1, 2]", "7", "null", "{", '{"a":' * 100_000])
+def test_a_form_that_does_not_hold_what_its_page_showed_is_refused_and_proposes_nothing(seen):
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    answer = client.post(
+        "/admin/changes/propose/alexandria/latency/",
+        {"seen": seen, "reason": "x", "key": new_id().hex, "latency_bound_ms": "5000"},
+    )
+    assert answer.status_code == 409
+    assert "(bad_seen)" in answer.context["answer"]
+    assert 'value="5000"' in answer.content.decode()
+    assert not SettingChange.objects.exists()
+
+
+@pytest.mark.parametrize("setting", ["limits/XXQ", "limits/eur", "pace/EUR", "limits"])
+def test_there_is_no_page_for_a_currency_that_the_house_does_not_know(setting):
+    house.pit()
+    client = staff_client(Role.ADMINISTRATOR)
+    address = f"/admin/changes/propose/alexandria/{setting}/"
+    form = {"seen": "{}", "reason": "x", "key": new_id().hex}
+    assert client.get(address).status_code == 404
+    assert client.post(address, form).status_code == 404
+    assert not SettingChange.objects.exists()
+
+
+def test_each_refusal_that_the_desks_acts_can_give_has_its_words():
+    codes = {
+        code.value
+        for some in (
+            ChangeCode,
+            PageCode,
+            StaffCode,
+            SwitchCode,
+            RightsCode,
+            MoneyCode,
+            OpeningCode,
+        )
+        for code in some
+    } | {PlayerCode.EMAIL_TAKEN.value, RulesCode.LIMITS_INVALID.value}
+    without = {code for code in codes if desk.refusal(Refused(code)).startswith("Refused. ")}
+    assert without == set()
+
+
+def test_a_table_that_may_not_open_is_told_why_in_words():
+    house.pit(opened=False, inspected=False)
+    proposer, decider = staff_client(Role.ADMINISTRATOR), staff_client(Role.COMPLIANCE)
+    address = "/admin/changes/propose/alexandria/status/"
+    form = proposer.get(address).context
+    sent = {"seen": form["seen"], "key": form["key"], "status": "open", "reason": "Evening."}
+    made = proposer.post(address, sent)["Location"]
+    page = decider.post(f"{made}approve/", follow=True).content.decode()
+    assert "The table may not open. Not inspected for this gaming day. (not_inspected)" in page
+    assert SettingChange.objects.get().state == "proposed"
+
+
 def test_a_form_without_a_key_proposes_nothing_and_a_used_key_takes_no_other_values():
     house.pit()
     client = staff_client(Role.ADMINISTRATOR)
