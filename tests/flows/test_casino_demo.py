@@ -8,11 +8,14 @@ from django.core.management import call_command
 from audit.database_clock import database_now
 from casino.management.commands import demo_floor
 from kernel.ids import Actor
+from tables.changes import changes
+from tables.changes.models import ChangeKind, ChangeState, SettingChange
 from tables.models import Table
 from tables.opening import facts as opening_facts
 from tables.opening import inspections
 from tables.presenters import shifts
 from tables.presenters.models import Authorisation, Inspection, Shift
+from tests.flows.accounts_steps import audit_kinds
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -76,3 +79,24 @@ def test_the_demos_pit_boss_inspects_when_a_gaming_day_begins(demo, owner):
     assert reasons()["alexandria"] == ["no_device"]
     newest = inspections.newest("alexandria")
     assert newest.inspected_by.startswith("staff:")
+
+
+@pytest.mark.parametrize("approved", [False, True])
+def test_the_demo_starts_at_another_speed_while_somebodys_proposal_waits(demo, approved):
+    pace = changes.current("alexandria", ChangeKind.PACE)
+    asked = changes.Wanted("alexandria", ChangeKind.PACE, {**pace, "respins_max": 7})
+    waiting = changes.propose(asked, reason="try it", key="k", actor=Actor.system("ann"))
+    if approved:  # a round is in play
+        decided = {"decided_by": "system:ben", "decided_at": database_now()}
+        SettingChange.objects.filter(id=waiting.id).update(state=ChangeState.APPROVED, **decided)
+    call_command("demo_data", "--speed", "10")
+    waiting.refresh_from_db()
+    assert waiting.state == (ChangeState.STALE if approved else ChangeState.REJECTED)
+    moved = Table.objects.get(id="alexandria")
+    assert (moved.betting_window_ms, moved.respins_max) == (
+        pace["betting_window_ms"] // 10,
+        pace["respins_max"],
+    )
+    told = audit_kinds("change.")
+    assert told[:2] == ["change.proposed", "change.stale" if approved else "change.rejected"]
+    changes.propose(asked, reason="again", key="k2", actor=Actor.system("ann"))
