@@ -274,7 +274,7 @@ def test_of_one_table_no_row_of_another_is_read():
     assert [sql for sql in told if "alexandria" not in sql] == []
     (shown,) = floor.tables
     assert (shown.playing, shown.stakes[0].bets, shown.results) == (1, 1, ((17, "black"),))
-    assert (shown.incidents, shown.shift is not None, shown.has_runner) == ((), True, True)
+    assert (shown.incidents, shown.shift is not None) == ((), True)
     assert floor.rounds_this_hour == 1
     assert floor_now().rounds_this_hour == 2
 
