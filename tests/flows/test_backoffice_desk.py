@@ -229,6 +229,7 @@ def test_a_table_that_may_not_open_is_told_why_in_words():
     assert SettingChange.objects.get().state == "proposed"
 
 
+@pytest.mark.feature("F81")
 def test_a_form_without_a_key_proposes_nothing_and_a_used_key_takes_no_other_values():
     house.pit()
     client = staff_client(Role.ADMINISTRATOR)
