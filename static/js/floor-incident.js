@@ -34,7 +34,8 @@ function put(markup) {
   const before = shown();
   const focused = before.contains(document.activeElement) ? document.activeElement : null;
   const unfolded = [...before.querySelectorAll("details[open] > summary[data-focus]")];
-  const kept = before.querySelector("[data-clip]:has(video)"); // one that nobody watches is renewed
+  // one that nobody watches is renewed; what stands in <noscript> is no video that somebody opened
+  const kept = before.querySelector("[data-clip]:has(> video)");
   const place = next.querySelector("[data-clip]");
   before.after(next); // first into this document: a clip that is moved within it plays on
   if (kept && place) place.replaceWith(kept);

@@ -430,6 +430,40 @@ def test_the_clip_of_a_round_is_offered_where_its_incident_is_put_in_later(visit
     expect(panel.locator(".clip-failed")).to_be_visible()
 
 
+def test_a_clip_that_nobody_watches_is_renewed_and_one_that_plays_stays(visit, pit, faults):
+    faults.allow("clip", "hls", "404")
+    pit.open_round()
+    page = visit.staff(Role.PIT_BOSS)
+    sent = []
+
+    def another(route) -> None:
+        """The panel as the server sends it, with a recording that is another one each time."""
+        answer = route.fetch(url=route.request.url.split("&mark=")[0])
+        sent.append(f"/clip/{len(sent)}.m3u8")
+        clip = (
+            f'<div data-clip="{sent[-1]}"><button hidden>Show</button><noscript>'
+            f'<video src="{sent[-1]}"></video></noscript></div><p id="put">{len(sent)}</p>'
+        )
+        place = '<div class="incident-what">'
+        route.fulfill(response=answer, body=answer.text().replace(place, place + clip))
+
+    page.route("**/panel*", another)
+    page.goto(f"/floor/incidents/{stopped(pit).id}/")
+    clip = page.locator("[data-clip]").first
+    expect(clip).to_have_attribute("data-clip", "/clip/0.m3u8", timeout=SOON_MS)
+    expect(clip).to_have_attribute("data-clip", "/clip/1.m3u8", timeout=SOON_MS)
+    page.evaluate(
+        """() => {
+            const clip = document.querySelector("[data-clip]");
+            clip.querySelector("button").replaceWith(document.createElement("video"));
+            clip.dataset.clip = "/clip/playing.m3u8";
+        }"""
+    )
+    shown = int(page.locator("#put").inner_text())
+    expect(page.locator("#put")).not_to_have_text(str(shown), timeout=SOON_MS)
+    expect(clip).to_have_attribute("data-clip", "/clip/playing.m3u8")
+
+
 @pytest.mark.skipif(bool(why_no_axe()), reason=why_no_axe() or "there")
 @pytest.mark.feature("F94")
 @pytest.mark.parametrize(
