@@ -30,6 +30,9 @@ let answeredAt = performance.now();
 let isLost = false;
 let isSending = false;
 let sayUntil = Number.POSITIVE_INFINITY;
+/** Tab brought the focus to where it is, and no finger or mouse since. Not :focus-visible, which any
+    key makes true, also where a finger was. */
+let isTabbed = false;
 /** The phase in which an act was refused: so long it is said that nothing was done. */
 let refusedIn = "";
 
@@ -307,6 +310,7 @@ function padKey(event) {
   if (pad.hidden || !PAD_KEYS.test(event.key)) return false;
   if (event.target.closest?.("a, [data-own-keys]")) return false;
   if (event.key === "Enter") {
+    if (isTabbed && event.target.closest?.("[data-key]")) return false;
     if (!event.repeat) pad.requestSubmit();
   } else if (event.target === number) {
     return true; // the field itself takes them, with its caret
@@ -367,6 +371,7 @@ document.addEventListener("submit", (event) => {
 });
 
 const onKey = (event) => {
+  if (event.key === "Tab") isTabbed = true;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (padKey(event)) return;
   if (held.has(event.key)) {
@@ -382,6 +387,13 @@ const onKey = (event) => {
   }
 };
 document.addEventListener("keydown", onKey, { capture: true });
+document.addEventListener(
+  "pointerdown",
+  () => {
+    isTabbed = false;
+  },
+  { capture: true },
+);
 document.addEventListener("keyup", (event) => held.get(event.key)?.end());
 
 number.addEventListener("input", () => type(number.value.replace(/\D/g, "").slice(0, 2)));

@@ -160,6 +160,37 @@ def test_enter_on_a_way_out_of_the_console_goes_there_and_confirms_nothing(visit
     assert not ConsoleAct.objects.filter(table=wheel.table).exists()
 
 
+def tab_to(page: Page, name: str) -> None:
+    wanted = page.get_by_role("button", name=name)
+    for _ in range(60):
+        if wanted.evaluate("(one) => one === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"no Tab reaches {name}")
+
+
+@pytest.mark.feature("F20", "F94")
+def test_enter_on_a_key_that_tab_reached_presses_that_key_and_confirms_nothing(visit, wheel):
+    page = number_awaited(visit, wheel)
+    page.keyboard.type("17")
+    tab_to(page, "No spin")
+    page.keyboard.press("Enter")  # a tap: it counts when it is held
+    tab_to(page, "Supervisor")
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("The supervisor is called.")
+    assert ConsoleAct.objects.get(table=wheel.table).kind == "call"
+
+
+@pytest.mark.feature("F20")
+def test_enter_after_a_touched_key_still_confirms_the_number(visit, wheel):
+    page = number_awaited(visit, wheel)
+    page.keyboard.type("17")
+    page.get_by_role("button", name="No spin").click()  # a tap: it does nothing
+    page.keyboard.press("Enter")
+    expect(page.locator("#say")).to_contain_text("17 Black confirmed.")
+    assert ConsoleAct.objects.get(table=wheel.table).kind == "confirm"
+
+
 @pytest.mark.feature("F20")
 def test_calling_the_supervisor_stops_the_table_and_says_so(visit, wheel):
     wheel.open_round()
