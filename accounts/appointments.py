@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from accounts import sessions
-from accounts.models import Appointment, User
+from accounts import sessions, staff_decisions
+from accounts.models import Appointment, StaffChange, User, put_in_office
 from accounts.notice_kinds import STAFF_NEWS
 from accounts.players import new_user
 from accounts.rights import check_right
@@ -49,6 +49,7 @@ class StaffCode(StrEnum):
     NO_REASON = "no_reason"
     NOT_YOURSELF = "not_yourself"
     UNKNOWN_PERSON = "unknown_person"
+    ACCOUNT_CLOSED = "account_closed"
     ALREADY_HELD = "already_held"
     NOT_HELD = "not_held"
     NOT_IN_TIME = "not_in_time"
@@ -61,23 +62,28 @@ class StaffCode(StrEnum):
 
 
 def groups_in_force(user: User) -> QuerySet[Group]:
-    """The role groups that give ``user`` rights at this moment."""
-    over = _over().filter(user_id=user.pk)
-    return Group.objects.filter(user__pk=user.pk).exclude(name__in=over.values("role"))
+    """The role groups that give ``user`` rights at this moment: those of an appointment in force.
+
+    A group without one gives nothing: the database guards appointments, and who writes a group
+    past the acts here gains nothing by it.
+    """
+    held = in_force().filter(user_id=user.pk)
+    return Group.objects.filter(user__pk=user.pk, name__in=held.values("role"))
 
 
 def holders(role: Role, among: Collection[int] | None = None) -> set[int]:
     """Active staff who hold ``role`` at this moment, of ``among`` where given. One statement."""
     found = User.objects.filter(is_active=True, is_staff=True, groups__name=role.value)
-    found = found.exclude(pk__in=_over().filter(role=role.value).values("user_id"))
+    found = found.filter(pk__in=in_force().filter(role=role.value).values("user_id"))
     if among is not None:
         found = found.filter(pk__in=among)
     return set(found.values_list("pk", flat=True))
 
 
-def _over() -> QuerySet[Appointment]:
-    """Appointments whose time is over though nobody ended them."""
-    return Appointment.objects.filter(ended_at__isnull=True, until__lte=SystemClock().now())
+def in_force() -> QuerySet[Appointment]:
+    """Appointments that nobody ended and whose time is not over."""
+    lasts = Q(until__isnull=True) | Q(until__gt=SystemClock().now())
+    return Appointment.objects.filter(lasts, ended_at__isnull=True)
 
 
 def hire(*, email: str, name: str, actor: Actor) -> User:
@@ -99,22 +105,20 @@ def hire(*, email: str, name: str, actor: Actor) -> User:
             after={"staff": True},
             personal=named,
         )
-        tell(f"{user.get_full_name()} was made a member of staff", actor)
+        tell("Made a member of staff", user, actor)
     return user
 
 
-def give(user: User, role: Role, *, until: datetime | None, reason: str, by: str) -> None:
-    """Put ``role`` in force: for an approved change alone, inside its transaction and user lock.
+def give(user: User, change: StaffChange) -> None:
+    """Put an approved role in force, inside the transaction that approved it and the user's lock.
 
     Refuses with ``NOT_IN_TIME``, and with ``ALREADY_HELD`` while the role is in force.
     """
-    held = refuse_unless_to_give(user, role, until)
+    role, by = Role(change.role), change.proposed_by
+    held = refuse_unless_to_give(user, role, change.until)
     if held is not None:
-        _end(held, database_now(), by, "its time was over")
-    Appointment.objects.create(
-        user=user, role=role.value, reason=reason, appointed_by=by, until=until
-    )
-    user.groups.add(Group.objects.get(name=role.value))
+        _end(held, by, "its time was over")
+    put_in_office(user, role, by=by, reason=change.reason, until=change.until, change=change)
 
 
 def refuse_unless_to_give(user: User, role: Role, until: datetime | None) -> Appointment | None:
@@ -138,12 +142,13 @@ def dismiss(user_id: int, role: Role, *, reason: str, actor: Actor) -> int:
     with transaction.atomic():
         user = concerned(user_id, actor)
         group = user.groups.filter(name=role.value).first()
-        if group is None:
+        held = Appointment.objects.filter(user=user, role=role.value, ended_at__isnull=True).first()
+        if group is None and held is None:
             raise Refused(StaffCode.NOT_HELD)
-        user.groups.remove(group)
-        now = database_now()
-        for held in Appointment.objects.filter(user=user, role=role.value, ended_at__isnull=True):
-            _end(held, now, str(actor), reason)
+        if group is not None:
+            user.groups.remove(group)
+        if held is not None:
+            _end(held, str(actor), reason)
         ended = sessions.end_all(user.pk)
         audit(
             DISMISSED,
@@ -153,21 +158,24 @@ def dismiss(user_id: int, role: Role, *, reason: str, actor: Actor) -> int:
             before={"role": role.value},
             after={"sessions_ended": ended},
         )
-        tell(f"The role {role.value} was taken from {user.get_full_name()}", actor)
+        tell(f"The role {role.value} was taken", user, actor)
     return ended
 
 
 def close(user_id: int, *, reason: str, actor: Actor) -> int:
-    """The person leaves: no role, no session, no way in. Refuses as :func:`dismiss`."""
+    """The person leaves: no role, no session, no way in, and no proposal about them waits.
+
+    Refuses as :func:`dismiss`.
+    """
     check_right(actor, APPOINT)
     reason = stated(reason)
     with transaction.atomic():
         user = concerned(user_id, actor)
-        now = database_now()
-        before = sorted(user.groups.values_list("name", flat=True))
+        before = roles_held(user)
         user.groups.clear()
         for held in Appointment.objects.filter(user=user, ended_at__isnull=True):
-            _end(held, now, str(actor), reason)
+            _end(held, str(actor), reason)
+        staff_decisions.end_all_about(user.pk, actor)
         user.is_active = False
         user.save(update_fields=["is_active"])
         ended = sessions.end_all(user.pk)
@@ -179,7 +187,7 @@ def close(user_id: int, *, reason: str, actor: Actor) -> int:
             before={"roles": before},
             after={"sessions_ended": ended},
         )
-        tell(f"The account of {user.get_full_name()} was closed", actor)
+        tell("The account was closed", user, actor)
     return ended
 
 
@@ -193,17 +201,32 @@ def concerned(user_id: int, actor: Actor) -> User:
     return user
 
 
-def tell(news: str, actor: Actor) -> None:
-    """Administrators and auditors learn of ``news``, whoever did it and wherever they look."""
+def refuse_closed(user: User) -> None:
+    """Whose account is closed is given nothing."""
+    if not user.is_active:
+        raise Refused(StaffCode.ACCOUNT_CLOSED)
+
+
+def roles_held(user: User) -> list[str]:
+    """The roles in force, for the record of what changes them."""
+    return sorted(in_force().filter(user_id=user.pk).values_list("role", flat=True))
+
+
+def tell(news: str, about: User, actor: Actor) -> None:
+    """Administrators and auditors learn of ``news``, whoever did it and wherever they look.
+
+    By number: who it is stands in the register, where it can be forgotten; in notices and mails of
+    so many people it could not.
+    """
     people = holders(Role.ADMINISTRATOR) | holders(Role.AUDITOR)
-    by = User.objects.filter(pk=actor.id).first() if actor.kind is ActorKind.STAFF else None
-    told = {"news": news, "by": str(actor) if by is None else by.get_full_name()}
+    by = f"staff member {actor.id}" if actor.kind is ActorKind.STAFF else str(actor)
+    told: dict[str, str | int] = {"news": news, "person_id": about.pk, "by": by}
     for person_id in sorted(people):
         notify(person_id, STAFF_NEWS, told)
 
 
-def _end(held: Appointment, now: datetime, by: str, reason: str) -> None:
-    held.ended_at = now
+def _end(held: Appointment, by: str, reason: str) -> None:
+    held.ended_at = database_now()  # the database writes its own moment over it
     held.ended_by = by
     held.end_reason = reason
     held.save(update_fields=["ended_at", "ended_by", "end_reason"])

@@ -27,6 +27,10 @@ class PasswordAtOwnDoor(AuthenticationBackend):  # type: ignore[misc]  # allauth
             return None
         return user
 
+    def _get_user_permissions(self, user_obj: User) -> QuerySet[Permission]:
+        """None: nobody has a right but by a role."""
+        return Permission.objects.none()
+
     def _get_group_permissions(self, user_obj: User) -> QuerySet[Permission]:
-        """Rights of the roles that are in force now: one whose time is over gives none."""
+        """Rights of the roles in force now, read once for a request: see `groups_in_force`."""
         return Permission.objects.filter(group__in=appointments.groups_in_force(user_obj))

@@ -5,13 +5,19 @@ The e-mail address is the login. Nothing here knows of money, limits or games.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.contrib.auth.models import Group, PermissionsMixin
+from django.db import models, transaction
 from django.db.models.functions import Cast, Concat, Lower, Now
 from django.utils.translation import gettext_lazy as _
+
+from accounts.roles import Role
+
+#: Who appoints where nobody is yet: the set-up of the house, and tests. The database believes it
+#: before the first administrator, from the owner of its tables, and in a demo (0006).
+SET_UP: Final = "system:set-up"
 
 
 def normal_email(text: str) -> str:
@@ -38,10 +44,15 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """A person with every right. The admin still asks for a second factor."""
-        return self.create_user(
-            email, password, **{"is_staff": True, "is_superuser": True} | fields
-        )
+        """The first administrator: a role like any other, since nobody here has every right.
+
+        Once a house has one, the database refuses another way than by two people, but from the
+        owner of its tables.
+        """
+        with transaction.atomic(using=self._db):
+            user = self.create_user(email, password, **fields | {"is_staff": True})
+            put_in_office(user, Role.ADMINISTRATOR, by=SET_UP)
+        return user
 
     def get_by_natural_key(self, username: str | None) -> User:
         return self.get(email=normal_email(username or ""))
@@ -57,6 +68,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("may enter the staff pages"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    #: Rights come from roles alone. Django's two other ways to a right are no columns here, so
+    #: that nobody can write them.
+    is_superuser: ClassVar[bool] = False  # type: ignore[misc]  # a column there
+    user_permissions = None  # type: ignore[assignment]  # as Django says
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -131,8 +146,8 @@ class Player(models.Model):
 class Appointment(models.Model):
     """Who holds which role, since when, until when, and who said so. Ended rows stay.
 
-    The role's group carries the rights; a role whose time is over carries none
-    (`accounts.appointments`). The database refuses an appointment by the appointed.
+    A right needs the role's group and an open appointment whose time is not over. The database lets
+    a row begin by an approved change, end once, and nothing else.
     """
 
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="appointments")
@@ -145,6 +160,10 @@ class Appointment(models.Model):
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=80, blank=True)
     end_reason = models.CharField(max_length=400, blank=True)
+    #: What two administrators agreed to; None: by the set-up. Each serves one appointment.
+    change = models.OneToOneField(
+        "StaffChange", on_delete=models.PROTECT, null=True, related_name="appointment"
+    )
 
     class Meta:
         verbose_name = _("appointment")
@@ -175,6 +194,13 @@ class Appointment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role}: {self.user_id}"
+
+
+def put_in_office(user: User, role: Role, *, by: str, **facts: Any) -> Appointment:
+    """The appointment, and then the group, which the database gives to the appointed alone."""
+    made = Appointment.objects.create(user=user, role=role.value, appointed_by=by, **facts)
+    user.groups.add(Group.objects.get(name=role.value))
+    return made
 
 
 class StaffChangeKind(models.TextChoices):
@@ -214,6 +240,8 @@ class StaffChange(models.Model):
     decided_by = models.CharField(max_length=80, blank=True)
     decided_at = models.DateTimeField(null=True)
     decision = models.CharField(max_length=400, blank=True)
+    #: The transaction that decided, and ``decided_at``: written by the database, whatever is sent.
+    decided_in = models.BigIntegerField(null=True, editable=False)
     #: Nobody else could approve.
     is_alone = models.BooleanField(default=False)
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.urls import is_valid_path, reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.appointments import groups_in_force
-from accounts.models import Appointment, User
+from accounts.models import SET_UP, User, put_in_office
 from accounts.players import new_user
 from accounts.roles import Role
-from kernel.ids import Actor
-
-#: Who appoints where nobody is yet: the set-up of the house, and tests.
-SET_UP: Final = Actor.system("set-up")
 
 
 def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | None) -> int:
@@ -29,8 +22,7 @@ def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | N
     """
     with transaction.atomic():
         user = new_user(email, password, is_staff=True)
-        user.groups.add(Group.objects.get(name=role.value))
-        Appointment.objects.create(user=user, role=role.value, appointed_by=str(SET_UP))
+        put_in_office(user, role, by=SET_UP)
         if totp_key_hex is not None:
             TOTPDevice.objects.create(
                 user=user, name="authenticator", key=totp_key_hex, confirmed=True

@@ -4,7 +4,7 @@ Otherwise every rule of two people in this house would fall to one: who may hire
 and appoint it has a second person at hand. Only where nobody else could approve does a proposal
 take effect at once, marked as such, logged, and told. Whoever was administrator within the last
 week still counts, so that nobody makes themselves the only one by dismissing the other.
-The database judges both by itself (`accounts/migrations/0005`).
+The database judges both by itself (`accounts/migrations/0005` and `0006`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from accounts.appointments import (
     audit,
     concerned,
     give,
+    refuse_closed,
     refuse_unless_to_give,
+    roles_held,
     stated,
     tell,
 )
@@ -31,7 +33,7 @@ from accounts.models import StaffChange, StaffChangeKind, StaffChangeState, User
 from accounts.notice_kinds import SECOND_FACTOR_CHANGED
 from accounts.rights import check_right
 from accounts.roles import Role
-from audit.database_clock import database_now
+from accounts.staff_decisions import REFUSED, WAITED, decide, facts
 from audit.record import register
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
@@ -40,7 +42,6 @@ from notices.send import notify
 logger = logging.getLogger(__name__)
 
 PROPOSED: Final = register("staff.change_proposed", "Role or reset proposed")
-REFUSED: Final = register("staff.change_refused", "Proposed role or reset refused or withdrawn")
 APPOINTED: Final = register("staff.appointed", "Role given")
 FACTOR_RESET: Final = register("staff.second_factor_reset", "Second factor of staff reset")
 
@@ -51,13 +52,14 @@ def propose_role(
     """Propose to give ``role``, for good or until a time within a year.
 
     In force at once where nobody else could approve. Refuses with ``NOT_ALLOWED``, ``NO_REASON``,
-    ``UNKNOWN_PERSON`` (players too), ``NOT_YOURSELF``, ``NOT_IN_TIME``, ``ALREADY_HELD`` while the
-    role is in force, and ``ALREADY_PROPOSED`` while the same waits.
+    ``UNKNOWN_PERSON`` (players too), ``NOT_YOURSELF``, ``ACCOUNT_CLOSED``, ``NOT_IN_TIME``,
+    ``ALREADY_HELD`` while the role is in force, and ``ALREADY_PROPOSED`` while the same waits.
     """
     check_right(actor, APPOINT)
     reason = stated(reason)
     with transaction.atomic():
         user = concerned(user_id, actor)
+        refuse_closed(user)
         refuse_unless_to_give(user, role, until)
         wanted = {"kind": StaffChangeKind.ROLE, "role": role.value, "until": until}
         return _propose(user, wanted, reason, actor)
@@ -72,6 +74,7 @@ def propose_reset(user_id: int, *, reason: str, actor: Actor) -> StaffChange:
     reason = stated(reason)
     with transaction.atomic():
         user = concerned(user_id, actor)
+        refuse_closed(user)
         if not second_factor.has_device(user):
             raise Refused(StaffCode.NO_DEVICE)
         return _propose(user, {"kind": StaffChangeKind.RESET}, reason, actor)
@@ -88,7 +91,8 @@ def approve(change_id: UUID, *, actor: Actor) -> StaffChange:
         change, user = _waiting(change_id, actor)
         if change.proposed_by == str(actor):
             raise Refused(StaffCode.SAME_PERSON)
-        _decide(change, StaffChangeState.APPROVED, actor, "")
+        refuse_closed(user)
+        decide(change, StaffChangeState.APPROVED, actor, "")
         _apply(change, user, actor)
     return change
 
@@ -101,8 +105,8 @@ def reject(change_id: UUID, *, decision: str, actor: Actor) -> StaffChange:
         change, user = _waiting(change_id, actor)
         if change.proposed_by == str(actor):
             raise Refused(StaffCode.SAME_PERSON)
-        _decide(change, StaffChangeState.REJECTED, actor, decision)
-        audit(REFUSED, user.pk, actor, decision, after=_facts(change))
+        decide(change, StaffChangeState.REJECTED, actor, decision)
+        audit(REFUSED, user.pk, actor, decision, before=WAITED, after=facts(change))
     return change
 
 
@@ -113,8 +117,8 @@ def withdraw(change_id: UUID, *, actor: Actor) -> StaffChange:
         change, user = _waiting(change_id, actor)
         if change.proposed_by != str(actor):
             raise Refused(StaffCode.NOT_YOURS)
-        _decide(change, StaffChangeState.WITHDRAWN, actor, "")
-        audit(REFUSED, user.pk, actor, "", after=_facts(change))
+        decide(change, StaffChangeState.WITHDRAWN, actor, "")
+        audit(REFUSED, user.pk, actor, "", before=WAITED, after=facts(change))
     return change
 
 
@@ -137,13 +141,13 @@ def _propose(user: User, wanted: dict[str, Any], reason: str, actor: Actor) -> S
     change = StaffChange.objects.create(
         id=new_id(), user=user, reason=reason, proposed_by=str(actor), **wanted
     )
-    audit(PROPOSED, user.pk, actor, reason, after=_facts(change))
+    audit(PROPOSED, user.pk, actor, reason, after=facts(change))
     if somebody_else_could(user.pk, actor):
-        tell(f"Proposed, waits for a second administrator: {_words(change)}", actor)
+        tell(f"Proposed, waits for a second administrator: {_words(change)}", user, actor)
         return change
     change.is_alone = True
     logger.warning("staff change without a second administrator: %s by %s", change, actor)
-    _decide(change, StaffChangeState.APPROVED, actor, "")
+    decide(change, StaffChangeState.APPROVED, actor, "")
     _apply(change, user, actor)
     return change
 
@@ -152,23 +156,20 @@ def _apply(change: StaffChange, user: User, actor: Actor) -> None:
     """Needs the user's lock and the approval written."""
     by = {"proposed_by": change.proposed_by, "alone": change.is_alone}
     if change.kind == StaffChangeKind.ROLE:
-        give(
-            user,
-            Role(change.role),
-            until=change.until,
-            reason=change.reason,
-            by=change.proposed_by,
-        )
-        audit(APPOINTED, user.pk, actor, change.reason, after=_facts(change) | by)
+        before: dict[str, Any] = {"roles": roles_held(user), **WAITED}
+        give(user, change)
+        after = {"roles": roles_held(user), **facts(change), **by}
+        audit(APPOINTED, user.pk, actor, change.reason, before=before, after=after)
     else:
         if not second_factor.remove(user):
             raise Refused(StaffCode.NO_DEVICE)
         ended = sessions.end_all(user.pk)
-        after = {"sessions_ended": ended, **by}
-        audit(FACTOR_RESET, user.pk, actor, change.reason, after=after)
+        before = {"second_factor": True, **WAITED}
+        after = {"second_factor": False, "state": change.state, "sessions_ended": ended, **by}
+        audit(FACTOR_RESET, user.pk, actor, change.reason, before=before, after=after)
         notify(user.pk, SECOND_FACTOR_CHANGED, {})
     alone = " (nobody else could approve)" if change.is_alone else ""
-    tell(f"{_words(change)}{alone}", actor)
+    tell(f"{_words(change)}{alone}", user, actor)
 
 
 def _waiting(change_id: UUID, actor: Actor) -> tuple[StaffChange, User]:
@@ -183,21 +184,7 @@ def _waiting(change_id: UUID, actor: Actor) -> tuple[StaffChange, User]:
     return change, user
 
 
-def _decide(change: StaffChange, state: StaffChangeState, actor: Actor, decision: str) -> None:
-    change.state = state
-    change.decided_by = str(actor)
-    change.decided_at = database_now()
-    change.decision = decision
-    change.save()
-
-
-def _facts(change: StaffChange) -> dict[str, Any]:
-    until = None if change.until is None else change.until.isoformat()
-    return {"kind": change.kind, "role": change.role, "until": until, "state": change.state}
-
-
 def _words(change: StaffChange) -> str:
-    name = change.user.get_full_name()
     if change.kind == StaffChangeKind.ROLE:
-        return f"Role {change.role} for {name}"
-    return f"Reset of the second factor of {name}"
+        return f"Role {change.role}"
+    return "Reset of the second factor"

@@ -251,10 +251,11 @@ def _until(text: str) -> datetime | None:
 
 
 def _person(user: User, now: datetime) -> dict[str, Any]:
-    ends = {one.role: one.until for one in user.appointments.all() if one.ended_at is None}
+    groups = {group.name for group in user.groups.all()}
     roles = [
-        {"name": group.name, "until": ends.get(group.name)}
-        for group in user.groups.all()
-        if (until := ends.get(group.name)) is None or until > now
+        {"name": held.role, "until": held.until}
+        for held in user.appointments.all()
+        if held.ended_at is None and held.role in groups
+        if held.until is None or held.until > now
     ]
     return {"user": user, "roles": sorted(roles, key=lambda one: one["name"])}

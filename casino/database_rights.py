@@ -15,6 +15,15 @@ SELECT DISTINCT c.relname FROM pg_class c
         AND (has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE'))))
  ORDER BY c.relname
 """
+#: What each role of staff may do, and where the set-up may appoint, is written by the owner alone
+#: (accounts 0006).
+_GIVEN_SQL = """
+SELECT DISTINCT name FROM (VALUES ('auth_group'), ('auth_group_permissions'), ('auth_permission'),
+        ('accounts_set_up_open')) AS given (name)
+ WHERE to_regclass(name) IS NOT NULL AND (has_table_privilege(name, 'INSERT')
+    OR has_any_column_privilege(name, 'UPDATE') OR has_table_privilege(name, 'DELETE'))
+ ORDER BY name
+"""
 _OWNED_SQL = """
 SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'public' AND pg_has_role(current_user, c.relowner, 'USAGE')
@@ -32,9 +41,13 @@ def problems_of_runtime_role() -> list[str]:
         owned = cursor.fetchone()[0]
         cursor.execute(_REWRITABLE_SQL)
         rewritable = [row[0] for row in cursor.fetchall()]
+        cursor.execute(_GIVEN_SQL)
+        given = [row[0] for row in cursor.fetchall()]
     problems = []
     if owned:
         problems.append(f"the runtime role {role} owns {owned} relations; only the owner role may")
     if rewritable:
         problems.append(f"the runtime role {role} may change append-only {', '.join(rewritable)}")
+    if given:
+        problems.append(f"the runtime role {role} may give itself rights by {', '.join(given)}")
     return problems

@@ -7,14 +7,13 @@ import time
 from binascii import unhexlify
 
 from django.conf import settings
-from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import staff
-from accounts.models import User
+from accounts.models import SET_UP, User, put_in_office
 from accounts.roles import Role
 from kernel.ids import Actor
 from tests.flows.accounts_steps import PASSWORD
@@ -38,7 +37,18 @@ def employ(actor: Actor, role: Role) -> None:
     user = User.objects.create(
         pk=int(actor.id), email=f"staff-{actor.id}@example.org", is_staff=True
     )
-    user.groups.add(Group.objects.get(name=role.value))
+    put_in_office(user, role, by=SET_UP)
+
+
+def also(user_id: int | str, role: Role) -> None:
+    """One more role for somebody who is at work already."""
+    put_in_office(User.objects.get(pk=user_id), role, by=SET_UP)
+
+
+def administrators() -> tuple[Actor, Actor]:
+    """The two whom a role takes."""
+    one, two = (make_staff(Role.ADMINISTRATOR, key=None).pk for _ in range(2))
+    return Actor.staff(one), Actor.staff(two)
 
 
 def sign_in_staff(user: User, client: Client | None = None) -> Client:

@@ -6,21 +6,22 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import appointments, staff, staff_changes
 from accounts.appointments import StaffCode
-from accounts.models import Appointment, StaffChange, User
+from accounts.models import SET_UP, Appointment, StaffChange, User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from audit.personal import reveal
 from kernel.ids import Actor
 from kernel.refusal import Refused
-from notices.models import Notice
+from notices.models import MailboxMail, Notice
 from tests import house
 from tests.flows.accounts_steps import (
     PASSWORD,
@@ -29,15 +30,18 @@ from tests.flows.accounts_steps import (
     mails_to,
     make_player,
 )
-from tests.flows.staff_steps import SIGN_IN, make_staff, sign_in_staff, staff_client
+from tests.flows.staff_steps import (
+    SIGN_IN,
+    administrators,
+    enter,
+    make_staff,
+    sign_in_staff,
+    staff_client,
+)
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F77")]
 
 BOSS = house.TESTER
-
-
-def administrators() -> tuple[Actor, Actor]:
-    return tuple(Actor.staff(make_staff(Role.ADMINISTRATOR, key=None).pk) for _ in range(2))
 
 
 def give(user_id: int, role: Role, **more) -> None:
@@ -62,11 +66,11 @@ def test_a_role_for_a_time_gives_rights_until_then_and_none_after():
     with time_machine.travel(until + timedelta(seconds=1)):
         assert not User.objects.get(pk=user.pk).has_perm("audit.view_auditevent")
         assert staff.roles_of(user.pk) == {Role.PRESENTER}
-        client = staff_client(Role.AUDITOR)
-        assert client.get("/admin/audit/auditevent/").status_code == 200
-        Appointment.objects.filter(role="auditor", until__isnull=True).update(
-            until=until  # the client's own role has ended with this
-        )
+
+    client = enter(user)
+    assert client.get("/admin/audit/auditevent/").status_code == 200
+    with time_machine.travel(until + timedelta(seconds=1)):
+        client = enter(user)  # the session of two days ago is over as well
         assert client.get("/admin/audit/auditevent/").status_code == 403
 
 
@@ -150,7 +154,11 @@ def test_a_lost_second_factor_is_reset_by_another_told_by_mail_and_enrolled_anew
     assert not TOTPDevice.objects.filter(user=user).exists()
     assert client.get("/admin/").status_code == 302
     assert mails_to(user.email)[-1] == "Your second factor was changed"
-    assert AuditEvent.objects.get(kind="staff.second_factor_reset").reason.startswith("Phone")
+    reset = AuditEvent.objects.get(kind="staff.second_factor_reset")
+    assert reset.reason.startswith("Phone")
+    assert (reset.before, reset.after["second_factor"]) == (
+        {"second_factor": True, "state": "proposed"}, False
+    )  # fmt: skip
     client.post(SIGN_IN, {"login": user.email, "password": PASSWORD})
     assert client.get("/admin/players/")["Location"].startswith(
         "/staff/account/second-factor/enrol"
@@ -203,8 +211,8 @@ def test_one_administrator_alone_gets_no_second_person_by_hiring_one():
     known = reveal(hired.id, actor=auditor, reason="a test", permitted=True)
     assert known == {"email": "second@example.org", "name": "Second"}
     news = [
-        "Second was made a member of staff",
-        "Proposed, waits for a second administrator: Role compliance for Second",
+        "Made a member of staff",
+        "Proposed, waits for a second administrator: Role compliance",
     ]
     assert told(two) == told(auditor) == news
 
@@ -214,7 +222,10 @@ def test_one_administrator_alone_gets_no_second_person_by_hiring_one():
     assert (given.actor_id, given.after["proposed_by"], given.after["alone"]) == (
         two.id, str(one), False
     )  # fmt: skip
-    assert told(auditor)[-1] == "Role compliance for Second"
+    assert told(auditor)[-1] == "Role compliance"
+    assert (given.before, given.after["roles"]) == (
+        {"roles": [], "state": "proposed"}, ["compliance"]
+    )  # fmt: skip
     assert code_of(lambda: staff_changes.approve(change.pk, actor=two)) == "already_decided"
 
 
@@ -235,7 +246,7 @@ def test_the_only_administrator_of_a_new_house_appoints_and_it_is_recorded_as_su
     assert staff.roles_of(second.pk) == {Role.ADMINISTRATOR}
     assert AuditEvent.objects.get(kind="staff.appointed").after["alone"] is True
     assert "staff change without a second administrator" in caplog.text
-    assert told(only)[-1] == ("Role administrator for Second (nobody else could approve)")
+    assert told(only)[-1] == "Role administrator (nobody else could approve)"
     third = appointments.hire(email="third@example.org", name="Third", actor=only)
     waits = staff_changes.propose_role(third.pk, Role.FINANCE, reason="x", actor=only)
     assert waits.state == "proposed"
@@ -250,6 +261,8 @@ def test_a_reset_waits_for_a_second_administrator_and_a_rejected_one_changes_not
     assert TOTPDevice.objects.filter(user=user).exists()
     staff_changes.reject(change.pk, decision="It was not they who called.", actor=two)
     assert TOTPDevice.objects.filter(user=user).exists()
+    refused = AuditEvent.objects.get(kind="staff.change_refused")
+    assert (refused.before, refused.after["state"]) == ({"state": "proposed"}, "rejected")
     change = staff_changes.propose_reset(user.pk, reason="Seen in person.", actor=one)
     staff_changes.approve(change.pk, actor=two)
     assert not TOTPDevice.objects.filter(user=user).exists()
@@ -265,24 +278,62 @@ def test_only_the_proposer_withdraws():
     assert staff.roles_of(user.pk) == {Role.SUPPORT}
 
 
-def test_the_database_itself_wants_two_people():
-    one, _two = administrators()
+def test_rights_cost_one_statement_for_a_request_whatever_is_asked():
+    user = User.objects.get(pk=make_staff(Role.COMPLIANCE, key=None).pk)
+    with CaptureQueriesContext(connection) as asked:
+        assert user.has_perm("tables.decide_change")
+        assert not user.has_perm("accounts.appoint_staff")
+        assert user.has_perms(["accounts.view_user"])
+        assert user.has_module_perms("accounts")
+    assert len(asked) == 1
+
+
+def test_a_closed_account_is_given_nothing_and_nothing_waits_for_it():
+    one, two = administrators()
+    user = make_staff(Role.SUPPORT)
+    own = staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=two)
+    other = staff_changes.propose_role(user.pk, Role.AUDITOR, reason="x", actor=one)
+    appointments.close(user.pk, reason="Left.", actor=two)
+    for change, state in ((own, "withdrawn"), (other, "rejected")):
+        change.refresh_from_db()
+        assert (change.state, change.decision) == (state, "The account was closed.")
+        approve = lambda: staff_changes.approve(change.pk, actor=one)  # noqa: B023, E731  (called here)
+        assert code_of(approve) == StaffCode.ALREADY_DECIDED
+    refused = AuditEvent.objects.filter(kind="staff.change_refused")
+    assert [one.before for one in refused] == [{"state": "proposed"}] * 2
+    for act in (
+        lambda: staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=one),
+        lambda: staff_changes.propose_reset(user.pk, reason="x", actor=one),
+    ):
+        assert code_of(act) == StaffCode.ACCOUNT_CLOSED
+    with pytest.raises(IntegrityError, match="only active staff"), transaction.atomic():
+        Appointment.objects.create(user=user, role="finance", appointed_by=SET_UP)
+    assert staff.roles_of(user.pk) == set()
+
+
+def test_who_was_closed_by_hand_while_a_proposal_waited_is_given_nothing():
+    one, two = administrators()
     user = make_staff(Role.SUPPORT)
     change = staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=one)
-    row = StaffChange.objects.filter(pk=change.pk)
-    now = database_now()
-    decided = {"state": "approved", "decided_by": str(one), "decided_at": now}
-    for facts, match in (
-        (decided, "two_people"),
-        (decided | {"is_alone": True}, "four_eyes"),
-        (decided | {"decided_by": f"staff:{user.pk}"}, "by_another"),
-        ({"role": "administrator"}, "staff_change"),
-    ):
-        with pytest.raises(IntegrityError, match=match), transaction.atomic():
-            row.update(**facts)
-    with pytest.raises(IntegrityError, match="four_eyes"), transaction.atomic():
-        Appointment.objects.create(user=user, role="finance", appointed_by=str(one))
-    assert staff.roles_of(user.pk) == {Role.SUPPORT}
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    approve = lambda: staff_changes.approve(change.pk, actor=two)  # noqa: E731  (one line)
+    assert code_of(approve) == StaffCode.ACCOUNT_CLOSED
+    assert staff_changes.reject(change.pk, decision="Left.", actor=two).state == "rejected"
+
+
+def test_news_of_staff_name_nobody_in_notices_and_mails(settings):
+    keep_mail_here(settings)
+    one, two = administrators()
+    user = appointments.hire(email="second@example.org", name="Zoë Second", actor=one)
+    change = staff_changes.propose_role(user.pk, Role.FINANCE, reason="x", actor=one)
+    staff_changes.approve(change.pk, actor=two)
+    appointments.close(user.pk, reason="x", actor=two)
+    mails = MailboxMail.objects.filter(subject__startswith="Staff: ")
+    assert mails.count() >= 4
+    texts = [f"{one.subject} {one.text}" for one in mails]
+    texts += [str(one.context) for one in Notice.objects.filter(kind="staff_news")]
+    assert not any("Zoë" in text or "second@" in text for text in texts)
+    assert all(f"/admin/staff/{user.pk}/" in one.text for one in mails)
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATOR])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import IntegrityError
 
 from accounts import players, staff
-from accounts.models import Player, User
+from accounts.models import Appointment, Player, User
 from accounts.players import PlayerCode
 from accounts.roles import Role
 from kernel.ids import PlayerId
@@ -95,8 +98,21 @@ def test_a_role_gives_its_rights_to_a_member_of_staff(database):
     assert user.totpdevice_set.get().confirmed
 
 
-def test_createsuperuser_still_works(database):
-    from django.core.management import call_command
-
-    call_command("createsuperuser", email="Root@example.org", interactive=False, verbosity=0)
-    assert User.objects.get(email="root@example.org").is_superuser
+@pytest.mark.feature("F77")
+def test_createsuperuser_makes_the_first_administrator_and_in_production_no_second(database, owner):
+    owner.execute("DELETE FROM accounts_set_up_open")  # as a production's `migrate` does
+    make = partial(call_command, "createsuperuser", interactive=False, verbosity=0)
+    make(email="Root@example.org")
+    root = User.objects.get(email="root@example.org")
+    assert staff.roles_of(root.pk) == {Role.ADMINISTRATOR}
+    assert not root.is_superuser
+    assert not root.has_perm("anything.at_all")
+    with pytest.raises(IntegrityError, match="four_eyes"):
+        make(email="second@example.org")
+    assert not User.objects.filter(email="second@example.org").exists()
+    owner.execute(
+        "INSERT INTO accounts_appointment (user_id, role, reason, appointed_by, ended_by,"
+        " end_reason) VALUES (%s, 'auditor', '', 'system:set-up', '', '')",
+        [root.pk],
+    )  # the owner of the tables may: a house that lost its administrators is helped this way
+    assert Appointment.objects.filter(user=root).count() == 2

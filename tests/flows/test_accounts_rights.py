@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 
 from accounts import appointments
-from accounts.models import Appointment, User
+from accounts.models import SET_UP, User, put_in_office
 from accounts.rights import RightsCode, check_right, may
 from accounts.roles import Role
 from audit.database_clock import database_now
@@ -34,13 +37,18 @@ def test_staff_may_what_a_role_in_force_gives_and_nothing_else():
 
 
 def test_a_role_that_is_taken_or_over_gives_no_right_from_that_moment_on():
-    taken, over, left = (make_staff(Role.COMPLIANCE) for _ in range(3))
+    taken, left = (make_staff(Role.COMPLIANCE) for _ in range(2))
+    over, until = make_staff(Role.PRESENTER), database_now() + timedelta(hours=1)
+    put_in_office(over, Role.COMPLIANCE, by=SET_UP, until=until)
     people = [Actor.staff(one.pk) for one in (taken, over, left)]
     assert [is_allowed(one) for one in people] == [True, True, True]
     appointments.dismiss(taken.pk, Role.COMPLIANCE, reason="Moves.", actor=house.TESTER)
-    Appointment.objects.filter(user=over).update(until=database_now())
     User.objects.filter(pk=left.pk).update(is_active=False)
-    assert [is_allowed(one) for one in people] == [False, False, False]
+    assert [is_allowed(one) for one in people] == [False, True, False]
+    with time_machine.travel(until):
+        assert not is_allowed(people[1])
+    User.objects.filter(pk=left.pk).update(is_active=True)  # the role ended with the account
+    assert [is_allowed(one) for one in people] == [False, True, False]
 
 
 def test_the_platforms_own_parts_pass_and_players_and_devices_do_not():

@@ -7,10 +7,10 @@ import re
 
 import psycopg
 import pytest
-from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 
+from accounts import appointments
 from accounts.models import User
 from accounts.roles import Role
 from audit.models import AuditEvent
@@ -25,7 +25,7 @@ from notices.models import Notice
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
 from tests.flows.case_steps import complaint, step
-from tests.flows.staff_steps import make_staff, staff_client
+from tests.flows.staff_steps import also, make_staff, staff_client
 
 pytestmark = [pytest.mark.feature("F62"), pytest.mark.usefixtures("database")]
 
@@ -36,7 +36,7 @@ def token_of(role: Role, *scopes: str, days: int = 30) -> tuple[User, str]:
     """A token of a new member of staff in ``role``."""
     owner, admin = make_staff(role, key=None), make_staff(Role.ADMINISTRATOR, key=None)
     if "cases:read" in scopes:  # whoever makes such a token works at the desk as well
-        admin.groups.add(Group.objects.get(name=Role.SUPPORT.value))
+        also(admin.pk, Role.SUPPORT)
     wanted = Wanted(owner.pk, "nightly", scopes, days)
     return owner, api_tokens.make(wanted, by=admin.pk, key=new_id().hex)
 
@@ -188,9 +188,11 @@ def test_what_is_no_token_is_refused():
 def test_a_role_that_is_lost_takes_its_tokens_along():
     owner, token = token_of(Role.FINANCE, "reports:read")
     assert get(REPORT, token).status_code == 200
-    owner.groups.set([Group.objects.get(name=Role.PRESENTER.value)])
+    also(owner.pk, Role.PRESENTER)
+    appointments.dismiss(owner.pk, Role.FINANCE, reason="Moves.", actor=house.TESTER)
     assert get(REPORT, token).status_code == 403
-    owner.groups.set([Group.objects.get(name=Role.FINANCE.value)])
+    also(owner.pk, Role.FINANCE)
+    assert get(REPORT, token).status_code == 200
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert get(REPORT, token).status_code == 401
 

@@ -2,13 +2,14 @@
 
 import pytest
 from django.contrib.admin.sites import AdminSite
-from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 
+from accounts.roles import Role
 from audit.admin import AuditEventAdmin
 from audit.models import AuditEvent
 from audit.record import Personal, Subject, record, register
 from kernel.ids import Actor
+from tests.flows.staff_steps import make_staff
 
 HAPPENED = register("test.shown", "Something to show happened")
 
@@ -21,7 +22,7 @@ def page() -> AuditEventAdmin:
 @pytest.fixture
 def request_of_root(database):
     request = RequestFactory().get("/admin/audit/auditevent/")
-    request.user = get_user_model()(is_superuser=True, is_staff=True, is_active=True)
+    request.user = make_staff(Role.AUDITOR, key=None)
     return request
 
 

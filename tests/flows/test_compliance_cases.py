@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
-from accounts.models import Appointment
+from accounts.models import SET_UP, put_in_office
 from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import case_keeping, cases
@@ -384,8 +385,10 @@ def test_two_hundred_late_cases_that_were_told_hide_no_newer_one(owner, monkeypa
 def test_who_was_compliance_until_yesterday_learns_of_no_hidden_case(owner):
     anna, cora = house.player(), officer(Role.COMPLIANCE, sees_hidden=True)
     hidden = complaint(anna, cora, kind=CaseKind.SUSPICION)
-    former = make_staff(Role.COMPLIANCE, key=None)
-    Appointment.objects.filter(user=former).update(until=database_now())
+    former = make_staff(Role.SUPPORT, key=None)
+    until = database_now() + timedelta(seconds=1)
+    put_in_office(former, Role.COMPLIANCE, by=SET_UP, until=until)
+    time.sleep(1)
     age(owner, hidden, due_at="clock_timestamp() - interval '1 minute'")
     assert case_keeping.alarm_overdue() == 1
     assert news(former.pk) == []

@@ -15,7 +15,7 @@ from tables.incidents.sweep import Swept
 from tables.models import Round
 from tests import house
 from tests.flows.floor_steps import refusals
-from tests.flows.staff_steps import enter, make_staff, staff_client
+from tests.flows.staff_steps import also, enter, make_staff, staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F34", "F35")]
 
@@ -87,9 +87,7 @@ def test_nobody_decides_about_what_they_proposed_themselves():
     user = make_staff(Role.PIT_BOSS)
     propose(enter(user))
     correction = Correction.objects.get()
-    from django.contrib.auth.models import Group
-
-    user.groups.add(Group.objects.get(name=Role.FINANCE.value))
+    also(user.pk, Role.FINANCE)
     answer = decide(enter(user), "approve", correction, shortfall="house")
     assert (answer.status_code, refusals(answer)) == (409, ["same_person"])
     assert house.balance(anna) == 4_500

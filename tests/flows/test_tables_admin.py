@@ -6,7 +6,6 @@ import pytest
 from django.contrib import admin
 from django.test import RequestFactory
 
-from accounts.models import User
 from accounts.roles import Role
 from kernel.ids import new_id
 from tables.bets.betting import place_batch
@@ -15,7 +14,7 @@ from tables.models import Bet, Device, Incident, Round, SightingRecord, Table
 from tables.play.evidence import Fault
 from tables.play.suspension import suspend
 from tests import house
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -98,9 +97,9 @@ def test_a_pit_boss_sees_the_floor_but_no_bets(played):
     assert client.get(address(Bet)).status_code == 403
 
 
-def test_nobody_adds_changes_or_deletes_not_even_a_superuser(played):
+def test_nobody_adds_changes_or_deletes_not_even_an_administrator(played):
     request = RequestFactory().get("/admin/")
-    request.user = User(is_superuser=True, is_staff=True, is_active=True)
+    request.user = make_staff(Role.ADMINISTRATOR, key=None)
     for model in RECORDS:
         page = admin.site._registry[model]
         assert not page.has_add_permission(request)

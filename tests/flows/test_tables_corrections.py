@@ -33,6 +33,7 @@ from tables.push import snapshots
 from tables.rules import roulette
 from tests import house
 from tests.flows.incident_steps import bet, person
+from tests.flows.staff_steps import also
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -240,11 +241,7 @@ def test_two_people_with_two_rights_decide(played):
 
 
 def _with_both_rights(actor):
-    from django.contrib.auth.models import Group
-
-    from accounts.models import User
-
-    User.objects.get(pk=actor.id).groups.add(Group.objects.get(name=Role.FINANCE.value))
+    also(actor.id, Role.FINANCE)
     return actor
 
 

@@ -22,6 +22,7 @@ from tables.play import suspension
 from tables.play.evidence import Fault
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, refused, tick_all
+from tests.flows.staff_steps import also
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -71,7 +72,7 @@ def test_the_second_is_somebody_else_and_neither_presents_the_round(stop):
     dealer = Actor.staff(pit.presenter)
     with refused(IncidentCode.NOT_ALLOWED):  # a presenter has not even the right
         manual_result.enter(acting(incident, dealer), 17)
-    _make_pit_boss(pit.presenter)
+    also(pit.presenter, Role.PIT_BOSS)
     with refused(IncidentCode.IS_PRESENTER):
         manual_result.enter(acting(incident, dealer), 17)
     assert incident_view.view(incident.id, viewer=dealer).offer(Act.MANUAL_RESULT).why is (
@@ -79,14 +80,6 @@ def test_the_second_is_somebody_else_and_neither_presents_the_round(stop):
     )
     assert (pit.round().phase, pit.round().result) == (Phase.SUSPENDED, None)
     assert ManualEntry.objects.count() == 1
-
-
-def _make_pit_boss(user_id):
-    from django.contrib.auth.models import Group
-
-    from accounts.models import User
-
-    User.objects.get(pk=user_id).groups.add(Group.objects.get(name=Role.PIT_BOSS.value))
 
 
 @pytest.mark.feature("F34")

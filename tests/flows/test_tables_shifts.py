@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.contrib.auth.models import Group
 from django.db import IntegrityError, ProgrammingError, transaction
 
 from accounts import appointments
@@ -21,7 +20,7 @@ from tables.opening import facts as opening_facts
 from tables.presenters import presenters, shifts
 from tables.presenters.models import Authorisation, Shift
 from tests import house
-from tests.flows.staff_steps import employ
+from tests.flows.staff_steps import also, employ
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -206,7 +205,7 @@ def test_nobody_records_a_paper_of_their_own_and_the_database_holds_it(owner):
     wanted = presenters.Wanted("licence", "", "L-1", now, now + timedelta(days=1))
     own = Actor.staff(person)
     assert refusal(presenters.authorise, person, wanted, actor=own) == "not_allowed"
-    User.objects.get(pk=person).groups.add(Group.objects.get(name=Role.COMPLIANCE.value))
+    also(person, Role.COMPLIANCE)
     assert refusal(presenters.authorise, person, wanted, actor=own) == "not_by_oneself"
     with pytest.raises(psycopg.errors.CheckViolation, match="authorisation_by_another"):
         owner.execute(
