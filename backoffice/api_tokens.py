@@ -142,6 +142,8 @@ def make(wanted: Wanted, *, by: int, key: str) -> str:
     token_id = new_id()
     try:
         with transaction.atomic():
+            _lock_owner(wanted.owner_id)
+            _refuse_too_many(wanted.owner_id)
             _insert(wanted, token_id, text, by, key)
             record(
                 MADE,
@@ -180,8 +182,16 @@ def _check(wanted: Wanted, by: int) -> None:
     _check_maker(wanted, by)
     if not 1 <= wanted.days <= DAYS_MAX:
         raise Refused(TokenCode.BAD_LIFE, at_most=DAYS_MAX)
+
+
+def _lock_owner(owner_id: int) -> None:
+    """So that tokens of one owner are counted and made one after the other."""
+    User.objects.select_for_update(no_key=True).get(pk=owner_id)
+
+
+def _refuse_too_many(owner_id: int) -> None:
     now = database_now()
-    if sum(token.lives(now) for token in listed(wanted.owner_id)) >= PER_OWNER_MAX:
+    if sum(token.lives(now) for token in listed(owner_id)) >= PER_OWNER_MAX:
         raise Refused(TokenCode.TOO_MANY, at_most=PER_OWNER_MAX)
 
 

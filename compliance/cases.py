@@ -36,7 +36,7 @@ from compliance.case_states import (
 )
 from compliance.jurisdictions import Jurisdiction
 from compliance.models import Case, CaseEvent
-from compliance.standing import StandingCode, read_standing
+from compliance.standing import StandingCode, lock_standing, read_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
 
@@ -178,6 +178,9 @@ def open_case(matter: Matter, *, key: str, who: Officer) -> Case:
         return known
     try:
         with transaction.atomic():
+            if who.actor == Actor.player(matter.player_id):
+                lock_standing(matter.player_id)  # so that their cases are counted one by one
+                _refuse_flood(matter.player_id, key, who)
             now = database_now()
             case = _insert(matter, key, fingerprint, standing.policy(now), who.actor)
             append(case, "opened", who.actor, _told(case), matter.text, key=key)
@@ -209,12 +212,12 @@ def _check(matter: Matter, key: str, who: Officer) -> None:
         raise Refused(CaseCode.NO_KEY)
     _text_checked(matter.subject, SUBJECT_MAX)
     _text_checked(matter.text, TEXT_MAX)
-    if (
-        by_player
-        and of_player(matter.player_id).exclude(state=CaseState.CLOSED).count()
-        >= OPEN_PER_PLAYER_MAX
-        and not Case.objects.filter(opened_by=str(who.actor), key=key[:64]).exists()
-    ):
+
+
+def _refuse_flood(player_id: PlayerId, key: str, who: Officer) -> None:
+    is_open = of_player(player_id).exclude(state=CaseState.CLOSED)
+    is_repeat = Case.objects.filter(opened_by=str(who.actor), key=key[:64]).exists()
+    if is_open.count() >= OPEN_PER_PLAYER_MAX and not is_repeat:
         raise Refused(CaseCode.TOO_MANY_CASES, at_most=OPEN_PER_PLAYER_MAX)
 
 
