@@ -103,10 +103,11 @@ def _runtime_role() -> None:
 
 def _self_check() -> None:
     found = self_check.last_checks()
-    changed = [one for one in found if one.verdict is self_check.Verdict.CHANGED]
-    if changed:
-        count = sum(len(one.changes) for one in changed)
+    count = sum(len(one.changes) for one in found if one.is_current)
+    if count:
         raise NotReady(f"{count} things differ from what was approved to run")
+    if not all(one.is_current for one in found):
+        raise NotReady("a host was not checked within a day or since the approval")
 
 
 CHECKS: dict[str, Callable[[], None]] = {

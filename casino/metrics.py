@@ -46,6 +46,10 @@ LATENCY = Histogram("faro_http_request_seconds", "Time to answer.", ["route"], b
 SELF_CHECK = Gauge(
     "faro_self_check_changes", "Things that differ from what was approved to run; -1: not known."
 )
+SELF_CHECK_LATE = Gauge(
+    "faro_self_check_late_hosts",
+    "Hosts not checked within a day or since the approval; -1: not known.",
+)
 
 for _route in {*ROUTE_CLASSES.values(), UNKNOWN}:
     LATENCY.labels(_route)
@@ -96,5 +100,7 @@ def _read_self_check() -> None:
         found = self_check.last_checks()
     except DatabaseError:
         SELF_CHECK.set(-1)
+        SELF_CHECK_LATE.set(-1)
     else:
-        SELF_CHECK.set(sum(len(one.changes) for one in found))
+        SELF_CHECK.set(sum(len(one.changes) for one in found if one.is_current))
+        SELF_CHECK_LATE.set(sum(not one.is_current for one in found))

@@ -44,7 +44,7 @@ CONTEXT: Final = b"faro-baseline-v1\n"
 CHANGES_MAX: Final = 200
 DAILY: Final = Actor.system("self_check")
 #: A host that has not checked for so long is gone, and its last word with it.
-HOST_GONE: Final = timedelta(days=30)
+HOST_GONE: Final = timedelta(days=3)
 DO: Final = "accounts.check_programs"
 
 
@@ -92,7 +92,11 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check as it is kept; ``changes`` are the first ``CHANGES_MAX``."""
+    """One check as it is kept; ``changes`` are the first ``CHANGES_MAX``.
+
+    ``is_current``: it is of the last 26 hours and compared with what is approved now. What another
+    one says may be over, and may not be known.
+    """
 
     at: datetime
     verdict: Verdict
@@ -100,6 +104,7 @@ class Check:
     changes: tuple[Change, ...]
     host: str
     asked_by: str
+    is_current: bool = True
 
 
 def compare(approved: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
@@ -177,18 +182,14 @@ def _keep(
     return Check(at, verdict, digest, tuple(changes[:CHANGES_MAX]), host, str(asked_by))
 
 
-def last_check() -> Check | None:
-    """The newest check that says the most: of the hosts that differ the newest, else of all."""
-    found = last_checks()
-    changed = [one for one in found if one.verdict is Verdict.CHANGED]
-    return max(changed or found, key=lambda one: one.at, default=None)
-
-
 def last_checks() -> list[Check]:
     """The newest check of each host that checked within ``HOST_GONE``, sorted by host."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT ON (host) at, verdict, digest, changes::text, host, asked_by"
+            "SELECT DISTINCT ON (host) at, verdict, digest, changes::text, host, asked_by,"
+            " at > clock_timestamp() - make_interval(days => 1, hours => 2) AND baseline_id"
+            " IS NOT DISTINCT FROM (SELECT baseline_id FROM casino_baseline_approval"
+            " ORDER BY at DESC LIMIT 1)"
             " FROM casino_self_check WHERE at > clock_timestamp() - make_interval(days => %s)"
             " ORDER BY host, at DESC",
             [HOST_GONE.days],
@@ -202,6 +203,7 @@ def last_checks() -> list[Check]:
             tuple(Change(what, how) for what, how in json.loads(row[3])),
             row[4],
             row[5],
+            row[6],
         )
         for row in rows
     ]
@@ -239,16 +241,16 @@ def approve(baseline_id: UUID, by: Actor, *, digest: str) -> Baseline:
     person twice as well.
     """
     _check_staff(by)
-    found = _found(baseline_id)
-    if found.approved_at is not None:
-        raise Refused(CheckCode.APPROVED_BEFORE)
-    if found.proposed_by == str(by):
-        raise Refused(CheckCode.SAME_PERSON)
-    newest = approved_baseline()
-    if found.digest != digest or (newest is not None and newest.at > found.at):
-        raise Refused(CheckCode.STALE)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
+            _take_turns()
+            found, newest = _found(baseline_id), approved_baseline()
+            if found.approved_at is not None:
+                raise Refused(CheckCode.APPROVED_BEFORE)
+            if found.proposed_by == str(by):
+                raise Refused(CheckCode.SAME_PERSON)
+            if found.digest != digest or (newest is not None and newest.at > found.at):
+                raise Refused(CheckCode.STALE)
             cursor.execute(
                 "INSERT INTO casino_baseline_approval"
                 " (baseline_id, digest, proposed_by, approved_by) VALUES (%s, %s, %s, %s)",
@@ -259,6 +261,15 @@ def approve(baseline_id: UUID, by: Actor, *, digest: str) -> Baseline:
     except IntegrityError:
         raise Refused(CheckCode.APPROVED_BEFORE) from None
     return _found(baseline_id)
+
+
+def _take_turns() -> None:
+    """One approval at a time: each compares with the newest that is in force.
+
+    No row could be locked: the first approval has none before it, and rows here never change.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('casino_baseline_approval'))")
 
 
 def signature_holds(baseline: Baseline) -> bool:
