@@ -10,10 +10,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "casino.settings")
 
 pages = get_asgi_application()
 
+from casino import own_check  # noqa: E402
 from casino.daphne_stop import close_sockets_first  # noqa: E402
 from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
 
 close_sockets_first()
+own_check.start()
 
 application = ProtocolTypeRouter(
     {

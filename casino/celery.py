@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "casino.settings")
 
@@ -20,3 +20,11 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Connecting at all keeps Celery from replacing the JSON logs of the settings."""
+
+
+@worker_ready.connect
+def check_this_host(**_: Any) -> None:
+    """A worker's host is checked like that of a web process."""
+    from casino import own_check
+
+    own_check.start()

@@ -9,5 +9,8 @@ from casino import self_check
 
 @shared_task(name="casino.tasks.run_self_check", ignore_result=True)
 def run_self_check() -> None:
-    """Compare what runs on this host with what was approved. Scheduled daily (G19 2.3.2)."""
+    """Compare what runs on the host of the worker that took this with what was approved.
+
+    Scheduled daily (G19 2.3.2); the other hosts check themselves (`casino.own_check`).
+    """
     self_check.check(self_check.DAILY)

@@ -9,6 +9,7 @@ import marshal
 import py_compile
 import shutil
 import subprocess
+from datetime import timedelta
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.roles import Role
-from casino import program_hashes, self_check
+from casino import own_check, program_hashes, self_check
 from casino.self_check import Change, CheckCode, Verdict
 from kernel.ids import Actor
 from kernel.invariant import InvariantBroken
@@ -205,6 +206,39 @@ def test_one_hosts_good_check_hides_no_others_alarm(copy, monkeypatch, settings)
     assert [(one.host, one.verdict.value) for one in self_check.last_checks()] == [
         ("one", "changed"), ("two", "same"),
     ]  # fmt: skip
+
+
+def test_an_alarm_that_an_approval_ended_is_over_and_the_host_is_checked_anew(copy, settings):
+    settings.FARO_METRICS_TOKEN = "scraper"
+    approved()
+    (copy / "kernel" / "money.py").write_text("# release 0.2\n")
+    assert self_check.check(self_check.DAILY).verdict is Verdict.CHANGED
+    approved()
+    late = "a host was not checked within a day or since the approval"
+    assert Client().get("/readyz").json()["flags"]["self_check"] == late
+    scrape = Client().get("/metrics", headers={"authorization": "Bearer scraper"}).content.decode()
+    assert "faro_self_check_changes 0.0" in scrape
+    assert "faro_self_check_late_hosts 1.0" in scrape
+    page = staff_client(Role.ADMINISTRATOR).get("/staff/self-check/").content.decode()
+    assert "not checked within a day or since the approval" in page
+    assert own_check.check_if_due(timedelta(hours=9))
+    assert Client().get("/readyz").json()["flags"]["self_check"] == "ok"
+
+
+def test_each_host_checks_itself_when_a_process_began_and_daily(copy, monkeypatch, owner):
+    approved()
+    assert own_check.check_if_due(timedelta(minutes=1))
+    assert not own_check.check_if_due(timedelta(minutes=1))  # another process of this host
+    assert own_check.check_if_due(timedelta(0))  # one that began after that check
+    monkeypatch.setattr(own_check.socket, "gethostname", lambda: "two")
+    monkeypatch.setattr(self_check.socket, "gethostname", lambda: "two")
+    assert own_check.check_if_due(timedelta(minutes=1))
+    owner.execute("ALTER TABLE casino_self_check DISABLE TRIGGER USER")
+    owner.execute("UPDATE casino_self_check SET at = at - interval '23 hours 1 minute'")
+    assert own_check.check_if_due(timedelta(days=9))
+    assert len(self_check.last_checks()) == 2
+    owner.execute("SELECT pg_advisory_lock(hashtext('casino_own_check'), hashtext('two'))")
+    assert not own_check.check_if_due(timedelta(0))  # one is at it
 
 
 def test_the_acts_themselves_ask_for_the_right(copy):
@@ -400,7 +434,7 @@ def test_other_roles_check_and_approve_nothing(copy, role):
     assert browser.get("/staff/self-check/").status_code == expected
     assert browser.post("/staff/self-check/now/").status_code == 403
     assert browser.post("/staff/self-check/propose/", {"reason": "x"}).status_code == 403
-    assert self_check.last_check() is None
+    assert self_check.last_checks() == []
 
 
 @pytest.mark.slow
