@@ -12,7 +12,17 @@ from kernel.invariant import InvariantBroken
 from kernel.money import SCALES
 from ledger import postings
 from ledger.checks import CHECKS, run_checks
-from tests.flows.ledger_steps import escrow, funded, house, move, post_all, posted, stake, try_all
+from tests.flows.ledger_steps import (
+    escrow,
+    funded,
+    house,
+    move,
+    post_all,
+    posted,
+    stake,
+    tamper,
+    try_all,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,15 +120,6 @@ def played(database):
     post_all([move(house(), empty, 5, postings.TransferKind.HOUSE_SWEEP)])
     post_all([move(empty, house(), 5, postings.TransferKind.HOUSE_SWEEP)])
     return {"ada": ada, "empty": empty}
-
-
-def tamper(owner, statement: str) -> None:
-    """As the owner, who can switch the triggers off: nothing in the database can stop that."""
-    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
-        owner.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
-    owner.execute(statement)
-    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
-        owner.execute(f"ALTER TABLE ledger_{table} ENABLE TRIGGER USER")
 
 
 def test_an_empty_ledger_and_a_played_one_are_clean(database):

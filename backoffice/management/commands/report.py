@@ -12,19 +12,21 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backoffice import reports
 from backoffice.shifts_report import ShiftRow, shifts
 from backoffice.spreadsheet import NO_ACTIVITY, csv_text
+from ledger.trial_balance import TrialRow, trial_balance
 
 
 class Command(BaseCommand):
-    """Write one report: `funds-in-play` (of this moment), `ggr` or `shifts` (of one gaming day).
+    """Write one report: `funds-in-play` (of this moment), or of one gaming day `ggr`, `shifts`,
+    or `trial-balance`.
 
     Always produced, also when there is nothing in it. Exit status: 0, or 1 when a report of a day
     is asked without one (2 for wrong arguments, as ever).
     """
 
-    help = "Write a report: funds-in-play, or ggr or shifts of a gaming day."
+    help = "Write a report: funds-in-play, or ggr, shifts or trial-balance of a gaming day."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["funds-in-play", "ggr", "shifts"])
+        parser.add_argument("name", choices=["funds-in-play", "ggr", "shifts", "trial-balance"])
         parser.add_argument("--format", choices=["csv", "json"], default="csv")
         parser.add_argument("--day", type=date.fromisoformat, help="gaming day, YYYY-MM-DD")
         parser.add_argument("--table", default="", help="only this table (shifts)")
@@ -36,6 +38,8 @@ class Command(BaseCommand):
             raise CommandError(f"{options['name']} is of a gaming day: --day YYYY-MM-DD")
         if options["name"] == "shifts":
             shape, rows = ShiftRow, list(shifts(options["day"], options["table"]))
+        elif options["name"] == "trial-balance":
+            shape, rows = TrialRow, trial_balance(*reports.gaming_day_bounds(options["day"]))
         elif options["name"] == "ggr":
             shape, rows = reports.GgrRow, list(reports.ggr(options["day"]))
         else:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from ledger.books_hash import books_hash
+from ledger.instants import instant_with_zone
 
 
 class Command(BaseCommand):
@@ -22,21 +22,9 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = books_hash(_instant(options["until"]))
+        found = books_hash(instant_with_zone(options["until"]))
         if options["format"] == "json":
             facts = {"sha256": found.sha256, "rows": found.rows, "until": found.until.isoformat()}
             self.stdout.write(json.dumps(facts))
         else:
             self.stdout.write(f"{found.sha256}  {found.rows} rows until {found.until.isoformat()}")
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as wrong:
-        raise CommandError("--until is an instant such as 2026-11-26T12:00:00Z") from wrong
-    if at.tzinfo is None:
-        raise CommandError("--until needs its zone, such as Z")
-    return at
