@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from compliance import facts, gate
+from kernel.arrays import array_of
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, PermitId, PlayerId, new_id
 from kernel.invariant import ensure
@@ -368,9 +369,10 @@ def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
         cursor.execute(
             "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
             " transfer_id, accepted_at, round_id, rules_hash)"
-            " SELECT b.*, %s, %s, %s FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[],"
-            " %s::varchar[], %s::bigint[], %s::varchar[], %s::uuid[]) AS b",
-            [now, round_.id, round_.rules_hash, *map(list, zip(*rows, strict=True))],
+            " SELECT b.*, %s, %s, %s FROM unnest(%s::text::uuid[], %s::text::uuid[],"
+            " %s::text::bigint[], %s::text::varchar[], %s::text::bigint[], %s::text::varchar[],"
+            " %s::text::uuid[]) AS b",
+            [now, round_.id, round_.rules_hash, *map(array_of, zip(*rows, strict=True))],
         )
 
 

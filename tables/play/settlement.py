@@ -23,6 +23,7 @@ from audit.database_clock import database_now
 from audit.record import Subject, record
 from compliance import facts
 from events import stream
+from kernel.arrays import array_of
 from kernel.clock import epoch_ms
 from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
 from kernel.invariant import ensure
@@ -37,8 +38,9 @@ from tables.models import OutcomeKind, Round
 from tables.phases import FINISHED, Phase, step
 from tables.rules import roulette
 
-#: Bets settled in one transaction. The ledger takes 10,000 transfers; two may be the house's.
-CHUNK_MAX: Final = 9_000
+#: Bets settled in one transaction. With 9,000 a busy machine worked out the payouts for longer than
+#: a transaction may stand idle (`locks.bound_session`), and such a round could never end.
+CHUNK_MAX: Final = 2_500
 
 
 class SettlementCode(StrEnum):
@@ -111,7 +113,7 @@ def _chunk(round_id: RoundId | UUID, kind: TransferKind, lease: locks.Lease | No
         if not bets:
             return False
         now = database_now()
-        endings = [_ending(round_, bet, kind) for bet in bets]
+        endings = _endings(round_, bets, kind)
         _tell_compliance(endings, kind, now)
         _pay(round_, endings, kind, done)
         _insert_outcomes(round_, endings, now)
@@ -140,17 +142,24 @@ def _open_bets(round_: Round) -> tuple[list[_Open], int]:
         return bets, cursor.fetchone()[0]
 
 
-def _ending(round_: Round, bet: _Open, kind: TransferKind) -> _Ending:
-    """Pure: what this bet returns."""
+def _endings(round_: Round, bets: Sequence[_Open], kind: TransferKind) -> list[_Ending]:
+    """Pure: what each bet returns. Equal bets are worked out once."""
     if kind is TransferKind.REFUND:
-        return _Ending(bet, OutcomeKind.REFUNDED, bet.stake_minor, new_id())
+        return [_Ending(bet, OutcomeKind.REFUNDED, bet.stake_minor, new_id()) for bet in bets]
     ensure(round_.result is not None, "an official round has a result", round=str(round_.id))
+    number = round_.result or 0
     rules = roulette.ruleset_by_hash(round_.rules_hash)
-    position = roulette.parse_position(bet.position)
-    returned = roulette.payout(rules, position, bet.stake_minor, round_.result or 0)
-    if returned == 0:
+    returned = {
+        (position, stake): roulette.payout(rules, roulette.parse_position(position), stake, number)
+        for position, stake in {(bet.position, bet.stake_minor) for bet in bets}
+    }
+    return [_ending(bet, returned[bet.position, bet.stake_minor]) for bet in bets]
+
+
+def _ending(bet: _Open, returned_minor: int) -> _Ending:
+    if returned_minor == 0:
         return _Ending(bet, OutcomeKind.LOST, 0, None)
-    return _Ending(bet, OutcomeKind.PAID, returned, new_id())
+    return _Ending(bet, OutcomeKind.PAID, returned_minor, new_id())
 
 
 def _tell_compliance(endings: list[_Ending], kind: TransferKind, now: datetime) -> None:
@@ -254,9 +263,10 @@ def insert_outcomes(
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO tables_bet_outcome (bet_id, bet_accepted_at, kind, returned_minor,"
-            " transfer_id, version, round_id, at) SELECT o.*, %s, %s, %s FROM unnest(%s::uuid[],"
-            " %s::timestamptz[], %s::varchar[], %s::bigint[], %s::uuid[]) AS o",
-            [version, round_id, now, *map(list, zip(*rows, strict=True))],
+            " transfer_id, version, round_id, at) SELECT o.*, %s, %s, %s FROM unnest("
+            "%s::text::uuid[], %s::text::timestamptz[], %s::text::varchar[], %s::text::bigint[],"
+            " %s::text::uuid[]) AS o",
+            [version, round_id, now, *map(array_of, zip(*rows, strict=True))],
         )
 
 
