@@ -76,6 +76,15 @@ def test_rows_with_a_guard_of_their_own_may_change_and_are_never_emptied_at_once
     ]
 
 
+def test_the_runtime_role_may_not_write_what_a_role_of_staff_may_do(database, owner):
+    owner.execute("GRANT INSERT ON auth_group_permissions TO faro_app")
+    owner.execute("GRANT UPDATE (codename) ON auth_permission TO faro_app")
+    assert problems_of_runtime_role() == [
+        "the runtime role faro_app may give itself rights by"
+        " auth_group_permissions, auth_permission"
+    ]
+
+
 def test_not_ready_when_the_runtime_role_owns_a_table(web, database):
     with psycopg.connect(SUPER_URL, dbname=database.name, autocommit=True) as superuser:
         superuser.execute("CREATE TABLE stray (n int)")
