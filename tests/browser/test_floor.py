@@ -452,11 +452,10 @@ def test_a_clip_that_nobody_watches_is_renewed_and_one_that_plays_stays(visit, p
     clip = page.locator("[data-clip]").first
     expect(clip).to_have_attribute("data-clip", "/clip/0.m3u8", timeout=SOON_MS)
     expect(clip).to_have_attribute("data-clip", "/clip/1.m3u8", timeout=SOON_MS)
-    page.evaluate(
-        """() => {
-            const clip = document.querySelector("[data-clip]");
-            clip.querySelector("button").replaceWith(document.createElement("video"));
-            clip.dataset.clip = "/clip/playing.m3u8";
+    clip.evaluate(
+        """(box) => {
+            box.querySelector("button").replaceWith(document.createElement("video"));
+            box.dataset.clip = "/clip/playing.m3u8";
         }"""
     )
     shown = int(page.locator("#put").inner_text())

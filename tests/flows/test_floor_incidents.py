@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from django.test import Client
 
@@ -378,31 +376,6 @@ def test_a_table_is_suspended_by_hand_with_a_cause_once_per_form():
     assert str(Actor.staff(user.pk)) == f"staff:{user.pk}"
 
 
-def test_a_form_that_stopped_a_table_before_is_never_told_that_it_stopped_it_now():
-    house.pit()
-    client = staff_client(Role.PIT_BOSS)
-    address = "/floor/tables/alexandria/suspend/"
-    form = {"version": 0, "key": new_id().hex, "cause": "a guest leans over"}
-    for _ in range(2):
-        page = client.post(address, form, follow=True).content.decode()
-        assert "is suspended: no bet is taken." in page
-    other = client.post(address, form | {"cause": "smoke at the wheel"})
-    assert (other.status_code, refusals(other)) == (409, ["key_conflict"])
-    assert "smoke at the wheel" in other.content.decode()
-    clerk = FloorClerk(client, Incident.objects.get())
-    clerk.tick_all()
-    clerk.done("resume", cause="the guest has left")
-    over = client.post(address, form)
-    shown = over.content.decode()
-    assert (over.status_code, refusals(over)) == (409, ["stop_over"])
-    assert "is suspended: no bet is taken" not in shown
-    assert "a guest leans over" in shown
-    assert (Table.objects.get().status, Incident.objects.count()) == ("open", 1)
-    key = re.search(r'name="key" value="([0-9a-f]{32})"', shown)[1]
-    client.post(address, form | {"key": key})  # the form that came back stops it anew
-    assert (Table.objects.get().status, Incident.objects.count()) == ("suspended", 2)
-
-
 def test_a_used_key_with_another_cause_leaves_no_second_note():
     _, _, incident = disagreed()
     client = staff_client(Role.PIT_BOSS)
@@ -413,28 +386,8 @@ def test_a_used_key_with_another_cause_leaves_no_second_note():
     assert [act.data for act in incident.acts.all()] == [{"text": "smoke at the wheel"}]
 
 
-def test_a_table_that_is_suspended_without_an_incident_is_said_to_be_so():
-    house.pit()
-    Table.objects.update(status="suspended")
-    client = staff_client(Role.PIT_BOSS)
-    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
-    page = client.post("/floor/tables/alexandria/suspend/", form, follow=True).content.decode()
-    assert "The table is suspended already: no bet is taken." in page
-    assert (Table.objects.get().status, Incident.objects.count()) == ("suspended", 0)
-
-
 def _first_reason(incident):
     return procedure_of(incident).void_reasons[0]
-
-
-def test_nobody_but_the_pit_suspends_by_hand():
-    house.pit()
-    form = {"version": 0, "key": "0197a1b2c3d47e5f8a9b0c1d2e3f4a5b", "cause": "drill"}
-    for role in Role:
-        if role is not Role.PIT_BOSS:
-            answer = staff_client(role).post("/floor/tables/alexandria/suspend/", form)
-            assert answer.status_code == 403, role
-    assert (Table.objects.get().status, Incident.objects.count()) == ("open", 0)
 
 
 def test_a_cause_for_stopping_a_stopped_table_is_kept_and_the_page_says_so():
@@ -448,16 +401,6 @@ def test_a_cause_for_stopping_a_stopped_table_is_kept_and_the_page_says_so():
     assert "is suspended: no bet is taken" not in page
     assert "noted: smoke at the wheel" in page
     assert Incident.objects.count() == 1
-
-
-def test_suspending_a_closed_table_is_refused_in_words_and_keeps_the_cause():
-    house.pit(opened=False)
-    client = staff_client(Role.PIT_BOSS)
-    form = {"version": 0, "key": new_id().hex, "cause": "smoke at the wheel"}
-    answer = client.post("/floor/tables/alexandria/suspend/", form)
-    assert (answer.status_code, refusals(answer)) == (409, ["table_closed"])
-    assert "The table is closed: nothing runs that could be stopped." in answer.content.decode()
-    assert (Table.objects.get().status, Incident.objects.count()) == ("closed", 0)
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-30", "x", "%01"])
