@@ -47,13 +47,15 @@ class Source:
     ``select`` is a SELECT without WHERE that yields ``key`` (text, unique), ``at`` (timestamptz,
     when the database wrote the row) and what ``canonical`` needs; ``by_keys`` is a condition with
     one placeholder for the list of keys. ``canonical`` turns a row into the bytes that are hashed
-    and exported; it may never change for old rows, so it carries a version.
+    and exported; it may never change for old rows, so it carries a version. ``rows_max`` bounds
+    what one seal covers where a row is long (None: the usual bound).
     """
 
     name: str
     select: str
     by_keys: str
     canonical: Callable[[Mapping[str, Any]], bytes]
+    rows_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def _seal_batch(source: Source, key: SealKey, *, everything: bool) -> Seal | Non
             "SELECT pg_advisory_xact_lock(hashtext('audit_seal'), hashtext(%s))", [source.name]
         )
         since = None if everything else database_now() - WINDOW
-        rows = unsealed(source, since, BATCH_ROWS_MAX)
+        rows = unsealed(source, since, source.rows_max or BATCH_ROWS_MAX)
         if not rows:
             return None
         leaves = [merkle.leaf_hash(source.canonical(row)) for row in rows]

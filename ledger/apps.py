@@ -6,3 +6,7 @@ class LedgerConfig(AppConfig):
 
     name = "ledger"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make the books known to those who seal."""
+        from ledger import sealed_sources  # noqa: F401  (it registers)

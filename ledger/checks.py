@@ -6,6 +6,7 @@ What joins rounds or payments to the ledger is checked by the apps that own thos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -147,8 +148,8 @@ class Report:
     checks: list[str]
 
 
-def run_checks() -> Report:
-    """Check every invariant of the ledger.
+def run_checks(progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Check every invariant of the ledger; ``progress`` is told each one's name before it begins.
 
     Opens its own read-only REPEATABLE READ transaction, so that postings of the moment never look
     like violations; must be called outside any other. Takes no lock. Reads every row: a job for
@@ -163,6 +164,7 @@ def run_checks() -> Report:
             cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  (from the list above)
             counts[table.removeprefix("ledger_")] = cursor.fetchone()[0]
         for name, query in CHECKS.items():
+            progress(name)
             cursor.execute(f"SELECT count(*) OVER (), bad.* FROM ({query}) bad LIMIT 1")  # noqa: S608  (our own words)
             row = cursor.fetchone()
             if row is not None:

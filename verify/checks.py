@@ -14,6 +14,7 @@ from typing import Any
 
 from verify.export import Export, Listed
 from verify.findings import Finding, Spoiled, Unusable
+from verify.ledger import check_ledger
 from verify.seals import check_seals
 from verify.signed import load_keys
 
@@ -27,7 +28,10 @@ class Check:
     sources: tuple[str, ...] = ()
 
 
-CHECKS: tuple[Check, ...] = (Check("seals", check_seals),)
+CHECKS: tuple[Check, ...] = (
+    Check("seals", check_seals),
+    Check("ledger", check_ledger, ("ledger",)),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Code(StrEnum):
     COUNTS_DIFFER = "counts_differ"
     BACKDATED = "backdated"
     ANCHOR_DIFFERS = "anchor_differs"
+    BOOKS_WRONG = "books_wrong"
 
 
 @dataclass(frozen=True, slots=True)

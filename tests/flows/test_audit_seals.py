@@ -239,7 +239,8 @@ def test_the_commands_seal_check_and_export(database, owner, tmp_path):
     _record(1)
     out = StringIO()
     call_command("seal", "--format", "json", stdout=out)
-    assert json.loads(out.getvalue()) == {"ok": True, "sealed": {"audit": 1}}
+    sealed = {"audit": 1, "ledger": 0, "ledger_accounts": 0}
+    assert json.loads(out.getvalue()) == {"ok": True, "sealed": sealed}
     out = StringIO()
     call_command("check_seals", "--format", "json", stdout=out)
     assert json.loads(out.getvalue())["ok"] is True

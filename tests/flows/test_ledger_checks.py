@@ -177,6 +177,9 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
     assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 4)
+    told = clean.stderr.splitlines()
+    assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
+    assert command(database, "--quiet").stderr == ""
 
     tamper(owner, "UPDATE ledger_account SET posted = posted + 1 WHERE kind = 'house'")
     broken = command(database, "--format", "json")

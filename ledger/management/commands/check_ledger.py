@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from ledger.checks import Report, run_checks
+from ledger.checks import CHECKS, Report, run_checks
 
 
 class Command(BaseCommand):
@@ -22,15 +22,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--format", choices=["text", "json"], default="text")
+        parser.add_argument("--quiet", action="store_true", help="say nothing while checking")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = run_checks()
+        self._begun = 0
+        report = run_checks((lambda _: None) if options["quiet"] else self._tell)
         if options["format"] == "json":
             self.stdout.write(json.dumps(asdict(report)))
         else:
             self.stdout.write(_text(report))
         if not report.ok:
             sys.exit(1)
+
+    def _tell(self, check: str) -> None:
+        """On the error stream, so that what is asked for stands alone on the other."""
+        self._begun += 1
+        self.stderr.write(f"{self._begun}/{len(CHECKS)} {check}")
 
 
 def _text(report: Report) -> str:

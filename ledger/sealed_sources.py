@@ -1,0 +1,76 @@
+"""The books as sources of seals: every batch with its transfers, and who each account is.
+
+Entries are not sealed: in the order of batches, transfers alone say each account's every balance,
+and `manage.py check_ledger` holds the entries against them. A batch is one row, so that sealing
+costs the posting path nothing and a seal covers thousands of transfers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from audit.canonical import canonical, instant
+from audit.seals import Source, register_source
+
+#: Batches under one seal: of some hundred transfers each, about as much as 10,000 events.
+BATCHES_MAX: Final = 200
+
+_BATCHES: Final = """
+SELECT b.id::text AS key, b.posted_at AS at, b.id, b.key AS batch_key, b.kind, b.actor, b.n,
+    encode(b.fingerprint, 'hex') AS fingerprint, b.codes,
+    (SELECT coalesce(json_agg(json_build_array(
+            t.item, t.id, t.debit, t.credit, t.amount, t.kind, t.ref, t.permit) ORDER BY t.item
+        ), '[]')::text
+     FROM ledger_transfer t WHERE t.batch = b.id AND t.posted_at = b.posted_at) AS transfers
+FROM ledger_batch b"""
+
+_ACCOUNTS: Final = """
+SELECT id::text AS key, opened_at AS at, id, currency, scale, kind, owner_ref
+FROM ledger_account"""
+
+
+def batch_bytes(row: Mapping[str, Any]) -> bytes:
+    """One batch as canonical JSON, version 1: what was asked, by whom, and each transfer in order.
+
+    A transfer is [item, id, debit, credit, minor units, kind, ref, permit]; ``codes`` are those of
+    ``ledger.postings.POST_CODES``, None for a batch that was posted whole.
+    """
+    return canonical(
+        {
+            "v": 1,
+            "at": instant(row["at"]),
+            "id": row["id"],
+            "key": row["batch_key"],
+            "kind": row["kind"],
+            "actor": row["actor"],
+            "n": row["n"],
+            "fingerprint": row["fingerprint"],
+            "codes": row["codes"],
+            "transfers": json.loads(row["transfers"]),
+        }
+    )
+
+
+def account_bytes(row: Mapping[str, Any]) -> bytes:
+    """One account as canonical JSON, version 1: what never changes about it."""
+    return canonical(
+        {
+            "v": 1,
+            "at": instant(row["at"]),
+            "id": row["id"],
+            "currency": row["currency"],
+            "scale": row["scale"],
+            "kind": row["kind"],
+            "owner": row["owner_ref"],
+        }
+    )
+
+
+BATCHES: Final = register_source(
+    Source("ledger", _BATCHES, "b.id = ANY(%s::bigint[])", batch_bytes, rows_max=BATCHES_MAX)
+)
+ACCOUNTS: Final = register_source(
+    Source("ledger_accounts", _ACCOUNTS, "id = ANY(%s::bigint[])", account_bytes)
+)
