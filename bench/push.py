@@ -15,23 +15,20 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import psycopg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests import conftest  # first: starts the servers and sets Django up
+from bench.database.fresh import fresh_database  # first: starts the server, sets Django up
 
 # isort: split
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 
 from events import stream
 from kernel.ids import new_id
@@ -69,7 +66,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--bets", type=int, default=60)
     parser.add_argument("--server", choices=("uvicorn", "daphne"), default="uvicorn")
     given = parser.parse_args(words)
-    with _database() as database, tempfile.TemporaryDirectory() as logs:
+    with fresh_database() as database, tempfile.TemporaryDirectory() as logs:
         pit = house.pit()
         pit.open_round()
         people = [
@@ -84,24 +81,6 @@ def main(words: list[str]) -> int:
             result = asyncio.run(_measured(web, seated, given))
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
-
-
-@contextmanager
-def _database() -> Iterator[conftest.Database]:
-    """A fresh database that Django's connection points to, as tests have it."""
-    name = f"faro_b_{os.getpid()}"
-    with psycopg.connect(conftest.SUPER_URL, autocommit=True) as db:
-        conftest._ensure_roles(db)
-        conftest._create(db, name)
-    conftest._migrate(name, None)
-    connections.settings["default"]["NAME"] = name
-    connections["default"].settings_dict["NAME"] = name
-    try:
-        yield conftest.Database(name)
-    finally:
-        connections.close_all()
-        with psycopg.connect(conftest.SUPER_URL, autocommit=True) as db:
-            db.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 async def _measured(

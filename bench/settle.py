@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-from bench.fresh_database import fresh_database, settings_that_count
+from bench.database.fresh import fresh_database, settings_that_count
 
 # isort: split
 from django.db import connection
@@ -37,7 +37,7 @@ from tests import house
 TABLE: Final = "alexandria"
 NUMBER: Final = 17
 STAKE_MINOR: Final = 100
-#: Positions in one slip: as many winning ones as a slip may have.
+#: Winning positions in one slip: a divisor of both sizes.
 POSITIONS: Final = 10
 PLAYERS: Final = 200
 TARGETS: Final = {"seconds_10k": 0.5, "seconds_100k": 5.0, "rss_growth_mb": 300}

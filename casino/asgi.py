@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "casino.settings")
 
 pages = get_asgi_application()
 
-from casino import own_check  # noqa: E402
+from casino import own_check  # noqa: E402  (reads models, so after the set-up)
 from casino.daphne_stop import close_sockets_first  # noqa: E402
 from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
 

@@ -1,7 +1,7 @@
 """Columns as PostgreSQL array literals: one text parameter each.
 
-Several times cheaper to send than a list, which the driver adapts item by item (measured over 9,000
-rows of five columns: 0.24 s against 0.05 s).
+Cheaper to send than a list, which the driver adapts item by item (9,000 rows of five columns:
+0.05 s against 0.14 s, medians of seven).
 """
 
 from __future__ import annotations

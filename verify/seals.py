@@ -18,8 +18,9 @@ from verify.findings import Code, Finding, Spoiled
 from verify.signed import SEAL_CONTEXT, open_signed
 from verify.tree import leaf_hash, root
 
-#: A row may be written this long before the seal preceding its own: far longer than any transaction
-#: of the platform lives (300 s). An older one was put in by hand.
+#: A row may be written this long before the newest row of the seals preceding its own: far longer
+#: than any transaction of the platform lives (300 s). An older one was put in by hand. Counted from
+#: rows and not from seals, since a backlog is sealed at once in several seals.
 LATE_MAX = timedelta(hours=1)
 _NOTHING = "0" * 64
 
@@ -33,6 +34,7 @@ class _Chain:
     head: str = _NOTHING
     root: str = _NOTHING
     at: datetime | None = None
+    newest: datetime | None = None
 
 
 def check_seals(export: Export, listed: Listed) -> Iterator[Finding]:
@@ -56,10 +58,11 @@ def _check(export: Export, listed: Listed) -> None:
         count = int(payload["count"])
         batch = list(islice(rows, count))
         _check_batch(payload, batch, list(islice(leaves, count)))
-        _check_dates(payload, batch, chain)
+        newest = _check_dates(payload, batch, chain)
         if anchors.pop(number, line) != line:
             raise _spoiled(payload, Code.ANCHOR_DIFFERS, "the kept copy of this seal differs")
-        chain = _Chain(number, chain.rows + count, head, payload["root"], _at(payload["at"]))
+        at = _at(payload["at"])
+        chain = _Chain(number, chain.rows + count, head, payload["root"], at, newest)
     _check_end(listed, chain, anchors)
     if next(rows, None) is not None or next(leaves, None) is not None:
         detail = "there are rows or hashes after the last sealed one"
@@ -113,22 +116,26 @@ def _are_the_sealed(given: list[str], payload: dict[str, Any]) -> bool:
         return False
 
 
-def _check_dates(payload: dict[str, Any], rows: list[bytes], chain: _Chain) -> None:
+def _check_dates(payload: dict[str, Any], rows: list[bytes], chain: _Chain) -> datetime | None:
+    """The newest date of a row so far."""
+    newest = chain.newest
     for index, row in enumerate(rows):
         row_number = payload["first"] + index
         try:
             at = json.loads(row).get("at")
             if at is None:
                 continue
-            _at(at)
+            written = _at(at)
         except (ValueError, TypeError, AttributeError) as error:
             detail = f"is no dated record: {error}"
             raise _spoiled(payload, Code.UNREADABLE, detail, row_number) from error
-        if _at(at) > _at(payload["at"]):
+        if written > _at(payload["at"]):
             raise _spoiled(payload, Code.BACKDATED, "is dated after its seal", row_number)
-        if chain.at is not None and _at(at) < chain.at - LATE_MAX:
-            detail = "is dated long before the seal preceding its own: it was put in later"
+        if chain.newest is not None and written < chain.newest - LATE_MAX:
+            detail = "is dated long before rows that were sealed before it: it was put in later"
             raise _spoiled(payload, Code.BACKDATED, detail, row_number)
+        newest = written if newest is None else max(newest, written)
+    return newest
 
 
 def _check_end(listed: Listed, chain: _Chain, anchors: dict[int, bytes]) -> None:

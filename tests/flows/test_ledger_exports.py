@@ -209,6 +209,10 @@ def test_books_that_do_not_balance_show_in_the_total(owner):
     tamper(owner, "UPDATE ledger_entry SET amount = amount + 1 WHERE amount > 0")
     total = trial_balance(now - timedelta(days=1), now + timedelta(seconds=1))[-1]
     assert (total.kind, total.is_balanced, total.closing_minor) == (TOTAL, False, 1)
+    out = StringIO()
+    with pytest.raises(CommandError, match="do not balance in EUR"):
+        call_command("report", "trial-balance", "--day", _today().isoformat(), stdout=out)
+    assert "total" in out.getvalue()  # written all the same
 
 
 def test_the_report_of_a_day_is_csv_with_its_totals():

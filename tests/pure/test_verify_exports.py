@@ -227,6 +227,20 @@ def test_a_history_cut_short_with_the_key_itself_is_found_by_a_kept_seal(export,
     assert [(f.code, f.seal) for f in findings] == [(Code.ANCHOR_DIFFERS, 3)]
 
 
+def test_a_backlog_of_hours_sealed_at_once_is_no_finding(export):
+    """The sealer was down, or the source is new: the first seal is younger than all later rows."""
+    rows = [
+        _row(number, number).replace(b"2026-03-01T12:", b"2026-03-01T%02d:" % (number + 3))
+        for number in range(1, 9)
+    ]
+    seals = _seals(rows)
+    _write(export, "rows.jsonl", [row + b"\n" for row in rows])
+    _write(export, "leaves.txt", [leaf_hash(row).encode() + b"\n" for row in rows])
+    _write(export, "seals.jsonl", seals)
+    (export / "manifest.json").write_bytes(_manifest(8, seals))
+    assert _check(export).findings == []
+
+
 def test_a_row_put_in_later_under_an_old_date_is_found(export):
     rows = [_row(number, number) for number in range(1, 9)]
     rows[7] = rows[7].replace(b"2026-03-01T12:08", b"2026-03-01T09:08")

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from backoffice import reports
 from backoffice.shifts_report import ShiftRow, shifts
 from backoffice.spreadsheet import NO_ACTIVITY, csv_text
-from ledger.trial_balance import TrialRow, trial_balance
+from ledger.trial_balance import TOTAL, TrialRow, trial_balance
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     or `trial-balance`.
 
     Always produced, also when there is nothing in it. Exit status: 0, or 1 when a report of a day
-    is asked without one (2 for wrong arguments, as ever).
+    is asked without one, and after a trial balance that does not balance (2 for wrong arguments).
     """
 
     help = "Write a report: funds-in-play, or ggr, shifts or trial-balance of a gaming day."
@@ -44,9 +44,20 @@ class Command(BaseCommand):
             shape, rows = reports.GgrRow, list(reports.ggr(options["day"]))
         else:
             rows = list(reports.funds_in_play())
-        if options["format"] == "csv":
+        self._write(options["name"], options["format"], shape, rows)
+        if options["name"] == "trial-balance":
+            _refuse_unbalanced(rows)
+
+    def _write(self, name: str, form: str, shape: type[Any], rows: list[Any]) -> None:
+        if form == "csv":
             self.stdout.write(csv_text(shape, rows), ending="")
             return
-        found = {"report": options["name"], "rows": [asdict(row) for row in rows]}
+        found = {"report": name, "rows": [asdict(row) for row in rows]}
         note = {} if rows else {"note": NO_ACTIVITY}
         self.stdout.write(json.dumps(found | note, default=str))
+
+
+def _refuse_unbalanced(rows: list[TrialRow]) -> None:
+    off = [row.currency for row in rows if row.kind == TOTAL and not row.is_balanced]
+    if off:
+        raise CommandError(f"the books do not balance in {', '.join(off)}: run check_ledger")

@@ -1,0 +1,1 @@
+"""A database for benchmarks that write: on the disk, as a house has it."""
