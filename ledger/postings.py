@@ -23,6 +23,9 @@ TRANSFERS_MAX: Final = 10_000
 #: Most minor units in one transfer: 10,000 of them still fit a PostgreSQL ``bigint``.
 AMOUNT_MINOR_MAX: Final = 100_000_000_000_000
 
+#: A hold ends by itself after so long at most: 30 days, longer than any dispute may wait unseen.
+HOLD_MS_MAX: Final = 30 * 24 * 3_600_000
+
 _REF = re.compile(r"[\x20-\x7e]{0,200}")
 
 
@@ -104,6 +107,10 @@ class LedgerCode(StrEnum):
     TOO_MANY_TRANSFERS = "too_many_transfers"
     UNKNOWN_ACCOUNT = "ledger_unknown_account"
     ACCOUNT_NOT_EMPTY = "account_not_empty"
+    HOLD_NOT_ALLOWED = "hold_not_allowed"
+    UNKNOWN_HOLD = "unknown_hold"
+    STALE_HOLD = "stale_hold"
+    CAPTURE_ABOVE_HOLD = "capture_above_hold"
 
 
 @dataclass(frozen=True, slots=True)

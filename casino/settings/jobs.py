@@ -16,6 +16,7 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_BEAT_SCHEDULE = {
     "audit.seal": {"task": "audit.tasks.seal", "schedule": 60.0},
     "audit.extend_partitions": {"task": "audit.tasks.extend_partitions", "schedule": 86_400.0},
+    "ledger.expire_holds": {"task": "ledger.tasks.expire_holds", "schedule": 60.0},
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
     "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},

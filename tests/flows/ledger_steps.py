@@ -1,6 +1,7 @@
 """Steps for tests about money: accounts with something in them, permits, the whole of the books."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import psycopg
@@ -9,10 +10,17 @@ from django.db import connection, transaction
 from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
 from ledger import accounts, permits
 from ledger.checks import run_checks
+from ledger.holds import Captured, Held, Voided, capture, hold, void
 from ledger.posting import post, try_post
 from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
 
+HOUR_MS = 3_600_000
 TESTER = Actor.system("test")
+#: The tables of the ledger whose rows come with play, without their prefix.
+TABLES = (
+    *("account", "batch", "transfer", "transfer_id", "entry", "permit"),
+    *("hold", "hold_end"),
+)
 
 
 def adjustments(currency: str = "EUR") -> AccountId:
@@ -83,11 +91,43 @@ def posted(account: int) -> int:
     return accounts.balance(AccountId(account)).posted_minor
 
 
+def wait_until_due(at: datetime) -> None:
+    """Until the database's clock has passed ``at``."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(extract(epoch FROM %s - clock_timestamp()))", [at])
+        cursor.execute("SELECT clock_timestamp() >= %s", [at])
+        assert cursor.fetchone() == (True,)
+
+
+def correction(cash: int, amount_minor: int, into: int | None = None, **more):
+    return move(cash, into or house(), amount_minor, TransferKind.CORRECTION, **more)
+
+
+def held(transfer, timeout_ms: int = HOUR_MS) -> Held:
+    with transaction.atomic():
+        return hold(transfer, timeout_ms=timeout_ms, actor=TESTER)
+
+
+def held_until_due(transfer) -> None:
+    """A hold whose time is over, and that no job has seen yet."""
+    wait_until_due(held(transfer, timeout_ms=1).expires_at)
+
+
+def captured(hold_id, amount_minor=None) -> Captured:
+    with transaction.atomic():
+        return capture(hold_id, amount_minor, actor=TESTER)
+
+
+def voided(hold_id) -> Voided:
+    with transaction.atomic():
+        return void(hold_id, actor=TESTER)
+
+
 def books() -> dict[str, list[tuple[object, ...]]]:
     """Every row of the ledger, to show that something left no trace."""
     found = {}
     with connection.cursor() as cursor:
-        for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+        for table in TABLES:
             cursor.execute(f"SELECT * FROM ledger_{table} ORDER BY 1, 2, 3")  # noqa: S608  (our own list)
             found[table] = cursor.fetchall()
     return found
@@ -105,8 +145,8 @@ def app_connection(database) -> psycopg.Connection:
 
 def tamper(owner: psycopg.Connection, statement: str) -> None:
     """As the owner, who can switch the triggers off: nothing in the database can stop that."""
-    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+    for table in TABLES:
         owner.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
     owner.execute(statement)
-    for table in ("account", "batch", "transfer", "transfer_id", "entry", "permit"):
+    for table in TABLES:
         owner.execute(f"ALTER TABLE ledger_{table} ENABLE TRIGGER USER")

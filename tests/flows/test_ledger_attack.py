@@ -13,9 +13,14 @@ from tests.flows.ledger_steps import (
     app_connection,
     assert_books_clean,
     books,
+    correction,
     escrow,
     funded,
+    held,
+    house,
     posted,
+    voided,
+    wait_until_due,
 )
 
 pytestmark = pytest.mark.feature("F57")
@@ -25,6 +30,17 @@ SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND c.relname LIKE 'ledger\\_%' AND c.relkind IN ('r', 'p', 'v')
 ORDER BY 1
 """
+#: Append-only tables with a column that somebody would change.
+TRIGGERED = {
+    "transfer": "ref",
+    "entry": "amount",
+    "permit": "owner_ref",
+    "batch": "key",
+    "transfer_id": "batch",
+    "route": "kind",
+    "hold": "expires_at",
+    "hold_end": "outcome",
+}
 POST = """
 SELECT o_outcome, o_codes FROM ledger_post(%s, sha256('x'), 'attack', 'system:attack', %s,
     %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[],
@@ -117,32 +133,40 @@ def test_rows_cannot_even_be_locked_and_numbers_not_be_moved(attacker):
 
 
 def test_the_steps_of_posting_are_not_doors(attacker, owner):
-    """Only the four doors can be called; each step that writes or decides is closed."""
+    """Only the doors can be called; each step that writes or decides is closed."""
     callable_names = owner.execute(
         "SELECT proname FROM pg_proc WHERE proname LIKE 'ledger\\_%'"
         " AND has_function_privilege('faro_app', oid, 'EXECUTE') ORDER BY 1"
     ).fetchall()
     assert [name for (name,) in callable_names] == [
+        "ledger_capture_hold",
         "ledger_close_account",
         "ledger_ensure_accounts",
+        "ledger_expire_holds",
         "ledger_issue_permits",
+        "ledger_place_hold",
         "ledger_post",
+        "ledger_void_hold",
     ]
-    with pytest.raises(errors.InsufficientPrivilege):
-        attacker.execute("SELECT ledger_permit_room('{}')")
+    for step in ("ledger_permit_room('{}')", "ledger_hold_state(gen_random_uuid(), now())"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            attacker.execute(f"SELECT {step}")
 
 
-@pytest.mark.parametrize("table", ["transfer", "entry", "permit", "batch", "transfer_id", "route"])
+@pytest.mark.parametrize("table", TRIGGERED)
 def test_the_owner_itself_is_refused_by_the_triggers(database, owner, table):
     funded(1, 1_000)
     name = sql.Identifier(f"ledger_{table}")
-    column = {"transfer": "ref", "permit": "owner_ref", "batch": "key", "route": "kind"}.get(table)
-    change = sql.Identifier(column or {"entry": "amount", "transfer_id": "batch"}[table])
+    change = sql.Identifier(TRIGGERED[table])
     if table == "permit":
         owner.execute(
             "SELECT ledger_issue_permits(ARRAY[gen_random_uuid()], '{player:1}', '{stake}',"
             " '{EUR}', '{5}')"
         )
+    if table in {"hold", "hold_end"}:
+        one = correction(funded(1, 0), 5)
+        held(one)
+        voided(one.id)
     before = books()
     for attack in ("UPDATE {t} SET {c} = {c}", "DELETE FROM {t}", "TRUNCATE {t} CASCADE"):
         with pytest.raises(errors.RestrictViolation, match="append_only"):
@@ -253,6 +277,43 @@ def test_a_stake_by_any_other_name_still_needs_its_permit_or_has_no_route(
         raise psycopg.Rollback(whole)
     assert posted_kinds == ["correction"]
     assert posted(ada) == 1_000
+
+
+PLACE = (
+    "SELECT o_outcome, o_code, o_expires_at FROM ledger_place_hold(%s, %s, %s, %s, %s, '', 'x', %s)"
+)
+
+
+def test_the_doors_of_holds_let_nobody_past_the_rules(database, attacker):
+    """Raw calls: no stake is held, none without an end, nothing taken twice, early or late."""
+    ada, bo, at = funded(1, 1_000), funded(2, 1_000), house()
+    one, late = new_id(), new_id()
+    for kind in ("stake", "deposit", "withdrawal_hold"):
+        place = [new_id(), ada, escrow(), 1, kind, 1_000]
+        assert attacker.execute(PLACE, place).fetchone()[0] == "not_allowed"
+    for amount, credit, code in ((1_001, at, 1), (-1, at, 5), (0, at, 5), (1, bo, 12)):
+        place = [new_id(), ada, credit, amount, "correction", 1_000]
+        assert attacker.execute(PLACE, place).fetchone()[:2] == ("refused", code)
+    for timeout_ms in (0, -1, None, 2**62):
+        with pytest.raises(errors.InvalidParameterValue, match="ledger_malformed"):
+            attacker.execute(PLACE, [new_id(), ada, at, 1, "correction", timeout_ms])
+    with pytest.raises(errors.InvalidParameterValue, match="ledger_malformed"):
+        attacker.execute(PLACE, [None, ada, at, 1, "correction", 1_000])
+
+    assert (
+        attacker.execute(PLACE, [one, ada, at, 600, "correction", 90_000]).fetchone()[0] == "held"
+    )
+    expires_at = attacker.execute(PLACE, [late, ada, at, 400, "correction", 1]).fetchone()[2]
+    wait_until_due(expires_at)
+    take = "SELECT o_outcome FROM ledger_capture_hold(%s, %s, 'x')"
+    assert attacker.execute(take, [late, 1]).fetchone() == ("stale",)
+    assert attacker.execute(take, [one, 601]).fetchone() == ("above_hold",)
+    assert attacker.execute(take, [one, -601]).fetchone() == ("refused",)
+    assert attacker.execute("SELECT o_hold FROM ledger_expire_holds(9)").fetchall() == [(late,)]
+    assert attacker.execute(take, [one, 1]).fetchone() == ("captured",)
+    assert attacker.execute(take, [one, 599]).fetchone() == ("stale",)
+    assert (posted(ada), posted(at)) == (999, 1)
+    assert_books_clean()
 
 
 def test_a_temporary_table_cannot_stand_in_for_a_real_one(database, attacker, owner):
