@@ -118,6 +118,32 @@ CHECKS: Final[dict[str, str]] = {
         JOIN ledger_permit p ON p.id = t.permit AND p.xid = b.xid
         GROUP BY p.id, p.issued_at, p.amount_minor_max
         HAVING sum(t.amount) > p.amount_minor_max ORDER BY p.id""",
+    "held_is_the_sum_of_open_holds": """
+        SELECT coalesce(a.id, h.account) AS account, a.held, h.open_minor
+        FROM ledger_account a FULL JOIN (
+            SELECT account, sum(amount) AS open_minor FROM ledger_hold h
+            WHERE NOT EXISTS (SELECT FROM ledger_hold_end e WHERE e.hold = h.id)
+            GROUP BY account) h ON h.account = a.id
+        WHERE a.held IS DISTINCT FROM coalesce(h.open_minor, 0) ORDER BY 1""",
+    "a_hold_ends_once": """
+        SELECT hold, count(*) AS ends FROM ledger_hold_end
+        GROUP BY hold HAVING count(*) > 1 ORDER BY hold""",
+    "a_hold_ends_by_its_rules": """
+        SELECT e.hold, e.outcome, e.at, h.expires_at, e.captured, h.amount
+        FROM ledger_hold_end e LEFT JOIN ledger_hold h ON h.id = e.hold
+        WHERE h.id IS NULL OR e.captured > h.amount
+            OR (e.outcome = 'expired') <> (e.at >= h.expires_at)
+        ORDER BY e.hold""",
+    "a_capture_moved_what_was_captured": """
+        SELECT e.hold, e.batch, e.captured, t.amount
+        FROM ledger_hold_end e
+        LEFT JOIN ledger_hold h ON h.id = e.hold
+        LEFT JOIN ledger_batch b ON b.id = e.batch AND b.key = 'capture:' || e.hold
+        LEFT JOIN ledger_transfer t ON t.batch = b.id AND t.posted_at = b.posted_at
+        WHERE e.outcome = 'captured' AND (t.id = h.id AND t.debit = h.account
+            AND t.credit = h.credit AND t.amount = e.captured AND t.kind = h.kind
+            AND t.ref = h.ref) IS NOT TRUE
+        ORDER BY e.hold""",
 }
 
 _COUNTED: Final = (
@@ -126,6 +152,8 @@ _COUNTED: Final = (
     "ledger_transfer",
     "ledger_entry",
     "ledger_permit",
+    "ledger_hold",
+    "ledger_hold_end",
 )
 
 

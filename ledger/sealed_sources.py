@@ -1,4 +1,4 @@
-"""The books as sources of seals: every batch with its transfers, and who each account is.
+"""The books as sources of seals: batches with their transfers, accounts, holds and their ends.
 
 Entries are not sealed: in the order of batches, transfers alone say each account's every balance,
 and `manage.py check_ledger` holds the entries against them. A batch is one row, so that sealing
@@ -29,6 +29,14 @@ FROM ledger_batch b"""
 _ACCOUNTS: Final = """
 SELECT id::text AS key, opened_at AS at, id, currency, scale, kind, owner_ref
 FROM ledger_account"""
+
+_HOLDS: Final = """
+SELECT id::text AS key, at, account, credit, amount, kind, ref, actor, expires_at,
+    encode(fingerprint, 'hex') AS fingerprint
+FROM ledger_hold"""
+
+_HOLD_ENDS: Final = """
+SELECT hold::text AS key, at, outcome, captured, batch, actor FROM ledger_hold_end"""
 
 
 def batch_bytes(row: Mapping[str, Any]) -> bytes:
@@ -68,9 +76,47 @@ def account_bytes(row: Mapping[str, Any]) -> bytes:
     )
 
 
+def hold_bytes(row: Mapping[str, Any]) -> bytes:
+    """One hold as canonical JSON, version 1: the transfer that it may become, and until when."""
+    return canonical(
+        {
+            "v": 1,
+            "at": instant(row["at"]),
+            "id": row["key"],
+            "account": row["account"],
+            "credit": row["credit"],
+            "amount": row["amount"],
+            "kind": row["kind"],
+            "ref": row["ref"],
+            "actor": row["actor"],
+            "fingerprint": row["fingerprint"],
+            "expires_at": instant(row["expires_at"]),
+        }
+    )
+
+
+def hold_end_bytes(row: Mapping[str, Any]) -> bytes:
+    """How one hold ended as canonical JSON, version 1; the batch is under its own seal."""
+    return canonical(
+        {
+            "v": 1,
+            "at": instant(row["at"]),
+            "hold": row["key"],
+            "outcome": row["outcome"],
+            "captured": row["captured"],
+            "batch": row["batch"],
+            "actor": row["actor"],
+        }
+    )
+
+
 BATCHES: Final = register_source(
     Source("ledger", _BATCHES, "b.id = ANY(%s::bigint[])", batch_bytes, rows_max=BATCHES_MAX)
 )
 ACCOUNTS: Final = register_source(
     Source("ledger_accounts", _ACCOUNTS, "id = ANY(%s::bigint[])", account_bytes)
+)
+HOLDS: Final = register_source(Source("ledger_holds", _HOLDS, "id = ANY(%s::uuid[])", hold_bytes))
+HOLD_ENDS: Final = register_source(
+    Source("ledger_hold_ends", _HOLD_ENDS, "hold = ANY(%s::uuid[])", hold_end_bytes)
 )

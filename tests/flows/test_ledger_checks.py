@@ -13,8 +13,11 @@ from kernel.money import SCALES
 from ledger import postings
 from ledger.checks import CHECKS, run_checks
 from tests.flows.ledger_steps import (
+    captured,
+    correction,
     escrow,
     funded,
+    held,
     house,
     move,
     post_all,
@@ -22,6 +25,7 @@ from tests.flows.ledger_steps import (
     stake,
     tamper,
     try_all,
+    voided,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,18 +112,62 @@ TAMPERING = {
         "UPDATE ledger_account SET closed_at = '2026-01-01' WHERE id = {empty}",
         {"nothing_after_an_account_was_closed": ("account", "{empty}")},
     ),
+    "a held amount written by hand": (
+        "UPDATE ledger_account SET held = held + 1 WHERE id = {bo}",
+        {"held_is_the_sum_of_open_holds": ("account", "{bo}")},
+    ),
+    "an open hold made smaller": (
+        "UPDATE ledger_hold SET amount = 1 WHERE amount = 20",
+        {"held_is_the_sum_of_open_holds": ("open_minor", "1")},
+    ),
+    "a void taken back": (
+        "DELETE FROM ledger_hold_end WHERE outcome = 'voided'",
+        {"held_is_the_sum_of_open_holds": ("open_minor", "50")},
+    ),
+    "a hold ended twice": (
+        "ALTER TABLE ledger_hold_end DROP CONSTRAINT ledger_hold_end_pkey;"
+        " INSERT INTO ledger_hold_end SELECT * FROM ledger_hold_end WHERE outcome = 'voided'",
+        {"a_hold_ends_once": ("ends", "2")},
+    ),
+    "a capture long after its time": (
+        "UPDATE ledger_hold_end SET at = at + interval '1 day' WHERE outcome = 'captured'",
+        {"a_hold_ends_by_its_rules": ("outcome", "captured")},
+    ),
+    "a hold made smaller than what was captured": (
+        "UPDATE ledger_hold SET amount = 24 WHERE amount = 40",
+        {"a_hold_ends_by_its_rules": ("amount", "24")},
+    ),
+    "a captured amount": (
+        "UPDATE ledger_hold_end SET captured = 24 WHERE outcome = 'captured'",
+        {"a_capture_moved_what_was_captured": ("amount", "25")},
+    ),
+    "what a captured hold was for": (
+        "UPDATE ledger_hold SET ref = 'another' WHERE amount = 40",
+        {"a_capture_moved_what_was_captured": ("captured", "25")},
+    ),
+    "the batch of a capture": (
+        "UPDATE ledger_hold_end SET batch = batch - 1 WHERE outcome = 'captured'",
+        {"a_capture_moved_what_was_captured": ("amount", None)},
+    ),
 }
 
 
 @pytest.fixture
 def played(database):
-    """A stake of 300 that stands, and an escrow that was used and emptied; ids by name."""
+    """A stake of 300 that stands, an escrow that was used and emptied, and three holds: one of 40
+    of which 25 were captured, one of 30 voided, one of 20 open; ids by name."""
     ada, pot, empty = funded(1, 1_000), escrow(), escrow()
     with transaction.atomic():
         try_all([stake(1, ada, pot, 300)])
     post_all([move(house(), empty, 5, postings.TransferKind.HOUSE_SWEEP)])
     post_all([move(empty, house(), 5, postings.TransferKind.HOUSE_SWEEP)])
-    return {"ada": ada, "empty": empty}
+    bo = funded(2, 100)
+    taken, let_go = correction(bo, 40), correction(bo, 30)
+    for one in (taken, let_go, correction(bo, 20)):
+        held(one)
+    captured(taken.id, 25)
+    voided(let_go.id)
+    return {"ada": ada, "bo": bo, "empty": empty}
 
 
 def test_an_empty_ledger_and_a_played_one_are_clean(database):
@@ -132,7 +180,15 @@ def test_an_empty_ledger_and_a_played_one_are_clean(database):
         try_all([stake(1, ada, pot, 300), stake(1, ada, pot, 800)])
     report = run_checks()
     assert (report.ok, report.violations) == (True, [])
-    assert report.counts == {"account": 3, "batch": 2, "transfer": 2, "entry": 4, "permit": 2}
+    assert report.counts == {
+        "account": 3,
+        "batch": 2,
+        "transfer": 2,
+        "entry": 4,
+        "permit": 2,
+        "hold": 0,
+        "hold_end": 0,
+    }
 
 
 @pytest.mark.feature("F57")
@@ -176,7 +232,7 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     clean = command(database, "--format", "json")
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
-    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 4)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 6)
     told = clean.stderr.splitlines()
     assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
     assert command(database, "--quiet").stderr == ""

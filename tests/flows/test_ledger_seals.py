@@ -12,8 +12,21 @@ from audit.checking import check_database
 from audit.exports import export
 from audit.keys import public_key_pem
 from ledger.postings import TransferKind
-from ledger.sealed_sources import ACCOUNTS, BATCHES
-from tests.flows.ledger_steps import escrow, funded, house, move, post_all, stake, tamper, try_all
+from ledger.sealed_sources import ACCOUNTS, BATCHES, HOLD_ENDS, HOLDS
+from tests.flows.ledger_steps import (
+    captured,
+    correction,
+    escrow,
+    funded,
+    held,
+    house,
+    move,
+    post_all,
+    stake,
+    tamper,
+    try_all,
+    voided,
+)
 from verify.checks import run
 from verify.findings import Code
 
@@ -40,6 +53,11 @@ def played(database, settings, tmp_path):
         try_all([stake(1, ada, pot, 300), stake(2, bo, pot, 9_999)])
     post_all([move(house(), pot, 700, TransferKind.HOUSE_SWEEP)])
     post_all([move(pot, ada, 1_000, TransferKind.PAYOUT)])
+    taken, let_go = correction(bo, 40, house()), correction(bo, 30, house())
+    held(taken)
+    held(let_go)
+    captured(taken.id, 25)
+    voided(let_go.id)
     for source in seals.sources():
         seals.seal(source)
     return {"ada": ada, "bo": bo, "pot": pot}
@@ -52,9 +70,11 @@ def found(tmp_path) -> list[tuple[str, Code]]:
 
 
 def test_every_batch_and_every_account_is_under_a_seal(played, tmp_path):
-    assert sum(one.row_count for one in seals.stored("ledger")) == 5
+    assert sum(one.row_count for one in seals.stored("ledger")) == 6
     assert sum(one.row_count for one in seals.stored("ledger_accounts")) == 5
-    assert seals.seal(BATCHES) == seals.seal(ACCOUNTS) == []
+    assert sum(one.row_count for one in seals.stored("ledger_holds")) == 2
+    assert sum(one.row_count for one in seals.stored("ledger_hold_ends")) == 2
+    assert all(seals.seal(one) == [] for one in (BATCHES, ACCOUNTS, HOLDS, HOLD_ENDS))
     assert found(tmp_path) == []
 
 
@@ -84,6 +104,21 @@ def test_every_batch_and_every_account_is_under_a_seal(played, tmp_path):
             "UPDATE ledger_account SET owner_ref = 'player:9' WHERE id = {ada}",
             "ledger_accounts",
             Code.ROW_CHANGED,
+        ),
+        (
+            "UPDATE ledger_hold SET expires_at = expires_at + interval '1 day'",
+            "ledger_holds",
+            Code.ROW_CHANGED,
+        ),
+        (
+            "UPDATE ledger_hold_end SET actor = 'staff:7' WHERE outcome = 'captured'",
+            "ledger_hold_ends",
+            Code.ROW_CHANGED,
+        ),
+        (
+            "DELETE FROM ledger_hold_end WHERE outcome = 'voided'",
+            "ledger_hold_ends",
+            Code.ROW_MISSING,
         ),
     ],
 )
