@@ -1,8 +1,8 @@
 """The whole books as files for others: CSV for any program, a journal for hledger.
 
-Layout: ``accounts.csv``, ``transfers.csv``, ``journal.hledger``, and ``SHA256SUMS`` over the three
-(`sha256sum --check`). Everything is read in one snapshot and streamed: memory does not grow with
-the books. `docs/check-our-books.md` says how an outsider checks them.
+Layout: ``accounts.csv``, ``transfers.csv``, ``holds.csv``, ``journal.hledger``, and ``SHA256SUMS``
+over the four (`sha256sum --check`). Everything is read in one snapshot and streamed: memory does
+not grow with the books. `docs/check-our-books.md` says how an outsider checks them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ ACCOUNT_COLUMNS: Final = (
 TRANSFER_COLUMNS: Final = (
     *("transfer", "batch", "item", "posted_at", "kind", "ref", "currency", "amount_minor"),
     *("debit", "debit_balance_after_minor", "credit", "credit_balance_after_minor"),
+)
+HOLD_COLUMNS: Final = (
+    *("hold", "at", "expires_at", "kind", "ref", "currency", "amount_minor", "debit", "credit"),
+    *("outcome", "ended_at", "captured_minor", "batch"),
 )
 
 # What was posted after the instant is left out, so that each account stands as it did then.
@@ -60,6 +64,16 @@ WHERE t.posted_at <= %(until)s
 ORDER BY t.batch, t.item
 """
 
+_HOLDS: Final = """
+SELECT h.id, h.at, h.expires_at, h.kind, h.ref, d.currency, h.amount, h.account, h.credit,
+    coalesce(e.outcome, 'open'), e.at, e.captured, e.batch
+FROM ledger_hold h
+JOIN ledger_account d ON d.id = h.account
+LEFT JOIN ledger_hold_end e ON e.hold = h.id AND e.at <= %(until)s
+WHERE h.at <= %(until)s
+ORDER BY h.at, h.id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -67,6 +81,7 @@ class Exported:
 
     accounts: int
     transfers: int
+    holds: int
     until: datetime
     sha256: dict[str, str]
 
@@ -87,11 +102,12 @@ def export(out: Path, until: datetime | None = None) -> Exported:
         with _file(out / "journal.hledger") as journal:
             accounts = _write_accounts(out / "accounts.csv", journal, at)
             transfers = _write_transfers(out / "transfers.csv", journal, at)
-    names = ("accounts.csv", "journal.hledger", "transfers.csv")
+        holds = _write_holds(out / "holds.csv", at)
+    names = ("accounts.csv", "holds.csv", "journal.hledger", "transfers.csv")
     sums = {name: _sha256(out / name) for name in names}
     with _file(out / "SHA256SUMS") as listed:
         listed.writelines(f"{digest}  {name}\n" for name, digest in sums.items())
-    return Exported(accounts, transfers, at, sums)
+    return Exported(accounts, transfers, holds, at, sums)
 
 
 def _write_accounts(path: Path, journal: TextIO, at: datetime) -> int:
@@ -127,6 +143,17 @@ def _write_transfers(path: Path, journal: TextIO, at: datetime) -> int:
                 ]
             )
             journal.write(written.transaction(movement))
+            count += 1
+    return count
+
+
+def _write_holds(path: Path, at: datetime) -> int:
+    """Every hold as it stood then; no amount of it is in the journal until it is captured."""
+    count = 0
+    with _file(path) as rows:
+        writer = _csv(rows, HOLD_COLUMNS)
+        for row in _streamed(_HOLDS, at):
+            writer.writerow([_instant(v) if isinstance(v, datetime) else v for v in row])
             count += 1
     return count
 

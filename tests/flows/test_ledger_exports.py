@@ -26,8 +26,11 @@ from ledger.postings import AccountKind, TransferKind
 from ledger.trial_balance import TOTAL, TrialRow, trial_balance
 from tests.flows.ledger_steps import (
     adjustments,
+    captured,
+    correction,
     escrow,
     funded,
+    held,
     house,
     move,
     post_all,
@@ -133,9 +136,33 @@ def test_an_instant_cuts_the_books_as_they_were_then(tmp_path):
     assert export(tmp_path / "now").transfers == before.transfers + 2
 
 
+def test_holds_are_told_as_they_stood_and_the_journal_knows_only_what_was_captured(tmp_path):
+    ada, at = funded(1, 1_000), house()
+    taken, stays = correction(ada, 40, at, ref="dispute:1"), correction(ada, 30, at)
+    held(taken)
+    held(stays)
+    then = database_now()
+    done = captured(taken.id, 25)
+    assert export(tmp_path / "then", until=then).holds == 2
+    assert export(tmp_path / "now").holds == 2
+
+    first, second = rows(tmp_path / "now" / "holds.csv")
+    assert (first["hold"], first["ref"], first["amount_minor"]) == (
+        *(str(taken.id), "dispute:1", "40"),
+    )
+    assert (first["outcome"], first["captured_minor"], first["batch"]) == (
+        *("captured", "25", str(done.batch)),
+    )
+    assert (second["outcome"], second["ended_at"], second["captured_minor"]) == ("open", "", "")
+    assert {row["outcome"] for row in rows(tmp_path / "then" / "holds.csv")} == {"open"}
+    journal = (tmp_path / "now" / "journal.hledger").read_text()
+    assert str(stays.id) not in journal
+    assert str(taken.id) in journal
+
+
 def test_empty_books_are_exported_too(tmp_path):
     found = export(tmp_path / "books")
-    assert (found.accounts, found.transfers) == (0, 0)
+    assert (found.accounts, found.transfers, found.holds) == (0, 0, 0)
     assert (tmp_path / "books" / "transfers.csv").read_text().count("\n") == 1
 
 
@@ -152,7 +179,9 @@ def test_the_command_says_what_it_wrote_and_wants_a_zone(tmp_path):
     call_command("export_ledger", str(tmp_path / "books"), "--format", "json", stdout=out)
     told = json.loads(out.getvalue())
     assert (told["ok"], told["transfers"]) == (True, 6)
-    assert sorted(told["sha256"]) == ["accounts.csv", "journal.hledger", "transfers.csv"]
+    assert sorted(told["sha256"]) == [
+        *("accounts.csv", "holds.csv", "journal.hledger", "transfers.csv")
+    ]
     with pytest.raises(CommandError, match="zone"):
         call_command("export_ledger", str(tmp_path / "other"), "--until", "2026-11-26T12:00:00")
     assert not (tmp_path / "other").exists()

@@ -33,13 +33,16 @@ class Command(BaseCommand):
         facts = {
             "accounts": found.accounts,
             "transfers": found.transfers,
+            "holds": found.holds,
             "until": found.until.isoformat(),
             "sha256": found.sha256,
         }
         if options["format"] == "json":
             self.stdout.write(json.dumps({"ok": True} | facts))
             return
-        self.stdout.write(f"{found.accounts} accounts, {found.transfers} transfers")
+        self.stdout.write(
+            f"{found.accounts} accounts, {found.transfers} transfers, {found.holds} holds"
+        )
         self.stdout.write(f"until {found.until.isoformat()}")
         for name, digest in found.sha256.items():
             self.stdout.write(f"{digest}  {name}")
