@@ -28,7 +28,9 @@ def export(out: Path, chosen: list[Source]) -> dict[str, dict[str, int | str]]:
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty")
-    contents = {source.name: _export_source(out / source.name, source) for source in chosen}
+    # what refers to another source is read first: nothing it names can then be missing there
+    in_order = sorted(chosen, key=lambda source: (source.rank, source.name))
+    contents = {source.name: _export_source(out / source.name, source) for source in in_order}
     (out / "manifest.json").write_bytes(_manifest(contents, seal_key()))
     return contents
 

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,17 @@ SEAL_CONTEXT: Final = b"faro-seal-v1\n"
 NO_HASH: Final = "0" * 64
 
 
+class Rank(IntEnum):
+    """In which order sources are sealed and exported.
+
+    A row that names rows of another source comes before it: what it names was committed earlier,
+    so whoever seals or reads the other source afterwards finds it there.
+    """
+
+    REFERS = 1
+    USUAL = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One append-only stream of rows to seal.
@@ -56,6 +68,7 @@ class Source:
     by_keys: str
     canonical: Callable[[Mapping[str, Any]], bytes]
     rows_max: int | None = None
+    rank: Rank = Rank.USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +100,8 @@ def register_source(source: Source) -> Source:
 
 
 def sources() -> list[Source]:
-    """Every registered source, by name."""
-    return [_sources[name] for name in sorted(_sources)]
+    """Every registered source in the order of sealing: by rank, then by name."""
+    return sorted(_sources.values(), key=lambda source: (source.rank, source.name))
 
 
 def seal(source: Source, *, everything: bool = False) -> list[Seal]:

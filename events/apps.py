@@ -6,3 +6,7 @@ class EventsConfig(AppConfig):
 
     name = "events"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make what tables tell everybody known to those who seal."""
+        from events import sealed_sources  # noqa: F401  (it registers)

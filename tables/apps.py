@@ -8,6 +8,7 @@ class TablesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from tables import reveal
+        """Make the lag of public streams known, and the game to those who seal."""
+        from tables import reveal, sealed_sources  # noqa: F401  (the second registers)
 
         reveal.lag_public_streams()

@@ -15,6 +15,7 @@ from typing import Any
 from verify.export import Export, Listed
 from verify.findings import Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
+from verify.rounds import check_rounds
 from verify.seals import check_seals
 from verify.signed import load_keys
 
@@ -31,6 +32,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
     Check("ledger", check_ledger, ("ledger",)),
+    Check("rounds", check_rounds, ("rounds",)),
 )
 
 

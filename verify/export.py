@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,15 @@ class Export:
     folder: Path
     keys: dict[str, Ed25519PublicKey]
     anchors: dict[str, dict[int, bytes]]
+
+    def made_at(self) -> datetime:
+        """When the export was made, as its signed list of contents says."""
+        try:
+            outer = json.loads(self._read(self.folder / "manifest.json"))
+            return datetime.fromisoformat(json.loads(outer["payload"])["at"])
+        except (ValueError, KeyError, TypeError) as error:
+            detail = f"the manifest has no date: {error}"
+            raise Spoiled(Finding("manifest", Code.UNREADABLE, detail)) from error
 
     def manifest(self) -> list[Listed]:
         """The signed list of contents; ``Spoiled`` when it is not what was signed."""

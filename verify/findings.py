@@ -24,6 +24,22 @@ class Code(StrEnum):
     BACKDATED = "backdated"
     ANCHOR_DIFFERS = "anchor_differs"
     BOOKS_WRONG = "books_wrong"
+    # of rounds
+    ROUND_MISSING = "round_missing"
+    VERSION_MISSING = "version_missing"
+    RULES_UNKNOWN = "rules_unknown"
+    RESULT_WRONG = "result_wrong"
+    BET_CHANGED = "bet_changed"
+    BET_OUT_OF_TIME = "bet_out_of_time"
+    BET_WITHOUT_STAKE = "bet_without_stake"
+    BET_WITHOUT_OUTCOME = "bet_without_outcome"
+    STAKE_WITHOUT_BET = "stake_without_bet"
+    OUTCOME_DIFFERS = "outcome_differs"
+    PAYOUT_DIFFERS = "payout_differs"
+    PAYOUT_TWICE = "payout_twice"
+    PAYBACK_DIFFERS = "payback_differs"
+    UNKNOWN_BET_PAID = "unknown_bet_paid"
+    ESCROW_NOT_EMPTY = "escrow_not_empty"
 
 
 @dataclass(frozen=True, slots=True)
