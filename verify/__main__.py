@@ -1,5 +1,7 @@
 """``python -m verify EXPORT_DIR --public-key FILE``: is this export what was sealed?
 
+``python -m verify proof FILE --public-key FILE``: is this one row under its seal?
+
 Exit status 0: everything holds. 1: something is wrong, and the first bad row or seal of each source
 is named. 2: the export or the key cannot be read at all.
 """
@@ -13,10 +15,14 @@ from pathlib import Path
 
 from verify.checks import Report, run
 from verify.findings import Unusable
+from verify.proof import check_proof
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, check, print; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["proof"]:
+        return _proof(given[1:])
     parser = argparse.ArgumentParser(prog="verify", description=__doc__)
     parser.add_argument("export", type=Path, help="folder written by `manage.py export_audit`")
     parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
@@ -24,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--anchor", type=Path, action="append", help="seals kept elsewhere (repeatable)"
     )
     parser.add_argument("--format", choices=["text", "json"], default="text")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     try:
         report = run(options.export, options.public_key, options.anchor)
     except Unusable as error:
@@ -32,6 +38,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     _print(report, options.format)
     return 0 if report.ok else 1
+
+
+def _proof(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify proof")
+    parser.add_argument("proof", type=Path, help="file written by `manage.py prove`")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    options = parser.parse_args(arguments)
+    try:
+        findings = check_proof(options.proof, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    words = [f"BAD  {finding}" for finding in findings] or ["the row is under its seal"]
+    sys.stdout.write("\n".join(words) + "\n")
+    return 1 if findings else 0
 
 
 def _print(report: Report, form: str) -> None:
