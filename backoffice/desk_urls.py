@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from backoffice import (
+    adjustment_pages,
     change_pages,
     exports,
     player_page,
@@ -23,6 +24,24 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<uuid:round_id>/evidence.json", round_page.evidence_file, name="round_file"),
     path("export/<slug:what>.csv", exports.export, name="export"),
     path("withdrawals/", withdrawal_list.under_way, name="withdrawals"),
+    path("adjustments/", adjustment_pages.overview, name="adjustments"),
+    path("adjustments/propose/", adjustment_pages.propose, name="adjustment_propose"),
+    path("adjustments/<uuid:adjustment_id>/", adjustment_pages.adjustment, name="adjustment"),
+    path(
+        "adjustments/<uuid:adjustment_id>/approve/",
+        adjustment_pages.approve,
+        name="adjustment_approve",
+    ),
+    path(
+        "adjustments/<uuid:adjustment_id>/refuse/",
+        adjustment_pages.refuse,
+        name="adjustment_refuse",
+    ),
+    path(
+        "adjustments/<uuid:adjustment_id>/withdraw/",
+        adjustment_pages.withdraw,
+        name="adjustment_withdraw",
+    ),
     path("staff/", staff_register.register, name="staff"),
     path("staff/hire/", staff_register.hire, name="hire"),
     path("staff/changes/<uuid:change_id>/approve/", staff_register.approve, name="staff_approve"),

@@ -144,6 +144,16 @@ CHECKS: Final[dict[str, str]] = {
             AND t.credit = h.credit AND t.amount = e.captured AND t.kind = h.kind
             AND t.ref = h.ref) IS NOT TRUE
         ORDER BY e.hold""",
+    "an_adjustment_was_approved_by_another_person": """
+        SELECT t.id AS transfer, t.amount, a.amount AS approved_minor, a.proposer, x.approver,
+            x.decision
+        FROM ledger_transfer t
+        LEFT JOIN ledger_adjustment a ON a.id = t.id
+        LEFT JOIN ledger_adjustment_decision x ON x.adjustment = a.id
+        WHERE t.kind = 'adjustment' AND (a.debit = t.debit AND a.credit = t.credit
+            AND a.amount = t.amount AND x.decision = 'approved' AND x.proposer = a.proposer
+            AND x.approver <> a.proposer) IS NOT TRUE
+        ORDER BY t.id""",
 }
 
 _COUNTED: Final = (

@@ -93,6 +93,7 @@ class PostCode(StrEnum):
     GROUP_FAILED = "group_failed"
     ROUTE_NOT_ALLOWED = "route_not_allowed"
     TOO_LARGE = "too_large"
+    NOT_APPROVED = "not_approved"
 
 
 #: The codes by the number under which ``ledger_batch.codes`` stores them. Append only.

@@ -20,6 +20,7 @@ TESTER = Actor.system("test")
 TABLES = (
     *("account", "batch", "transfer", "transfer_id", "entry", "permit"),
     *("hold", "hold_end"),
+    *("adjustment", "adjustment_decision"),
 )
 
 
@@ -39,8 +40,29 @@ def funded(player: int, amount_minor: int, currency: str = "EUR") -> AccountId:
     """The cash account of ``player`` with ``amount_minor`` more in it."""
     cash = accounts.player_cash(PlayerId(player), currency)
     if amount_minor:
-        post_all([move(adjustments(currency), cash, amount_minor, TransferKind.ADJUSTMENT)])
+        adjusted(adjustments(currency), cash, amount_minor)
     return cash
+
+
+def adjusted(debit: int, credit: int, amount_minor: int) -> UUID:
+    """An adjustment that was proposed by the set-up, approved by the test and posted; its id."""
+    transfer = approved(debit, credit, amount_minor)
+    post_all([transfer])
+    return transfer.id
+
+
+def approved(debit: int, credit: int, amount_minor: int) -> Transfer:
+    """The same, not posted yet. Both steps in one statement, since every test begins with it."""
+    transfer = move(debit, credit, amount_minor, TransferKind.ADJUSTMENT)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT"
+            " ledger_propose_adjustment(%s, %s, %s, %s, 'set_up', 'A test.', 'system:set-up'),"
+            " ledger_decide_adjustment(%s, 'approved', 'system:test', '')",
+            [transfer.id, debit, credit, amount_minor, transfer.id],
+        )
+        assert cursor.fetchone() == ("proposed", "decided")
+    return transfer
 
 
 def move(

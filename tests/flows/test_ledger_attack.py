@@ -11,6 +11,7 @@ from ledger.postings import POST_CODES
 from tests.flows.ledger_steps import (
     adjustments,
     app_connection,
+    approved,
     assert_books_clean,
     books,
     correction,
@@ -141,11 +142,13 @@ def test_the_steps_of_posting_are_not_doors(attacker, owner):
     assert [name for (name,) in callable_names] == [
         "ledger_capture_hold",
         "ledger_close_account",
+        "ledger_decide_adjustment",
         "ledger_ensure_accounts",
         "ledger_expire_holds",
         "ledger_issue_permits",
         "ledger_place_hold",
         "ledger_post",
+        "ledger_propose_adjustment",
         "ledger_void_hold",
     ]
     for step in ("ledger_permit_room('{}')", "ledger_hold_state(gen_random_uuid(), now())"):
@@ -333,6 +336,8 @@ def test_a_temporary_table_cannot_stand_in_for_a_real_one(database, attacker, ow
     )
     attacker.execute("CREATE TEMP TABLE ledger_batch (LIKE public.ledger_batch)")
     attacker.execute("CREATE TEMP TABLE ledger_permit (LIKE public.ledger_permit)")
+    too_much = approved(ada, adjustments(), 1_001)
+    gift = (too_much.id, ada, adjustments(), 1_001, "adjustment", None)
     for table in ("account", "route", "batch", "permit"):
         attacker.execute(f"GRANT ALL ON pg_temp.ledger_{table} TO PUBLIC")
     assert attacker.execute("SELECT careless()").fetchone() == (1_000_000,)
@@ -341,7 +346,6 @@ def test_a_temporary_table_cannot_stand_in_for_a_real_one(database, attacker, ow
     with attacker.transaction():
         item = (new_id(), ada, pot, 1, "stake", None)
         assert raw_post(attacker, [item]) == ("refused", ["permit_missing"])
-        gift = (new_id(), ada, adjustments(), 1_001, "adjustment", None)
         assert raw_post(attacker, [gift]) == ("refused", ["below_floor"])
         raw_permit(attacker)
         assert attacker.execute("SELECT count(*) FROM ledger_permit").fetchone() == (0,)

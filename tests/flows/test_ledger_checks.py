@@ -96,6 +96,18 @@ TAMPERING = {
         "UPDATE ledger_permit SET owner_ref = 'player:2'",
         {"what_a_person_causes_has_a_permit": ("kind", "stake")},
     ),
+    "an approval forgotten": (
+        "DELETE FROM ledger_adjustment_decision",
+        {"an_adjustment_was_approved_by_another_person": ("decision", None)},
+    ),
+    "a proposal for less": (
+        "UPDATE ledger_adjustment SET amount = 999",
+        {"an_adjustment_was_approved_by_another_person": ("approved_minor", "999")},
+    ),
+    "an approval that was a refusal": (
+        "UPDATE ledger_adjustment_decision SET decision = 'refused', note = 'No.'",
+        {"an_adjustment_was_approved_by_another_person": ("decision", "refused")},
+    ),
     "a batch's count": (
         "UPDATE ledger_batch SET n = 2 WHERE kind = 'test' AND n = 1",
         {"a_batch_counts_its_transfers": ("found", "1")},

@@ -25,6 +25,7 @@ from ledger.journal import TYPES, Journal, Leg, Movement
 from ledger.postings import AccountKind, TransferKind
 from ledger.trial_balance import TOTAL, TrialRow, trial_balance
 from tests.flows.ledger_steps import (
+    adjusted,
     adjustments,
     captured,
     correction,
@@ -57,7 +58,7 @@ def a_round_and_a_deposit() -> None:
             move(into, ada, 45_000, TransferKind.PAYOUT, ref="bet:a|b;c"),
         ]
     )
-    post_all([move(bo, adjustments("JPY"), 200, TransferKind.ADJUSTMENT)])
+    adjusted(bo, adjustments("JPY"), 200)
 
 
 def rows(path) -> list[dict[str, str]]:

@@ -162,6 +162,9 @@ FAULTS = {
     "too_large": lambda ada, bob, pot, good: move(
         house(), pot, 10**14 + 1, TransferKind.HOUSE_SWEEP
     ),
+    "not_approved": lambda ada, bob, pot, good: move(
+        adjustments(), ada, 1, TransferKind.ADJUSTMENT
+    ),
 }
 
 
@@ -208,7 +211,7 @@ def test_the_same_key_again_gives_the_stored_answer_and_moves_nothing(database):
         items = [stake(1, ada, pot, 700), stake(1, ada, pot, 700)]
         first = try_post(key="k", kind="bets", actor=TESTER, transfers=items)
     before = books()
-    post_all([move(adjustments(), ada, 5_000, TransferKind.ADJUSTMENT)])  # now both would fit
+    funded(1, 5_000)  # now both would fit
     after_gift = books()
 
     with transaction.atomic():

@@ -104,6 +104,7 @@ def test_code_numbers_are_those_that_old_batches_were_stored_with():
         "group_failed",
         "route_not_allowed",
         "too_large",
+        "not_approved",
     ]
     assert set(POST_CODES) == set(PostCode)
 

@@ -17,10 +17,9 @@ from accounts.roles import Role
 from accounts.staff import create_staff
 from casino import demo, demo_presenters, demo_settings
 from compliance.sign_up import register_player
-from kernel.ids import new_id
-from ledger import accounts
-from ledger.posting import post
-from ledger.postings import AccountKind, Transfer, TransferKind
+from kernel.ids import Actor, new_id
+from ledger import accounts, adjustments
+from ledger.postings import AccountKind
 from tables.changes.models import ChangeKind
 from tables.devices.devices import Wanted, enrol
 from tables.floor_plan import enrol_device, set_up_table
@@ -129,23 +128,18 @@ def _player(person: demo.DemoPlayer) -> None:
             actor=DEMO,
             is_test=True,
         )
-        post(
-            key=f"demo:opening:{player_id}",
-            kind="adjustment",
-            actor=DEMO,
-            transfers=[
-                Transfer(
-                    id=new_id(),
-                    debit=accounts.ensure_account(
-                        AccountKind.ADJUSTMENTS, "demo:opening", person.currency
-                    ),
-                    credit=accounts.player_cash(player_id, person.currency),
-                    amount_minor=person.balance_minor,
-                    kind=TransferKind.ADJUSTMENT,
-                    ref="demo opening balance",
-                )
-            ],
+        opening = adjustments.propose(
+            adjustments.Wanted(
+                accounts.ensure_account(AccountKind.ADJUSTMENTS, "demo:opening", person.currency),
+                accounts.player_cash(player_id, person.currency),
+                person.balance_minor,
+                reason="set_up",
+                note="Opening balance of the demonstration.",
+            ),
+            id=new_id(),
+            actor=Actor.system("set-up"),
         )
+        adjustments.approve(opening.id, actor=DEMO)
 
 
 def _staff(email: str, role: Role, seed: str) -> dict[str, str]:
