@@ -104,7 +104,7 @@ def test_nobody_approves_or_refuses_their_own_and_only_they_withdraw_it(two):
     assert books() == before
 
     assert acts.withdraw(asked.id, actor=two[0]).decision == "withdrawn"
-    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731
+    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731  (an act to try)
     assert refused_with(late) is AdjustmentCode.ALREADY_DECIDED
     assert posted(ada) == 0
     assert_books_clean()
@@ -113,12 +113,12 @@ def test_nobody_approves_or_refuses_their_own_and_only_they_withdraw_it(two):
 def test_a_refusal_says_why_and_is_the_end(two):
     ada = funded(1, 0)
     asked = proposed(two[0], ada)
-    silent = lambda: acts.refuse(asked.id, actor=two[1], note="  ")  # noqa: E731
+    silent = lambda: acts.refuse(asked.id, actor=two[1], note="  ")  # noqa: E731  (an act to try)
     assert refused_with(silent) is AdjustmentCode.NO_NOTE
 
     assert acts.refuse(asked.id, actor=two[1], note="Not agreed.").decision_note == "Not agreed."
 
-    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731
+    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731  (an act to try)
     assert refused_with(late) is AdjustmentCode.ALREADY_DECIDED
     with pytest.raises(Refused) as refusal:
         post_all([acts.transfer_of(asked)])
@@ -158,7 +158,7 @@ def test_who_was_dismissed_a_moment_ago_approves_nothing(two, owner):
         "UPDATE accounts_appointment SET ended_at = now(), ended_by = 'x' WHERE user_id = %s",
         [two[1].id],
     )
-    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731
+    late = lambda: acts.approve(asked.id, actor=two[1])  # noqa: E731  (an act to try)
     assert refused_with(late) is AdjustmentCode.NOT_ALLOWED
     assert posted(ada) == 0
 
@@ -166,7 +166,7 @@ def test_who_was_dismissed_a_moment_ago_approves_nothing(two, owner):
 def test_in_production_the_set_up_adjusts_nothing(two, owner):
     ada = funded(1, 0)
     owner.execute("DELETE FROM accounts_set_up_open")  # as a production's `migrate` does
-    asked = lambda: proposed(Actor.system("set-up"), ada)  # noqa: E731
+    asked = lambda: proposed(Actor.system("set-up"), ada)  # noqa: E731  (an act to try)
     assert refused_with(asked) is AdjustmentCode.NOT_ALLOWED
 
 
@@ -191,7 +191,7 @@ def test_a_proposal_that_could_not_be_posted_is_refused_with_its_reason(two):
     once = new_id()
     first = acts.propose(good, id=once, actor=two[0])
     assert acts.propose(good, id=once, actor=two[0]) == first
-    other = lambda: acts.propose(wanted(ada, 6_000), id=once, actor=two[0])  # noqa: E731
+    other = lambda: acts.propose(wanted(ada, 6_000), id=once, actor=two[0])  # noqa: E731  (an act to try)
     assert refused_with(other) is AdjustmentCode.CONFLICT
     assert len(kinds()) == 1
 
@@ -300,8 +300,8 @@ def test_what_people_decided_and_the_limits_never_change(two, owner, table):
     acts.refuse(proposed(two[0], funded(1, 0)).id, actor=two[1], note="No.")
     column = {"reason": "wording", "limit": "role", "decision": "note"}[table]
     for attack in (
-        f"UPDATE ledger_adjustment_{table} SET {column} = {column}",  # noqa: S608
-        f"DELETE FROM ledger_adjustment_{table}",  # noqa: S608
+        f"UPDATE ledger_adjustment_{table} SET {column} = {column}",  # noqa: S608  (our own list)
+        f"DELETE FROM ledger_adjustment_{table}",  # noqa: S608  (our own list)
         f"TRUNCATE ledger_adjustment_{table} CASCADE",
     ):
         with pytest.raises(errors.RestrictViolation, match="append_only"):
