@@ -1,0 +1,1 @@
+"""Other ways to move money, driven by their own means: measured beside ours, used nowhere."""

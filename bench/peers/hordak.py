@@ -1,0 +1,60 @@
+"""django-hordak in an environment of its own: made once, used by this benchmark only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from bench.database.cpu import server_cpu_s
+from bench.posting.batches import Rate
+from casino.embedded.postgres import Address
+
+DATABASE: Final = "bench_hordak"
+HOME: Final = Path(__file__).resolve().parent / "hordak_env"
+#: What this was written against; its own requirements decide the rest.
+REQUIREMENTS: Final = ("django-hordak==2.0.0", "Django>=5.2,<5.3", "psycopg[binary]==3.3.9")
+PROGRAM: Final = Path(__file__).resolve().parent / "hordak_program.py"
+
+
+def prepare(address: Address) -> None:
+    """Install it, make its database, migrate, open accounts; ``SystemExit`` when it cannot."""
+    if not (HOME / "installed").exists():
+        _run([sys.executable, "-m", "venv", "--clear", str(HOME)])
+        _run([str(_python()), "-m", "pip", "install", "--quiet", *REQUIREMENTS])
+        (HOME / "installed").touch()
+    with psycopg.connect(address.url("postgres", "postgres"), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {DATABASE}")
+    _program(address, "prepare")
+
+
+def measure(address: Address, *, seconds: int, postmaster: int) -> Rate:
+    """`Account.transfer_to` between pairs of 200 accounts, in 8 processes, for ``seconds``."""
+    before = server_cpu_s(postmaster)
+    found = json.loads(_program(address, "measure", str(seconds)))
+    return Rate(found["done"], found["seconds"], server_cpu_s(postmaster) - before)
+
+
+def _python() -> Path:
+    return HOME / "bin" / "python"
+
+
+def _program(address: Address, *words: str) -> str:
+    url = address.url("postgres", DATABASE)
+    return _run([str(_python()), str(PROGRAM), *words], {"HORDAK_DATABASE": url})
+
+
+def _run(words: list[str], more: dict[str, str] | None = None) -> str:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO_", "PYTHON"))}
+    done = subprocess.run(
+        words, env=env | (more or {}), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip()[-400:]
+        raise SystemExit(f"bin/bench ledger: {' '.join(words[:4])} failed: {said}")
+    return done.stdout
