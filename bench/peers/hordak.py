@@ -46,7 +46,8 @@ def _python() -> Path:
 
 def _program(address: Address, *words: str) -> str:
     url = address.url("postgres", DATABASE)
-    return _run([str(_python()), str(PROGRAM), *words], {"HORDAK_DATABASE": url})
+    # -P: this folder has a hordak of its own, which is not the one that the program means.
+    return _run([str(_python()), "-P", str(PROGRAM), *words], {"HORDAK_DATABASE": url})
 
 
 def _run(words: list[str], more: dict[str, str] | None = None) -> str:
