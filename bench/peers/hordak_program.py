@@ -52,7 +52,7 @@ def prepare() -> None:
         Account.objects.create(name=f"player {n}", type="LI", code=str(n), currencies=["EUR"])
 
 
-def work(seconds: float, results: multiprocessing.Queue) -> None:
+def work(seconds: int, results: multiprocessing.Queue) -> None:
     connections.close_all()
     chance, accounts = secrets.SystemRandom(), list(Account.objects.order_by("id"))
     until, done = perf_counter() + seconds, 0
@@ -63,7 +63,7 @@ def work(seconds: float, results: multiprocessing.Queue) -> None:
     results.put(done)
 
 
-def measure(seconds: float) -> None:
+def measure(seconds: int) -> None:
     connections.close_all()
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -78,4 +78,4 @@ def measure(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    prepare() if sys.argv[1] == "prepare" else measure(float(sys.argv[2]))
+    prepare() if sys.argv[1] == "prepare" else measure(int(sys.argv[2]))
