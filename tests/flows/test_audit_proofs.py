@@ -14,7 +14,7 @@ from kernel.ids import Actor
 from verify.__main__ import main
 from verify.proof import root_of
 
-SHOWN = register("test.shown", "Something was shown")
+SHOWN = register("test.proved", "Something to prove happened")
 
 
 @pytest.fixture
