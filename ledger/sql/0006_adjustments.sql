@@ -211,53 +211,21 @@ GRANT EXECUTE ON FUNCTION
     ledger_decide_adjustment(uuid, text, text, text)
 TO :runtime_role;
 
--- As in 0002 (14 not_approved), and adjustments are looked up where a batch has any.
-CREATE OR REPLACE FUNCTION ledger_item_codes(
+-- The codes of 0002, and 14 not_approved: adjustments are looked up where a batch has any.
+ALTER FUNCTION ledger_item_codes(uuid[], bigint[], bigint[], bigint[], text[], uuid[])
+    RENAME TO ledger_form_codes;
+CREATE FUNCTION ledger_item_codes(
     p_ids uuid[], p_debits bigint[], p_credits bigint[], p_amounts bigint[], p_kinds text[],
     p_permits uuid[], OUT o_codes smallint[], OUT o_watched bigint[]
 ) LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-DECLARE
-    v_distinct integer;
 BEGIN
-    SELECT array_agg((CASE
-            WHEN i.amount <= 0 OR i.amount IS NULL THEN 5
-            WHEN i.amount > 100000000000000 THEN 13
-            WHEN i.debit = i.credit THEN 6
-            WHEN d.id IS NULL OR c.id IS NULL THEN 2
-            WHEN d.closed_at IS NOT NULL OR c.closed_at IS NOT NULL THEN 4
-            WHEN d.currency <> c.currency THEN 3
-            WHEN r.kind IS NULL OR (r.same_owner AND d.owner_ref <> c.owner_ref) THEN 12
-            WHEN r.permit AND i.permit IS NULL THEN 7
-            WHEN i.permit IS NOT NULL AND (
-                p.id IS NULL OR p.purpose <> i.kind OR p.currency <> d.currency
-                OR p.owner_ref <> CASE r.side WHEN 'debit' THEN d.owner_ref ELSE c.owner_ref END
-            ) THEN 8
-            WHEN t.id IS NOT NULL OR i.id IS NULL THEN 10
-            ELSE 0
-        END)::smallint ORDER BY i.ord),
-        array_agg(CASE r.side WHEN 'credit' THEN i.credit ELSE i.debit END ORDER BY i.ord),
-        count(DISTINCT i.id)
-    INTO o_codes, o_watched, v_distinct
-    FROM unnest(p_ids, p_debits, p_credits, p_amounts, p_kinds, p_permits) WITH ORDINALITY
-        AS i (id, debit, credit, amount, kind, permit, ord)
-    LEFT JOIN ledger_account d ON d.id = i.debit
-    LEFT JOIN ledger_account c ON c.id = i.credit
-    LEFT JOIN ledger_route r
-        ON r.kind = i.kind AND r.debit_kind = d.kind AND r.credit_kind = c.kind
-    LEFT JOIN ledger_permit p
-        ON p.id = i.permit AND p.issued_at = transaction_timestamp()
-        AND p.xid = pg_current_xact_id()
-    LEFT JOIN ledger_transfer_id t ON t.id = i.id;
-
-    IF v_distinct < cardinality(p_ids) THEN
-        SELECT array_agg((CASE WHEN x.code = 0 AND x.nth > 1 THEN 10 ELSE x.code END)::smallint
-            ORDER BY x.ord)
-        INTO o_codes
-        FROM (SELECT i.code, i.ord, row_number() OVER (PARTITION BY i.id ORDER BY i.ord) AS nth
-              FROM unnest(p_ids, o_codes) WITH ORDINALITY AS i (id, code, ord)) x;
-    END IF;
+    SELECT f.o_codes, f.o_watched INTO o_codes, o_watched
+        FROM ledger_form_codes(p_ids, p_debits, p_credits, p_amounts, p_kinds, p_permits) f;
     IF 'adjustment' = ANY (p_kinds) THEN
-        o_codes := ledger_adjustment_codes(
-            p_ids, p_debits, p_credits, p_amounts, p_kinds, o_codes);
+        o_codes := ledger_adjustment_codes(p_ids, p_debits, p_credits, p_amounts, p_kinds, o_codes);
     END IF;
 END $$;
+REVOKE ALL ON FUNCTION
+    ledger_item_codes(uuid[], bigint[], bigint[], bigint[], text[], uuid[]),
+    ledger_form_codes(uuid[], bigint[], bigint[], bigint[], text[], uuid[])
+FROM PUBLIC, :runtime_role;
