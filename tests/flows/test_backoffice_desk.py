@@ -20,7 +20,15 @@ from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import dashboard, desk, limit_fields, reports, round_evidence, round_page
+from backoffice import (
+    adjustment_pages,
+    dashboard,
+    desk,
+    limit_fields,
+    reports,
+    round_evidence,
+    round_page,
+)
 from backoffice.change_pages import PageCode
 from compliance.limit_arithmetic import gaming_day
 from compliance.switches import SwitchCode
@@ -28,6 +36,8 @@ from events import stream
 from kernel.ids import new_id
 from kernel.money import MoneyCode
 from kernel.refusal import Refused
+from ledger.adjustments import AdjustmentCode
+from ledger.postings import LedgerCode, PostCode
 from payments.models import Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
@@ -210,9 +220,22 @@ def test_each_refusal_that_the_desks_acts_can_give_has_its_words():
             RightsCode,
             MoneyCode,
             OpeningCode,
+            AdjustmentCode,
+            adjustment_pages.PageCode,
         )
         for code in some
     } | {PlayerCode.EMAIL_TAKEN.value, RulesCode.LIMITS_INVALID.value}
+    codes |= {
+        PostCode.UNKNOWN_ACCOUNT.value,
+        PostCode.SAME_ACCOUNT.value,
+        PostCode.NOT_POSITIVE.value,
+        PostCode.TOO_LARGE.value,
+        PostCode.ACCOUNT_CLOSED.value,
+        PostCode.CURRENCY_MISMATCH.value,
+        PostCode.ROUTE_NOT_ALLOWED.value,
+        LedgerCode.UNKNOWN_ACCOUNT.value,
+        LedgerCode.REFUSED_TRANSFER.value,
+    }  # what the ledger says of a proposal
     without = {code for code in codes if desk.refusal(Refused(code)).startswith("Refused. ")}
     assert without == set()
 
