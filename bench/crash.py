@@ -3,7 +3,8 @@
 Eight processes post batches and repeat each until it is answered. All of the server's processes
 are killed with SIGKILL, it is started again, and so on. Afterwards: ``lost`` counts answered
 batches that are not in the books as they were answered, ``duplicated`` transfers that were made
-more than once, ``violations`` what `check_ledger` finds. Exit code 1 unless all three are 0.
+more than once, ``violations`` what `check_ledger` finds. Exit code 1 unless all three are 0
+and every writer ended well.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import psycopg
 from bench.database.fresh import ADDRESS, CLUSTER, fresh_database, settings_that_count
 
 # isort: split
+from audit.seals import seal
 from bench.database.cpu import server_cpu_s
 from bench.peers import hordak, naive, tpcb
 from bench.posting import accounts, batches, hot_table
@@ -158,8 +159,6 @@ def _figures(turns: Sequence[Turn]) -> dict[str, Any]:
 
 def _sealing(postmaster: int) -> Rate:
     """Seal what the runs posted: the time of the server and of this process, per transfer."""
-    from audit.seals import seal
-
     transfers = run_checks().counts["transfer"]
     own, server = process_time(), server_cpu_s(postmaster)
     while seal(sealed_sources.BATCHES):

@@ -41,9 +41,9 @@ settings.configure(
 django.setup()
 
 from django.core.management import call_command  # noqa: E402  (Django must be set up first)
-from django.db import connections  # noqa: E402
-from hordak.models import Account  # noqa: E402
-from moneyed import Money  # noqa: E402
+from django.db import connections  # noqa: E402  (as above)
+from hordak.models import Account  # noqa: E402  (as above)
+from moneyed import Money  # noqa: E402  (as above)
 
 
 def prepare() -> None:

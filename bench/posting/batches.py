@@ -10,6 +10,7 @@ import multiprocessing
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.queues import Queue
 from time import perf_counter
 
 from django.db import connections, transaction
@@ -75,7 +76,7 @@ def _work(
     first: int,
     size: int,
     seconds: float,
-    results: object,
+    results: Queue[int],
     *,
     bare: bool,
 ) -> None:
@@ -96,7 +97,7 @@ def _work(
             post(key=f"bench:{new_id()}", kind="bench", actor=ours.BENCH, transfers=transfers)
         done += size
     connections.close_all()
-    results.put(done)  # type: ignore[attr-defined]  # a queue of multiprocessing has no public type
+    results.put(done)
 
 
 def _stakes(
