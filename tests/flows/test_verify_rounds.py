@@ -198,6 +198,15 @@ def _other_house(books):
     _set(books, "house_sweep", 2, _of(books, "house_sweep", 1)[1][2])
 
 
+def _to_other_house(books):
+    """What the house gets of a round goes to another table's house."""
+    moves = [move for one in books for move in one["transfers"]]
+    escrows = {move[2] for move in moves if move[5] in {"payout", "refund"}}
+    houses = {move[2] for move in moves if move[5] == "house_sweep"} - escrows
+    left = next(move for move in moves if move[2] in escrows and move[3] in houses)
+    (left[3],) = houses - {left[3]}
+
+
 def _given_for_nothing(books):
     """A player pays the house more in a correction, in the name of no bet."""
     batch = next(one for one in books if one["key"].startswith("correct:"))
@@ -220,6 +229,7 @@ BOOK_CHANGES = {
     "payout twice": (lambda b: _add(b, "payout"), Code.PAYOUT_TWICE),
     "unknown paid": (lambda b: _add(b, "payout", ref="bet:x"), Code.UNKNOWN_BET_PAID),
     "from another's house": (_other_house, Code.STAKE_WITHOUT_BET),
+    "to another's house": (_to_other_house, Code.UNKNOWN_BET_PAID),
     "escrow keeps": (lambda b: _drop(b, "house_sweep"), Code.ESCROW_NOT_EMPTY),
     "too little back": (lambda b: _payback(b).__setitem__(4, 3_599), Code.PAYBACK_DIFFERS),
     "back from another": (lambda b: _payback(b).__setitem__(2, _of(b, "refund")[1][3]),
