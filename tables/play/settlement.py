@@ -42,20 +42,24 @@ from tables.rules import roulette
 #: Bets settled in one transaction: it holds their players' accounts for some 0.2 s.
 CHUNK_MAX: Final = 5_000
 
-#: The next open bets in the order of their ids get an outcome; answers what that owes to whom, and
-#: for which bets. No step leaves the planner a choice that stale statistics could turn into a scan
-#: of every bet there is: one probe per bet, prices by name, times that say which months to read.
+#: The next bets in the order of their ids; those without an outcome get one. Answers what that owes
+#: to whom and for which bets, and in a row without a player how far it looked. No step leaves the
+#: planner a choice that stale statistics could turn into a scan of every bet there is: one probe
+#: for each of these bets, prices by name, times that say which months to read.
 _END: Final = """
-WITH open AS MATERIALIZED (
-    SELECT b.id, b.accepted_at, b.player_id, b.currency,
-        (%(returns)s::jsonb ->> (b.position || '=' || b.stake_minor))::bigint AS minor
+WITH next AS MATERIALIZED (
+    SELECT b.id, b.accepted_at, b.player_id, b.currency, b.position, b.stake_minor
     FROM tables_bet b
     WHERE b.round_id = %(round)s AND b.id > %(after)s
-        AND b.accepted_at BETWEEN %(since)s AND %(now)s AND (
-            SELECT 1 FROM tables_bet_outcome o WHERE o.bet_id = b.id
-                AND o.bet_accepted_at = b.accepted_at
-                AND o.bet_accepted_at BETWEEN %(since)s AND %(now)s LIMIT 1) IS NULL
+        AND b.accepted_at BETWEEN %(since)s AND %(now)s
     ORDER BY b.id LIMIT %(most)s
+), open AS MATERIALIZED (
+    SELECT n.id, n.accepted_at, n.player_id, n.currency,
+        (%(returns)s::jsonb ->> (n.position || '=' || n.stake_minor))::bigint AS minor
+    FROM next n
+    WHERE (SELECT 1 FROM tables_bet_outcome o WHERE o.bet_id = n.id
+        AND o.bet_accepted_at = n.accepted_at
+        AND o.bet_accepted_at BETWEEN %(since)s AND %(now)s LIMIT 1) IS NULL
 ), made AS (
     INSERT INTO tables_bet_outcome (bet_id, bet_accepted_at, kind, returned_minor, transfer_id,
         version, round_id, at)
@@ -64,10 +68,12 @@ WITH open AS MATERIALIZED (
         %(version)s, %(round)s, %(now)s
     FROM open o
 )
-SELECT o.player_id, o.currency, sum(o.minor)::bigint, min(o.id::text), max(o.id::text),
+SELECT o.player_id, o.currency, sum(o.minor)::bigint, min(o.id::text),
     (array_agg(o.id) FILTER (WHERE o.minor > 0))::text,
     (array_agg(o.minor) FILTER (WHERE o.minor > 0))::text
 FROM open o GROUP BY o.player_id, o.currency
+UNION ALL
+SELECT NULL, '', 0, max(n.id::text), NULL, NULL FROM next n
 """
 
 #: What a chunk owes, as transfers: one array of bets and one of amounts for each player.
@@ -105,10 +111,13 @@ class _Owed:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Bets that have just been given their outcome, and what that owes to each player."""
+    """Bets that have just been given their outcome, and what that owes to each player.
+
+    ``first_bet`` is the first of them, ``last_bet`` the last that was looked at.
+    """
 
     at: datetime
-    first_bet: UUID
+    first_bet: str
     last_bet: UUID
     owed: list[_Owed]
 
@@ -210,7 +219,7 @@ def _returns(round_: Round, kind: TransferKind) -> _Returns:
 
 
 def _end_bets(round_: Round, kind: TransferKind, returns: _Returns, after: UUID) -> _Chunk | None:
-    """Give the next open bets their outcomes; None when there are none."""
+    """Give those of the next bets that are open their outcomes; None when there is no next bet."""
     now = database_now()
     ending = OutcomeKind.REFUNDED if kind is TransferKind.REFUND else OutcomeKind.PAID
     with connection.cursor() as cursor:
@@ -228,14 +237,16 @@ def _end_bets(round_: Round, kind: TransferKind, returns: _Returns, after: UUID)
                 "returns": json.dumps(returns),
             },
         )
-        rows = cursor.fetchall()
-    if not rows:
+        found = cursor.fetchall()
+    rows = [row for row in found if row[0] is not None]
+    (last_bet,) = [row[3] for row in found if row[0] is None]
+    if last_bet is None:
         return None
     return _Chunk(
         at=now,
-        first_bet=UUID(min(row[3] for row in rows)),
-        last_bet=UUID(max(row[4] for row in rows)),
-        owed=[_Owed(PlayerId(row[0]), row[1], row[2], row[5], row[6]) for row in rows if row[2]],
+        first_bet=min((row[3] for row in rows), default=""),
+        last_bet=UUID(last_bet),
+        owed=[_Owed(PlayerId(row[0]), row[1], row[2], *row[4:]) for row in rows if row[2]],
     )
 
 
