@@ -2,6 +2,9 @@
 
 ``python -m verify proof FILE --public-key FILE``: is this one row under its seal?
 
+``python -m verify consistency OLD NEW --public-key FILE``: does the newer list of seals continue
+the older one?
+
 Exit status 0: everything holds. 1: something is wrong, and the first bad row or seal of each source
 is named. 2: the export or the key cannot be read at all.
 """
@@ -11,9 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from verify.checks import Report, run
+from verify.consistency import compare
 from verify.findings import Unusable
 from verify.proof import check_proof
 
@@ -21,8 +27,8 @@ from verify.proof import check_proof
 def main(arguments: list[str] | None = None) -> int:
     """Parse, check, print; returns the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["proof"]:
-        return _proof(given[1:])
+    if given and given[0] in COMMANDS:
+        return COMMANDS[given[0]](given[1:])
     parser = argparse.ArgumentParser(prog="verify", description=__doc__)
     parser.add_argument("export", type=Path, help="folder written by `manage.py export_audit`")
     parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
@@ -55,6 +61,26 @@ def _proof(arguments: list[str]) -> int:
     return 1 if findings else 0
 
 
+def _consistency(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify consistency")
+    parser.add_argument("old", type=Path, help="seals kept earlier: a file, or a folder of files")
+    parser.add_argument("new", type=Path, help="the seals of today, or an export")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    options = parser.parse_args(arguments)
+    try:
+        found = compare(options.old, options.new, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    if options.format == "json":
+        sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n")
+    else:
+        words = [*map(str, found.extended), *(f"BAD  {finding}" for finding in found.findings)]
+        sys.stdout.write("\n".join(words) + "\n")
+    return 1 if found.findings else 0
+
+
 def _print(report: Report, form: str) -> None:
     if form == "json":
         sys.stdout.write(json.dumps(report.as_dict(), sort_keys=True) + "\n")
@@ -64,6 +90,11 @@ def _print(report: Report, form: str) -> None:
     verdict = "everything holds" if report.ok else "DOES NOT HOLD"
     sys.stdout.write(f"{report.rows} rows under {report.seals} seals: {verdict}\n")
 
+
+COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
+    "proof": _proof,
+    "consistency": _consistency,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,6 +24,10 @@ class Code(StrEnum):
     BACKDATED = "backdated"
     ANCHOR_DIFFERS = "anchor_differs"
     BOOKS_WRONG = "books_wrong"
+    # of two lists of seals
+    FORKED = "forked"
+    SEAL_MISSING = "seal_missing"
+    SOURCE_MISSING = "source_missing"
     # of rounds
     ROUND_MISSING = "round_missing"
     VERSION_MISSING = "version_missing"

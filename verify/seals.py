@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from verify.chain import Chain
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled
 from verify.signed import SEAL_CONTEXT, open_signed
@@ -22,19 +22,6 @@ from verify.tree import leaf_hash, root
 #: than any transaction of the platform lives (300 s). An older one was put in by hand. Counted from
 #: rows and not from seals, since a backlog is sealed at once in several seals.
 LATE_MAX = timedelta(hours=1)
-_NOTHING = "0" * 64
-
-
-@dataclass(slots=True)
-class _Chain:
-    """What the next seal must continue."""
-
-    number: int = 0
-    rows: int = 0
-    head: str = _NOTHING
-    root: str = _NOTHING
-    at: datetime | None = None
-    newest: datetime | None = None
 
 
 def check_seals(export: Export, listed: Listed) -> Iterator[Finding]:
@@ -49,42 +36,21 @@ def _check(export: Export, listed: Listed) -> None:
     rows = export.lines(listed.name, "rows.jsonl")
     leaves = export.lines(listed.name, "leaves.txt")
     anchors = dict(export.anchors.get(listed.name, {}))
-    chain = _Chain()
+    chain, newest = Chain(listed.name), None
     for line in export.lines(listed.name, "seals.jsonl"):
-        number = chain.number + 1
-        place = Finding(listed.name, Code.UNREADABLE, "", seal=number)
+        place = Finding(listed.name, Code.UNREADABLE, "", seal=chain.number + 1)
         payload, head = open_signed(line, SEAL_CONTEXT, export.keys, place)
-        _check_link(payload, chain, listed.name)
+        chain = chain.then(payload, head)
         count = int(payload["count"])
         batch = list(islice(rows, count))
         _check_batch(payload, batch, list(islice(leaves, count)))
-        newest = _check_dates(payload, batch, chain)
-        if anchors.pop(number, line) != line:
+        newest = _check_dates(payload, batch, newest)
+        if anchors.pop(chain.number, line) != line:
             raise _spoiled(payload, Code.ANCHOR_DIFFERS, "the kept copy of this seal differs")
-        at = _at(payload["at"])
-        chain = _Chain(number, chain.rows + count, head, payload["root"], at, newest)
     _check_end(listed, chain, anchors)
     if next(rows, None) is not None or next(leaves, None) is not None:
         detail = "there are rows or hashes after the last sealed one"
         raise Spoiled(Finding(listed.name, Code.EXTRA_ROWS, detail, row=chain.rows + 1))
-
-
-def _check_link(payload: dict[str, Any], chain: _Chain, source: str) -> None:
-    expected = {
-        "v": 1,
-        "source": source,
-        "number": chain.number + 1,
-        "first": chain.rows + 1,
-        "prev": chain.head,
-        "prev_root": chain.root,
-    }
-    for name, value in expected.items():
-        if payload.get(name) != value:
-            detail = f"{name} is {payload.get(name)!r}, expected {value!r}"
-            finding = Finding(source, Code.BROKEN_CHAIN, detail, seal=chain.number + 1)
-            raise Spoiled(finding)
-    if chain.at is not None and _at(payload["at"]) < chain.at:
-        raise _spoiled(payload, Code.BROKEN_CHAIN, "is dated before the seal it continues")
 
 
 def _check_batch(payload: dict[str, Any], rows: list[bytes], leaves: list[bytes]) -> None:
@@ -116,9 +82,11 @@ def _are_the_sealed(given: list[str], payload: dict[str, Any]) -> bool:
         return False
 
 
-def _check_dates(payload: dict[str, Any], rows: list[bytes], chain: _Chain) -> datetime | None:
-    """The newest date of a row so far."""
-    newest = chain.newest
+def _check_dates(
+    payload: dict[str, Any], rows: list[bytes], before: datetime | None
+) -> datetime | None:
+    """The newest date of a row so far; ``before``, of the rows under earlier seals."""
+    newest = before
     for index, row in enumerate(rows):
         row_number = payload["first"] + index
         try:
@@ -131,14 +99,14 @@ def _check_dates(payload: dict[str, Any], rows: list[bytes], chain: _Chain) -> d
             raise _spoiled(payload, Code.UNREADABLE, detail, row_number) from error
         if written > _at(payload["at"]):
             raise _spoiled(payload, Code.BACKDATED, "is dated after its seal", row_number)
-        if chain.newest is not None and written < chain.newest - LATE_MAX:
+        if before is not None and written < before - LATE_MAX:
             detail = "is dated long before rows that were sealed before it: it was put in later"
             raise _spoiled(payload, Code.BACKDATED, detail, row_number)
         newest = written if newest is None else max(newest, written)
     return newest
 
 
-def _check_end(listed: Listed, chain: _Chain, anchors: dict[int, bytes]) -> None:
+def _check_end(listed: Listed, chain: Chain, anchors: dict[int, bytes]) -> None:
     if anchors:
         detail = "a seal that was kept elsewhere is not in the export"
         raise Spoiled(Finding(listed.name, Code.ANCHOR_DIFFERS, detail, seal=min(anchors)))
