@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from compliance.jurisdictions import profile
 from compliance.limit_arithmetic import Period, Used, Window, gaming_day
 from compliance.models import Standing
+from kernel.arrays import array_of
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
 from kernel.money import Money
@@ -71,21 +72,22 @@ def record(facts: Sequence[Fact]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)"
-            " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[],"
-            " %s::timestamptz[])",
+            " SELECT * FROM unnest(%s::text::bigint[], %s::text::text[], %s::text::text[],"
+            " %s::text::bigint[], %s::text::timestamptz[])",
             [
-                [fact.player_id for fact in facts],
-                [fact.amount.currency for fact in facts],
-                [fact.kind.value for fact in facts],
-                [fact.amount.minor for fact in facts],
-                [fact.at for fact in facts],
+                array_of(fact.player_id for fact in facts),
+                array_of(fact.amount.currency for fact in facts),
+                array_of(fact.kind.value for fact in facts),
+                array_of(fact.amount.minor for fact in facts),
+                array_of(fact.at for fact in facts),
             ],
         )
 
 
 _TOTALS_SQL: Final = """
 WITH span AS (
-    SELECT * FROM unnest(%s::integer[], %s::bigint[], %s::text[], %s::date[], %s::timestamptz[])
+    SELECT * FROM unnest(%s::text::integer[], %s::text::bigint[], %s::text::text[],
+        %s::text::date[], %s::text::timestamptz[])
         AS s(n, player_id, currency, first_day, starts_at)
 )
 SELECT n, sum(deposited)::bigint, sum(staked)::bigint, sum(returned)::bigint, sum(paid_out)::bigint
@@ -116,11 +118,11 @@ def totals(spans: Sequence[Span]) -> list[Used]:
         cursor.execute(
             _TOTALS_SQL,
             [
-                list(range(len(spans))),
-                [span.player_id for span in spans],
-                [span.currency for span in spans],
-                [span.window.first_day for span in spans],
-                [span.window.starts_at for span in spans],
+                array_of(range(len(spans))),
+                array_of(span.player_id for span in spans),
+                array_of(span.currency for span in spans),
+                array_of(span.window.first_day for span in spans),
+                array_of(span.window.starts_at for span in spans),
             ],
         )
         for n, deposited, staked, returned, paid_out in cursor.fetchall():

@@ -29,6 +29,7 @@ from compliance.limit_arithmetic import (
 )
 from compliance.models import Status
 from compliance.standing import StandingNow, lock_standings
+from kernel.arrays import array_of, array_of_texts
 from kernel.ids import PermitId, PlayerId, new_id
 from kernel.invariant import ensure
 from kernel.money import Money
@@ -319,8 +320,9 @@ INSERT INTO compliance_gatedecision
     (id, at, ref, player_id, purpose, allowed, code, amount_minor, currency, policy, facts)
 SELECT id, clock_timestamp(), ref, player_id, purpose, code IS NULL, code, amount_minor, currency,
        policy, facts::jsonb
-FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[],
-            %s::text[], %s::text[])
+FROM unnest(%s::text::uuid[], %s::text::uuid[], %s::text::bigint[], %s::text::text[],
+            %s::text::text[], %s::text::bigint[], %s::text::text[], %s::text::text[],
+            %s::text::text[])
      AS d(id, ref, player_id, purpose, code, amount_minor, currency, policy, facts)
 """
 
@@ -329,23 +331,22 @@ def _write_down(
     requests: Sequence[GateRequest], answers: Sequence[Decision], now: datetime
 ) -> None:
     """One row per answer, the permit's id as its own, in one statement."""
+    instant = now.isoformat()
     with connection.cursor() as cursor:
         cursor.execute(
             _RECORD_SQL,
             [
-                [answer.permit or new_id() for answer in answers],
-                [request.ref for request in requests],
-                [request.player_id for request in requests],
-                [request.purpose.value for request in requests],
-                [None if answer.code is None else answer.code.value for answer in answers],
-                [request.amount.minor for request in requests],
-                [request.amount.currency for request in requests],
-                [answer.policy for answer in answers],
-                [
-                    json.dumps(
-                        {"scopes": request.scopes, "now": now.isoformat()} | dict(answer.data)
-                    )
+                array_of(answer.permit or new_id() for answer in answers),
+                array_of(request.ref for request in requests),
+                array_of(request.player_id for request in requests),
+                array_of(request.purpose.value for request in requests),
+                array_of(None if answer.code is None else answer.code.value for answer in answers),
+                array_of(request.amount.minor for request in requests),
+                array_of(request.amount.currency for request in requests),
+                array_of_texts(answer.policy for answer in answers),
+                array_of_texts(
+                    json.dumps({"scopes": request.scopes, "now": instant} | dict(answer.data))
                     for request, answer in zip(requests, answers, strict=True)
-                ],
+                ),
             ],
         )

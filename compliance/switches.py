@@ -27,6 +27,7 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.models import Switch
+from kernel.arrays import array_of_texts
 from kernel.ids import Actor, ActorKind, new_id
 from kernel.refusal import Refused
 
@@ -218,6 +219,10 @@ def history_of_the_house(limit: int) -> list[Switch]:
 
 def disabled_among(scopes: Collection[str]) -> frozenset[str]:
     """Which of ``scopes`` are stopped now, one statement."""
-    return frozenset(
-        Switch.objects.filter(scope__in=set(scopes), until=None).values_list("scope", flat=True)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT scope FROM compliance_switch"
+            " WHERE until IS NULL AND scope = ANY (%s::text::text[])",
+            [array_of_texts(scopes)],
+        )
+        return frozenset(scope for (scope,) in cursor.fetchall())

@@ -11,7 +11,7 @@ from datetime import datetime
 
 
 def array_of(values: Iterable[object]) -> str:
-    """Of values whose text needs no quoting: numbers, UUIDs, codes, None, aware datetimes."""
+    """Of values whose text needs no quoting: numbers, UUIDs, codes, None, dates, aware instants."""
     return "{" + ",".join(map(_plain, values)) + "}"
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connection
 
 from audit.locks import LockRank, entering
+from kernel.arrays import array_of, array_of_texts
 from kernel.ids import AccountId, PlayerId, RoundId, TableId
 from kernel.invariant import ensure
 from kernel.money import Money, scale
@@ -21,11 +22,11 @@ AccountName = tuple[AccountKind, str, str]
 
 _ENSURE: Final = """
 SELECT o_kind, o_owner, o_currency, o_id
-FROM ledger_ensure_accounts(%s::text[], %s::text[], %s::text[])
+FROM ledger_ensure_accounts(%s::text::text[], %s::text::text[], %s::text::text[])
 """
 _FIND: Final = """
 SELECT a.kind, a.owner_ref, a.currency, a.id
-FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (kind, owner_ref, currency)
+FROM unnest(%s::text::text[], %s::text::text[], %s::text::text[]) AS w (kind, owner_ref, currency)
 JOIN ledger_account a USING (kind, owner_ref, currency)
 """
 
@@ -55,9 +56,9 @@ def ensure_accounts(names: Iterable[AccountName]) -> dict[AccountName, AccountId
     for _, _, currency in wanted:
         scale(currency)
     columns = [
-        [kind.value for kind, _, _ in wanted],
-        [owner for _, owner, _ in wanted],
-        [currency for _, _, currency in wanted],
+        array_of(kind.value for kind, _, _ in wanted),
+        array_of_texts(owner for _, owner, _ in wanted),
+        array_of(currency for _, _, currency in wanted),
     ]
     found = _accounts(_FIND, columns)
     if len(found) < len(wanted):
@@ -141,7 +142,7 @@ def close(account_id: AccountId) -> None:
         raise Refused(LedgerCode.ACCOUNT_NOT_EMPTY, account=account_id)
 
 
-def _accounts(sql: str, columns: list[list[str]]) -> dict[AccountName, AccountId]:
+def _accounts(sql: str, columns: list[str]) -> dict[AccountName, AccountId]:
     with connection.cursor() as cursor:
         cursor.execute(sql, columns)
         return {

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from kernel.arrays import array_of
 from kernel.invariant import ensure
 from ledger.postings import PERMIT_KINDS, TransferKind
 
@@ -38,13 +39,13 @@ def issue(grants: Sequence[Grant]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT ledger_issue_permits("
-            "%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[])",
+            "SELECT ledger_issue_permits(%s::text::uuid[], %s::text::text[], %s::text::text[],"
+            " %s::text::text[], %s::text::bigint[])",
             [
-                [grant.id for grant in grants],
-                [grant.owner_ref for grant in grants],
-                [grant.purpose.value for grant in grants],
-                [grant.currency for grant in grants],
-                [grant.amount_minor_max for grant in grants],
+                array_of(grant.id for grant in grants),
+                array_of(grant.owner_ref for grant in grants),
+                array_of(grant.purpose.value for grant in grants),
+                array_of(grant.currency for grant in grants),
+                array_of(grant.amount_minor_max for grant in grants),
             ],
         )

@@ -7,17 +7,18 @@ Nothing is acknowledged before the commit.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from compliance import facts, gate
-from kernel.arrays import array_of
+from kernel.arrays import array_of, array_of_texts
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, PermitId, PlayerId, new_id
 from kernel.invariant import ensure
@@ -28,7 +29,7 @@ from ledger.posting import PostResult, try_post
 from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
 from tables import locks
 from tables.bets.slips import AcceptedBet, BettingCode, PlaceBets, Receipt
-from tables.models import Round, Slip, TableLimits, TableStatus
+from tables.models import Round, TableLimits, TableStatus
 from tables.phases import BETTING, Phase
 from tables.rules import roulette
 
@@ -36,6 +37,9 @@ from tables.rules import roulette
 #: takes 10,000 in one batch.
 BATCH_MAX: Final = 200
 STAKES_MAX: Final = 5_000
+#: A round's bets lie between its opening and its close. Naming both, with room for a clock that
+#: was set, the database looks at one month of bets instead of planning for all of them: 4 ms.
+CLOCK_ROOM: Final = timedelta(hours=1)
 
 Answer = Receipt | Refused
 
@@ -78,15 +82,17 @@ Meant = dict[tuple[PlayerId, str], str]
 
 def _known(slips: Sequence[PlaceBets]) -> tuple[Answers, Meant]:
     """Answers already given to these keys, and what the keys stood for."""
-    stored = Slip.objects.filter(
-        player_id__in={slip.player_id for slip in slips}, key__in={slip.key for slip in slips}
-    )
     answers: Answers = {}
     meant: Meant = {}
-    for row in stored:
-        key = (PlayerId(row.player_id), row.key)
-        answers[key] = Receipt.from_json(row.answer)
-        meant[key] = row.fingerprint if row.kind == "place" else row.kind
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT player_id, key, kind, fingerprint, answer FROM tables_slip WHERE (player_id,"
+            " key) IN (SELECT * FROM unnest(%s::text::bigint[], %s::text::varchar[]))",
+            [array_of(slip.player_id for slip in slips), array_of(slip.key for slip in slips)],
+        )
+        for player_id, key, kind, fingerprint, answer in cursor.fetchall():
+            answers[player_id, key] = Receipt.from_json(json.loads(answer))
+            meant[player_id, key] = fingerprint if kind == "place" else kind
     return answers, meant
 
 
@@ -141,7 +147,7 @@ def _lawful(round_: Round, slips: list[PlaceBets], answers: Answers) -> list[_Ta
         row.currency: roulette.Limits.from_dict(row.limits)
         for row in TableLimits.objects.filter(table_id=round_.table_id)
     }
-    existing = live_stakes(round_.id, {slip.player_id for slip in slips})
+    existing = _live_stakes(round_, {slip.player_id for slip in slips})
     lawful = []
     for slip in slips:
         mine = existing[slip.player_id]
@@ -333,20 +339,24 @@ def keep_slips(
 
     Rows: slip id, player, key, fingerprint, answer; refused ones are passed over.
     """
-    Slip.objects.bulk_create(
-        Slip(
-            id=slip_id,
-            player_id=player_id,
-            key=key,
-            kind=answer.kind,
-            fingerprint=fingerprint,
-            round=round_,
-            accepted_at=now,
-            answer=answer.to_json(),
-        )
+    kept = [
+        (slip_id, player_id, key, answer.kind, fingerprint, json.dumps(answer.to_json()))
         for slip_id, player_id, key, fingerprint, answer in rows
         if isinstance(answer, Receipt)
-    )
+    ]
+    if not kept:
+        return
+    *plain, told = zip(*kept, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP, [round_.id, now, *map(array_of, plain), array_of_texts(told)])
+
+
+_KEEP: Final = """
+INSERT INTO tables_slip (id, player_id, key, kind, fingerprint, answer, round_id, accepted_at)
+SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer::jsonb, %s, %s
+FROM unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[], %s::text::varchar[],
+    %s::text::varchar[], %s::text::text[]) AS s (id, player_id, key, kind, fingerprint, answer)
+"""
 
 
 def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
@@ -376,19 +386,30 @@ def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
         )
 
 
-def live_stakes(
-    round_id: UUID, player_ids: Iterable[PlayerId]
+_LIVE_STAKES: Final = """
+SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b
+WHERE b.round_id = %(round)s AND b.player_id = ANY (%(players)s::text::bigint[])
+    AND b.accepted_at BETWEEN %(since)s AND %(until)s
+    AND b.id NOT IN (SELECT o.bet_id FROM tables_bet_outcome o WHERE o.round_id = %(round)s
+        AND o.bet_accepted_at BETWEEN %(since)s AND %(until)s)
+GROUP BY b.player_id, b.position
+"""
+
+
+def _live_stakes(
+    round_: Round, player_ids: Iterable[PlayerId]
 ) -> defaultdict[PlayerId, dict[roulette.Position, int]]:
     """Per player and position, the minor units that stand in the round (undone bets do not)."""
     stakes: defaultdict[PlayerId, dict[roulette.Position, int]] = defaultdict(dict)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b"
-            " WHERE b.round_id = %s AND b.player_id = ANY(%s) AND NOT EXISTS"
-            " (SELECT FROM tables_bet_outcome o WHERE o.bet_id = b.id"
-            "  AND o.bet_accepted_at = b.accepted_at)"
-            " GROUP BY b.player_id, b.position",
-            [round_id, sorted(player_ids)],
+            _LIVE_STAKES,
+            {
+                "round": round_.id,
+                "players": array_of(player_ids),
+                "since": round_.opened_at - CLOCK_ROOM,
+                "until": round_.closes_at + CLOCK_ROOM,
+            },
         )
         for player_id, code, total in cursor.fetchall():
             stakes[player_id][roulette.parse_position(code)] = int(total)
