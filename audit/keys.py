@@ -13,8 +13,16 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -55,13 +63,52 @@ def seal_key() -> SealKey:
     """The key of `FARO_SEAL_KEY`; ``ImproperlyConfigured`` where it is not what it must be."""
     private = Ed25519PrivateKey.from_private_bytes(_decode("FARO_SEAL_KEY", settings.FARO_SEAL_KEY))
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return SealKey(private, public, hashlib.sha256(public).hexdigest()[:16])
+    return SealKey(private, public, _key_id(private.public_key()))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that seals can be checked with, by the short name that stands in them."""
+
+    key_id: str
+    pem: str
+    is_current: bool
+
+
+def public_keys() -> list[PublicKey]:
+    """The public half of the sealing key, and of those that signed before it."""
+    current = seal_key().private.public_key()
+    return [
+        PublicKey(_key_id(key), _pem(key), key is current) for key in [current, *_old_public_keys()]
+    ]
 
 
 def public_key_pem() -> bytes:
-    """The public half of the sealing key, as the file that `python -m verify` takes."""
-    key = seal_key().private.public_key()
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    """All public keys of seals, as the file that `python -m verify` takes."""
+    return "".join(key.pem for key in public_keys()).encode()
+
+
+def _old_public_keys() -> list[Ed25519PublicKey]:
+    """Keys of `FARO_SEAL_OLD_KEYS`: each the line between BEGIN and END of its PEM file."""
+    keys = []
+    for text in settings.FARO_SEAL_OLD_KEYS:
+        try:
+            key = load_der_public_key(base64.b64decode(text, validate=True))
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise ImproperlyConfigured("FARO_SEAL_OLD_KEYS holds no public key") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise ImproperlyConfigured("FARO_SEAL_OLD_KEYS holds a key that is not Ed25519")
+        keys.append(key)
+    return keys
+
+
+def _key_id(key: Ed25519PublicKey) -> str:
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return hashlib.sha256(raw).hexdigest()[:16]
+
+
+def _pem(key: Ed25519PublicKey) -> str:
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _decode(name: str, text: str) -> bytes:

@@ -5,6 +5,9 @@
 ``python -m verify consistency OLD NEW --public-key FILE``: does the newer list of seals continue
 the older one?
 
+``python -m verify fetch URL FOLDER --public-key FILE``: keep a copy of a house's public seals, and
+hold the house to it.
+
 Exit status 0: everything holds. 1: something is wrong, and the first bad row or seal of each source
 is named. 2: the export or the key cannot be read at all.
 """
@@ -20,6 +23,7 @@ from typing import Final
 
 from verify.checks import Report, run
 from verify.consistency import compare
+from verify.fetch import fetch
 from verify.findings import Unusable
 from verify.proof import check_proof
 
@@ -81,6 +85,23 @@ def _consistency(arguments: list[str]) -> int:
     return 1 if found.findings else 0
 
 
+def _fetch(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify fetch")
+    parser.add_argument("url", help="address of the house, such as https://play.example.com/")
+    parser.add_argument("folder", type=Path, help="where the copy is kept")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    options = parser.parse_args(arguments)
+    try:
+        counts, findings = fetch(options.url, options.folder, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    words = [f"{source}: {count} new seals" for source, count in counts.items()]
+    words += [f"BAD  {finding}" for finding in findings]
+    sys.stdout.write("".join(f"{line}\n" for line in words))
+    return 1 if findings else 0
+
+
 def _print(report: Report, form: str) -> None:
     if form == "json":
         sys.stdout.write(json.dumps(report.as_dict(), sort_keys=True) + "\n")
@@ -94,6 +115,7 @@ def _print(report: Report, form: str) -> None:
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "proof": _proof,
     "consistency": _consistency,
+    "fetch": _fetch,
 }
 
 if __name__ == "__main__":

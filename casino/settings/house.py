@@ -6,6 +6,9 @@ from casino.settings.environment import FARO_MODE, env
 FARO_AUDIT_KEY: str = env.str("FARO_AUDIT_KEY")
 #: 32 random bytes, URL-safe base64: the Ed25519 seed that signs seals and receipts.
 FARO_SEAL_KEY: str = env.str("FARO_SEAL_KEY")
+#: Public keys of seals that an earlier FARO_SEAL_KEY signed: each the one line between BEGIN and
+#: END of the file that `manage.py seal --public-key` printed then.
+FARO_SEAL_OLD_KEYS: list[str] = env.list("FARO_SEAL_OLD_KEYS", default=[])
 #: 32 random bytes, URL-safe base64: what presenters do at a console is signed with keys derived
 #: from it, one per table (docs/decisions/0094). Empty: consoles take nothing.
 FARO_CONSOLE_KEY: str = env.str("FARO_CONSOLE_KEY", default="")

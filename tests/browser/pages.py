@@ -25,6 +25,7 @@ PUBLIC = (
     "/account/unlock/",
     "/rules/",
     "/help/",
+    "/seals/",
 )
 OWN = (
     "/",

@@ -53,6 +53,7 @@ PICTURES = (
     Picture("change-email", "/account/email/"),
     Picture("rules", "/rules/", VISITOR),
     Picture("help", "/help/", VISITOR),
+    Picture("seals", "/seals/", VISITOR),
     Picture("not-found", "/no/such/page/", VISITOR),
     Picture("console", "/console/alexandria/", PRESENTER, ready="#main[data-ready]", full=False),
     Picture("floor", "/floor/", PIT_BOSS),
