@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from django.test import Client, override_settings
 
 from accounts.models import User
+from audit import seals
+from audit.sealed_sources import AUDIT
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from payments import deposits
@@ -82,7 +85,17 @@ def somebody_who_played(pit: house.Pit) -> Seen:
             key=new_id().hex,
             actor=Actor.player(player),
         )
+    _seal_it()
     return Seen(player, pit.table.id, first.id, deposit.id)
+
+
+def _seal_it() -> None:
+    """Two seals at least over the record, so that the page of the seals has earlier ones."""
+    with TemporaryDirectory() as home, override_settings(STATE_DIR=home):
+        for source in seals.sources():
+            seals.seal(source)
+        house.player()
+        seals.seal(AUDIT)
 
 
 def _stake(player: PlayerId, pit: house.Pit, *positions: str) -> None:
