@@ -79,7 +79,7 @@ def public_keys() -> list[PublicKey]:
     """The public half of the sealing key, and of those that signed before it."""
     current = seal_key().private.public_key()
     return [
-        PublicKey(_key_id(key), _pem(key), key is current) for key in [current, *_old_public_keys()]
+        PublicKey(_key_id(key), _pem(key), key is current) for key in [current, *old_public_keys()]
     ]
 
 
@@ -88,7 +88,7 @@ def public_key_pem() -> bytes:
     return "".join(key.pem for key in public_keys()).encode()
 
 
-def _old_public_keys() -> list[Ed25519PublicKey]:
+def old_public_keys() -> list[Ed25519PublicKey]:
     """Keys of `FARO_SEAL_OLD_KEYS`: each the line between BEGIN and END of its PEM file."""
     keys = []
     for text in settings.FARO_SEAL_OLD_KEYS:

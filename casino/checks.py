@@ -16,7 +16,7 @@ from casino.database_rights import problems_of_runtime_role
 from tables.console import key as console_key
 
 Apps = Sequence[AppConfig] | None
-_SECRETS = (keys.wrapping_keys, keys.seal_key, keys.public_keys, console_key.master_key)
+_SECRETS = (keys.wrapping_keys, keys.seal_key, keys.old_public_keys, console_key.master_key)
 
 
 @register(Tags.security, deploy=True)
