@@ -154,6 +154,41 @@ CHECKS: Final[dict[str, str]] = {
             AND a.amount = t.amount AND x.decision = 'approved' AND x.proposer = a.proposer
             AND x.approver <> a.proposer) IS NOT TRUE
         ORDER BY t.id""",
+    "a_chargeback_was_approved_by_another_person": """
+        SELECT t.id AS transfer, t.amount, l.amount AS approved_minor, c.proposer, x.approver,
+            x.decision
+        FROM ledger_transfer t
+        LEFT JOIN ledger_chargeback_leg l ON l.transfer = t.id
+        LEFT JOIN ledger_chargeback c ON c.id = l.chargeback
+        LEFT JOIN ledger_chargeback_decision x ON x.chargeback = c.id
+        WHERE t.kind = 'chargeback' AND (l.debit = t.debit AND l.credit = t.credit
+            AND l.amount = t.amount AND x.decision = 'approved' AND x.proposer = c.proposer
+            AND x.approver <> c.proposer) IS NOT TRUE
+        ORDER BY t.id""",
+    "an_approved_chargeback_is_posted_whole": """
+        SELECT c.id AS chargeback, c.amount, l.amount AS legs_minor, l.posted_minor
+        FROM ledger_chargeback c
+        JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+        LEFT JOIN (
+            SELECT leg.chargeback, sum(leg.amount) AS amount, sum(t.amount) AS posted_minor
+            FROM ledger_chargeback_leg leg
+            LEFT JOIN ledger_transfer t ON t.id = leg.transfer AND t.kind = 'chargeback'
+            GROUP BY leg.chargeback) l ON l.chargeback = c.id
+        WHERE (l.amount = c.amount AND l.posted_minor = c.amount) IS NOT TRUE
+        ORDER BY c.id""",
+    "no_more_of_a_deposit_is_charged_back_than_came": """
+        SELECT c.deposit, t.amount, c.charged_minor
+        FROM (
+            SELECT c.deposit, min(c.cash) AS cash, min(c.clearing) AS clearing,
+                count(DISTINCT (c.cash, c.clearing)) AS ways,
+                sum(CASE c.step WHEN 'taken' THEN c.amount ELSE -c.amount END) AS charged_minor
+            FROM ledger_chargeback c
+            JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+            GROUP BY c.deposit) c
+        LEFT JOIN ledger_transfer t ON t.id = c.deposit
+        WHERE (t.kind = 'deposit' AND t.credit = c.cash AND t.debit = c.clearing AND c.ways = 1
+            AND c.charged_minor BETWEEN 0 AND t.amount) IS NOT TRUE
+        ORDER BY c.deposit""",
 }
 
 _COUNTED: Final = (

@@ -20,12 +20,19 @@ from ledger.postings import (
 from payments.models import Deposit, Withdrawal
 
 _BELOW_FLOOR: Final = PostCode.BELOW_FLOOR.value
+#: What a payment's transfers refer to, before its id.
+REF: Final = "payment:"
+
+
+def credit_id(deposit_id: UUID) -> UUID:
+    """The transfer that credits the deposit, once it is captured."""
+    return derived_id(_credit_key(deposit_id), deposit_id)
 
 
 def credit(deposit: Deposit, permit: UUID, actor: Actor) -> None:
     """The deposit's amount from the provider's clearing account to the player's cash."""
     _post(
-        f"deposit:{deposit.pk}:credit",
+        _credit_key(deposit.pk),
         TransferKind.DEPOSIT,
         (_clearing(deposit), _cash(deposit)),
         deposit.amount,
@@ -156,11 +163,15 @@ def _post(  # noqa: PLR0913  (a posting has these sides, all named here)
                 credit=sides[1],
                 amount_minor=amount.minor,
                 kind=kind,
-                ref=f"payment:{payment_id}",
+                ref=f"{REF}{payment_id}",
                 permit=permit,
             )
         ],
     )
+
+
+def _credit_key(deposit_id: UUID) -> str:
+    return f"deposit:{deposit_id}:credit"
 
 
 def _cash(payment: Deposit | Withdrawal) -> AccountId:

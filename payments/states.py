@@ -78,11 +78,12 @@ DEPOSIT_STEPS: Final[dict[DepositState, frozenset[DepositState]]] = {
     _D.LOST: frozenset(),
 }
 
-#: Money that came after all, when the provider had said it would not.
+#: Money that came after all, when the provider had said it would not; and a dispute after one that
+#: was won.
 DEPOSIT_REVERSALS: Final[dict[DepositState, frozenset[DepositState]]] = {
     ended: frozenset({_D.SUCCEEDED, _D.REFUND_DUE})
     for ended in (_D.FAILED, _D.CANCELED, _D.EXPIRED)
-}
+} | {_D.WON: frozenset({_D.DISPUTED})}
 
 WITHDRAWAL_STEPS: Final[dict[WithdrawalState, frozenset[WithdrawalState]]] = {
     _W.REQUESTED: frozenset({_W.RISK_REVIEW, _W.REJECTED}),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from kernel.invariant import ensure
+from ledger.shortfall import cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,13 @@ def split(
     ensure(borne_minor >= 0, "the house bears what is short, not less", borne=borne_minor)
     reversed_minor = sum(change.old_minor for change in changes)
     paid_minor = sum(change.new_minor for change in changes)
-    there_minor = max(0, available_minor) + paid_minor
-    taken_minor = min(reversed_minor, there_minor)
-    rest_minor = reversed_minor - taken_minor
+    parts = cover(reversed_minor, max(0, available_minor) + paid_minor)
     gained_minor = max(0, paid_minor - reversed_minor)
     return Split(
         reversed_minor=reversed_minor,
-        taken_minor=taken_minor,
-        owed_minor=0 if house_bears else rest_minor,
-        lost_minor=rest_minor if house_bears else 0,
+        taken_minor=parts.taken_minor,
+        owed_minor=0 if house_bears else parts.rest_minor,
+        lost_minor=parts.rest_minor if house_bears else 0,
         paid_minor=paid_minor,
         regained_minor=min(borne_minor, gained_minor),
     )
@@ -72,8 +71,8 @@ def ways_back(changes: Sequence[Change], taken_minor: int) -> list[Back]:
     for change in changes:
         if change.old_minor == 0:
             continue
-        part_minor = min(change.old_minor, left_minor)
-        left_minor -= part_minor
-        ways.append(Back(change.bet_id, part_minor, change.old_minor - part_minor))
+        parts = cover(change.old_minor, left_minor)
+        left_minor -= parts.taken_minor
+        ways.append(Back(change.bet_id, parts.taken_minor, parts.rest_minor))
     ensure(left_minor == 0, "no more is taken back than was paid", left=left_minor)
     return ways

@@ -8,7 +8,7 @@ import psycopg
 from django.db import connection, transaction
 
 from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
-from ledger import accounts, permits
+from ledger import accounts, chargebacks, permits
 from ledger.checks import run_checks
 from ledger.holds import Captured, Held, Voided, capture, hold, void
 from ledger.posting import post, try_post
@@ -21,6 +21,7 @@ TABLES = (
     *("account", "batch", "transfer", "transfer_id", "entry", "permit"),
     *("hold", "hold_end"),
     *("adjustment", "adjustment_decision"),
+    *("chargeback", "chargeback_decision", "chargeback_leg"),
 )
 
 
@@ -123,6 +124,27 @@ def wait_until_due(at: datetime) -> None:
 
 def correction(cash: int, amount_minor: int, into: int | None = None, **more):
     return move(cash, into or house(), amount_minor, TransferKind.CORRECTION, **more)
+
+
+def charged_back(player: int, *, deposit_minor: int, amount_minor: int) -> UUID:
+    """A deposit of which a provider took some back, entered by the set-up and approved by the test.
+
+    The id of the chargeback.
+    """
+    with transaction.atomic():
+        item = move(
+            accounts.psp_clearing("test", "EUR"),
+            accounts.player_cash(PlayerId(player), "EUR"),
+            deposit_minor,
+            TransferKind.DEPOSIT,
+            permit=permit(player, deposit_minor, TransferKind.DEPOSIT),
+        )
+        post(key=f"test:{item.id}", kind="test", actor=TESTER, transfers=[item])
+    wanted = chargebacks.Wanted(
+        *("test", f"dp_{player}", item.id, amount_minor, "EUR", "receivable", "A test.")
+    )
+    made = chargebacks.propose(wanted, actor=Actor.system("set-up"))
+    return chargebacks.approve(made.id, actor=TESTER).id
 
 
 def held(transfer, timeout_ms: int = HOUR_MS) -> Held:

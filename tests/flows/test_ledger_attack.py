@@ -143,12 +143,15 @@ def test_the_steps_of_posting_are_not_doors(attacker, owner):
         "ledger_capture_hold",
         "ledger_close_account",
         "ledger_decide_adjustment",
+        "ledger_decide_chargeback",
         "ledger_ensure_accounts",
         "ledger_expire_holds",
         "ledger_issue_permits",
         "ledger_place_hold",
         "ledger_post",
         "ledger_propose_adjustment",
+        "ledger_propose_chargeback",
+        "ledger_propose_chargeback_return",
         "ledger_void_hold",
     ]
     for step in ("ledger_permit_room('{}')", "ledger_hold_state(gen_random_uuid(), now())"):

@@ -14,6 +14,7 @@ from ledger import postings
 from ledger.checks import CHECKS, run_checks
 from tests.flows.ledger_steps import (
     captured,
+    charged_back,
     correction,
     escrow,
     funded,
@@ -108,6 +109,24 @@ TAMPERING = {
         "UPDATE ledger_adjustment_decision SET decision = 'refused', note = 'No.'",
         {"an_adjustment_was_approved_by_another_person": ("decision", "refused")},
     ),
+    "a chargeback's approval made a refusal": (
+        "UPDATE ledger_chargeback_decision SET decision = 'refused', note = 'No.'",
+        {"a_chargeback_was_approved_by_another_person": ("decision", "refused")},
+    ),
+    "what a chargeback may move": (
+        "UPDATE ledger_chargeback_leg SET amount = 39",
+        {
+            "a_chargeback_was_approved_by_another_person": ("approved_minor", "39"),
+            "an_approved_chargeback_is_posted_whole": ("legs_minor", "39"),
+        },
+    ),
+    "a chargeback for more": (
+        "UPDATE ledger_chargeback SET amount = 101",
+        {
+            "an_approved_chargeback_is_posted_whole": ("amount", "101"),
+            "no_more_of_a_deposit_is_charged_back_than_came": ("charged_minor", "101"),
+        },
+    ),
     "a batch's count": (
         "UPDATE ledger_batch SET n = 2 WHERE kind = 'test' AND n = 1",
         {"a_batch_counts_its_transfers": ("found", "1")},
@@ -167,7 +186,8 @@ TAMPERING = {
 @pytest.fixture
 def played(database):
     """A stake of 300 that stands, an escrow that was used and emptied, and three holds: one of 40
-    of which 25 were captured, one of 30 voided, one of 20 open; ids by name."""
+    of which 25 were captured, one of 30 voided, one of 20 open; 40 of a deposit of 100 are charged
+    back. Ids by name."""
     ada, pot, empty = funded(1, 1_000), escrow(), escrow()
     with transaction.atomic():
         try_all([stake(1, ada, pot, 300)])
@@ -179,6 +199,7 @@ def played(database):
         held(one)
     captured(taken.id, 25)
     voided(let_go.id)
+    charged_back(3, deposit_minor=100, amount_minor=40)
     return {"ada": ada, "bo": bo, "empty": empty}
 
 
@@ -244,7 +265,7 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     clean = command(database, "--format", "json")
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
-    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 6)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 8)
     told = clean.stderr.splitlines()
     assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
     assert command(database, "--quiet").stderr == ""

@@ -18,8 +18,6 @@ from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from ledger import accounts
 from ledger.checks import run_checks
-from ledger.posting import post
-from ledger.postings import Transfer, TransferKind
 from notices.models import Notice
 from tables import api
 from tables.corrections import corrections
@@ -33,6 +31,7 @@ from tables.push import snapshots
 from tables.rules import roulette
 from tests import house
 from tests.flows.incident_steps import bet, person
+from tests.flows.ledger_steps import adjusted, adjustments
 from tests.flows.staff_steps import also
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -70,23 +69,8 @@ def played():
 
 
 def spend(player_id, minor):
-    """Money that left the account meanwhile, as a provider's charge-back books it."""
-    with transaction.atomic():
-        post(
-            key=f"test-chargeback:{new_id()}",
-            kind="chargeback",
-            actor=house.TESTER,
-            transfers=[
-                Transfer(
-                    id=new_id(),
-                    debit=accounts.player_cash(player_id, "EUR"),
-                    credit=accounts.psp_clearing("test", "EUR"),
-                    amount_minor=minor,
-                    kind=TransferKind.CHARGEBACK,
-                    ref="test",
-                )
-            ],
-        )
+    """Money that left the account meanwhile."""
+    adjusted(accounts.player_cash(player_id, "EUR"), adjustments(), minor)
 
 
 def owed(player_id):

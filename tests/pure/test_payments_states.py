@@ -46,6 +46,10 @@ D, W = DepositState, WithdrawalState
         (D.REFUND_DUE, D.REFUNDED, Meaning.STEP),
         (D.REFUNDED, D.SUCCEEDED, Meaning.OLD),
         (D.FAILED, D.REFUNDED, Meaning.CONFLICT),
+        (D.SUCCEEDED, D.DISPUTED, Meaning.STEP),
+        (D.DISPUTED, D.REFUNDED, Meaning.CONFLICT),
+        (D.WON, D.DISPUTED, Meaning.REVERSAL),
+        (D.LOST, D.DISPUTED, Meaning.OLD),
     ],
 )
 def test_what_a_report_means_for_a_deposit(present, reported, meaning):

@@ -1,0 +1,360 @@
+"""Chargebacks: what a provider took back of a deposit, entered by one person, approved by another.
+
+Approved, the player's cash pays what it has and the rest becomes the player's debt or the house's
+loss, as proposed; what the provider returns goes where it was taken from. Both are decided again in
+the database (`ledger/sql/0007_chargebacks.sql`): it reads the roles of both people, works out the
+split under the locks of the accounts, and refuses to post a chargeback in any other form. The ids
+of proposal and transfers are made of provider and dispute, so nothing happens twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from audit.locks import LockRank, entering
+from audit.record import Subject, record, register
+from kernel.ids import AccountId, Actor
+from kernel.invariant import ensure
+from kernel.refusal import Refused
+from ledger import accounts
+from ledger.posting import post
+from ledger.postings import PostCode, Transfer, TransferKind
+from ledger.shortfall import Shortfall, cover
+
+PROPOSED: Final = register("chargeback.proposed", "Chargeback or its return proposed")
+APPROVED: Final = register("chargeback.approved", "Chargeback or its return approved and posted")
+REFUSED: Final = register("chargeback.refused", "Chargeback or its return refused")
+WITHDRAWN: Final = register("chargeback.withdrawn", "Chargeback or its return withdrawn")
+
+NOTE_MAX: Final = 400
+#: Lists are pages for people; the whole of it is in the tables.
+SHOWN: Final = 200
+
+
+class ChargebackCode(StrEnum):
+    """Why a proposal or a decision is refused, beside the ``PostCode`` of what is wrong in it."""
+
+    NOT_ALLOWED = "not_allowed"
+    OVER_LIMIT = "over_your_limit"
+    NO_NOTE = "no_reason"
+    CONFLICT = "dispute_conflict"
+    BAD_DISPUTE = "bad_dispute"
+    UNKNOWN_DEPOSIT = "unknown_deposit"
+    ABOVE_DEPOSIT = "above_deposit"
+    UNKNOWN_SHORTFALL = "unknown_shortfall"
+    UNKNOWN = "unknown_chargeback"
+    NOT_BOOKED = "chargeback_not_booked"
+    ALREADY_DECIDED = "chargeback_decided"
+    SAME_PERSON = "same_person"
+    NOT_YOURS = "not_yours"
+
+
+class Step(StrEnum):
+    """What the provider did: took the money, or returned what it had taken."""
+
+    TAKEN = "taken"
+    RETURNED = "returned"
+
+
+class Decision(StrEnum):
+    """What became of a proposal. Only its own proposer withdraws it, and nobody else may not."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+#: The database's answers that are no ``PostCode``.
+_CODES: Final = {
+    "not_allowed": ChargebackCode.NOT_ALLOWED,
+    "over_limit": ChargebackCode.OVER_LIMIT,
+    "no_note": ChargebackCode.NO_NOTE,
+    "conflict": ChargebackCode.CONFLICT,
+    "bad_dispute": ChargebackCode.BAD_DISPUTE,
+    "unknown_deposit": ChargebackCode.UNKNOWN_DEPOSIT,
+    "above_deposit": ChargebackCode.ABOVE_DEPOSIT,
+    "unknown_shortfall": ChargebackCode.UNKNOWN_SHORTFALL,
+    "unknown": ChargebackCode.UNKNOWN,
+    "not_booked": ChargebackCode.NOT_BOOKED,
+    "already_decided": ChargebackCode.ALREADY_DECIDED,
+    "same_person": ChargebackCode.SAME_PERSON,
+    "not_yours": ChargebackCode.NOT_YOURS,
+}
+_KINDS: Final = {
+    Decision.APPROVED: APPROVED,
+    Decision.REFUSED: REFUSED,
+    Decision.WITHDRAWN: WITHDRAWN,
+}
+
+_SELECT: Final = """
+SELECT c.id, c.provider, c.dispute, c.step, c.returns, c.deposit, c.ref, a.owner_ref,
+    c.cash, c.clearing, c.bearer, c.amount, c.currency, c.shortfall, c.note,
+    c.proposer, c.proposer_role, c.proposed_at,
+    x.decision, coalesce(x.approver, ''), coalesce(x.approver_role, ''), coalesce(x.note, ''),
+    x.decided_at,
+    (SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_chargeback_leg l
+        WHERE l.chargeback = c.id AND c.cash IN (l.debit, l.credit)),
+    (SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_chargeback_leg l
+        WHERE l.chargeback = c.id AND c.bearer IN (l.debit, l.credit)),
+    (SELECT coalesce(y.decision, 'waits') FROM ledger_chargeback r
+        LEFT JOIN ledger_chargeback_decision y ON y.chargeback = r.id
+        WHERE r.returns = c.id ORDER BY r.attempt DESC LIMIT 1)
+FROM ledger_chargeback c
+JOIN ledger_account a ON a.id = c.cash
+LEFT JOIN ledger_chargeback_decision x ON x.chargeback = c.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What ``provider`` took back under its ``dispute``: ``amount_minor`` of the deposit that the
+    transfer ``deposit`` credited. ``shortfall`` (`Shortfall`) says who bears what the player no
+    longer has; ``note`` says it in the proposer's words."""
+
+    provider: str
+    dispute: str
+    deposit: UUID
+    amount_minor: int
+    currency: str
+    shortfall: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeback:
+    """A proposal and, where there is one, its decision.
+
+    ``cash_minor`` and ``bearer_minor`` are what was posted from (or, returned, to) the player's
+    cash and who bears the rest. ``return_state``: None, ``waits``, or what became of the newest.
+    """
+
+    id: UUID
+    provider: str
+    dispute: str
+    step: str
+    returns: UUID | None
+    deposit: UUID
+    ref: str
+    owner: str
+    cash: AccountId
+    clearing: AccountId
+    bearer: AccountId
+    amount_minor: int
+    currency: str
+    shortfall: str
+    note: str
+    proposer: str
+    proposer_role: str
+    proposed_at: datetime
+    decision: str | None
+    approver: str
+    approver_role: str
+    decision_note: str
+    decided_at: datetime | None
+    cash_minor: int
+    bearer_minor: int
+    return_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an approval would post at this moment: the player's cash, and who bears the rest."""
+
+    cash_minor: int
+    bearer_minor: int
+
+
+def propose(wanted: Wanted, *, actor: Actor) -> Chargeback:
+    """Propose to book a dispute; it waits for a second person.
+
+    The same dispute with the same deposit, amount and policy is the same proposal; with others it
+    is refused (``CONFLICT``), unless what was proposed before was refused or withdrawn. Refuses
+    with ``UNKNOWN_DEPOSIT``, ``ABOVE_DEPOSIT`` (more than is left of it), ``UNKNOWN_SHORTFALL``,
+    ``BAD_DISPUTE``, ``NO_NOTE``, ``NOT_ALLOWED`` or ``OVER_LIMIT`` by the roles that ``actor``
+    holds in the database, and with ``PostCode.CURRENCY_MISMATCH``, ``NOT_POSITIVE``,
+    ``ACCOUNT_CLOSED``. Locks the player's account.
+    """
+    note = wanted.note.strip()[:NOTE_MAX]
+    return _proposed(
+        "SELECT * FROM ledger_propose_chargeback(%s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            wanted.provider,
+            wanted.dispute,
+            wanted.deposit,
+            wanted.amount_minor,
+            wanted.currency,
+            wanted.shortfall,
+            note,
+            str(actor),
+        ],
+        actor,
+    )
+
+
+def propose_return(id: UUID, *, actor: Actor, note: str) -> Chargeback:
+    """Propose to book back the chargeback ``id``, which the provider returned: all of it.
+
+    Again it is the same proposal. Refuses with ``UNKNOWN``, ``NOT_BOOKED``, ``NO_NOTE``,
+    ``NOT_ALLOWED``, ``OVER_LIMIT``. Locks the player's account.
+    """
+    return _proposed(
+        "SELECT * FROM ledger_propose_chargeback_return(%s, %s, %s)",
+        [id, note.strip()[:NOTE_MAX], str(actor)],
+        actor,
+    )
+
+
+def approve(id: UUID, *, actor: Actor, note: str = "") -> Chargeback:
+    """Approve and post, in one transaction; again by the same person changes nothing.
+
+    Money held for a payout or set aside by a hold is not touched. Refuses with ``UNKNOWN``,
+    ``SAME_PERSON``, ``NOT_ALLOWED``, ``OVER_LIMIT``, ``ALREADY_DECIDED``,
+    ``PostCode.ACCOUNT_CLOSED``, and as :func:`ledger.posting.post`: then nothing is decided.
+    Locks the three accounts.
+    """
+    with transaction.atomic():
+        made = _decide(id, Decision.APPROVED, actor, note)
+        post(key=f"chargeback:{id}", kind="chargeback", actor=actor, transfers=transfers_of(made))
+    return made
+
+
+def refuse(id: UUID, *, actor: Actor, note: str) -> Chargeback:
+    """Say no, and why; nothing is posted. Refuses as :func:`approve`, and with ``NO_NOTE``."""
+    with transaction.atomic():
+        return _decide(id, Decision.REFUSED, actor, note)
+
+
+def withdraw(id: UUID, *, actor: Actor) -> Chargeback:
+    """Take one's own back. Refuses with ``NOT_YOURS``, ``UNKNOWN``, ``ALREADY_DECIDED``."""
+    with transaction.atomic():
+        return _decide(id, Decision.WITHDRAWN, actor, "")
+
+
+def transfers_of(chargeback: Chargeback) -> list[Transfer]:
+    """What an approved chargeback posts, as the database worked it out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT transfer, debit, credit, amount FROM ledger_chargeback_leg"
+            " WHERE chargeback = %s ORDER BY debit, credit",
+            [chargeback.id],
+        )
+        return [
+            Transfer(
+                id=transfer,
+                debit=AccountId(debit),
+                credit=AccountId(credit),
+                amount_minor=amount_minor,
+                kind=TransferKind.CHARGEBACK,
+                ref=chargeback.ref,
+            )
+            for transfer, debit, credit, amount_minor in cursor.fetchall()
+        ]
+
+
+def outlook(chargeback: Chargeback) -> Outlook:
+    """How an approval at this moment would split it. Takes no lock: the approval looks again."""
+    now = accounts.balances([chargeback.cash, chargeback.bearer])
+    if chargeback.returns is None:
+        parts = cover(chargeback.amount_minor, now[chargeback.cash].available_minor)
+        return Outlook(parts.taken_minor, parts.rest_minor)
+    borne_minor = find(chargeback.returns).bearer_minor
+    if chargeback.shortfall == Shortfall.RECEIVABLE:
+        borne_minor = cover(borne_minor, -now[chargeback.bearer].posted_minor).taken_minor
+    return Outlook(chargeback.amount_minor - borne_minor, borne_minor)
+
+
+def find(id: UUID) -> Chargeback:
+    """One by its id; refuses with ``UNKNOWN``."""
+    found = _read(_SELECT + " WHERE c.id = %s", [id])
+    if not found:
+        raise Refused(ChargebackCode.UNKNOWN)
+    return found[0]
+
+
+def of_deposit(deposit: UUID) -> list[Chargeback]:
+    """Every proposal about the deposit that this transfer credited, the oldest first."""
+    return _read(_SELECT + " WHERE c.deposit = %s ORDER BY c.proposed_at, c.id", [deposit])
+
+
+def waiting() -> list[Chargeback]:
+    """What nobody has decided, the oldest first."""
+    return _read(
+        _SELECT + " WHERE x.chargeback IS NULL ORDER BY c.proposed_at, c.id LIMIT %s", [SHOWN]
+    )
+
+
+def decided() -> list[Chargeback]:
+    """What somebody has decided, the newest first."""
+    return _read(
+        _SELECT + " WHERE x.chargeback IS NOT NULL ORDER BY x.decided_at DESC LIMIT %s", [SHOWN]
+    )
+
+
+def _proposed(call: str, parameters: list[Any], actor: Actor) -> Chargeback:
+    with transaction.atomic():
+        outcome, id = _ask(call, parameters)
+        made = find(id)
+        if outcome == "proposed":
+            _record(PROPOSED, made, actor, made.note)
+    return made
+
+
+def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Chargeback:
+    note = note.strip()[:NOTE_MAX]
+    outcome, _ = _ask(
+        "SELECT ledger_decide_chargeback(%s, %s, %s, %s), NULL",
+        [id, decision.value, str(actor), note],
+    )
+    made = find(id)
+    if outcome == "decided":
+        _record(_KINDS[decision], made, actor, note)
+    return made
+
+
+def _ask(call: str, parameters: list[Any]) -> tuple[str, Any]:
+    """The answer of a door and whom it is about; what is not done is refused with its code."""
+    entering(LockRank.ACCOUNT)
+    with connection.cursor() as cursor:
+        cursor.execute(call, parameters)
+        outcome, about = cursor.fetchone()
+    if outcome in {"proposed", "decided", "replayed"}:
+        return outcome, about
+    if outcome in _CODES:
+        raise Refused(_CODES[outcome])
+    ensure(outcome in set(PostCode), "the doors answer in known words", outcome=outcome)
+    raise Refused(PostCode(outcome))
+
+
+def _read(query: str, parameters: list[Any]) -> list[Chargeback]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return [Chargeback(*row) for row in cursor.fetchall()]
+
+
+def _record(kind: str, made: Chargeback, actor: Actor, note: str) -> None:
+    record(
+        kind,
+        actor=actor,
+        subject=Subject("chargeback", str(made.id)),
+        component="ledger",
+        after={
+            "provider": made.provider,
+            "dispute": made.dispute,
+            "step": made.step,
+            "deposit": made.ref,
+            "amount_minor": made.amount_minor,
+            "currency": made.currency,
+            "shortfall": made.shortfall,
+            "cash_minor": made.cash_minor,
+            "bearer_minor": made.bearer_minor,
+            "proposer": made.proposer,
+            "role": made.approver_role or made.proposer_role,
+        },
+        reason=note,
+    )

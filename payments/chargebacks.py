@@ -1,0 +1,155 @@
+"""Disputes: a provider takes a captured deposit back, and perhaps returns it. Two people book it.
+
+Somebody of finance enters what the provider says, and who bears what the player no longer has;
+somebody else approves, and the ledger posts it in the same transaction (`ledger.chargebacks`,
+which decides both people's rights and the split in the database). Here: which deposit it is, and
+what its player reads about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+
+from kernel.ids import Actor
+from kernel.money import Money
+from kernel.refusal import Refused
+from ledger import chargebacks
+from ledger.chargebacks import Chargeback, ChargebackCode, Decision, Step, Wanted
+from payments import booking
+from payments.models import Deposit
+from payments.states import DepositState
+from payments.steps import lock_deposit, move_deposit
+
+#: What has been captured and not given back otherwise.
+CAPTURED: Final = frozenset(
+    {DepositState.SUCCEEDED, DepositState.DISPUTED, DepositState.WON, DepositState.LOST}
+)
+
+
+class DisputeCode(StrEnum):
+    """Why a dispute is refused before the ledger is asked."""
+
+    NOT_CAPTURED = "deposit_not_captured"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """What a provider says: under its ``dispute``, ``amount`` of ``deposit`` was taken back.
+
+    ``shortfall`` is ours: `ledger.shortfall.Shortfall`.
+    """
+
+    deposit: UUID
+    dispute: str
+    amount: Money
+    shortfall: str
+    note: str
+
+
+def deposit_named(text: str) -> Deposit:
+    """The deposit of this number, or of this reference of its provider.
+
+    Refuses with ``UNKNOWN_DEPOSIT``, also where two providers use one reference.
+    """
+    text = text.strip()
+    try:
+        found = list(Deposit.objects.filter(pk=UUID(text)))
+    except ValueError:
+        found = list(Deposit.objects.filter(provider_ref=text)[:2]) if text else []
+    if len(found) != 1:
+        raise Refused(ChargebackCode.UNKNOWN_DEPOSIT)
+    return found[0]
+
+
+def propose(dispute: Dispute, *, actor: Actor) -> Chargeback:
+    """Enter a dispute; a second person approves it. The same one again is the same proposal.
+
+    Refuses with ``UNKNOWN_DEPOSIT``, ``NOT_CAPTURED`` (no money came, or it went back already),
+    and as :func:`ledger.chargebacks.propose`. Locks the deposit, then the player's account.
+    """
+    with transaction.atomic():
+        if not Deposit.objects.filter(pk=dispute.deposit).exists():
+            raise Refused(ChargebackCode.UNKNOWN_DEPOSIT)
+        deposit = lock_deposit(dispute.deposit)
+        _check_captured(deposit)
+        return chargebacks.propose(
+            Wanted(
+                provider=deposit.provider,
+                dispute=dispute.dispute.strip(),
+                deposit=booking.credit_id(deposit.pk),
+                amount_minor=dispute.amount.minor,
+                currency=dispute.amount.currency,
+                shortfall=dispute.shortfall,
+                note=dispute.note,
+            ),
+            actor=actor,
+        )
+
+
+def propose_return(chargeback_id: UUID, *, actor: Actor, note: str) -> Chargeback:
+    """Enter that the provider returned a booked chargeback; a second person approves it.
+
+    Refuses as :func:`ledger.chargebacks.propose_return`. Locks the player's account.
+    """
+    return chargebacks.propose_return(chargeback_id, actor=actor, note=note)
+
+
+def approve(chargeback_id: UUID, *, actor: Actor, note: str = "") -> Chargeback:
+    """Approve and book it, and show its player; again by the same person changes nothing.
+
+    Refuses with ``NOT_CAPTURED`` (refunded meanwhile) and as :func:`ledger.chargebacks.approve`.
+    Locks the deposit, then the accounts.
+    """
+    with transaction.atomic():
+        asked = chargebacks.find(chargeback_id)
+        deposit = lock_deposit(deposit_id(asked))
+        is_new = chargebacks.find(chargeback_id).decision is None
+        if is_new:
+            _check_captured(deposit)
+        done = chargebacks.approve(chargeback_id, actor=actor, note=note)
+        if is_new:
+            _show(deposit, done, actor)
+    return done
+
+
+def refuse(chargeback_id: UUID, *, actor: Actor, note: str) -> Chargeback:
+    """Say no, and why; nothing is booked, and the dispute may be entered again."""
+    return chargebacks.refuse(chargeback_id, actor=actor, note=note)
+
+
+def withdraw(chargeback_id: UUID, *, actor: Actor) -> Chargeback:
+    """Take one's own back while it waits; the dispute may be entered again."""
+    return chargebacks.withdraw(chargeback_id, actor=actor)
+
+
+def deposit_id(chargeback: Chargeback) -> UUID:
+    """Which of our deposits it is about."""
+    return UUID(chargeback.ref.removeprefix(booking.REF))
+
+
+def _check_captured(deposit: Deposit) -> None:
+    if DepositState(deposit.state) not in CAPTURED:
+        raise Refused(DisputeCode.NOT_CAPTURED, state=deposit.state)
+
+
+def _show(deposit: Deposit, done: Chargeback, actor: Actor) -> None:
+    """The deposit's state: disputed while any of it is charged back; won once nothing is."""
+    state = DepositState(deposit.state)
+    if done.step == Step.TAKEN:
+        after, before = DepositState.DISPUTED, {DepositState.SUCCEEDED, DepositState.WON}
+    else:
+        after, before = DepositState.WON, {DepositState.DISPUTED}
+    open_ones = [
+        one
+        for one in chargebacks.of_deposit(done.deposit)
+        if one.step == Step.TAKEN
+        and one.decision == Decision.APPROVED
+        and one.return_state != Decision.APPROVED
+    ]
+    if state in before and (after is DepositState.DISPUTED or not open_ones):
+        move_deposit(deposit, after, actor=actor, cause=f"dispute {done.dispute}")
