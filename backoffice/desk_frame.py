@@ -67,6 +67,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             Way(
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
             ),
+            Way("Chargebacks", "undo", "desk:chargebacks", "payments.view_chargebacks"),
             Way("Adjustments", "balance", "desk:adjustments", "ledger.view_adjustments"),
             Way(
                 "Accounts", "account_balance", "admin:ledger_account_changelist",

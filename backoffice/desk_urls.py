@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from backoffice import (
     adjustment_pages,
     change_pages,
+    chargeback_pages,
     exports,
     player_page,
     round_page,
@@ -41,6 +42,29 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "adjustments/<uuid:adjustment_id>/withdraw/",
         adjustment_pages.withdraw,
         name="adjustment_withdraw",
+    ),
+    path("chargebacks/", chargeback_pages.overview, name="chargebacks"),
+    path("chargebacks/enter/", chargeback_pages.propose, name="chargeback_propose"),
+    path("chargebacks/<uuid:chargeback_id>/", chargeback_pages.chargeback, name="chargeback"),
+    path(
+        "chargebacks/<uuid:chargeback_id>/approve/",
+        chargeback_pages.approve,
+        name="chargeback_approve",
+    ),
+    path(
+        "chargebacks/<uuid:chargeback_id>/refuse/",
+        chargeback_pages.refuse,
+        name="chargeback_refuse",
+    ),
+    path(
+        "chargebacks/<uuid:chargeback_id>/withdraw/",
+        chargeback_pages.withdraw,
+        name="chargeback_withdraw",
+    ),
+    path(
+        "chargebacks/<uuid:chargeback_id>/return/",
+        chargeback_pages.give_back,
+        name="chargeback_return",
     ),
     path("staff/", staff_register.register, name="staff"),
     path("staff/hire/", staff_register.hire, name="hire"),

@@ -78,6 +78,7 @@ def player(request: HttpRequest, player_id: int) -> HttpResponse:
         "file": file,
         "sees": file.sees,
         "may_stop": request.user.has_perm(STOP),
+        "may_dispute": request.user.has_perm("payments.propose_chargeback"),
         "may_note": request.user.has_perm("backoffice.add_playernote"),
         "audiences": _audiences(request),
     }

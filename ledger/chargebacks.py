@@ -110,6 +110,14 @@ JOIN ledger_account a ON a.id = c.cash
 LEFT JOIN ledger_chargeback_decision x ON x.chargeback = c.id
 """
 
+_APPROVERS: Final = """
+SELECT l.role FROM (
+    SELECT DISTINCT ON (x.role) x.role, x.approve_minor_max AS most FROM ledger_adjustment_limit x
+    WHERE x.currency = %s AND x.since <= clock_timestamp() AND x.role <> 'set_up'
+    ORDER BY x.role, x.since DESC) l
+WHERE l.most >= %s ORDER BY l.most, l.role
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -294,6 +302,13 @@ def decided() -> list[Chargeback]:
     return _read(
         _SELECT + " WHERE x.chargeback IS NOT NULL ORDER BY x.decided_at DESC LIMIT %s", [SHOWN]
     )
+
+
+def approvers(amount_minor: int, currency: str) -> list[str]:
+    """The roles whose limit suffices to approve so much, the least first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_APPROVERS, [currency, amount_minor])
+        return [role for (role,) in cursor.fetchall()]
 
 
 def _proposed(call: str, parameters: list[Any], actor: Actor) -> Chargeback:

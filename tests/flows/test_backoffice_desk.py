@@ -37,7 +37,9 @@ from kernel.ids import new_id
 from kernel.money import MoneyCode
 from kernel.refusal import Refused
 from ledger.adjustments import AdjustmentCode
+from ledger.chargebacks import ChargebackCode
 from ledger.postings import LedgerCode, PostCode
+from payments.chargebacks import DisputeCode
 from payments.models import Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
@@ -222,6 +224,8 @@ def test_each_refusal_that_the_desks_acts_can_give_has_its_words():
             OpeningCode,
             AdjustmentCode,
             adjustment_pages.PageCode,
+            ChargebackCode,
+            DisputeCode,
         )
         for code in some
     } | {PlayerCode.EMAIL_TAKEN.value, RulesCode.LIMITS_INVALID.value}
