@@ -16,17 +16,19 @@ from bench.posting.batches import Rate
 from casino.embedded.postgres import Address
 
 DATABASE: Final = "bench_hordak"
-HOME: Final = Path(__file__).resolve().parent / "hordak_env"
-#: What this was written against; its own requirements decide the rest.
-REQUIREMENTS: Final = ("django-hordak==2.0.0", "Django>=5.2,<5.3", "psycopg[binary]==3.3.9")
-PROGRAM: Final = Path(__file__).resolve().parent / "hordak_program.py"
+_HERE: Final = Path(__file__).resolve().parent
+#: With the rest of the state: beside our folders it would be something that Python can import.
+HOME: Final = _HERE.parents[1] / "var" / "bench" / "hordak"
+REQUIREMENTS: Final = _HERE / "hordak_requirements.txt"
+PROGRAM: Final = _HERE / "hordak_program.py"
 
 
 def prepare(address: Address) -> None:
     """Install it, make its database, migrate, open accounts; ``SystemExit`` when it cannot."""
     if not (HOME / "installed").exists():
         _run([sys.executable, "-m", "venv", "--clear", str(HOME)])
-        _run([str(_python()), "-m", "pip", "install", "--quiet", *REQUIREMENTS])
+        install = ["install", "--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
+        _run([str(_python()), "-m", "pip", *install])
         (HOME / "installed").touch()
     with psycopg.connect(address.url("postgres", "postgres"), autocommit=True) as db:
         db.execute(f"CREATE DATABASE {DATABASE}")
