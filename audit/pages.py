@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from audit import published
+from audit import published, witness
 from audit.canonical import canonical, instant
 from audit.keys import public_key_pem, public_keys
 
@@ -41,12 +41,13 @@ NUMBER_DIGITS_MAX: Final = 12
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """What a seal is, the newest of each source, the public keys, and how to check them."""
+    lag = witness.lag()
     return render(
         request,
         "audit/seals.html",
         {
             "section": "seals",
-            "sources": published.latest(),
+            "sources": published.latest(published.SHOWN, None if lag is None else lag.taken),
             "keys": public_keys(),
             "base": request.build_absolute_uri("/"),
             "lines_max": published.LINES_MAX,

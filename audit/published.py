@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -63,14 +63,19 @@ class Latest:
     title: Any
     words: Any
     seals: list[Shown]
+    #: The newest seal that a witness outside the house has taken; None where there is no witness.
+    witnessed: int | None = None
 
     @property
     def newest(self) -> Shown | None:
         return self.seals[0] if self.seals else None
 
 
-def latest(count: int = SHOWN) -> list[Latest]:
-    """The newest ``count`` seals of every source, in one statement along the primary key."""
+def latest(count: int, witnessed: Mapping[str, int] | None = None) -> list[Latest]:
+    """The newest ``count`` seals of every source, in one statement along the primary key.
+
+    ``witnessed`` says how far a witness has them, if there is one.
+    """
     names = [source.name for source in sorted(seals.sources(), key=lambda one: one.name)]
     found: dict[str, list[Shown]] = {name: [] for name in names}
     with connection.cursor() as cursor:
@@ -84,8 +89,11 @@ def latest(count: int = SHOWN) -> list[Latest]:
         )
         for source, *row in cursor.fetchall():
             found[source].append(_shown(*row))
+    taken = witnessed or {}
     words = {name: WORDS.get(name, (name, "")) for name in names}
-    return [Latest(name, words[name][0], words[name][1], found[name]) for name in names]
+    return [
+        Latest(name, words[name][0], words[name][1], found[name], taken.get(name)) for name in names
+    ]
 
 
 @dataclass(frozen=True, slots=True)

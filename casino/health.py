@@ -20,6 +20,8 @@ from django.http import HttpRequest, JsonResponse
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from audit import witness
+from audit.database_clock import database_now
 from casino import self_check
 from casino.database_rights import problems_of_runtime_role
 
@@ -43,6 +45,8 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     found = {name: _ask(name, check) for name, check in CHECKS.items()}
     ready = all(answer == "ok" for answer in found.values())
     flags = {name: _ask(name, check) for name, check in FLAGS.items()}
+    if settings.FARO_SEAL_WITNESS:
+        flags["witness"] = _ask("witness", _witness)
     body = {"ready": ready, "checks": found, "flags": flags}
     return JsonResponse(body, status=200 if ready else 503)
 
@@ -108,6 +112,16 @@ def _self_check() -> None:
         raise NotReady(f"{count} things differ from what was approved to run")
     if not all(one.is_current for one in found):
         raise NotReady("a host was not checked within a day or since the approval")
+
+
+def _witness() -> None:
+    lag = witness.lag()
+    if lag is None:
+        return
+    if lag.is_refused:
+        raise NotReady("the witness has another history: it refuses a seal")
+    if lag.seconds(database_now()) > witness.LATE.total_seconds():
+        raise NotReady(f"{lag.waiting} seals wait for the witness")
 
 
 CHECKS: dict[str, Callable[[], None]] = {

@@ -15,6 +15,8 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from audit import witness
+from audit.database_clock import database_now
 from casino import self_check
 from kernel.clock import monotonic_ms
 
@@ -49,6 +51,13 @@ SELF_CHECK = Gauge(
 SELF_CHECK_LATE = Gauge(
     "faro_self_check_late_hosts",
     "Hosts not checked within a day or since the approval; -1: not known.",
+)
+WITNESS_WAITING = Gauge(
+    "faro_seal_witness_waiting", "Seals the witness has not taken; -1: no witness, or not known."
+)
+WITNESS_LAG = Gauge(
+    "faro_seal_witness_lag_seconds",
+    "Age of the oldest seal that the witness has not taken; -1: no witness, or not known.",
 )
 
 for _route in {*ROUTE_CLASSES.values(), UNKNOWN}:
@@ -91,6 +100,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not settings.FARO_METRICS_TOKEN or not hmac.compare_digest(given.encode(), wanted.encode()):
         return HttpResponseNotFound()
     _read_self_check()
+    _read_witness()
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -104,3 +114,14 @@ def _read_self_check() -> None:
     else:
         SELF_CHECK.set(sum(len(one.changes) for one in found if one.is_current))
         SELF_CHECK_LATE.set(sum(not one.is_current for one in found))
+
+
+def _read_witness() -> None:
+    """What the witness lacks, read at the scrape: the process that tells it is another."""
+    try:
+        lag = witness.lag()
+        seconds = -1.0 if lag is None else lag.seconds(database_now())
+    except DatabaseError:
+        lag, seconds = None, -1.0
+    WITNESS_WAITING.set(-1 if lag is None else lag.waiting)
+    WITNESS_LAG.set(seconds)

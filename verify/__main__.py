@@ -8,6 +8,9 @@ the older one?
 ``python -m verify fetch URL FOLDER --public-key FILE``: keep a copy of a house's public seals, and
 hold the house to it.
 
+``python -m verify witness --listen HOST:PORT --keep FOLDER --public-key FILE``: take the seals that
+a house posts, and refuse what contradicts them.
+
 Exit status 0: everything holds. 1: something is wrong, and the first bad row or seal of each source
 is named. 2: the export or the key cannot be read at all.
 """
@@ -26,6 +29,7 @@ from verify.consistency import compare
 from verify.fetch import fetch
 from verify.findings import Unusable
 from verify.proof import check_proof
+from verify.witness import serve
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -102,6 +106,22 @@ def _fetch(arguments: list[str]) -> int:
     return 1 if findings else 0
 
 
+def _witness(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify witness")
+    parser.add_argument("--listen", required=True, help="HOST:PORT, such as 127.0.0.1:8900")
+    parser.add_argument("--keep", type=Path, required=True, help="folder for what is taken")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    options = parser.parse_args(arguments)
+    try:
+        serve(options.listen, options.keep, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
 def _print(report: Report, form: str) -> None:
     if form == "json":
         sys.stdout.write(json.dumps(report.as_dict(), sort_keys=True) + "\n")
@@ -116,6 +136,7 @@ COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "proof": _proof,
     "consistency": _consistency,
     "fetch": _fetch,
+    "witness": _witness,
 }
 
 if __name__ == "__main__":

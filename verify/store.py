@@ -64,12 +64,19 @@ class Store(AbstractContextManager["Store"]):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._guard = (folder / ".lock").open("wb")
-            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Unusable(f"{folder}: {error}") from error
-        for path in sorted(folder.glob("*.jsonl")):
-            if path.name != EVIDENCE:
-                self._load(path)
+        try:
+            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in sorted(folder.glob("*.jsonl")):
+                if path.name != EVIDENCE:
+                    self._load(path)
+        except OSError as error:
+            self.close()
+            raise Unusable(f"{folder}: {error}") from error
+        except Spoiled:
+            self.close()
+            raise
 
     def __exit__(
         self,
@@ -77,6 +84,9 @@ class Store(AbstractContextManager["Store"]):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         for one in self._lists.values():
             one.file.close()
         self._guard.close()
@@ -143,7 +153,7 @@ class Store(AbstractContextManager["Store"]):
 
     def _load(self, path: Path) -> None:
         source = path.stem
-        one = _List(path.open("a+b"), Chain(source))
+        one = self._lists[source] = _List(path.open("a+b"), Chain(source))
         one.file.seek(0)
         start = 0
         for line in iter(lambda: one.file.readline(LINE_BYTES_MAX), b""):
@@ -155,7 +165,6 @@ class Store(AbstractContextManager["Store"]):
             one.chain = one.chain.then(payload, head)
             one.starts.append(start)
             start += len(line)
-        self._lists[source] = one
 
     def _keep_evidence(self, line: bytes) -> None:
         path = self._folder / EVIDENCE

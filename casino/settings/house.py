@@ -9,6 +9,9 @@ FARO_SEAL_KEY: str = env.str("FARO_SEAL_KEY")
 #: Public keys of seals that an earlier FARO_SEAL_KEY signed: each the one line between BEGIN and
 #: END of the file that `manage.py seal --public-key` printed then.
 FARO_SEAL_OLD_KEYS: list[str] = env.list("FARO_SEAL_OLD_KEYS", default=[])
+#: Address of a witness outside the house that is told every seal (docs/decisions/0119): https, or
+#: http on loopback. Empty: none is told.
+FARO_SEAL_WITNESS: str = env.str("FARO_SEAL_WITNESS", default="")
 #: 32 random bytes, URL-safe base64: what presenters do at a console is signed with keys derived
 #: from it, one per table (docs/decisions/0094). Empty: consoles take nothing.
 FARO_CONSOLE_KEY: str = env.str("FARO_CONSOLE_KEY", default="")

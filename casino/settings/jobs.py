@@ -15,6 +15,7 @@ CELERY_TASK_TIME_LIMIT = 300
 #: lost hints left.
 CELERY_BEAT_SCHEDULE = {
     "audit.seal": {"task": "audit.tasks.seal", "schedule": 60.0},
+    "audit.tell_witness": {"task": "audit.tasks.tell_witness", "schedule": 10.0},
     "audit.extend_partitions": {"task": "audit.tasks.extend_partitions", "schedule": 86_400.0},
     "ledger.expire_holds": {"task": "ledger.tasks.expire_holds", "schedule": 60.0},
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},

@@ -54,6 +54,8 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": FARO_LOG_LEVEL},
     "loggers": {
+        # It logs every address it asks, and that of a witness or a provider may hold a secret.
+        "httpx": {"handlers": [], "level": "WARNING", "propagate": True},
         # django_structlog says each request once, with its id; Django's own line repeats it.
         "django": {"handlers": [], "level": FARO_LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
