@@ -307,7 +307,7 @@ def asked(what: str | Request) -> tuple[int, bytes]:
 
 
 def post(url: str, body: bytes, **headers: str) -> tuple[int, dict]:
-    request = Request(url, data=body, method="POST", headers=headers)  # noqa: S310
+    request = Request(url, data=body, method="POST", headers=headers)  # noqa: S310  (of this machine)
     try:
         status, answer = asked(request)
         return status, json.loads(answer)
@@ -373,7 +373,7 @@ def test_the_lag_is_told_where_operators_look(settings, scripted):
     tasks.tell_witness()
     scrape = Client().get("/metrics", headers={"authorization": "Bearer t"}).content.decode()
     assert "faro_seal_witness_waiting 2.0" in scrape
-    assert float(re.search(r"\nfaro_seal_witness_lag_seconds (\S+)", scrape)[1]) >= 0
+    assert re.search(r"\nfaro_seal_witness_lag_seconds \d", scrape)
     assert Client().get("/readyz").json()["flags"]["witness"] == "ok"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(witness, "LATE", timedelta(0))
