@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("players/<int:player_id>/stop/", player_page.stop, name="player_stop"),
     path("players/<int:player_id>/release/", player_page.release, name="player_release"),
     path("players/<int:player_id>/sessions/", player_page.end_sessions, name="player_sessions"),
+    path("players/<int:player_id>/collect/", player_page.collect, name="player_collect"),
     path("players/<int:player_id>/notes/", player_page.note, name="player_note"),
     path("rounds/<uuid:round_id>/", round_page.evidence, name="round"),
     path("rounds/<uuid:round_id>/evidence.json", round_page.evidence_file, name="round_file"),

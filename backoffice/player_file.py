@@ -28,6 +28,7 @@ from kernel.ids import PlayerId
 from ledger import accounts as books
 from ledger.statements import statement
 from notices.models import Notice
+from payments import debts
 from payments import selectors as payments
 from payments.models import Transition
 from tables.pages import my_rounds
@@ -74,6 +75,7 @@ class File:
     excluded: bool = False
     cooling_off: bool = False
     money: list[tuple[str, str]] = field(default_factory=list)
+    debts: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     payments: list[dict[str, Any]] = field(default_factory=list)
     rounds: Sequence[dict[str, Any]] = ()
@@ -163,6 +165,14 @@ def _money(file: File, player_id: PlayerId) -> None:
                 ("To play or withdraw", amount(funds.available_minor, funds.currency)),
                 ("On its way out", amount(funds.held_minor, funds.currency)),
             ]
+        file.debts = [
+            {
+                "currency": one.owed.currency,
+                "owed": amount(one.owed.minor, one.owed.currency),
+                "collectable": amount(one.collectable.minor or None, one.owed.currency),
+            }
+            for one in debts.debts(player_id)
+        ]
         cash = books.player_cash(player_id, currency)
         file.lines = [
             {

@@ -19,7 +19,9 @@ from backoffice import desk, player_file
 from backoffice.models import Audience, PlayerNote
 from compliance import switches
 from kernel.ids import PlayerId, new_id
+from kernel.money import SCALES
 from kernel.refusal import Refused
+from payments import debts
 
 OPENED: Final = register("player.page_opened", "Player's page opened")
 SEARCHED: Final = register("player.searched", "Players searched")
@@ -79,6 +81,7 @@ def player(request: HttpRequest, player_id: int) -> HttpResponse:
         "sees": file.sees,
         "may_stop": request.user.has_perm(STOP),
         "may_dispute": request.user.has_perm("payments.propose_chargeback"),
+        "may_collect": request.user.has_perm(debts.COLLECT),
         "may_note": request.user.has_perm("backoffice.add_playernote"),
         "audiences": _audiences(request),
     }
@@ -120,6 +123,24 @@ def end_sessions(request: HttpRequest, player_id: int) -> HttpResponse:
             reason=reason,
         )
     messages.success(request, f"Signed out everywhere: {ended} sessions ended.")
+    return redirect("desk:player", player_id)
+
+
+@require_POST
+@staff_required(debts.COLLECT)
+def collect(request: HttpRequest, player_id: int) -> HttpResponse:
+    """Collect what the player owes, as far as it is there; the same key again changes nothing."""
+    _must_exist(player_id)
+    key, currency = desk.as_uuid(request.POST.get("key", "")), request.POST.get("currency", "")
+    if key is None or currency not in SCALES:
+        messages.error(request, desk.TEXTS["bad_key"])
+        return redirect("desk:player", player_id)
+    try:
+        done = debts.collect(PlayerId(player_id), currency, key=key, actor=staff_actor(request))
+    except Refused as refused:
+        messages.error(request, desk.refusal(refused))
+    else:
+        messages.success(request, f"Collected: {desk.amount(done.minor, done.currency)}.")
     return redirect("desk:player", player_id)
 
 

@@ -6,3 +6,6 @@ class PaymentsConfig(AppConfig):
 
     name = "payments"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from payments import notice_kinds  # noqa: F401  (registers them)

@@ -20,8 +20,11 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import chargebacks
 from ledger.chargebacks import Chargeback, ChargebackCode, Decision, Step, Wanted
+from ledger.shortfall import Shortfall
+from notices.send import notify
 from payments import booking
 from payments.models import Deposit
+from payments.notice_kinds import CHARGEBACK_RETURNED, DEPOSIT_CHARGED_BACK
 from payments.states import DepositState
 from payments.steps import lock_deposit, move_deposit
 
@@ -100,7 +103,7 @@ def propose_return(chargeback_id: UUID, *, actor: Actor, note: str) -> Chargebac
 
 
 def approve(chargeback_id: UUID, *, actor: Actor, note: str = "") -> Chargeback:
-    """Approve and book it, and show its player; again by the same person changes nothing.
+    """Approve and book it, and tell its player; again by the same person changes nothing.
 
     Refuses with ``NOT_CAPTURED`` (refunded meanwhile) and as :func:`ledger.chargebacks.approve`.
     Locks the deposit, then the accounts.
@@ -114,6 +117,7 @@ def approve(chargeback_id: UUID, *, actor: Actor, note: str = "") -> Chargeback:
         done = chargebacks.approve(chargeback_id, actor=actor, note=note)
         if is_new:
             _show(deposit, done, actor)
+            _tell(deposit, done)
     return done
 
 
@@ -153,3 +157,19 @@ def _show(deposit: Deposit, done: Chargeback, actor: Actor) -> None:
     ]
     if state in before and (after is DepositState.DISPUTED or not open_ones):
         move_deposit(deposit, after, actor=actor, cause=f"dispute {done.dispute}")
+
+
+def _tell(deposit: Deposit, done: Chargeback) -> None:
+    """What it did to the player's account, and to what they owe; not what the house bears."""
+    owes = done.shortfall == Shortfall.RECEIVABLE
+    notify(
+        deposit.player_id,
+        DEPOSIT_CHARGED_BACK if done.step == Step.TAKEN else CHARGEBACK_RETURNED,
+        {
+            "deposit_id": str(deposit.pk),
+            "amount_minor": done.amount_minor,
+            "currency": done.currency,
+            "taken_minor": done.cash_minor,
+            "owed_minor": done.bearer_minor if owes else 0,
+        },
+    )

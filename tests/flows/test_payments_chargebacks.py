@@ -13,6 +13,8 @@ from ledger import chargebacks as booked
 from ledger.chargebacks import ChargebackCode
 from ledger.postings import PostCode, TransferKind
 from ledger.shortfall import cover
+from notices import delivery
+from notices.models import Notice
 from payments import chargebacks, deposits
 from payments.chargebacks import DisputeCode
 from payments.models import Deposit, Transition
@@ -215,6 +217,12 @@ def test_a_dispute_that_was_won_goes_back_where_it_was_taken_from(two, anna, pai
     assert (done.cash_minor, done.bearer_minor) == (1_200, 3_800)
     assert (cash(anna), owed(anna), lost(), clearing()) == (1_200, 0, 0, -5_000)
     assert booked.find(taken.id).return_state == "approved"
+    owes = 3_800 if policy == "receivable" else 0
+    told = Notice.objects.filter(person_id=anna).order_by("created_at")
+    assert [(one.kind, one.context["taken_minor"], one.context["owed_minor"]) for one in told] == [
+        ("deposit_charged_back", 1_200, owes),
+        ("chargeback_returned", 1_200, owes),
+    ]
     assert state_of(paid) == "won"
     # and what was returned may be disputed again, under another number
     again = disputed(paid, 5_000, by=two[0], dispute="dp_2", shortfall=policy)
@@ -392,3 +400,20 @@ def test_the_database_splits_by_the_same_rule(owner, amount, there):
     parts = cover(amount, there)
     assert (parts.taken_minor, parts.rest_minor) == (taken, amount - taken)
     assert 0 <= taken <= max(0, there)
+
+
+def test_the_player_reads_what_it_did_to_their_account(two, anna, paid):
+    spend(anna, 3_800)
+    taken = chargebacks.approve(disputed(paid, 5_000, by=two[0]).id, actor=two[1])
+    back = chargebacks.propose_return(taken.id, actor=two[0], note="Won.")
+    chargebacks.approve(back.id, actor=two[1])
+    first, second = Notice.objects.filter(person_id=anna).order_by("created_at")
+    assert delivery.render(first.kind, "subject.txt", first.context) == (
+        "Your bank took a deposit back"
+    )
+    read = delivery.render(first.kind, "body.txt", first.context)
+    assert "Taken from your balance: €12.00." in read
+    assert "owed to us: €38.00." in read
+    read = delivery.render(second.kind, "body.html", second.context)
+    assert "Back on your balance: €12.00." in read
+    assert "Taken off what you owe us: €38.00." in read
