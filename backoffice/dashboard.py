@@ -7,7 +7,7 @@ payments are the entries of the providers' clearing accounts. Test accounts are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from backoffice.support_words import officer
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.limit_arithmetic import gaming_day
+from ledger import adjustments, chargebacks
 from payments.models import Withdrawal
 from payments.states import WithdrawalState
 from tables.changes.models import ChangeState, SettingChange
@@ -173,6 +174,12 @@ def waiting(request: HttpRequest) -> list[Waiting]:
     if may(corrections.APPROVE):
         proposed = Correction.objects.filter(state=CorrectionState.PROPOSED)
         found.append(_waiting("Proposed corrections", proposed, "proposed_at", "floor:corrections"))
+    if may("ledger.decide_adjustment"):
+        times = [one.proposed_at for one in adjustments.waiting()]
+        found.append(_since("Proposed adjustments", times, "desk:adjustments"))
+    if may("payments.decide_chargeback"):
+        times = [one.proposed_at for one in chargebacks.waiting()]
+        found.append(_since("Proposed chargebacks", times, "desk:chargebacks"))
     if may(APPOINT):
         staff = StaffChange.objects.filter(state=StaffChangeState.PROPOSED)
         found.append(_waiting("Proposed roles and resets", staff, "proposed_at", "desk:staff"))
@@ -191,6 +198,11 @@ def _waiting(what: str, rows: QuerySet[Any], since: str, name: str) -> Waiting:
     except NoReverseMatch:
         address = ""
     return Waiting(what, told["count"], told["oldest"], address)
+
+
+def _since(what: str, times: Sequence[datetime], name: str) -> Waiting:
+    """As `_waiting`, for what the ledger lists, the oldest first."""
+    return Waiting(what, len(times), times[0] if times else None, reverse(name))
 
 
 def _tables(*, show_stakes: bool) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tests import house
 from tests.browser.test_axe import violations
+from tests.flows.chargeback_steps import captured_deposit, disputed, finance
 from tests.gates.tools import why_no_axe
 
 pytestmark = [
@@ -44,6 +45,7 @@ def round_id(pit: house.Pit, anna) -> object:
 
 def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
     """What each role works with: name → address."""
+    dispute = disputed(captured_deposit(anna, 1_000), 500, by=finance(), dispute=new_id().hex).id
     return {
         Role.COMPLIANCE: {
             "players": "/admin/players/",
@@ -56,10 +58,13 @@ def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
             "limits": f"/admin/changes/propose/{table}/limits/EUR/",
             "self-check": "/staff/self-check/",
             "tokens": "/staff/tokens/",
+            "chargeback": f"/admin/chargebacks/{dispute}/",
         },
         Role.FINANCE: {
             "transfers": "/admin/ledger/transferrow/",
             "accounts": "/admin/ledger/account/",
+            "chargebacks": "/admin/chargebacks/",
+            "chargeback-form": "/admin/chargebacks/enter/",
         },
         Role.AUDITOR: {"audit": "/admin/audit/auditevent/", "rounds": "/admin/tables/round/"},
     }

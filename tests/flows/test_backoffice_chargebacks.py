@@ -51,6 +51,7 @@ def test_two_people_book_a_chargeback_and_its_return_by_hand(finance, other, ann
     (asked,) = booked.waiting()
     at = f"{LIST}{asked.id}/"
     assert "simulated dp_77" in other.get(LIST).content.decode()
+    assert "Proposed chargebacks" in other.get("/admin/").content.decode()
     own, page = finance.get(at).content.decode(), other.get(at).content.decode()
     assert ("Take it back" in own, ">Approve<" in own) == (True, False)
     assert ("Take it back" in page, ">Approve<" in page) == (False, True)
