@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -56,14 +56,23 @@ class Export:
 
     def lines(self, source: str, file: str) -> Iterator[bytes]:
         """Lines of one file, without their ends; ``Spoiled`` when the last one has none."""
-        path = self.folder / source / file
+        return (line for _, line in self.placed(source, file))
+
+    def placed(self, source: str, file: str) -> Iterator[tuple[int, bytes]]:
+        """The same, each with the place where it begins."""
+        start = 0
+        with self.opened(source, file) as stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    detail = f"{file} ends in the middle of a line"
+                    raise Spoiled(Finding(source, Code.UNREADABLE, detail))
+                yield start, line[:-1]
+                start += len(line)
+
+    def opened(self, source: str, file: str) -> BinaryIO:
+        """One file, for whoever reads a line again at its place."""
         try:
-            with path.open("rb") as stream:
-                for line in stream:
-                    if not line.endswith(b"\n"):
-                        detail = f"{file} ends in the middle of a line"
-                        raise Spoiled(Finding(source, Code.UNREADABLE, detail))
-                    yield line[:-1]
+            return (self.folder / source / file).open("rb")
         except OSError as error:
             raise Unusable(str(error)) from error
 

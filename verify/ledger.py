@@ -9,13 +9,15 @@ program shares none with what it checks.
 from __future__ import annotations
 
 import json
+from array import array
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled
+from verify.spool import Once, Spool, mark
 
 ACCOUNTS_SOURCE = "ledger_accounts"
 #: Kinds of account that never go below zero: other people's money, and stakes in play.
@@ -27,40 +29,61 @@ class _Books:
     """What is known so far: accounts by number, balances in minor units, ids used."""
 
     accounts: dict[int, tuple[str, str]]
+    used: Once
     balances: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
-    used: set[str] = field(default_factory=set)
 
 
 def check_ledger(export: Export, listed: Listed) -> Iterator[Finding]:
     """Findings about the books of the export: none, or the first.
 
-    Holds every batch in memory, since batches are sealed as they commit and replayed as they were
-    numbered.
+    Memory grows with accounts and a little with batches (their places in the file), not with
+    transfers: batches are read one at a time, ids that must not repeat are kept on the disk.
     """
     try:
-        _replay(export, listed.name)
+        with Spool() as spool:
+            _replay(export, listed.name, _Books(dict(_accounts(export)), Once(spool)))
     except Spoiled as spoiled:
         yield spoiled.finding
 
 
-def _replay(export: Export, source: str) -> None:
-    books = _Books(dict(_accounts(export)))
-    batches = []
-    for row, line in enumerate(export.lines(source, "rows.jsonl"), 1):
-        batch = _parsed(line, source, row)
-        batches.append((batch["id"], row, batch))
-    for _, row, batch in sorted(batches, key=lambda one: one[:2]):
-        try:
-            _apply(books, batch)
-        except (_Wrong, KeyError, TypeError, ValueError) as wrong:
-            raise Spoiled(Finding(source, Code.BOOKS_WRONG, str(wrong), row=row)) from wrong
+def _replay(export: Export, source: str, books: _Books) -> None:
+    """Batches are sealed as they commit and replayed as they were numbered."""
+    ids, starts = array("q"), array("Q")
+    for row, (start, line) in enumerate(export.placed(source, "rows.jsonl"), 1):
+        ids.append(_parsed(line, source, row)["id"])
+        starts.append(start)
+    try:
+        with export.opened(source, "rows.jsonl") as file:
+            for place in sorted(range(len(ids)), key=ids.__getitem__):
+                file.seek(starts[place])
+                batch = _parsed(file.readline(), source, place + 1)
+                try:
+                    _apply(books, batch, place + 1)
+                except (_Wrong, KeyError, TypeError, ValueError) as wrong:
+                    finding = Finding(source, Code.BOOKS_WRONG, str(wrong), row=place + 1)
+                    raise Spoiled(finding) from wrong
+    finally:  # whatever was wrong later: an id that was used before comes first
+        _check_used(export, source, books.used, starts)
+
+
+def _check_used(export: Export, source: str, used: Once, starts: Sequence[int]) -> None:
+    found = used.first_repeated()
+    if found is None:
+        return
+    with export.opened(source, "rows.jsonl") as file:
+        file.seek(starts[found.row - 1])
+        batch = _parsed(file.readline(), source, found.row)
+    ids = [str(one[1]) for one in batch["transfers"]]
+    named = next(id_ for id_ in ids if mark(id_) == found.mark)
+    detail = f"transfer {named} is used twice"
+    raise Spoiled(Finding(source, Code.BOOKS_WRONG, detail, row=found.row))
 
 
 class _Wrong(Exception):
     """What is wrong with a batch, in words."""
 
 
-def _apply(books: _Books, batch: dict[str, Any]) -> None:
+def _apply(books: _Books, batch: dict[str, Any], row: int) -> None:
     transfers = batch["transfers"]
     if batch["n"] != len(transfers):
         raise _Wrong(f"batch {batch['id']} counts {batch['n']} of {len(transfers)} transfers")
@@ -69,13 +92,11 @@ def _apply(books: _Books, batch: dict[str, Any]) -> None:
         if item <= before:
             raise _Wrong(f"transfer {id_} stands out of its order")
         before = item
+        books.used.use(str(id_), row)
         _move(books, id_, debit, credit, amount)
 
 
 def _move(books: _Books, id_: str, debit: int, credit: int, amount: int) -> None:
-    if id_ in books.used:
-        raise _Wrong(f"transfer {id_} is used twice")
-    books.used.add(id_)
     if type(amount) is not int or amount <= 0 or debit == credit:
         raise _Wrong(f"transfer {id_} moves nothing")
     if debit not in books.accounts or credit not in books.accounts:
@@ -90,9 +111,11 @@ def _move(books: _Books, id_: str, debit: int, credit: int, amount: int) -> None
 
 
 def _accounts(export: Export) -> Iterator[tuple[int, tuple[str, str]]]:
+    known: dict[tuple[str, str], tuple[str, str]] = {}
     for row, line in enumerate(export.lines(ACCOUNTS_SOURCE, "rows.jsonl"), 1):
         account = _parsed(line, ACCOUNTS_SOURCE, row)
-        yield account["id"], (account["currency"], account["kind"])
+        one = (account["currency"], account["kind"])
+        yield account["id"], known.setdefault(one, one)
 
 
 def _parsed(line: bytes, source: str, row: int) -> dict[str, Any]:

@@ -5,7 +5,9 @@ are compared with the sealed books: each stake came from its player, each return
 once, nothing else left or entered the round's escrow but the house's own money, and nothing is left
 in it. Numbers of a table's rounds have no gap, so no round can be left out.
 
-Each table and escrow is replayed in memory; the first thing that is wrong is named with its row.
+The first thing that is wrong is named with its row. Rounds are held one at a time (one row of a
+round of thousands of bets has megabytes), and movements of money by buckets on the disk: memory
+grows with accounts and rounds, not with bets.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from sys import intern
+from typing import Any, BinaryIO
 
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled
 from verify.roulette import RULES, returned
+from verify.signed import one_spelling
+from verify.spool import BUCKETS, Once, Spool, bucket_of
 
 #: Money of a round may be in the books so long before the round's end is under a seal: the last
 #: chunk and the end are moments apart, a minute passes until the next seal.
@@ -67,9 +72,9 @@ class _Transfer:
 class _Seen:
     """What is known of the rounds before this row."""
 
-    versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: By round: where its versions' rows begin in the file, and the row of its last one.
+    versions: dict[str, list[int]] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
-    bets: dict[str, str] = field(default_factory=dict)
     numbers: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -91,18 +96,60 @@ def check_rounds(export: Export, listed: Listed) -> Iterator[Finding]:
 
 def _check(export: Export, source: str) -> None:
     seen = _Seen()
-    for row, line in enumerate(export.lines(source, "rows.jsonl"), 1):
-        with _Placed(source, row):
-            _read(seen, json.loads(line), row)
-    with _Placed(source, None):
-        money = _money(export)
-    horizon = export.made_at() - UNSEALED_MAX
-    for id_, versions in sorted(seen.versions.items(), key=lambda one: seen.rows[one[0]]):
-        with _Placed(source, seen.rows[id_]):
-            _check_money(versions, money.pop(f"round:{id_}", []), horizon)
+    with export.opened(source, "rows.jsonl") as file, Spool() as bets, Spool() as money:
+        _read_all(export, source, seen, file, Once(bets))
+        with _Placed(source, None):
+            _spool_money(export, money)
+        horizon = export.made_at() - UNSEALED_MAX
+        first, unsealed = _check_buckets(source, seen, file, money, horizon)
+    if first is not None:
+        raise Spoiled(first)
     with _Placed(source, None):
         _check_numbers(seen)
-        _check_unsealed(money, horizon)
+        if unsealed:
+            raise _Wrong(Code.ROUND_MISSING, f"{min(unsealed)} pays and is under no seal")
+
+
+def _read_all(export: Export, source: str, seen: _Seen, file: BinaryIO, bets: Once) -> None:
+    """Every row by its own rules; a bet of two rounds is named first, whatever comes after it."""
+    try:
+        for row, (start, line) in enumerate(export.placed(source, "rows.jsonl"), 1):
+            with _Placed(source, row):
+                _read(seen, json.loads(line), (row, start), file, bets)
+    finally:
+        twice = bets.first_repeated()
+        if twice is not None:
+            detail = "a bet of this round is in another round too"
+            raise Spoiled(Finding(source, Code.BET_CHANGED, detail, twice.row))
+
+
+def _check_buckets(
+    source: str, seen: _Seen, file: BinaryIO, money: Spool, horizon: datetime
+) -> tuple[Finding | None, list[str]]:
+    """The finding of the earliest row, if any, and escrows that pay for rounds under no seal."""
+    rounds = defaultdict(list)
+    for id_ in seen.versions:
+        rounds[bucket_of(f"round:{id_}")].append(id_)
+    first: Finding | None = None
+    unsealed: list[str] = []
+    for bucket in range(BUCKETS):
+        moved = _moved(money, bucket)
+        for id_ in rounds[bucket]:
+            try:
+                with _Placed(source, seen.rows[id_]):
+                    versions = [_row_at(file, start) for start in seen.versions[id_]]
+                    _check_money(versions, moved.pop(f"round:{id_}", []), horizon)
+            except Spoiled as spoiled:
+                found = spoiled.finding
+                if first is None or (found.row or 0) < (first.row or 0):
+                    first = found
+        unsealed += [owner for owner, ones in moved.items() if _pays(ones, horizon)]
+    return first, unsealed
+
+
+def _row_at(file: BinaryIO, start: int) -> dict[str, Any]:
+    file.seek(start)
+    return dict(json.loads(file.readline()))
 
 
 class _Placed:
@@ -122,10 +169,12 @@ class _Placed:
             raise Spoiled(Finding(self._source, Code.UNREADABLE, detail, self._row)) from error
 
 
-def _read(seen: _Seen, row: dict[str, Any], place: int) -> None:
+def _read(
+    seen: _Seen, row: dict[str, Any], at: tuple[int, int], file: BinaryIO, bets: Once
+) -> None:
     """One version of one round: its own rules, and that it continues what came before."""
-    id_ = row["round"]
-    before = seen.versions.setdefault(id_, [])
+    id_, (place, start) = row["round"], at
+    before = [_row_at(file, one) for one in seen.versions.get(id_, [])]
     if row["version"] != len(before) + 1 or (
         before and {before[0]["phase"], row["phase"]} != {"settled"}
     ):
@@ -134,15 +183,14 @@ def _read(seen: _Seen, row: dict[str, Any], place: int) -> None:
     _check_result(row)
     _check_bets(row)
     for bet in row["bets"]:
-        if seen.bets.setdefault(bet[0], id_) != id_:
-            raise _Wrong(Code.BET_CHANGED, f"bet {bet[0]} is in two rounds")
+        bets.use(str(bet[0]), place, by=id_)
     if before:
         if before[0]["bets"] != row["bets"]:
             raise _Wrong(Code.BET_CHANGED, f"bets of round {id_} differ between its versions")
     elif seen.numbers[row["table"]].setdefault(row["number"], place) != place:
         raise _Wrong(Code.ROUND_MISSING, f"{row['table']} has two rounds {row['number']}")
     _check_outcomes(row, before[-1] if before else None)
-    before.append(row)
+    seen.versions.setdefault(id_, []).append(start)
     seen.rows[id_] = place
 
 
@@ -215,23 +263,31 @@ def _expected(row: dict[str, Any], bet: list[Any], kind: str) -> tuple[str, int]
     return ("paid", minor) if minor else ("lost", 0)
 
 
-def _money(export: Export) -> dict[str, list[_Transfer]]:
+def _spool_money(export: Export, money: Spool) -> None:
     """Movements of every escrow in the order of the books, by the escrow's owner."""
-    accounts = {}
+    accounts: dict[int, list[str]] = {}
     for line in export.lines("ledger_accounts", "rows.jsonl"):
         one = json.loads(line)
-        accounts[one["id"]] = _Account(one["currency"], one["kind"], one["owner"])
-    found: defaultdict[str, list[_Transfer]] = defaultdict(list)
+        accounts[one["id"]] = [intern(one["currency"]), intern(one["kind"]), one["owner"]]
     for line in export.lines("ledger", "rows.jsonl"):
         batch = json.loads(line)
-        at = datetime.fromisoformat(batch["at"])
         for _, id_, debit, credit, amount, kind, ref, *_ in batch["transfers"]:
             for side in {debit, credit}:
-                if accounts[side].kind == "escrow":
-                    moved = _Transfer(
-                        id_, accounts[debit], accounts[credit], amount, kind, ref, batch["key"], at
-                    )
-                    found[accounts[side].owner].append(moved)
+                _, of, owner = accounts[side]
+                if of == "escrow":
+                    ends = (accounts[debit], accounts[credit])
+                    fields = [owner, id_, *ends, amount, kind, ref, batch["key"], batch["at"]]
+                    money.put(owner, one_spelling(fields) + b"\n")
+
+
+def _moved(money: Spool, bucket: int) -> dict[str, list[_Transfer]]:
+    """The movements of one bucket, by the escrow's owner."""
+    found: defaultdict[str, list[_Transfer]] = defaultdict(list)
+    for line in money.lines(bucket):
+        owner, id_, debit, credit, amount, kind, ref, key, at = json.loads(line)
+        ends = (_Account(*debit), _Account(*credit))
+        when = datetime.fromisoformat(at)
+        found[owner].append(_Transfer(id_, *ends, amount, kind, ref, key, when))
     return found
 
 
@@ -356,9 +412,6 @@ def _check_numbers(seen: _Seen) -> None:
             raise _Wrong(Code.ROUND_MISSING, f"round {min(missing)} of {table} is under no seal")
 
 
-def _check_unsealed(money: dict[str, list[_Transfer]], horizon: datetime) -> None:
-    """Escrow of rounds that are under no seal: still in play, and so nothing was paid."""
-    for owner, moved in sorted(money.items()):
-        for one in moved:
-            if one.kind in {"payout", "refund", "correction"} and one.at < horizon:
-                raise _Wrong(Code.ROUND_MISSING, f"{owner} pays and is under no seal")
+def _pays(moved: list[_Transfer], horizon: datetime) -> bool:
+    """Whether a round that is under no seal has paid: one in play has not."""
+    return any(one.kind in {"payout", "refund", "correction"} and one.at < horizon for one in moved)

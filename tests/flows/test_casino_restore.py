@@ -7,61 +7,27 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from casino.embedded import unprivileged
-from casino.embedded.postgres import APP, OWNER, Address, Cluster, binaries, ensure_database
+from casino.embedded.postgres import binaries
 from tests.conftest import ROOT
+from tests.flows.restore_steps import (
+    WAIT_S,
+    Copy,
+    base_backup,
+    ours,
+    prepare,
+    restore,
+    wait_until_archived,
+)
 
 pytestmark = [pytest.mark.feature("F54"), pytest.mark.slow]
-
-WAIT_S = 60
-
-
-class Copy:
-    """A cluster with the house's database, and processes of ours on it."""
-
-    def __init__(self, home: Path, state: Path) -> None:
-        self.cluster = Cluster(home)
-        self.state = state
-        self.address: Address | None = None
-
-    def start(self) -> None:
-        self.address = self.cluster.start()
-
-    def environment(self, role: str = "app") -> dict[str, str]:
-        assert self.address is not None
-        return os.environ | {
-            "DATABASE_URL": self.address.url(APP, "faro"),
-            "DATABASE_OWNER_URL": self.address.url(OWNER, "faro"),
-            "FARO_ROLE": role,
-            "FARO_STATE_DIR": str(self.state),
-            "FARO_LOG_LEVEL": "WARNING",
-        }
-
-    def manage(self, *words: str, role: str = "app") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env=self.environment(role),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def sql(self, statement: str) -> Any:
-        assert self.address is not None
-        with psycopg.connect(self.address.url("postgres", "postgres"), autocommit=True) as db:
-            found = db.execute(statement)
-            return found.fetchone()[0] if found.description else None
 
 
 class House:
@@ -103,14 +69,6 @@ class House:
         self._process.stdout.close()
 
 
-def ours(*folders: Path) -> None:
-    """Give folders to whom PostgreSQL runs as."""
-    if unprivileged.needs_chown():
-        for folder in folders:
-            for path in [folder, *folder.rglob("*")]:
-                shutil.chown(path, 65534, 65534)
-
-
 @pytest.fixture
 def original(tmp_path):
     """A migrated database whose log is archived."""
@@ -127,64 +85,6 @@ def original(tmp_path):
         yield copy
     finally:
         copy.cluster.stop()
-
-
-def prepare(copy: Copy, archive: Path) -> None:
-    """Migrate, and switch archiving on, which needs a restart."""
-    assert copy.address is not None
-    ensure_database(copy.address, "faro")
-    migrated = copy.manage("migrate", "--verbosity", "0", role="owner")
-    assert migrated.returncode == 0, migrated.stderr[-2_000:]
-    copy.sql("ALTER SYSTEM SET fsync = off")  # this machine does not lose its power meanwhile
-    copy.sql("ALTER SYSTEM SET archive_mode = on")
-    copy.sql(
-        "ALTER SYSTEM SET archive_command ="
-        f" 'test ! -f {archive}/%f && cp %p {archive}/%f.part && mv {archive}/%f.part {archive}/%f'"
-    )
-    copy.cluster.stop()
-    copy.start()
-
-
-def base_backup(copy: Copy, to: Path) -> None:
-    """`pg_basebackup`, as the operator's guide has it."""
-    assert copy.address is not None
-    done = subprocess.run(
-        [
-            str(binaries() / "pg_basebackup"),
-            *("--dbname", copy.address.url("postgres", "postgres").rpartition("/")[0]),
-            *("--pgdata", str(to)),
-            *("--wal-method=none", "--checkpoint=fast", "--manifest-checksums=SHA256"),
-            "--no-sync",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def restore(backup: Path, archive: Path, home: Path, *, until: str, password: Path) -> Copy:
-    """The backup, rolled forward to the instant ``until``, as a cluster of its own."""
-    home.mkdir()
-    shutil.copytree(backup, home / "data")
-    (home / "data").chmod(0o700)
-    with (home / "data" / "postgresql.auto.conf").open("a") as settings:
-        settings.write(
-            "archive_mode = off\n"
-            f"restore_command = 'cp {archive}/%f %p'\n"
-            f"recovery_target_time = '{until}'\n"
-            "recovery_target_action = promote\n"
-        )
-    (home / "data" / "recovery.signal").touch()
-    shutil.copy(password, home / "password")
-    ours(home)
-    copy = Copy(home, home.parent / f"{home.name}-state")
-    copy.start()
-    deadline = time.monotonic() + WAIT_S
-    while copy.sql("SELECT pg_is_in_recovery()"):
-        assert time.monotonic() < deadline, copy.cluster.log.read_text()[-2_000:]
-        time.sleep(0.1)
-    return copy
 
 
 def test_a_copy_restored_to_an_instant_has_its_books_and_goes_on_under_new_epochs(
@@ -225,7 +125,7 @@ def test_a_copy_restored_to_an_instant_has_its_books_and_goes_on_under_new_epoch
         tmp_path / "archive",
         tmp_path / "restored",
         until=instant["at"],
-        password=tmp_path / "original" / "password",
+        original=original,
     )
     try:
         check_restored(copy, table_file, instant, seen_by_clients, books)
@@ -263,11 +163,3 @@ def check_restored(
     assert back["e"] == now["epoch"]
     house.end()
     assert copy.manage("check_ledger").returncode == 0
-
-
-def wait_until_archived(copy: Copy) -> None:
-    until = time.monotonic() + WAIT_S
-    wanted = copy.sql("SELECT pg_walfile_name(pg_current_wal_lsn() - 1)")
-    while (copy.sql("SELECT last_archived_wal FROM pg_stat_archiver") or "") < (wanted or ""):
-        assert time.monotonic() < until, copy.cluster.log.read_text()[-2_000:]
-        time.sleep(0.1)
