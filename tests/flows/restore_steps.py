@@ -143,9 +143,14 @@ def restore(backup: Path, archive: Path, home: Path, *, until: str, original: Co
     return copy
 
 
-def wait_until_archived(copy: Copy) -> None:
+def archive_what_is_there(copy: Copy) -> None:
+    """Finish the file of the log that is being written, and wait until it is archived.
+
+    Which file that is, only the switch itself can say: by the next statement something else may
+    have been written, and the file after it is not archived until it is full.
+    """
     until = time.monotonic() + WAIT_S
-    wanted = copy.sql("SELECT pg_walfile_name(pg_current_wal_lsn() - 1)")
+    wanted = copy.sql("SELECT pg_walfile_name(pg_switch_wal() - 1)")
     while (copy.sql("SELECT last_archived_wal FROM pg_stat_archiver") or "") < (wanted or ""):
         assert time.monotonic() < until, copy.cluster.log.read_text()[-2_000:]
         time.sleep(0.1)

@@ -20,11 +20,11 @@ from tests.conftest import ROOT
 from tests.flows.restore_steps import (
     WAIT_S,
     Copy,
+    archive_what_is_there,
     base_backup,
     ours,
     prepare,
     restore,
-    wait_until_archived,
 )
 
 pytestmark = [pytest.mark.feature("F54"), pytest.mark.slow]
@@ -114,8 +114,7 @@ def test_a_copy_restored_to_an_instant_has_its_books_and_goes_on_under_new_epoch
     assert seen_by_clients["seq"] > instant["seq"]
     assert house.say("hash")["sha256"] != books
     house.end()
-    original.sql("SELECT pg_switch_wal()")
-    wait_until_archived(original)
+    archive_what_is_there(original)
     until_then = original.manage("books_hash", "--until", instant["at"], "--format", "json")
     assert json.loads(until_then.stdout)["sha256"] == books
     original.cluster.stop()
