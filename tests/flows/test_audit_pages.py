@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
-from audit import published, seals
+from audit import pages, published, seals
 from audit.checking import check_database
 from audit.keys import public_key_pem, public_keys
 from audit.sealed_sources import AUDIT
@@ -198,3 +200,18 @@ def test_an_outsider_keeps_a_copy_and_finds_the_house_out(owner, tmp_path, monke
     assert (copy / "audit.jsonl").read_bytes() == kept
     assert (copy / "contradictions.jsonl").read_bytes().count(b"\n") == 1
     assert main(["fetch", house, str(copy), "--public-key", str(key)]) == 2  # nobody answers
+
+
+async def test_lines_are_streamed_under_asgi_as_well_and_compressed_where_asked(monkeypatch):
+    monkeypatch.setattr(pages, "LINES_PER_PIECE", 2)
+    made = await sync_to_async(sealed)(5)
+    wanted = b"".join(one.line() for one in made)
+    answer = await AsyncClient().get(LINES)
+    pieces = [piece async for piece in answer]
+    assert [piece.count(b"\n") for piece in pieces] == [2, 2, 1]
+    assert b"".join(pieces) == wanted
+    packed = await AsyncClient().get(LINES, headers={"accept-encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip"
+    assert gzip.decompress(b"".join([piece async for piece in packed])) == wanted
+    again = await AsyncClient().get(LINES, headers={"if-none-match": packed["ETag"]})
+    assert again.status_code == 304
