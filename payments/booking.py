@@ -17,8 +17,11 @@ from ledger.postings import (
     TransferKind,
     derived_id,
 )
+from ledger.shortfall import cover
 from payments.models import Deposit, Withdrawal
 
+#: Looks at a player's cash before a reversal gives up: their bets move it in between.
+TRIES: Final = 5
 _BELOW_FLOOR: Final = PostCode.BELOW_FLOOR.value
 #: What a payment's transfers refer to, before its id.
 REF: Final = "payment:"
@@ -73,16 +76,45 @@ def give_back(deposit: Deposit, arrived: Money, actor: Actor) -> None:
 
 
 def reverse(deposit: Deposit, actor: Actor) -> None:
-    """A credited deposit was refunded: from the player's cash, or from what they then owe."""
-    key = f"deposit:{deposit.pk}:reversal"
-    kind, clearing = TransferKind.DEPOSIT_REVERSAL, _clearing(deposit)
-    try:
-        _post(key, kind, (_cash(deposit), clearing), deposit.amount, deposit.pk, actor=actor)
-    except Refused as refusal:
-        if not is_below_floor(refusal):
-            raise
-        owed = accounts.receivable(PlayerId(deposit.player_id), deposit.currency)
-        _post(key, kind, (owed, clearing), deposit.amount, deposit.pk, actor=actor)
+    """A credited deposit was refunded: what is there of it is taken, the rest is owed.
+
+    A bet between looking and posting may take some: then it looks again. Refuses with the ledger's
+    ``REFUSED_TRANSFER`` where that happens ``TRIES`` times; nothing was booked.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            _reverse(deposit, actor)
+        except Refused as refusal:
+            if not is_below_floor(refusal) or left == 0:
+                raise
+        else:
+            return
+
+
+def _reverse(deposit: Deposit, actor: Actor) -> None:
+    key, clearing, cash = f"deposit:{deposit.pk}:reversal", _clearing(deposit), _cash(deposit)
+    owed = accounts.receivable(PlayerId(deposit.player_id), deposit.currency)
+    share = cover(deposit.amount_minor, accounts.balance(cash).available_minor)
+    posting.post(
+        key=key,
+        kind=TransferKind.DEPOSIT_REVERSAL.value,
+        actor=actor,
+        transfers=[
+            Transfer(
+                id=derived_id(name, deposit.pk),
+                debit=source,
+                credit=clearing,
+                amount_minor=minor,
+                kind=TransferKind.DEPOSIT_REVERSAL,
+                ref=f"{REF}{deposit.pk}",
+            )
+            for name, source, minor in (
+                (key, cash, share.taken_minor),
+                (f"{key}:rest", owed, share.rest_minor),
+            )
+            if minor
+        ],
+    )
 
 
 def hold(withdrawal: Withdrawal, permit: UUID, actor: Actor) -> None:

@@ -18,7 +18,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
-from payments import deposits, polling, providers
+from payments import booking, deposits, polling, providers
 from payments.models import Deposit, Transition
 from payments.providers.protocol import (
     DepositReport,
@@ -27,6 +27,7 @@ from payments.providers.protocol import (
     ProviderUnreachable,
 )
 from payments.states import DepositState, Meaning
+from tests.flows.ledger_steps import assert_books_clean, correction, post_all
 
 PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 
@@ -253,6 +254,53 @@ def test_money_after_failure_counts_only_when_the_provider_confirms_it(psp, play
         report(deposit, DepositState.SUCCEEDED), cause="asked", actor=PROVIDER, confirmed=True
     )
     assert cash(player) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("spent", "taken", "owed"), [(0, 5_000, 0), (3_800, 1_200, 3_800), (5_000, 0, 5_000)]
+)
+def test_a_refund_of_what_was_played_takes_what_is_there_and_the_rest_is_owed(
+    psp, player, spent, taken, owed
+):
+    deposit = start(player)
+    hear(deposit, DepositState.SUCCEEDED)
+    account = accounts.player_cash(player, "EUR")
+    if spent:
+        post_all([correction(account, spent)])
+
+    deposits.apply(
+        report(deposit, DepositState.REFUNDED), cause="asked", actor=PROVIDER, confirmed=True
+    )
+
+    assert cash(player) == 5_000 - spent - taken
+    assert accounts.balance(accounts.receivable(player, "EUR")).posted_minor == -owed
+    assert clearing() == 0
+    assert_books_clean()
+
+
+def test_a_refund_looks_again_when_a_bet_took_the_money_in_between(psp, player, monkeypatch):
+    deposit = start(player)
+    hear(deposit, DepositState.SUCCEEDED)
+    looked = []
+
+    def stale(account_id):
+        """The first look is older than the bet that took 4.000."""
+        now = true(account_id)
+        looked.append(now.available_minor)
+        return replace(now, available_minor=5_000) if len(looked) == 1 else now
+
+    true = accounts.balance
+    post_all([correction(accounts.player_cash(player, "EUR"), 4_000)])
+    monkeypatch.setattr(booking.accounts, "balance", stale)
+
+    deposits.apply(
+        report(deposit, DepositState.REFUNDED), cause="asked", actor=PROVIDER, confirmed=True
+    )
+
+    monkeypatch.undo()
+    assert looked == [1_000, 1_000]
+    assert cash(player) == 0
+    assert accounts.balance(accounts.receivable(player, "EUR")).posted_minor == -4_000
 
 
 def test_five_failures_in_ten_minutes_stop_new_deposits(psp, player):
