@@ -27,7 +27,8 @@ FROM ledger_ensure_accounts(%s::text::text[], %s::text::text[], %s::text::text[]
 _FIND: Final = """
 SELECT a.kind, a.owner_ref, a.currency, a.id
 FROM unnest(%s::text::text[], %s::text::text[], %s::text::text[]) AS w (kind, owner_ref, currency)
-JOIN ledger_account a USING (kind, owner_ref, currency)
+CROSS JOIN LATERAL (SELECT a.kind, a.owner_ref, a.currency, a.id FROM ledger_account a
+    WHERE a.kind = w.kind AND a.owner_ref = w.owner_ref AND a.currency = w.currency LIMIT 1) a
 """
 
 

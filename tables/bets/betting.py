@@ -86,8 +86,9 @@ def _known(slips: Sequence[PlaceBets]) -> tuple[Answers, Meant]:
     meant: Meant = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT player_id, key, kind, fingerprint, answer FROM tables_slip WHERE (player_id,"
-            " key) IN (SELECT * FROM unnest(%s::text::bigint[], %s::text::varchar[]))",
+            "SELECT s.* FROM unnest(%s::text::bigint[], %s::text::varchar[]) AS u (player_id, key)"
+            " CROSS JOIN LATERAL (SELECT s.player_id, s.key, s.kind, s.fingerprint, s.answer"
+            " FROM tables_slip s WHERE s.player_id = u.player_id AND s.key = u.key LIMIT 1) s",
             [array_of(slip.player_id for slip in slips), array_of(slip.key for slip in slips)],
         )
         for player_id, key, kind, fingerprint, answer in cursor.fetchall():
