@@ -13,6 +13,7 @@ proxy with a certificate in front of it where it is reached through the internet
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,9 +31,14 @@ _CONTRADICTS: Final = frozenset({Code.FORKED, Code.BROKEN_CHAIN})
 
 
 def serve(listen: str, folder: Path, public_key: Path) -> None:
-    """Listen at ``HOST:PORT`` for ever; ``Unusable`` where that, or what is kept, does not work."""
+    """Listen at ``HOST:PORT`` until SIGTERM or SIGINT, which raise ``KeyboardInterrupt``.
+
+    ``Unusable`` where that, or what is kept, does not work.
+    """
     server = bind(listen, folder, public_key)
     with server:
+        for told in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores SIGINT
+            signal.signal(told, signal.default_int_handler)
         host, port = server.server_address[:2]
         sys.stdout.write(f"listening at http://{host!s}:{port}/, keeping seals in {folder}\n")
         sys.stdout.flush()

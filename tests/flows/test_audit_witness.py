@@ -344,12 +344,17 @@ def test_the_outsiders_witness_takes_nothing_that_is_not_the_next_seal(settings,
     assert kept(tmp_path) == first + second + third
 
 
-def test_it_runs_as_a_program_alone(settings, tmp_path):
+#: A shell without job control starts one so: it hears of no SIGINT unless it asks to.
+AS_A_BACKGROUND_JOB = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_it_runs_as_a_program_alone_until_it_is_told_to_stop(settings, tmp_path, told):
     sealed(2)
     key, folder = tmp_path / "key.pem", tmp_path / "kept"
     words = ["--listen", "127.0.0.1:0", "--keep", str(folder), "--public-key", str(key)]
     program = subprocess.Popen(
-        [sys.executable, "-m", "verify", "witness", *words],
+        [*AS_A_BACKGROUND_JOB, sys.executable, "-m", "verify", "witness", *words],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"]},
         stdout=subprocess.PIPE,
@@ -360,10 +365,11 @@ def test_it_runs_as_a_program_alone(settings, tmp_path):
         settings.FARO_SEAL_WITNESS = re.search(r"http://\S+/", line)[0]
         assert tasks.tell_witness() == 2
         assert main(["witness", *words]) == 2  # one folder, one program
-    finally:
-        program.send_signal(signal.SIGINT)
+        program.send_signal(told)
         assert program.wait(10) == 0
-        program.stdout.close()
+    finally:
+        program.kill()
+        program.communicate()
 
 
 def test_the_lag_is_told_where_operators_look(settings, scripted):
