@@ -15,7 +15,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
@@ -50,6 +51,17 @@ def bound_session() -> None:
             " set_config('idle_in_transaction_session_timeout', %s, true)",
             [f"{INTAKE_LOCK_TIMEOUT_MS}ms", f"{IDLE_IN_TRANSACTION_MS}ms"],
         )
+
+
+def is_conflict(error: DatabaseError) -> bool:
+    """Whether nothing was committed and the same may be tried again: a wait, a rival, a pause.
+
+    A process that got no processor for `IDLE_IN_TRANSACTION_MS` loses its transaction; Django
+    calls that an internal error.
+    """
+    return isinstance(error, (OperationalError, IntegrityError)) or isinstance(
+        error.__cause__, IdleInTransactionSessionTimeout
+    )
 
 
 def lock_owner(lease: Lease) -> None:

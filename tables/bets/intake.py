@@ -16,9 +16,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import IntegrityError, OperationalError, connections
+from django.db import DatabaseError, connections
 
 from kernel.refusal import Refused
+from tables import locks
 from tables.bets.betting import BATCH_MAX, STAKES_MAX, Answer, place_batch
 from tables.bets.slips import BettingCode, PlaceBets, Receipt
 
@@ -118,7 +119,9 @@ def place_with_retries(
     for _ in range(TRIES_WHOLE):
         try:
             return place(table_id, slips)
-        except (OperationalError, IntegrityError) as conflict:
+        except DatabaseError as conflict:
+            if not locks.is_conflict(conflict):
+                raise
             log.warning("batch of %d met a conflict: %s", len(slips), _first_line(conflict))
             connections.close_all()
     if len(slips) == 1:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from compliance import facts
 from kernel.clock import epoch_ms
@@ -32,7 +32,9 @@ def undo_with_retries(player_id: PlayerId, table_id: str, *, key: str) -> Receip
     for _ in range(TRIES):
         try:
             return undo_last(player_id, table_id, key=key)
-        except (OperationalError, IntegrityError):
+        except DatabaseError as conflict:
+            if not locks.is_conflict(conflict):
+                raise
             connections.close_all()
     raise Refused(BettingCode.BUSY, waiting=0)
 

@@ -1,12 +1,14 @@
 """The intake: batches form by themselves, conflicts are retried, no slip poisons the others."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connections
 
 from kernel.refusal import Refused
+from tables import locks
 from tables.bets import intake
 from tables.bets.intake import TableIntake, place_with_retries, take_bets
 from tables.bets.slips import BettingCode, Receipt, place_bets
@@ -106,6 +108,27 @@ def test_a_hundred_parallel_bets_never_go_below_zero(database):
     assert sum(isinstance(answer, Receipt) for answer in answers) == 10
     assert answers.count(BettingCode.INSUFFICIENT_FUNDS) == 90
     assert house.balance(anna) == 0
+
+
+def test_a_process_that_slept_inside_its_transaction_bets_again(database, monkeypatch):
+    pit = house.pit()
+    anna = house.player(balance_minor=1_000)
+    pit.open_round()
+    true, calls = locks.lock_current_round, []
+
+    def slow(table_id):
+        found = true(table_id)
+        calls.append(table_id)
+        if len(calls) == 1:
+            time.sleep(2 * locks.IDLE_IN_TRANSACTION_MS / 1_000)
+        return found
+
+    monkeypatch.setattr(locks, "lock_current_round", slow)
+    [answer] = place_with_retries("alexandria", [slip(anna, "sleepy-one", minor=100)])
+    assert isinstance(answer, Receipt)
+    assert calls == ["alexandria", "alexandria"]
+    assert house.balance(anna) == 900
+    assert (Slip.objects.count(), Bet.objects.count()) == (1, 1)
 
 
 def test_slips_with_many_stakes_are_cut_into_batches_that_the_ledger_takes():
