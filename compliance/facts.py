@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from compliance.jurisdictions import profile
 from compliance.limit_arithmetic import Period, Used, Window, gaming_day
 from compliance.models import Standing
-from kernel.arrays import array_of
+from kernel.arrays import array_of, array_of_texts
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
 from kernel.money import Money
@@ -76,7 +76,7 @@ def record(facts: Sequence[Fact]) -> None:
             " %s::text::bigint[], %s::text::timestamptz[])",
             [
                 array_of(fact.player_id for fact in facts),
-                array_of(fact.amount.currency for fact in facts),
+                array_of_texts(fact.amount.currency for fact in facts),
                 array_of(fact.kind.value for fact in facts),
                 array_of(fact.amount.minor for fact in facts),
                 array_of(fact.at for fact in facts),
@@ -120,7 +120,7 @@ def totals(spans: Sequence[Span]) -> list[Used]:
             [
                 array_of(range(len(spans))),
                 array_of(span.player_id for span in spans),
-                array_of(span.currency for span in spans),
+                array_of_texts(span.currency for span in spans),
                 array_of(span.window.first_day for span in spans),
                 array_of(span.window.starts_at for span in spans),
             ],

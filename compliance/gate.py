@@ -342,7 +342,7 @@ def _write_down(
                 array_of(request.purpose.value for request in requests),
                 array_of(None if answer.code is None else answer.code.value for answer in answers),
                 array_of(request.amount.minor for request in requests),
-                array_of(request.amount.currency for request in requests),
+                array_of_texts(request.amount.currency for request in requests),
                 array_of_texts(answer.policy for answer in answers),
                 array_of_texts(
                     json.dumps({"scopes": request.scopes, "now": instant} | dict(answer.data))

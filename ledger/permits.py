@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from kernel.arrays import array_of
+from kernel.arrays import array_of, array_of_texts
 from kernel.invariant import ensure
 from ledger.postings import PERMIT_KINDS, TransferKind
 
@@ -43,9 +43,9 @@ def issue(grants: Sequence[Grant]) -> None:
             " %s::text::text[], %s::text::bigint[])",
             [
                 array_of(grant.id for grant in grants),
-                array_of(grant.owner_ref for grant in grants),
+                array_of_texts(grant.owner_ref for grant in grants),
                 array_of(grant.purpose.value for grant in grants),
-                array_of(grant.currency for grant in grants),
+                array_of_texts(grant.currency for grant in grants),
                 array_of(grant.amount_minor_max for grant in grants),
             ],
         )
