@@ -132,16 +132,8 @@ def withdraw(request: HttpRequest, adjustment_id: UUID) -> HttpResponse:
     return _act(request, adjustment_id, lambda: adjustments.withdraw(adjustment_id, actor=actor))
 
 
-def _act(request: HttpRequest, adjustment_id: UUID, act: Callable[[], Adjustment]) -> HttpResponse:
-    try:
-        done = act()
-    except Refused as refused:
-        if refused.code == AdjustmentCode.UNKNOWN:
-            raise Http404 from None
-        messages.error(request, desk.refusal(refused))
-    else:
-        messages.success(request, f"Done: {done.decision}.")
-    return redirect("desk:adjustment", adjustment_id)
+def _act(request: HttpRequest, adjustment_id: UUID, do: Callable[[], Adjustment]) -> HttpResponse:
+    return desk.act(request, "desk:adjustment", adjustment_id, do, unknown=AdjustmentCode.UNKNOWN)
 
 
 def _proposed(request: HttpRequest) -> Adjustment:

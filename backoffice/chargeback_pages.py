@@ -22,8 +22,9 @@ from backoffice import desk
 from kernel import money
 from kernel.refusal import Refused
 from ledger import chargebacks as booked
-from ledger.chargebacks import Chargeback, ChargebackCode, Decision, Step
+from ledger.chargebacks import Chargeback, ChargebackCode, Step
 from ledger.shortfall import Shortfall
+from ledger.two_people import Decision
 from payments import chargebacks
 
 SEE: Final = "payments.view_chargebacks"
@@ -151,17 +152,8 @@ def withdraw(request: HttpRequest, chargeback_id: UUID) -> HttpResponse:
     return _act(request, chargeback_id, lambda: chargebacks.withdraw(chargeback_id, actor=actor))
 
 
-def _act(request: HttpRequest, chargeback_id: UUID, act: Callable[[], Chargeback]) -> HttpResponse:
-    try:
-        done = act()
-    except Refused as refused:
-        if refused.code == ChargebackCode.UNKNOWN:
-            raise Http404 from None
-        messages.error(request, desk.refusal(refused))
-        return redirect("desk:chargeback", chargeback_id)
-    said = done.decision or "entered; it waits for a second person"
-    messages.success(request, f"Done: {said}.")
-    return redirect("desk:chargeback", done.id)
+def _act(request: HttpRequest, chargeback_id: UUID, do: Callable[[], Chargeback]) -> HttpResponse:
+    return desk.act(request, "desk:chargeback", chargeback_id, do, unknown=ChargebackCode.UNKNOWN)
 
 
 def _proposed(request: HttpRequest) -> Chargeback:

@@ -6,13 +6,14 @@ admin's. Words for refusals are English: staff pages are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, Protocol
 from uuid import UUID
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 
 from accounts.models import User
 from compliance.wording import known_codes
@@ -133,6 +134,32 @@ def amount(minor: int | None, currency: str) -> str:
     plain = Money(abs(minor), currency).decimal()
     units, point, cents = plain.partition(".")
     return f"{'−' if minor < 0 else ''}{int(units):,}{point}{cents} {currency}"
+
+
+class Proposal(Protocol):
+    """Something that one person proposed and another decides."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def decision(self) -> str | None: ...
+
+
+def act(
+    request: HttpRequest, page: str, id: UUID, do: Callable[[], Proposal], *, unknown: StrEnum
+) -> HttpResponse:
+    """Do it, say what came of it, and back to the proposal's ``page``; 404 for ``unknown``."""
+    try:
+        done = do()
+    except Refused as refused:
+        if refused.code == unknown:
+            raise Http404 from None
+        messages.error(request, refusal(refused))
+        return redirect(page, id)
+    said = done.decision or "entered; it waits for a second person"
+    messages.success(request, f"Done: {said}.")
+    return redirect(page, done.id)
 
 
 def named(actors: Iterable[str]) -> dict[str, str]:

@@ -18,19 +18,16 @@ from django.db import connection, transaction
 
 from audit.record import Subject, record, register
 from kernel.ids import AccountId, Actor
-from kernel.invariant import ensure
 from kernel.refusal import Refused
+from ledger import two_people
 from ledger.posting import post
-from ledger.postings import PostCode, Transfer, TransferKind
+from ledger.postings import Transfer, TransferKind
+from ledger.two_people import SHOWN, Decision
 
 PROPOSED: Final = register("adjustment.proposed", "Adjustment of the books proposed")
 APPROVED: Final = register("adjustment.approved", "Adjustment of the books approved and posted")
 REFUSED: Final = register("adjustment.refused", "Adjustment of the books refused")
 WITHDRAWN: Final = register("adjustment.withdrawn", "Adjustment of the books withdrawn")
-
-NOTE_MAX: Final = 400
-#: Lists are pages for people; the whole of it is in the tables.
-SHOWN: Final = 200
 
 
 class AdjustmentCode(StrEnum):
@@ -45,14 +42,6 @@ class AdjustmentCode(StrEnum):
     ALREADY_DECIDED = "adjustment_decided"
     SAME_PERSON = "same_person"
     NOT_YOURS = "not_yours"
-
-
-class Decision(StrEnum):
-    """What became of a proposal. Only its own proposer withdraws it, and nobody else may not."""
-
-    APPROVED = "approved"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
 
 
 #: The database's answers that are no ``PostCode``.
@@ -129,7 +118,7 @@ def propose(wanted: Wanted, *, id: UUID, actor: Actor) -> Adjustment:
     database, ``NO_NOTE``, ``UNKNOWN_REASON``, ``CONFLICT`` (``id`` stands for something else), and
     with a ``PostCode`` where no such transfer could be posted. Takes no lock.
     """
-    note = wanted.note.strip()[:NOTE_MAX]
+    note = two_people.short(wanted.note)
     with transaction.atomic():
         outcome = _ask(
             "SELECT ledger_propose_adjustment(%s, %s, %s, %s, %s, %s, %s)",
@@ -217,7 +206,7 @@ def reasons() -> list[tuple[str, str]]:
 
 
 def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Adjustment:
-    note = note.strip()[:NOTE_MAX]
+    note = two_people.short(note)
     outcome = _ask(
         "SELECT ledger_decide_adjustment(%s, %s, %s, %s)", [id, decision.value, str(actor), note]
     )
@@ -232,12 +221,7 @@ def _ask(call: str, parameters: list[Any]) -> str:
     with connection.cursor() as cursor:
         cursor.execute(call, parameters)
         outcome = str(cursor.fetchone()[0])
-    if outcome in {"proposed", "decided", "replayed"}:
-        return outcome
-    if outcome in _CODES:
-        raise Refused(_CODES[outcome])
-    ensure(outcome in set(PostCode), "the doors answer in known words", outcome=outcome)
-    raise Refused(PostCode(outcome))
+    return two_people.done(outcome, _CODES)
 
 
 def _read(query: str, parameters: list[Any]) -> list[Adjustment]:

@@ -20,21 +20,17 @@ from django.db import connection, transaction
 from audit.locks import LockRank, entering
 from audit.record import Subject, record, register
 from kernel.ids import AccountId, Actor
-from kernel.invariant import ensure
 from kernel.refusal import Refused
-from ledger import accounts
+from ledger import accounts, two_people
 from ledger.posting import post
-from ledger.postings import PostCode, Transfer, TransferKind
+from ledger.postings import Transfer, TransferKind
 from ledger.shortfall import Shortfall, cover
+from ledger.two_people import SHOWN, Decision
 
 PROPOSED: Final = register("chargeback.proposed", "Chargeback or its return proposed")
 APPROVED: Final = register("chargeback.approved", "Chargeback or its return approved and posted")
 REFUSED: Final = register("chargeback.refused", "Chargeback or its return refused")
 WITHDRAWN: Final = register("chargeback.withdrawn", "Chargeback or its return withdrawn")
-
-NOTE_MAX: Final = 400
-#: Lists are pages for people; the whole of it is in the tables.
-SHOWN: Final = 200
 
 
 class ChargebackCode(StrEnum):
@@ -60,14 +56,6 @@ class Step(StrEnum):
 
     TAKEN = "taken"
     RETURNED = "returned"
-
-
-class Decision(StrEnum):
-    """What became of a proposal. Only its own proposer withdraws it, and nobody else may not."""
-
-    APPROVED = "approved"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
 
 
 #: The database's answers that are no ``PostCode``.
@@ -188,7 +176,7 @@ def propose(wanted: Wanted, *, actor: Actor) -> Chargeback:
     holds in the database, and with ``PostCode.CURRENCY_MISMATCH``, ``NOT_POSITIVE``,
     ``ACCOUNT_CLOSED``. Locks the player's account.
     """
-    note = wanted.note.strip()[:NOTE_MAX]
+    note = two_people.short(wanted.note)
     return _proposed(
         "SELECT * FROM ledger_propose_chargeback(%s, %s, %s, %s, %s, %s, %s, %s)",
         [
@@ -213,7 +201,7 @@ def propose_return(id: UUID, *, actor: Actor, note: str) -> Chargeback:
     """
     return _proposed(
         "SELECT * FROM ledger_propose_chargeback_return(%s, %s, %s)",
-        [id, note.strip()[:NOTE_MAX], str(actor)],
+        [id, two_people.short(note), str(actor)],
         actor,
     )
 
@@ -321,7 +309,7 @@ def _proposed(call: str, parameters: list[Any], actor: Actor) -> Chargeback:
 
 
 def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Chargeback:
-    note = note.strip()[:NOTE_MAX]
+    note = two_people.short(note)
     outcome, _ = _ask(
         "SELECT ledger_decide_chargeback(%s, %s, %s, %s), NULL",
         [id, decision.value, str(actor), note],
@@ -338,12 +326,7 @@ def _ask(call: str, parameters: list[Any]) -> tuple[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(call, parameters)
         outcome, about = cursor.fetchone()
-    if outcome in {"proposed", "decided", "replayed"}:
-        return outcome, about
-    if outcome in _CODES:
-        raise Refused(_CODES[outcome])
-    ensure(outcome in set(PostCode), "the doors answer in known words", outcome=outcome)
-    raise Refused(PostCode(outcome))
+    return two_people.done(outcome, _CODES), about
 
 
 def _read(query: str, parameters: list[Any]) -> list[Chargeback]:

@@ -19,8 +19,9 @@ from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import chargebacks
-from ledger.chargebacks import Chargeback, ChargebackCode, Decision, Step, Wanted
+from ledger.chargebacks import Chargeback, ChargebackCode, Step, Wanted
 from ledger.shortfall import Shortfall
+from ledger.two_people import Decision
 from notices.send import notify
 from payments import booking
 from payments.models import Deposit
