@@ -1,7 +1,7 @@
 """Buckets on the disk: what is too much to hold at once is put where its like is, and read again.
 
-A name goes to one of 256 files by its checksum, so one bucket holds all that a name has, and some
-four thousandths of everything. What is checked per round or per id then needs the memory of one
+A name goes to one of 96 files by its checksum, so one bucket holds all that a name has, and about
+a hundredth of everything. What is checked per round or per id then needs the memory of one
 bucket, however large the export is.
 """
 
@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import BinaryIO, Final
 from zlib import crc32
 
-BUCKETS: Final = 256
+#: Two spools are open at once: together below 256 files, which is all some systems allow.
+BUCKETS: Final = 96
 _USE: Final = struct.Struct(">16s16sQQ")
 
 
