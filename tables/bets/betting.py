@@ -331,6 +331,14 @@ def _keep(
     )
 
 
+_KEEP: Final = """
+INSERT INTO tables_slip (id, player_id, key, kind, fingerprint, answer, round_id, accepted_at)
+SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer::jsonb, %s, %s
+FROM unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[], %s::text::varchar[],
+    %s::text::varchar[], %s::text::text[]) AS s (id, player_id, key, kind, fingerprint, answer)
+"""
+
+
 def keep_slips(
     round_: Round,
     rows: Iterable[tuple[UUID, PlayerId, str, str, Answer]],
@@ -350,14 +358,6 @@ def keep_slips(
     *plain, told = zip(*kept, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, [round_.id, now, *map(array_of, plain), array_of_texts(told)])
-
-
-_KEEP: Final = """
-INSERT INTO tables_slip (id, player_id, key, kind, fingerprint, answer, round_id, accepted_at)
-SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer::jsonb, %s, %s
-FROM unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[], %s::text::varchar[],
-    %s::text::varchar[], %s::text::text[]) AS s (id, player_id, key, kind, fingerprint, answer)
-"""
 
 
 def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:

@@ -1,5 +1,7 @@
 """A provider takes a deposit back: two people book it, and the books balance whatever is gone."""
 
+from functools import partial
+
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
@@ -153,12 +155,12 @@ def test_money_on_its_way_out_and_money_that_is_held_are_not_touched(two, anna, 
 
 def test_several_disputes_of_one_deposit_add_up_to_it_and_no_further(two, anna, paid):
     first = disputed(paid, 2_000, by=two[0], dispute="dp_1")
-    over = lambda: disputed(paid, 3_001, by=two[0], dispute="dp_2")  # noqa: E731  (an act to try)
+    over = partial(disputed, paid, 3_001, by=two[0], dispute="dp_2")
     assert refused_with(over) is ChargebackCode.ABOVE_DEPOSIT  # what waits counts as well
     second = disputed(paid, 3_000, by=two[0], dispute="dp_2")
     for one in (first, second):
         chargebacks.approve(one.id, actor=two[1])
-    third = lambda: disputed(paid, 1, by=two[0], dispute="dp_3")  # noqa: E731  (an act to try)
+    third = partial(disputed, paid, 1, by=two[0], dispute="dp_3")
     assert refused_with(third) is ChargebackCode.ABOVE_DEPOSIT
     assert (cash(anna), clearing(), state_of(paid)) == (0, 0, "disputed")
     assert_books_clean()
@@ -172,7 +174,7 @@ def test_a_refused_or_withdrawn_proposal_frees_its_amount_and_its_dispute(two, a
     right = disputed(paid, 5_000, by=two[0])
     assert len({wrong.id, mine.id, right.id}) == 3
     for late in (wrong, mine):
-        act = lambda one=late: chargebacks.approve(one.id, actor=finance())  # noqa: E731  (an act to try)
+        act = partial(chargebacks.approve, late.id, actor=finance())
         assert refused_with(act) is ChargebackCode.ALREADY_DECIDED
     assert moves() == []
     chargebacks.approve(right.id, actor=two[1])
@@ -265,10 +267,10 @@ def test_the_deposit_is_won_when_the_last_of_its_disputes_is(two, paid):
 
 def test_only_what_was_booked_is_returned_and_only_once(two, paid):
     asked = disputed(paid, 1_000, by=two[0])
-    act = lambda: chargebacks.propose_return(asked.id, actor=two[0], note="Won.")  # noqa: E731  (an act to try)
+    act = partial(chargebacks.propose_return, asked.id, actor=two[0], note="Won.")
     assert refused_with(act) is ChargebackCode.NOT_BOOKED
     chargebacks.approve(asked.id, actor=two[1])
-    silent = lambda: chargebacks.propose_return(asked.id, actor=two[0], note=" ")  # noqa: E731  (an act to try)
+    silent = partial(chargebacks.propose_return, asked.id, actor=two[0], note=" ")
     assert refused_with(silent) is ChargebackCode.NO_NOTE
     back = act()
     assert refused_with(lambda: chargebacks.propose_return(back.id, actor=two[0], note="Won.")) is (
@@ -354,9 +356,9 @@ def test_a_closed_account_is_refused_when_entered_and_when_approved(two, anna, p
     with transaction.atomic():
         accounts.close(accounts.player_cash(anna, "EUR"))
     before = books()
-    enter = lambda: disputed(paid, 1, by=two[0], dispute="dp_2")  # noqa: E731  (an act to try)
+    enter = partial(disputed, paid, 1, by=two[0], dispute="dp_2")
     assert refused_with(enter) is PostCode.ACCOUNT_CLOSED
-    late = lambda: chargebacks.approve(asked.id, actor=two[1])  # noqa: E731  (an act to try)
+    late = partial(chargebacks.approve, asked.id, actor=two[1])
     assert refused_with(late) is PostCode.ACCOUNT_CLOSED
     assert (books(), state_of(paid)) == (before, "succeeded")
 
@@ -367,7 +369,7 @@ def test_a_deposit_that_was_refunded_meanwhile_is_not_taken_again(two, anna, pai
     provider = Actor.system("test")
     assert deposits.apply(report, cause="t", actor=provider, confirmed=False) is Meaning.STEP
     before = books()
-    late = lambda: chargebacks.approve(asked.id, actor=two[1])  # noqa: E731  (an act to try)
+    late = partial(chargebacks.approve, asked.id, actor=two[1])
     assert refused_with(late) is DisputeCode.NOT_CAPTURED
     assert books() == before
     assert (cash(anna), moves()) == (0, [])

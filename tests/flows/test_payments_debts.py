@@ -1,5 +1,7 @@
 """What a player owes after a chargeback is collected from later money, never more than is owed."""
 
+from functools import partial
+
 import pytest
 
 from accounts.roles import Role
@@ -131,7 +133,7 @@ def test_a_debt_that_was_lessened_at_the_same_moment_is_not_collected_above_it(
         return real(**asked)
 
     monkeypatch.setattr(debts, "post", late)
-    act = lambda: debts.collect(anna, "EUR", key=new_id(), actor=two[0])  # noqa: E731  (an act to try)
+    act = partial(debts.collect, anna, "EUR", key=new_id(), actor=two[0])
     assert refused_with(act) is DebtCode.CHANGED
     assert (cash(anna), owed(anna)) == (9_000, 0)
     assert_books_clean()
