@@ -183,7 +183,8 @@ def _drop_far_months(name: str) -> None:
         far = db.execute(
             "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
             " AND relname ~ '_[0-9]{4}_[0-9]{2}$'"
-            " AND to_date(right(relname, 7), 'YYYY_MM') > now() + interval '5 months'"
+            " AND to_date(right(relname, 7), 'YYYY_MM')"
+            " NOT BETWEEN now() - interval '2 months' AND now() + interval '5 months'"
         ).fetchall()
         for (part,) in far:
             db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(part)))
