@@ -90,7 +90,7 @@ def test_no_table_view_or_partition_of_the_ledger_can_be_written(database, attac
     before = books()
     names = [row[0] for row in owner.execute(TABLES)]
     months = {name[-7:] for name in names if re.fullmatch(r"ledger_entry_\d{4}_\d{2}", name)}
-    assert len(months) >= 12
+    assert len(months) >= 7
     for parent in ("ledger_transfer", "ledger_entry", "ledger_permit"):
         assert {f"{parent}_{month}" for month in months} <= set(names)
     assert {"ledger_account", "ledger_entry_line", "ledger_entry_default"} <= set(names)

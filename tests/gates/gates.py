@@ -54,6 +54,7 @@ GATES = (
             *("-n", WORKERS, "--dist", "worksteal", "tests"),
             *("--ignore", "tests/simulation", "--ignore", "tests/races/test_tables_closing.py"),
             *("--ignore", "tests/browser"),
+            *("--durations", "20", "--durations-min", "5"),
         ),
     ),
     # These start processes of their own and measure how they meet: alone on the machine.
