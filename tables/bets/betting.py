@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from django.db import connection, transaction
 from compliance import facts, gate
 from kernel.arrays import array_of, array_of_texts
 from kernel.clock import epoch_ms
-from kernel.ids import Actor, PermitId, PlayerId, new_id
+from kernel.ids import Actor, PermitId, PlayerId, new_ids
 from kernel.invariant import ensure
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -49,9 +50,9 @@ class _Taking:
     """A slip on its way: what was given to it so far."""
 
     slip: PlaceBets
-    id: UUID = field(default_factory=new_id)
-    bet_ids: tuple[UUID, ...] = ()
-    transfer_ids: tuple[UUID, ...] = ()
+    id: UUID
+    bet_ids: list[UUID]
+    transfer_ids: list[UUID]
     permit: PermitId | None = None
     balance_after_minor: int = 0
 
@@ -167,14 +168,22 @@ def _lawful(round_: Round, slips: list[PlaceBets], answers: Answers) -> list[_Ta
             continue
         for stake in slip.stakes:
             mine[stake.position] = mine.get(stake.position, 0) + stake.stake_minor
-        lawful.append(
-            _Taking(
-                slip,
-                bet_ids=tuple(new_id() for _ in slip.stakes),
-                transfer_ids=tuple(new_id() for _ in slip.stakes),
-            )
+        lawful.append(slip)
+    return _with_ids(lawful)
+
+
+def _with_ids(slips: list[PlaceBets]) -> list[_Taking]:
+    """Each slip with the ids of its rows, which are asked for all at once."""
+    ids = iter(new_ids(sum(1 + 2 * len(slip.stakes) for slip in slips)))
+    return [
+        _Taking(
+            slip,
+            id=next(ids),
+            bet_ids=list(islice(ids, len(slip.stakes))),
+            transfer_ids=list(islice(ids, len(slip.stakes))),
         )
-    return lawful
+        for slip in slips
+    ]
 
 
 def _permitted(

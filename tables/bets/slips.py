@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -60,6 +60,10 @@ class PlaceBets:
     #: "rebet" or "double" where the house filled in the stakes: then the key stands for the wish,
     #: since the same wish sent again may find other stakes.
     wish: str = ""
+    _fingerprint: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fingerprint", self._summed_up())
 
     @property
     def total_minor(self) -> int:
@@ -67,6 +71,9 @@ class PlaceBets:
 
     def fingerprint(self) -> str:
         """SHA-256 over what was asked, so that a reused key with other input is caught."""
+        return self._fingerprint
+
+    def _summed_up(self) -> str:
         lines = [self.table_id, self.currency, str(self.round_number)]
         if self.wish:
             return hashlib.sha256("\n".join([self.wish, *lines]).encode()).hexdigest()

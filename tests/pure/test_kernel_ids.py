@@ -21,6 +21,16 @@ def test_ids_of_one_millisecond_sort_in_the_order_they_were_made():
     assert len(set(made)) == len(made)
 
 
+def test_ids_made_at_once_are_as_many_as_asked_for_and_in_order():
+    before = ids.new_id()
+    made = ids.new_ids(5_000)
+    assert len(set(made)) == 5_000
+    all_of_them = [before, *made, ids.new_id()]
+    assert all_of_them == sorted(all_of_them)
+    assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
+    assert ids.new_ids(0) == []
+
+
 def test_a_clock_that_goes_back_does_not_turn_the_order_round(monkeypatch):
     first = ids.new_id()
     monkeypatch.setattr(ids.time, "time_ns", lambda: 0)
