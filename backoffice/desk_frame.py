@@ -41,6 +41,12 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         ),
     ),
     (
+        "Officers",
+        (
+            Way("Screening", "policy", "desk:screening", "compliance.work_screening"),
+        ),
+    ),
+    (
         "The game",
         (
             Way(

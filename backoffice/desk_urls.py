@@ -1,6 +1,6 @@
 """Addresses of our own pages in the admin; they stand before the admin's own."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from backoffice import (
     adjustment_pages,
@@ -15,6 +15,7 @@ from backoffice import (
 
 app_name = "desk"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("backoffice.watch_urls")),
     path("players/", player_page.search, name="players"),
     path("players/<int:player_id>/", player_page.player, name="player"),
     path("players/<int:player_id>/stop/", player_page.stop, name="player_stop"),

@@ -207,7 +207,8 @@ def _with_reserved(one: limits.InForce, used: Used, reserved: dict[UUID, limits.
 
 def _scopes(request: GateRequest) -> tuple[str, ...]:
     own = _OWN_SCOPES[request.purpose]
-    return (*own, f"player:{request.player_id}", *request.scopes)
+    of_player = (f"{kind}:{request.player_id}" for kind in ("player", *switches.SECRET))
+    return (*own, *of_player, *request.scopes)
 
 
 def _answer(request: GateRequest, known: _Facts, now: datetime) -> Decision:
@@ -274,7 +275,11 @@ def _switch_refusal(request: GateRequest, known: _Facts) -> tuple[GateCode, Data
     if not known.disabled:
         return None
     stopped = next((scope for scope in _scopes(request) if scope in known.disabled), None)
-    return None if stopped is None else (GateCode.DISABLED, {"scope": stopped})
+    if stopped is None:
+        return None
+    if stopped.partition(":")[0] in switches.SECRET:  # why is for officers alone
+        stopped = f"player:{request.player_id}"
+    return GateCode.DISABLED, {"scope": stopped}
 
 
 def _limit_refusal(request: GateRequest, known: _Facts) -> tuple[GateCode, Data] | None:

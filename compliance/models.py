@@ -309,3 +309,17 @@ class CaseEvent(_Record):
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.case_id}"
+
+
+class ScreeningHit(_Record):
+    """A player who is like an entry of a list: read by `compliance.screening.hits` alone."""
+
+    id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        managed = False
+        db_table = "compliance_screening_hit"
+        permissions = [("work_screening", "Can load lists and decide hits")]
+
+    def __str__(self) -> str:
+        return f"hit {self.pk}"

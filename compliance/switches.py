@@ -1,8 +1,9 @@
 """Orders to stop: rows the gate reads in the same transaction as the money.
 
 Scopes: ``all``, ``play``, ``table:<id>``, ``game:<name>``, ``provider:<name>``, ``deposits``,
-``withdrawals``, ``sign_up``, ``player:<id>``. ``play`` stops every table; ``all`` stops play,
-deposits and sign-up; money always finds its way out unless ``withdrawals`` itself is stopped.
+``withdrawals``, ``sign_up``, ``player:<id>``, and officers' own ``screened:<id>``,
+``suspected:<id>``. ``play`` stops every table; ``all`` stops play, deposits and sign-up; money
+always finds its way out unless ``withdrawals`` itself is stopped.
 
 Each scope names the rights that it takes (`rights_over`), to stop it and to let it go on alike; an
 order of somebody else is lifted only by who holds whatever that person may stop (`may_lift`).
@@ -14,6 +15,8 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from typing import Final
 from uuid import UUID
 
@@ -40,6 +43,10 @@ STOP_PLAY: Final = "compliance.stop_play"
 STOP_MONEY: Final = "compliance.stop_money"
 STOP_PLAYER: Final = "compliance.stop_player"
 
+#: Orders that only officers may know of (`compliance.freezing`): the gate names them to nobody.
+SECRET: Final = ("screened", "suspected")
+HANDLE_HIDDEN: Final = "compliance.handle_hidden"
+
 #: Whose order it was counts by these: who may stop play, who may stop money.
 _WIDE: Final = (STOP_PLAY, STOP_MONEY)
 
@@ -55,12 +62,15 @@ _RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": (STOP_PLAY, STOP_MONEY),
     "provider": (STOP_PLAY, STOP_MONEY),
     "player": (STOP_PLAYER,),
+    **dict.fromkeys(SECRET, (HANDLE_HIDDEN,)),
 }
 #: Orders about one player or provider are no business of the floor.
-_OF_ONE: Final = Q(scope__startswith="player:") | Q(scope__startswith="provider:")
+_OF_ONE: Final = reduce(
+    or_, (Q(scope__startswith=f"{kind}:") for kind in ("player", "provider", *SECRET))
+)
 
 _SCOPE: Final = re.compile(
-    r"all|play|deposits|withdrawals|sign_up|(table|game|provider|player):[A-Za-z0-9_.-]{1,64}"
+    r"all|play|deposits|withdrawals|sign_up|(table|game|provider|player|screened|suspected):[A-Za-z0-9_.-]{1,64}"
 )
 
 

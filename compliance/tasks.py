@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from celery import shared_task
+from django.conf import settings
 
 from compliance import case_keeping, facts
+from compliance.screening import screening, watched
+from kernel.clock import SystemClock
 
 
 @shared_task(name="compliance.tasks.fold_facts", ignore_result=True)
@@ -25,3 +30,18 @@ def purge_cases() -> None:
     """Forget cases whose retention is over, batch by batch. Scheduled daily."""
     while case_keeping.purge() == case_keeping.BATCH:
         pass
+
+
+@shared_task(name="compliance.tasks.screen_players", ignore_result=True)
+def screen_players() -> None:
+    """Compare who is new or changed, or everybody after a new list. Scheduled every 30 s; a run
+    ends after two minutes and the next one goes on.
+    """
+    screening.run()
+
+
+@shared_task(name="compliance.tasks.load_lists", ignore_result=True)
+def load_lists() -> None:
+    """Load what was laid into `FARO_SCREENING_DIRECTORY`. Scheduled every 60 s."""
+    if settings.FARO_SCREENING_DIRECTORY:
+        watched.load_changed(Path(settings.FARO_SCREENING_DIRECTORY), SystemClock())

@@ -26,3 +26,7 @@ FARO_JURISDICTIONS: list[str] = env.list(
 #: not configured, and then deposits through it are refused with a code.
 SIMULATED_PSP_URL: str | None = env.str("SIMULATED_PSP_URL", default=None)
 PSP_WEBHOOK_SECRET: str | None = env.str("PSP_WEBHOOK_SECRET", default=None)
+
+#: Where sanctions and PEP lists are laid, a folder per source (docs/operations.md). Empty: lists
+#: come by command or upload alone.
+FARO_SCREENING_DIRECTORY: str = env.str("FARO_SCREENING_DIRECTORY", default="")

@@ -1,0 +1,87 @@
+"""An index over listed names, so that a person is compared with hundreds and not with all. Pure.
+
+A pair is compared when one word of each begins alike (three letters) or has the same consonants in
+the same order. What that misses of comparing all with all is measured by `bin/bench screening`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from rapidfuzz import process
+from rapidfuzz.distance import JaroWinkler
+
+from compliance.screening.matching import NAME_LEAST, Listed, Match, Person, compare
+from compliance.screening.names import Name
+
+PREFIX: Final = 3
+CONSONANTS: Final = 4
+_VOWELS: Final = frozenset("aeiouyhw")
+
+
+def keys(name: Name) -> set[str]:
+    """Under what a name is found."""
+    found = set()
+    for word in name.tokens:
+        found.add(word[:PREFIX])
+        found.add("." + skeleton(word))
+    return found
+
+
+def skeleton(word: str) -> str:
+    """The first consonants of a word, no letter twice in a row; the word itself without any."""
+    kept: list[str] = []
+    for letter in word:
+        if letter not in _VOWELS and (not kept or kept[-1] != letter):
+            kept.append(letter)
+    return "".join(kept[:CONSONANTS]) if len(kept) > 1 else word
+
+
+class NameIndex:
+    """Listed names by key. Built once per set of lists; reads only afterwards."""
+
+    def __init__(self, listed: Iterable[Listed]) -> None:
+        self._listed: list[Listed] = []
+        self._texts: list[str] = []
+        self._buckets: dict[str, array[int]] = {}
+        for one in listed:
+            if not one.name:
+                continue
+            place = len(self._listed)
+            self._listed.append(one)
+            self._texts.append(one.name.text)
+            for key in keys(one.name):
+                self._buckets.setdefault(key, array("l")).append(place)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def matches(self, person: Person) -> Iterator[tuple[Listed, Match]]:
+        """Every listed name under one of the person's keys that is at least a candidate."""
+        if not person.name:
+            return
+        places: set[int] = set()
+        for key in keys(person.name):
+            places.update(self._buckets.get(key, ()))
+        yield from self._among(person, sorted(places))
+
+    def matches_of_all(self, person: Person) -> Iterator[tuple[Listed, Match]]:
+        """The same without the index: what `matches` is measured against."""
+        yield from self._among(person, range(len(self._listed)))
+
+    def _among(self, person: Person, places: Sequence[int]) -> Iterator[tuple[Listed, Match]]:
+        alike = process.extract(
+            person.name.text,
+            [self._texts[place] for place in places],
+            scorer=JaroWinkler.similarity,
+            processor=None,
+            score_cutoff=NAME_LEAST / 1000,
+            limit=None,
+        )
+        for _text, _score, at in alike:
+            listed = self._listed[places[at]]
+            match = compare(person, listed)
+            if match is not None:
+                yield listed, match
