@@ -1,4 +1,7 @@
-"""Adjustments of the books by two people, as pages: what waits, the history, proposing, deciding.
+"""What two people decide in the books, as pages: what waits, the history, proposing, deciding.
+
+Adjustments and money between a player and suspense are proposed here; what becomes of a debt, on
+the player's page (`backoffice.player_page`). All of it is decided here.
 
 The rights here open the pages; who may what, and up to which amount, is judged by the ledger in the
 database (`ledger.adjustments`).
@@ -25,12 +28,20 @@ from kernel.ids import AccountId
 from kernel.refusal import Refused
 from ledger import accounts, adjustments
 from ledger.adjustments import Adjustment, AdjustmentCode, Wanted
-from ledger.postings import AccountKind
+from ledger.models import Account
+from ledger.postings import AccountKind, TransferKind
+from payments import debts
 
 SEE: Final = "ledger.view_adjustments"
 PROPOSE: Final = "ledger.propose_adjustment"
 DECIDE: Final = "ledger.decide_adjustment"
 
+KINDS: Final = {
+    TransferKind.ADJUSTMENT.value: "Adjustment",
+    TransferKind.DEBT_SETTLED.value: "Debt collected",
+    TransferKind.DEBT_WRITTEN_OFF.value: "Debt written off",
+    TransferKind.SUSPENSE.value: "Suspense",
+}
 #: The other side of what staff adjust by hand.
 OUR_SIDE: Final = "house:main"
 #: As the ledger numbers accounts; a longer number is a typing error.
@@ -57,14 +68,14 @@ def overview(request: HttpRequest) -> HttpResponse:
         "decided": [_row(one, names) for one in done],
         "may_propose": request.user.has_perm(PROPOSE),
     }
-    return desk.page(request, "admin/desk/adjustments.html", "Adjustments", facts)
+    return desk.page(request, "admin/desk/adjustments.html", "Adjustments and debts", facts)
 
 
 @require_safe
 @staff_required(SEE)
 @never_cache
 def adjustment(request: HttpRequest, adjustment_id: UUID) -> HttpResponse:
-    """One proposal: both accounts, the amount, why, by whom, and the decision."""
+    """One proposal: what it is, both accounts, the amount, why, by whom, and the decision."""
     try:
         found = adjustments.find(adjustment_id)
     except Refused:
@@ -76,7 +87,7 @@ def adjustment(request: HttpRequest, adjustment_id: UUID) -> HttpResponse:
         "may_decide": waits and not is_own and request.user.has_perm(DECIDE),
         "may_withdraw": waits and is_own and request.user.has_perm(PROPOSE),
     }
-    return desk.page(request, "admin/desk/adjustment.html", "Adjustment", facts)
+    return desk.page(request, "admin/desk/adjustment.html", KINDS[found.kind], facts)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -95,9 +106,17 @@ def propose(request: HttpRequest) -> HttpResponse:
             return redirect("desk:adjustment", made.id)
     typed = {
         name: request.POST.get(name, request.GET.get(name, ""))
-        for name in ("account", "direction", "amount", "reason", "note")
+        for name in ("account", "other", "direction", "amount", "reason", "note")
     }
-    facts = {"answer": answer, "typed": typed, "reasons": adjustments.reasons()}
+    facts = {
+        "answer": answer,
+        "typed": typed,
+        "others": _suspense(),
+        "reasons": [
+            ("Against adjustments", adjustments.reasons()),
+            ("Against suspense", adjustments.reasons(TransferKind.SUSPENSE)),
+        ],
+    }
     title = "Propose an adjustment"
     return desk.page(request, "admin/desk/adjustment_form.html", title, facts, status)
 
@@ -110,7 +129,7 @@ def approve(request: HttpRequest, adjustment_id: UUID) -> HttpResponse:
     return _act(
         request,
         adjustment_id,
-        lambda: adjustments.approve(adjustment_id, actor=actor, note=note),
+        lambda: debts.approve(adjustment_id, actor=actor, note=note),
     )
 
 
@@ -143,7 +162,7 @@ def _proposed(request: HttpRequest) -> Adjustment:
         raise Refused(PageCode.BAD_KEY)
     account = _account(request.POST.get("account", ""))
     currency = accounts.balance(account).currency
-    ours = accounts.ensure_account(AccountKind.ADJUSTMENTS, OUR_SIDE, currency)
+    kind, ours = _our_side(request.POST.get("other", ""), currency)
     sides = {"to": (ours, account), "from": (account, ours)}.get(request.POST.get("direction", ""))
     if sides is None:
         raise Refused(PageCode.BAD_DIRECTION)
@@ -152,8 +171,26 @@ def _proposed(request: HttpRequest) -> Adjustment:
         money.parse(request.POST.get("amount", ""), currency).minor,
         reason=request.POST.get("reason", ""),
         note=request.POST.get("note", ""),
+        kind=kind,
     )
     return adjustments.propose(wanted, id=key, actor=staff_actor(request))
+
+
+def _our_side(text: str, currency: str) -> tuple[TransferKind, AccountId]:
+    """The other side of the account: ours for adjustments, or one of suspense by its number."""
+    if not text:
+        ours = accounts.ensure_account(AccountKind.ADJUSTMENTS, OUR_SIDE, currency)
+        return TransferKind.ADJUSTMENT, ours
+    return TransferKind.SUSPENSE, _account(text)
+
+
+def _suspense() -> list[tuple[str, str]]:
+    """The accounts of suspense, as (number, words): whose it is, and what is in it."""
+    found = Account.objects.filter(kind=AccountKind.SUSPENSE.value).order_by("owner_ref", "id")
+    return [
+        (str(one.pk), f"suspense of {one.owner_ref}: {desk.amount(one.posted, one.currency)}")
+        for one in found
+    ]
 
 
 def _account(text: str) -> AccountId:
@@ -165,6 +202,7 @@ def _account(text: str) -> AccountId:
 
 def _row(one: Adjustment, names: dict[str, str]) -> dict[str, Any]:
     return asdict(one) | {
+        "what": KINDS[one.kind],
         "amount": desk.amount(one.amount_minor, one.currency),
         "state": one.decision or "waits",
         "proposer": names[one.proposer],

@@ -176,7 +176,7 @@ def waiting(request: HttpRequest) -> list[Waiting]:
         found.append(_waiting("Proposed corrections", proposed, "proposed_at", "floor:corrections"))
     if may("ledger.decide_adjustment"):
         times = [one.proposed_at for one in adjustments.waiting()]
-        found.append(_since("Proposed adjustments", times, "desk:adjustments"))
+        found.append(_since("Proposed adjustments and debts", times, "desk:adjustments"))
     if may("payments.decide_chargeback"):
         times = [one.proposed_at for one in chargebacks.waiting()]
         found.append(_since("Proposed chargebacks", times, "desk:chargebacks"))

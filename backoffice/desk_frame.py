@@ -73,8 +73,11 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             Way(
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
             ),
+            Way("Held money", "lock", "desk:holds", "ledger.view_account"),
             Way("Chargebacks", "undo", "desk:chargebacks", "payments.view_chargebacks"),
-            Way("Adjustments", "balance", "desk:adjustments", "ledger.view_adjustments"),
+            Way(
+                "Adjustments and debts", "balance", "desk:adjustments", "ledger.view_adjustments",
+            ),
             Way(
                 "Accounts", "account_balance", "admin:ledger_account_changelist",
                 "ledger.view_account",

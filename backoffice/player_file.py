@@ -75,7 +75,10 @@ class File:
     excluded: bool = False
     cooling_off: bool = False
     money: list[tuple[str, str]] = field(default_factory=list)
+    holds: list[dict[str, Any]] = field(default_factory=list)
     debts: list[dict[str, Any]] = field(default_factory=list)
+    debt_lines: list[dict[str, Any]] = field(default_factory=list)
+    debt_proposals: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     payments: list[dict[str, Any]] = field(default_factory=list)
     rounds: Sequence[dict[str, Any]] = ()
@@ -156,6 +159,40 @@ def _standing(file: File, player_id: PlayerId) -> None:
     ]
 
 
+def _debts(file: File, player_id: PlayerId) -> None:
+    """What they owe, what changed it, and what people proposed about it."""
+    file.debts = [
+        {
+            "currency": one.owed.currency,
+            "owed": amount(one.owed.minor, one.owed.currency),
+            "collectable": amount(one.collectable.minor or None, one.owed.currency),
+            "offered": (one.collectable if one.collectable.minor else one.owed).decimal(),
+        }
+        for one in debts.debts(player_id)
+    ]
+    file.debt_lines = [
+        {
+            "at": line.posted_at,
+            "kind": line.kind.value,
+            "ref": line.ref,
+            "amount": amount(-line.amount_minor, of),
+            "after": amount(-line.balance_after_minor, of),
+            "transfer": line.transfer_id,
+        }
+        for of, line in debts.history(player_id)
+    ]
+    file.debt_proposals = [
+        {
+            "id": one.id,
+            "at": one.proposed_at,
+            "wording": one.wording,
+            "amount": amount(one.amount_minor, one.currency),
+            "state": one.decision or "waits",
+        }
+        for one in debts.proposals(player_id)
+    ]
+
+
 def _money(file: File, player_id: PlayerId) -> None:
     currency = file.player.currency
     if MONEY in file.rights:
@@ -165,14 +202,20 @@ def _money(file: File, player_id: PlayerId) -> None:
                 ("To play or withdraw", amount(funds.available_minor, funds.currency)),
                 ("On its way out", amount(funds.held_minor, funds.currency)),
             ]
-        file.debts = [
-            {
-                "currency": one.owed.currency,
-                "owed": amount(one.owed.minor, one.owed.currency),
-                "collectable": amount(one.collectable.minor or None, one.owed.currency),
-            }
-            for one in debts.debts(player_id)
-        ]
+            if funds.set_aside_minor:
+                file.money.append(("Held", amount(funds.set_aside_minor, funds.currency)))
+            file.holds = [
+                {
+                    "id": one.id,
+                    "amount": amount(one.amount_minor, funds.currency),
+                    "kind": one.kind.value,
+                    "ref": one.ref,
+                    "at": one.at,
+                    "until": one.expires_at,
+                }
+                for one in funds.holds
+            ]
+        _debts(file, player_id)
         cash = books.player_cash(player_id, currency)
         file.lines = [
             {

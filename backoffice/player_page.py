@@ -16,11 +16,14 @@ from accounts.models import Player
 from accounts.staff_access import staff_actor, staff_required
 from audit.record import Subject, record, register
 from backoffice import desk, player_file
+from backoffice.adjustment_pages import PROPOSE, SEE
 from backoffice.models import Audience, PlayerNote
 from compliance import switches
+from kernel import money
 from kernel.ids import PlayerId, new_id
 from kernel.money import SCALES
 from kernel.refusal import Refused
+from ledger.postings import TransferKind
 from payments import debts
 
 OPENED: Final = register("player.page_opened", "Player's page opened")
@@ -31,6 +34,11 @@ SESSIONS_ENDED: Final = register("player.sessions_ended", "Player's sessions end
 OPEN: Final = "accounts.open_file"
 STOP: Final = "compliance.stop_player"
 NOTE_MAX: Final = 2_000
+#: What may be done to a debt, as its form groups the reasons.
+DEBT_ACTS: Final = {
+    TransferKind.DEBT_SETTLED: "Collect it from their account",
+    TransferKind.DEBT_WRITTEN_OFF: "Write it off, as a loss of the house",
+}
 
 
 @require_safe
@@ -81,7 +89,9 @@ def player(request: HttpRequest, player_id: int) -> HttpResponse:
         "sees": file.sees,
         "may_stop": request.user.has_perm(STOP),
         "may_dispute": request.user.has_perm("payments.propose_chargeback"),
-        "may_collect": request.user.has_perm(debts.COLLECT),
+        "may_propose": request.user.has_perm(PROPOSE),
+        "may_see_proposals": request.user.has_perm(SEE),
+        "debt_reasons": [(DEBT_ACTS[kind], known) for kind, known in debts.reasons()],
         "may_note": request.user.has_perm("backoffice.add_playernote"),
         "audiences": _audiences(request),
     }
@@ -127,21 +137,28 @@ def end_sessions(request: HttpRequest, player_id: int) -> HttpResponse:
 
 
 @require_POST
-@staff_required(debts.COLLECT)
-def collect(request: HttpRequest, player_id: int) -> HttpResponse:
-    """Collect what the player owes, as far as it is there; the same key again changes nothing."""
+@staff_required(PROPOSE)
+def debt(request: HttpRequest, player_id: int) -> HttpResponse:
+    """Propose to collect what the player owes, or to write it off; a second person decides."""
     _must_exist(player_id)
     key, currency = desk.as_uuid(request.POST.get("key", "")), request.POST.get("currency", "")
     if key is None or currency not in SCALES:
         messages.error(request, desk.TEXTS["bad_key"])
         return redirect("desk:player", player_id)
     try:
-        done = debts.collect(PlayerId(player_id), currency, key=key, actor=staff_actor(request))
+        made = debts.propose(
+            PlayerId(player_id),
+            money.parse(request.POST.get("amount", ""), currency),
+            reason=request.POST.get("reason", ""),
+            note=request.POST.get("note", ""),
+            id=key,
+            actor=staff_actor(request),
+        )
     except Refused as refused:
         messages.error(request, desk.refusal(refused))
-    else:
-        messages.success(request, f"Collected: {desk.amount(done.minor, done.currency)}.")
-    return redirect("desk:player", player_id)
+        return redirect("desk:player", player_id)
+    messages.success(request, "Proposed. It waits for a second person.")
+    return redirect("desk:adjustment", made.id)
 
 
 @require_POST

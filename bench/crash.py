@@ -30,8 +30,7 @@ from django.db import Error, connection, connections, transaction
 
 from bench.database.cpu import children, is_running
 from bench.posting import accounts as ours
-from kernel.ids import AccountId, TableId, new_id
-from ledger import accounts
+from kernel.ids import AccountId, new_id
 from ledger.checks import run_checks
 from ledger.posting import post
 from ledger.postings import Transfer, TransferKind
@@ -39,6 +38,8 @@ from ledger.postings import Transfer, TransferKind
 MUST_BE_ZERO: Final = ("lost", "duplicated", "violations", "writers_ended_badly")
 PLAYERS: Final = 400
 BATCH: Final = 20
+#: More in each of the two escrows than all writers together pay out of it.
+FILLED_MINOR: Final = 10_000_000_000
 #: Seconds between a start and the next kill, by chance.
 ALIVE_S: Final = (0.5, 2.0)
 CHANCE: Final = secrets.SystemRandom()
@@ -57,11 +58,13 @@ def main(words: list[str]) -> int:
 
 def _measured(kills: int, writers: int, home: Path) -> dict[str, Any]:
     cash = ours.players(PLAYERS, 1_000_000)
+    tills = [ours.filled_escrow(FILLED_MINOR) for _ in range(2)]
     connections.close_all()
     context = multiprocessing.get_context("fork")
     stop = context.Event()
     workers = [
-        context.Process(target=_write, args=(n, cash, home / str(n), stop)) for n in range(writers)
+        context.Process(target=_write, args=(n, cash, tills[n % 2], home / str(n), stop))
+        for n in range(writers)
     ]
     for worker in workers:
         worker.start()
@@ -102,33 +105,24 @@ def _kill_and_start() -> float:
     return time.monotonic() - killed_at
 
 
-def _write(n: int, cash: Sequence[AccountId], answers: Path, stop: Any) -> None:
+def _write(n: int, cash: Sequence[AccountId], till: AccountId, answers: Path, stop: Any) -> None:
     """Batch after batch, each repeated under its key until it is answered; answers to a file."""
     number = 0
     with answers.open("a", buffering=1) as file:
         while not stop.is_set():
             number += 1
-            transfers = _transfers(n, number, cash)
+            transfers = _transfers(n, number, cash, till)
             batch, tries = _insist(f"crash:{n}:{number}", transfers)
             file.write(f"crash:{n}:{number} {batch} {tries}\n")
     connections.close_all()
 
 
-def _transfers(n: int, number: int, cash: Sequence[AccountId]) -> list[Transfer]:
-    """House to players: the accounts of two tables and of twenty players meet all the time."""
-    till = _till(n % 2)
+def _transfers(n: int, number: int, cash: Sequence[AccountId], till: AccountId) -> list[Transfer]:
+    """Escrow to players: the accounts of two rounds and of twenty players meet all the time."""
     return [
         Transfer(new_id(), till, account, 1, TransferKind.REFUND, f"crash:{n}:{number}:{i}")
         for i, account in enumerate(CHANCE.sample(cash, BATCH))
     ]
-
-
-def _till(n: int) -> AccountId:
-    while True:
-        try:
-            return accounts.house(TableId(f"crash-{n}"), ours.CURRENCY)
-        except Error:
-            _wait()
 
 
 def _insist(key: str, transfers: Sequence[Transfer]) -> tuple[int, int]:

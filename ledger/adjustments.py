@@ -1,7 +1,11 @@
-"""Manual adjustments of the books: one person proposes, another approves, and then it is posted.
+"""What people move in the books: one person proposes, another approves, and then it is posted.
 
-What is decided here is decided again in the database (`ledger/sql/0006_adjustments.sql`), which
-reads the roles of both people itself: posting an adjustment that nobody approved, in exactly these
+Adjustments by hand, collecting a debt and writing one off, and money between a player and suspense:
+the ``kind`` of the transfer says which, and the rules are the same for all of them. A debt is never
+lessened by more than is owed at the moment of the approval.
+
+What is decided here is decided again in the database (`ledger/sql/0006_adjustments.sql`, ``0009``),
+which reads the roles of both people itself: posting one that nobody approved, in exactly these
 accounts and this amount, is refused to whoever asks. The transfer bears the proposal's id, so it
 happens once.
 """
@@ -16,6 +20,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from audit.locks import LockRank, entering
 from audit.record import Subject, record, register
 from kernel.ids import AccountId, Actor
 from kernel.refusal import Refused
@@ -42,6 +47,7 @@ class AdjustmentCode(StrEnum):
     ALREADY_DECIDED = "adjustment_decided"
     SAME_PERSON = "same_person"
     NOT_YOURS = "not_yours"
+    ABOVE_DEBT = "above_debt"
 
 
 #: The database's answers that are no ``PostCode``.
@@ -55,6 +61,7 @@ _CODES: Final = {
     "already_decided": AdjustmentCode.ALREADY_DECIDED,
     "same_person": AdjustmentCode.SAME_PERSON,
     "not_yours": AdjustmentCode.NOT_YOURS,
+    "above_debt": AdjustmentCode.ABOVE_DEBT,
 }
 _KINDS: Final = {
     Decision.APPROVED: APPROVED,
@@ -63,7 +70,7 @@ _KINDS: Final = {
 }
 
 _SELECT: Final = """
-SELECT a.id, a.debit, a.credit, d.kind || ' ' || d.owner_ref, c.kind || ' ' || c.owner_ref,
+SELECT a.id, a.kind, a.debit, a.credit, d.kind || ' ' || d.owner_ref, c.kind || ' ' || c.owner_ref,
     a.amount, d.currency, a.reason, r.wording, a.note, a.proposer, a.proposer_role, a.proposed_at,
     x.decision, coalesce(x.approver, ''), coalesce(x.approver_role, ''), coalesce(x.note, ''),
     x.decided_at
@@ -77,14 +84,15 @@ LEFT JOIN ledger_adjustment_decision x ON x.adjustment = a.id
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``amount_minor`` from ``debit`` to ``credit``, for one of :func:`reasons`; ``note`` says it
-    in the proposer's words."""
+    """``amount_minor`` from ``debit`` to ``credit``, for one of :func:`reasons` of the ``kind``;
+    ``note`` says it in the proposer's words."""
 
     debit: AccountId
     credit: AccountId
     amount_minor: int
     reason: str
     note: str
+    kind: TransferKind = TransferKind.ADJUSTMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Adjustment:
     """A proposal and, where there is one, its decision."""
 
     id: UUID
+    kind: str
     debit: AccountId
     credit: AccountId
     debit_name: str
@@ -115,13 +124,13 @@ def propose(wanted: Wanted, *, id: UUID, actor: Actor) -> Adjustment:
     """Propose an adjustment; it waits for a second person. The same ``id`` again is the same one.
 
     Refuses with ``NOT_ALLOWED`` or ``OVER_LIMIT`` by the roles that ``actor`` holds in the
-    database, ``NO_NOTE``, ``UNKNOWN_REASON``, ``CONFLICT`` (``id`` stands for something else), and
-    with a ``PostCode`` where no such transfer could be posted. Takes no lock.
+    database, ``NO_NOTE``, ``UNKNOWN_REASON``, ``CONFLICT`` (``id`` stands for something else),
+    ``ABOVE_DEBT``, and with a ``PostCode`` where no such transfer could be posted. Takes no lock.
     """
     note = two_people.short(wanted.note)
     with transaction.atomic():
         outcome = _ask(
-            "SELECT ledger_propose_adjustment(%s, %s, %s, %s, %s, %s, %s)",
+            "SELECT ledger_propose_adjustment(%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 id,
                 wanted.debit,
@@ -130,6 +139,7 @@ def propose(wanted: Wanted, *, id: UUID, actor: Actor) -> Adjustment:
                 wanted.reason,
                 note,
                 str(actor),
+                wanted.kind.value,
             ],
         )
         made = find(id)
@@ -142,11 +152,12 @@ def approve(id: UUID, *, actor: Actor, note: str = "") -> Adjustment:
     """Approve and post, in one transaction; again by the same person changes nothing.
 
     Refuses with ``UNKNOWN``, ``SAME_PERSON``, ``NOT_ALLOWED``, ``OVER_LIMIT``, ``ALREADY_DECIDED``,
-    and as :func:`ledger.posting.post`: then nothing is decided. Locks both accounts.
+    ``ABOVE_DEBT`` (less is owed by now), and as :func:`ledger.posting.post`: then nothing is
+    decided. Locks both accounts.
     """
     with transaction.atomic():
         made = _decide(id, Decision.APPROVED, actor, note)
-        post(key=f"adjustment:{id}", kind="adjustment", actor=actor, transfers=[transfer_of(made)])
+        post(key=f"adjustment:{id}", kind=made.kind, actor=actor, transfers=[transfer_of(made)])
     return made
 
 
@@ -169,8 +180,8 @@ def transfer_of(adjustment: Adjustment) -> Transfer:
         debit=adjustment.debit,
         credit=adjustment.credit,
         amount_minor=adjustment.amount_minor,
-        kind=TransferKind.ADJUSTMENT,
-        ref=f"adjustment:{adjustment.reason}",
+        kind=TransferKind(adjustment.kind),
+        ref=f"{adjustment.kind}:{adjustment.reason}",
     )
 
 
@@ -189,6 +200,14 @@ def waiting() -> list[Adjustment]:
     )
 
 
+def of_account(account: AccountId) -> list[Adjustment]:
+    """What was proposed about one account, the newest first, whatever became of it."""
+    return _read(
+        _SELECT + " WHERE %s IN (a.debit, a.credit) ORDER BY a.proposed_at DESC LIMIT %s",
+        [account, SHOWN],
+    )
+
+
 def decided() -> list[Adjustment]:
     """What somebody has decided, the newest first."""
     return _read(
@@ -196,17 +215,20 @@ def decided() -> list[Adjustment]:
     )
 
 
-def reasons() -> list[tuple[str, str]]:
-    """What an adjustment may be for, as (code, words)."""
+def reasons(kind: TransferKind = TransferKind.ADJUSTMENT) -> list[tuple[str, str]]:
+    """What a transfer of ``kind`` may be for, as (code, words)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT reason, wording FROM ledger_adjustment_reason WHERE is_offered ORDER BY wording"
+            "SELECT reason, wording FROM ledger_adjustment_reason"
+            " WHERE is_offered AND kind = %s ORDER BY wording",
+            [kind.value],
         )
         return [(reason, wording) for reason, wording in cursor.fetchall()]
 
 
 def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Adjustment:
     note = two_people.short(note)
+    entering(LockRank.ACCOUNT)
     outcome = _ask(
         "SELECT ledger_decide_adjustment(%s, %s, %s, %s)", [id, decision.value, str(actor), note]
     )
@@ -237,6 +259,7 @@ def _record(kind: str, made: Adjustment, actor: Actor, note: str) -> None:
         subject=Subject("adjustment", str(made.id)),
         component="ledger",
         after={
+            "kind": made.kind,
             "debit": made.debit,
             "credit": made.credit,
             "amount_minor": made.amount_minor,

@@ -144,16 +144,34 @@ CHECKS: Final[dict[str, str]] = {
             AND t.credit = h.credit AND t.amount = e.captured AND t.kind = h.kind
             AND t.ref = h.ref) IS NOT TRUE
         ORDER BY e.hold""",
-    "an_adjustment_was_approved_by_another_person": """
-        SELECT t.id AS transfer, t.amount, a.amount AS approved_minor, a.proposer, x.approver,
-            x.decision
+    "what_two_people_decide_was_approved_by_another_person": """
+        SELECT t.id AS transfer, t.kind, t.amount, a.amount AS approved_minor, a.proposer,
+            x.approver, x.decision
         FROM ledger_transfer t
+        LEFT JOIN ledger_account d ON d.id = t.debit
+        LEFT JOIN ledger_account c ON c.id = t.credit
         LEFT JOIN ledger_adjustment a ON a.id = t.id
         LEFT JOIN ledger_adjustment_decision x ON x.adjustment = a.id
-        WHERE t.kind = 'adjustment' AND (a.debit = t.debit AND a.credit = t.credit
-            AND a.amount = t.amount AND x.decision = 'approved' AND x.proposer = a.proposer
-            AND x.approver <> a.proposer) IS NOT TRUE
+        WHERE (t.kind IN ('adjustment', 'debt_settled', 'debt_written_off')
+            OR (t.kind = 'suspense' AND 'player_cash' IN (d.kind, c.kind)))
+            AND (a.debit = t.debit AND a.credit = t.credit
+            AND a.amount = t.amount AND a.kind = t.kind AND x.decision = 'approved'
+            AND x.proposer = a.proposer AND x.approver <> a.proposer) IS NOT TRUE
         ORDER BY t.id""",
+    "no_debt_is_lessened_by_more_than_was_owed": """
+        SELECT t.id AS transfer, t.kind, t.amount, e.account, e.balance_after
+        FROM ledger_transfer t JOIN ledger_entry e
+            ON e.account = t.credit AND e.transfer = t.id AND e.posted_at = t.posted_at
+        WHERE t.kind IN ('debt_settled', 'debt_written_off') AND e.balance_after > 0
+        ORDER BY t.id""",
+    "nothing_by_a_route_after_it_was_closed": """
+        SELECT t.id AS transfer, t.kind, t.posted_at, r.closed_at
+        FROM ledger_transfer t
+        JOIN ledger_account d ON d.id = t.debit
+        JOIN ledger_account c ON c.id = t.credit
+        JOIN ledger_route_closed r ON r.kind = t.kind
+            AND r.debit_kind = d.kind AND r.credit_kind = c.kind
+        WHERE t.posted_at > r.closed_at ORDER BY t.id""",
     "a_chargeback_was_approved_by_another_person": """
         SELECT t.id AS transfer, t.amount, l.amount AS approved_minor, c.proposer, x.approver,
             x.decision

@@ -22,10 +22,11 @@ from django.db import connection
 
 from audit.locks import LockRank, entering
 from events import hints
-from kernel.ids import Actor
+from kernel.ids import AccountId, Actor
 from kernel.invariant import ensure
 from kernel.refusal import Refused
-from ledger.postings import HOLD_MS_MAX, POST_CODES, LedgerCode, Transfer
+from ledger.postings import HOLD_MS_MAX, POST_CODES, LedgerCode, Transfer, TransferKind
+from ledger.two_people import SHOWN
 
 _PLACE: Final = """
 SELECT o_outcome, o_code, o_at, o_expires_at
@@ -39,6 +40,12 @@ _VOID: Final = """
 SELECT v.o_outcome, v.o_state, v.o_at, h.account
 FROM ledger_void_hold(%s, %s) v LEFT JOIN ledger_hold h ON h.id = %s
 """
+_OPEN: Final = """
+SELECT h.id, h.amount, a.currency, a.owner_ref, h.kind, h.ref, h.at, h.expires_at
+FROM ledger_account a JOIN ledger_hold h ON h.account = a.id
+WHERE a.held > 0 AND {which} AND NOT EXISTS (SELECT FROM ledger_hold_end e WHERE e.hold = h.id)
+ORDER BY h.expires_at, h.id LIMIT %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,20 @@ class Held:
     at: datetime
     expires_at: datetime
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A hold that counts against its account now: for what, since when, and until when."""
+
+    id: UUID
+    amount_minor: int
+    currency: str
+    owner: str
+    kind: TransferKind
+    ref: str
+    at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,28 @@ def hold(transfer: Transfer, *, timeout_ms: int, actor: Actor) -> Held:
         raise _refusal(outcome, code, transfer.id)
     hints.accounts_changed({int(transfer.debit)})
     return Held(transfer.id, at, expires_at, outcome == "replayed")
+
+
+def open_on(account_id: AccountId) -> list[Open]:
+    """The holds that make up the account's ``held``, the first to end first. Takes no lock.
+
+    One whose time is over stays until the job has ended it, since its amount counts as long.
+    """
+    return _open("a.id = %s", [account_id])
+
+
+def open_ones() -> list[Open]:
+    """The same of every account, up to `two_people.SHOWN` of them."""
+    return _open("true", [])
+
+
+def _open(which: str, params: list[Any]) -> list[Open]:
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN.format(which=which), [*params, SHOWN])
+        return [
+            Open(id_, amount, currency, owner, TransferKind(kind), ref, at, expires_at)
+            for id_, amount, currency, owner, kind, ref, at, expires_at in cursor.fetchall()
+        ]
 
 
 def capture(hold_id: UUID, amount_minor: int | None = None, *, actor: Actor) -> Captured:

@@ -22,6 +22,9 @@ class BalanceOut(serializers.Serializer[selectors.Funds]):
     currency = serializers.CharField(help_text="ISO 4217")
     available_minor = serializers.IntegerField(help_text="can be played or withdrawn")
     held_minor = serializers.IntegerField(help_text="on its way out")
+    set_aside_minor = serializers.IntegerField(
+        help_text="held on the balance for something that is open; not part of what is available"
+    )
     available = serializers.SerializerMethodField(help_text="decimal text, such as 12.50")
 
     def get_available(self, funds: selectors.Funds) -> str:

@@ -1,42 +1,38 @@
-"""What players owe the house, and collecting it: from a player's cash, never more than is owed.
+"""What players owe the house; collecting it, and writing it off: each proposed by one person and
+approved by another (`ledger.adjustments`, which decides who may what in the database).
 
-A debt comes from a correction or a chargeback that two people decided (`ledger.shortfall`); to
-collect it, one person of finance is enough.
+A debt comes from a correction or a chargeback that two people decided (`ledger.shortfall`).
+Collecting it takes from the player's cash; writing it off is a loss of the house. Neither ever
+lessens a debt by more than is owed when it is approved.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 
-from accounts.rights import check_right
-from audit.record import Subject, record, register
-from compliance.standing import lock_standing
-from kernel.ids import Actor, PlayerId
+from kernel.ids import AccountId, Actor, PlayerId
 from kernel.money import Money
-from kernel.refusal import Refused
-from ledger import accounts
-from ledger.models import Account, Batch, TransferRow
-from ledger.posting import post
-from ledger.postings import AccountKind, Transfer, TransferKind, derived_id
+from ledger import accounts, adjustments
+from ledger.adjustments import Adjustment, Wanted
+from ledger.models import Account
+from ledger.postings import AccountKind, TransferKind
 from ledger.shortfall import cover
-from payments import booking
+from ledger.statements import Line, statement
+from notices.send import notify
+from payments.notice_kinds import DEBT_COLLECTED, DEBT_WRITTEN_OFF
 
-COLLECT: Final = "payments.collect_debt"
-COLLECTED: Final = register("debt.collected", "A player's debt collected from their account")
-
-
-class DebtCode(StrEnum):
-    """Why nothing is collected, beside ``not_allowed``."""
-
-    NOTHING_OWED = "nothing_owed"
-    NOTHING_THERE = "nothing_to_collect"
-    CHANGED = "debt_changed"
-    KEY_CONFLICT = "key_conflict"
+#: Whose loss it is when a debt is written off.
+LOSS: Final = "house:main"
+_NOTICES: Final = {
+    TransferKind.DEBT_SETTLED.value: DEBT_COLLECTED,
+    TransferKind.DEBT_WRITTEN_OFF.value: DEBT_WRITTEN_OFF,
+}
+#: The newest movements of a debt that a page shows.
+LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,62 +64,85 @@ def debts(player_id: PlayerId) -> list[Debt]:
     ]
 
 
-def collect(player_id: PlayerId, currency: str, *, key: UUID, actor: Actor) -> Money:
-    """Collect what the player owes, as far as their cash covers it, once per ``key``.
+def history(player_id: PlayerId) -> list[tuple[str, Line]]:
+    """Currency and line of each newest movement of the player's debts. Opens no account."""
+    return [
+        (currency, line)
+        for currency, account in _receivables(player_id)
+        for line in statement(account, limit=LINES)
+    ]
 
-    The same key answers with what was collected. Refuses with ``NOT_ALLOWED``, ``NO_STANDING``,
-    ``NOTHING_OWED``, ``NOTHING_THERE``, ``CHANGED`` (cash or debt moved at that moment: nothing was
-    collected, and trying again may), ``KEY_CONFLICT``. Locks the player, then both accounts.
+
+def proposals(player_id: PlayerId) -> list[Adjustment]:
+    """What was proposed about the player's debts, the newest first, whatever became of it."""
+    return [
+        one
+        for _, account in _receivables(player_id)
+        for one in adjustments.of_account(account)
+        if one.kind in _NOTICES
+    ]
+
+
+def _receivables(player_id: PlayerId) -> list[tuple[str, AccountId]]:
+    """The player's accounts for what they owe, by currency; those that exist."""
+    found = Account.objects.filter(
+        owner_ref=f"player:{player_id}", kind=AccountKind.RECEIVABLE.value
+    ).values_list("currency", "id")
+    return [(currency, AccountId(id_)) for currency, id_ in sorted(found)]
+
+
+def reasons() -> list[tuple[TransferKind, list[tuple[str, str]]]]:
+    """What may be done to a debt, and for which reasons, as (code, words)."""
+    return [
+        (kind, adjustments.reasons(kind))
+        for kind in (TransferKind.DEBT_SETTLED, TransferKind.DEBT_WRITTEN_OFF)
+    ]
+
+
+def propose(
+    player_id: PlayerId, amount: Money, *, reason: str, note: str, id: UUID, actor: Actor
+) -> Adjustment:
+    """Propose to collect ``amount`` of a debt, or to write it off: the ``reason`` says which.
+
+    It waits for a second person; the same ``id`` again is the same proposal. Refuses as
+    :func:`ledger.adjustments.propose`.
     """
-    check_right(actor, COLLECT)
-    name = f"debt:{key}"
-    with transaction.atomic():
-        lock_standing(player_id)
-        cash = accounts.player_cash(player_id, currency)
-        debt = accounts.receivable(player_id, currency)
-        known = Batch.objects.filter(key=name).first()
-        if known is not None:
-            done = TransferRow.objects.get(batch=known.id)
-            if done.debit != cash:
-                raise Refused(DebtCode.KEY_CONFLICT)
-            return Money(done.amount, currency)
-        now = accounts.balances([cash, debt])
-        owed_minor = -now[debt].posted_minor
-        if owed_minor <= 0:
-            raise Refused(DebtCode.NOTHING_OWED)
-        minor = cover(owed_minor, now[cash].available_minor).taken_minor
-        if minor == 0:
-            raise Refused(DebtCode.NOTHING_THERE)
-        item = Transfer(
-            id=derived_id("debt", key),
-            debit=cash,
-            credit=debt,
-            amount_minor=minor,
-            kind=TransferKind.DEBT_SETTLED,
-            ref=f"debt:{key}",
-        )
-        try:
-            post(key=name, kind="debt", actor=actor, transfers=[item])
-        except Refused as refusal:
-            if not booking.is_below_floor(refusal):
-                raise
-            raise Refused(DebtCode.CHANGED) from None
-        if accounts.balance(debt).posted_minor > 0:  # both are locked now: a return was faster
-            raise Refused(DebtCode.CHANGED)
-        _record(player_id, Money(minor, currency), owed_minor, actor)
-    return Money(minor, currency)
-
-
-def _record(player_id: PlayerId, collected: Money, owed_minor: int, actor: Actor) -> None:
-    record(
-        COLLECTED,
-        actor=actor,
-        subject=Subject("player", str(player_id)),
-        component="payments",
-        before={"owed_minor": owed_minor},
-        after={
-            "owed_minor": owed_minor - collected.minor,
-            "collected_minor": collected.minor,
-            "currency": collected.currency,
-        },
+    kind = next(
+        (kind for kind, known in reasons() if reason in dict(known)), TransferKind.DEBT_SETTLED
     )
+    debit = (
+        accounts.player_cash(player_id, amount.currency)
+        if kind is TransferKind.DEBT_SETTLED
+        else accounts.ensure_account(AccountKind.HOUSE, LOSS, amount.currency)
+    )
+    wanted = Wanted(
+        debit,
+        accounts.receivable(player_id, amount.currency),
+        amount.minor,
+        reason=reason,
+        note=note,
+        kind=kind,
+    )
+    return adjustments.propose(wanted, id=id, actor=actor)
+
+
+def approve(id: UUID, *, actor: Actor, note: str = "") -> Adjustment:
+    """Approve and post what was proposed, and tell the player where it is about their debt.
+
+    Again by the same person changes nothing. Refuses as :func:`ledger.adjustments.approve`.
+    """
+    with transaction.atomic():
+        is_new = adjustments.find(id).decision is None
+        done = adjustments.approve(id, actor=actor, note=note)
+        if is_new and done.kind in _NOTICES:
+            owner = Account.objects.values_list("owner_ref", flat=True).get(pk=done.credit)
+            notify(
+                PlayerId(int(owner.partition(":")[2])),
+                _NOTICES[done.kind],
+                {
+                    "amount_minor": done.amount_minor,
+                    "currency": done.currency,
+                    "owed_minor": -accounts.balance(done.credit).posted_minor,
+                },
+            )
+    return done

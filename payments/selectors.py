@@ -8,7 +8,7 @@ from typing import Final
 
 from compliance.standing import read_standing
 from kernel.ids import PlayerId
-from ledger import accounts
+from ledger import accounts, holds
 from payments.models import Deposit, Withdrawal
 
 PAYMENTS_MAX: Final = 50
@@ -16,11 +16,14 @@ PAYMENTS_MAX: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """A player's money: what can be played or withdrawn, and what is on its way out."""
+    """A player's money: what can be played or withdrawn, what is on its way out, and what is set
+    aside of their balance: ``available`` is what is posted less that."""
 
     currency: str
     available_minor: int
     held_minor: int
+    set_aside_minor: int
+    holds: tuple[holds.Open, ...]
 
 
 def funds(player_id: PlayerId) -> Funds | None:
@@ -31,7 +34,14 @@ def funds(player_id: PlayerId) -> Funds | None:
     cash = accounts.player_cash(player_id, standing.currency)
     held = accounts.player_held(player_id, standing.currency)
     found = accounts.balances([cash, held])
-    return Funds(standing.currency, found[cash].available_minor, found[held].posted_minor)
+    set_aside_minor = found[cash].held_minor
+    return Funds(
+        currency=standing.currency,
+        available_minor=found[cash].available_minor,
+        held_minor=found[held].posted_minor,
+        set_aside_minor=set_aside_minor,
+        holds=tuple(holds.open_on(cash)) if set_aside_minor else (),
+    )
 
 
 def payments(player_id: PlayerId, at_most: int = PAYMENTS_MAX) -> Sequence[Deposit | Withdrawal]:

@@ -20,7 +20,7 @@ from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
-from payments import deposits, selectors, withdrawals, wording
+from payments import debts, deposits, selectors, withdrawals, wording
 from payments.forms import AmountForm
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState
@@ -123,9 +123,28 @@ def _payment(request: HttpRequest, found: Deposit | Withdrawal, to_pay: str) -> 
 def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> HttpResponse:
     player_id = _player_id(request)
     standing, now = read_standing(player_id), database_now()
+    funds = selectors.funds(player_id)
     context: dict[str, Any] = {
         "section": "cashier",
-        "funds": selectors.funds(player_id),
+        "funds": funds,
+        "holds": [
+            {
+                "amount_minor": one.amount_minor,
+                "words": wording.held_for(one.kind),
+                "until": one.expires_at,
+            }
+            for one in (funds.holds if funds else ())
+        ],
+        "debts": debts.debts(player_id),
+        "debt_lines": [
+            {
+                "at": line.posted_at,
+                "words": wording.owed_for(line.kind),
+                "change_minor": -line.amount_minor,
+                "currency": currency,
+            }
+            for currency, line in debts.history(player_id)
+        ],
         "limits": [] if standing is None else limit_rows(standing, now),
         "payments": [wording.shown(one) for one in selectors.payments(player_id)],
         "deposit_form": AmountForm(auto_id="deposit_%s"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from compliance import wording as compliance_wording
+from ledger.postings import TransferKind
 from payments.models import Deposit, Transition, Withdrawal
 from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
 
@@ -134,6 +135,32 @@ _REFUSALS: Final = {
         "No payment provider is connected at the moment. Nothing was charged."
     ),
 }
+
+
+#: What an amount that is set aside may become: the kind of its transfer → for what it waits.
+_HOLDS: Final = {
+    TransferKind.DEPOSIT_REVERSAL: gettext_lazy("A deposit that may go back to its source"),
+    TransferKind.CORRECTION: gettext_lazy("A round whose result is being looked into"),
+}
+_HELD: Final = gettext_lazy("A question that we are looking into")
+#: What changes a debt, as its player reads it.
+_DEBT: Final = {
+    TransferKind.CHARGEBACK: gettext_lazy("A deposit your bank took back"),
+    TransferKind.CORRECTION: gettext_lazy("A round whose result was corrected"),
+    TransferKind.DEBT_SETTLED: gettext_lazy("Taken from your balance"),
+    TransferKind.DEBT_WRITTEN_OFF: gettext_lazy("Written off"),
+}
+_DEBT_OTHER: Final = gettext_lazy("Adjusted by us")
+
+
+def held_for(kind: TransferKind) -> str:
+    """For what an amount of the balance is set aside, in plain words."""
+    return str(_HOLDS.get(kind, _HELD))
+
+
+def owed_for(kind: TransferKind) -> str:
+    """What changed a debt, in plain words."""
+    return str(_DEBT.get(kind, _DEBT_OTHER))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ CURRENCY: Final = "EUR"
 
 
 def players(count: int, minor_each: int) -> list[AccountId]:
-    """The cash accounts of players 1 to ``count``, each with ``minor_each`` from the house."""
+    """The cash accounts of players 1 to ``count``, each with ``minor_each`` of our money."""
     names = [(AccountKind.PLAYER_CASH, f"player:{n}", CURRENCY) for n in range(1, count + 1)]
     found = accounts.ensure_accounts(names)
     cash = [found[name] for name in names]
-    till = accounts.house(TableId("bench"), CURRENCY)
+    till = filled_escrow(count * minor_each)
     for first in range(0, count, TRANSFERS_MAX):
         with transaction.atomic():
             post(
@@ -33,6 +33,23 @@ def players(count: int, minor_each: int) -> list[AccountId]:
                 ],
             )
     return cash
+
+
+def filled_escrow(minor: int) -> AccountId:
+    """The escrow of a round that nobody plays, with so much of the house's money in it."""
+    into = escrow()
+    if minor:
+        given = Transfer(
+            new_id(),
+            accounts.house(TableId("bench"), CURRENCY),
+            into,
+            minor,
+            TransferKind.HOUSE_SWEEP,
+            "bench",
+        )
+        with transaction.atomic():
+            post(key=f"bench:{given.id}", kind="bench", actor=BENCH, transfers=[given])
+    return into
 
 
 def escrow() -> AccountId:

@@ -1,8 +1,8 @@
 """What a player at a table is told of their own money: one read for many players.
 
 The frame is the whole state, so that a lost one costs nothing. Its number grows with every entry of
-the player's account (holds are entries too) and with every event of the table, and both are read at
-one instant: of two states the one with the higher number is the later one.
+the player's account, with every hold that is made or ends there, and with every event of the table,
+all read at one instant: of two states the one with the higher number is the later one.
 """
 
 from __future__ import annotations
@@ -107,10 +107,12 @@ def read(table_id: str, seats: Sequence[Seat]) -> list[AccountState]:
 
 
 def _accounts(seats: Sequence[Seat]) -> list[tuple[int | None, int, int]]:
-    """Per seat: account, its number of entries, what may be taken."""
+    """Per seat: account, how often it changed, what may be taken."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT a.id, coalesce(a.seq, 0), coalesce(a.posted - a.held, 0)"
+            "SELECT a.id, coalesce(a.seq, 0) + (SELECT count(h.id) + count(e.hold)"
+            "  FROM ledger_hold h LEFT JOIN ledger_hold_end e ON e.hold = h.id"
+            "  WHERE h.account = a.id), coalesce(a.posted - a.held, 0)"
             " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (owner_ref, currency, i)"
             " LEFT JOIN ledger_account a ON a.kind = %s AND a.owner_ref = w.owner_ref"
             " AND a.currency = w.currency ORDER BY w.i",

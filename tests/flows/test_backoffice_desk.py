@@ -40,7 +40,6 @@ from ledger.adjustments import AdjustmentCode
 from ledger.chargebacks import ChargebackCode
 from ledger.postings import LedgerCode, PostCode
 from payments.chargebacks import DisputeCode
-from payments.debts import DebtCode
 from payments.models import Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
@@ -227,7 +226,6 @@ def test_each_refusal_that_the_desks_acts_can_give_has_its_words():
             adjustment_pages.PageCode,
             ChargebackCode,
             DisputeCode,
-            DebtCode,
         )
         for code in some
     } | {PlayerCode.EMAIL_TAKEN.value, RulesCode.LIMITS_INVALID.value}

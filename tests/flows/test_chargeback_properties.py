@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from audit import seals
 from audit.checking import check_database
 from kernel.ids import Actor, new_id
+from kernel.money import Money
 from ledger import accounts
 from ledger import chargebacks as booked
+from ledger.adjustments import AdjustmentCode
 from ledger.exports import export
 from ledger.postings import TransferKind
 from payments import chargebacks, debts
-from payments.debts import DebtCode
 from tests import house
 from tests.flows.chargeback_steps import (
     captured_deposit,
@@ -109,11 +110,12 @@ class Played:
 
     def collect(self, *_):
         due = min(self.model.owed, self.model.cash)
-        act = partial(debts.collect, self.anna, "EUR", key=new_id(), actor=self.one)
+        how = {"reason": "debt_due", "note": "Due.", "id": new_id(), "actor": self.one}
         if due:
-            assert act().minor == due
-        else:
-            assert refused_with(act) in {DebtCode.NOTHING_OWED, DebtCode.NOTHING_THERE}
+            made = debts.propose(self.anna, Money(due, "EUR"), **how)
+            assert debts.approve(made.id, actor=self.other).decision == "approved"
+        more = partial(debts.propose, self.anna, Money(self.model.owed - due + 1, "EUR"), **how)
+        assert refused_with(more) in {AdjustmentCode.ABOVE_DEBT, AdjustmentCode.CONFLICT}
         self.model.cash -= due
         self.model.owed -= due
 

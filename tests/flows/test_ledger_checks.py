@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from kernel.ids import Actor, PlayerId, new_id
 from kernel.invariant import InvariantBroken
 from kernel.money import SCALES
-from ledger import postings
+from ledger import accounts, adjustments, postings
 from ledger.checks import CHECKS, run_checks
 from tests.flows.ledger_steps import (
+    TESTER,
     captured,
     charged_back,
     correction,
@@ -99,15 +101,32 @@ TAMPERING = {
     ),
     "an approval forgotten": (
         "DELETE FROM ledger_adjustment_decision",
-        {"an_adjustment_was_approved_by_another_person": ("decision", None)},
+        {"what_two_people_decide_was_approved_by_another_person": ("decision", None)},
     ),
     "a proposal for less": (
         "UPDATE ledger_adjustment SET amount = 999",
-        {"an_adjustment_was_approved_by_another_person": ("approved_minor", "999")},
+        {"what_two_people_decide_was_approved_by_another_person": ("approved_minor", "999")},
     ),
     "an approval that was a refusal": (
         "UPDATE ledger_adjustment_decision SET decision = 'refused', note = 'No.'",
-        {"an_adjustment_was_approved_by_another_person": ("decision", "refused")},
+        {"what_two_people_decide_was_approved_by_another_person": ("decision", "refused")},
+    ),
+    "a debt lessened beyond nothing": (
+        "UPDATE ledger_entry SET balance_after = 1 WHERE account = {debt} AND seq = 2",
+        {
+            "no_debt_is_lessened_by_more_than_was_owed": ("balance_after", "1"),
+            "balance_after_is_the_running_sum": ("balance_after", "1"),
+            "balance_is_the_last_balance_after": ("balance_after", "1"),
+        },
+    ),
+    "a write-off made another's": (
+        "UPDATE ledger_adjustment SET kind = 'adjustment' WHERE kind = 'debt_written_off'",
+        {"what_two_people_decide_was_approved_by_another_person": ("kind", "debt_written_off")},
+    ),
+    "a route closed in the past": (
+        "INSERT INTO ledger_route_closed VALUES"
+        " ('stake', 'player_cash', 'escrow', '2026-01-01', 'A test.')",
+        {"nothing_by_a_route_after_it_was_closed": ("kind", "stake")},
     ),
     "a chargeback's approval made a refusal": (
         "UPDATE ledger_chargeback_decision SET decision = 'refused', note = 'No.'",
@@ -187,7 +206,7 @@ TAMPERING = {
 def played(database):
     """A stake of 300 that stands, an escrow that was used and emptied, and three holds: one of 40
     of which 25 were captured, one of 30 voided, one of 20 open; 40 of a deposit of 100 are charged
-    back. Ids by name."""
+    back; a debt of 50 is written off. Ids by name."""
     ada, pot, empty = funded(1, 1_000), escrow(), escrow()
     with transaction.atomic():
         try_all([stake(1, ada, pot, 300)])
@@ -200,7 +219,20 @@ def played(database):
     captured(taken.id, 25)
     voided(let_go.id)
     charged_back(3, deposit_minor=100, amount_minor=40)
-    return {"ada": ada, "bo": bo, "empty": empty}
+    debt = accounts.receivable(PlayerId(4), "EUR")
+    post_all([move(debt, house(), 50, postings.TransferKind.CORRECTION)])
+    written_off(debt, 50)
+    return {"ada": ada, "bo": bo, "empty": empty, "debt": debt}
+
+
+def written_off(debt, minor):
+    """Proposed by the set-up and approved by the test."""
+    ours = accounts.ensure_account(postings.AccountKind.HOUSE, "house:main", "EUR")
+    wanted = adjustments.Wanted(
+        ours, debt, minor, "debt_forgiven", "A test.", postings.TransferKind.DEBT_WRITTEN_OFF
+    )
+    made = adjustments.propose(wanted, id=new_id(), actor=Actor.system("set-up"))
+    adjustments.approve(made.id, actor=TESTER)
 
 
 def test_an_empty_ledger_and_a_played_one_are_clean(database):
@@ -265,12 +297,16 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     clean = command(database, "--format", "json")
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
-    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 8)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 10)
     told = clean.stderr.splitlines()
     assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
     assert command(database, "--quiet").stderr == ""
 
-    tamper(owner, "UPDATE ledger_account SET posted = posted + 1 WHERE kind = 'house'")
+    tamper(
+        owner,
+        "UPDATE ledger_account SET posted = posted + 1 WHERE owner_ref = 'house:main'"
+        " AND kind = 'house'",
+    )
     broken = command(database, "--format", "json")
     assert broken.returncode == 1, broken.stderr
     first = json.loads(broken.stdout)["violations"][0]

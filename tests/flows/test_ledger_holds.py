@@ -227,7 +227,8 @@ def test_an_account_with_a_hold_is_not_closed(database):
     held(one)  # the house has no floor: a hold on it reserves nothing, and is still open
     ada = funded(1, 100)
     post_all([correction(ada, 100, at)])
-    post_all([move(at, ada, 100, TransferKind.CORRECTION)])
+    post_all([move(at, into, 100, TransferKind.HOUSE_SWEEP)])
+    post_all([move(into, ada, 100, TransferKind.CORRECTION)])
     held(correction(ada, 100, at))
     with transaction.atomic():
         with pytest.raises(Refused) as info:

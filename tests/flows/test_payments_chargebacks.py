@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from accounts.roles import Role
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
+from kernel.money import Money
 from ledger import accounts
 from ledger import chargebacks as booked
 from ledger.chargebacks import ChargebackCode
@@ -17,7 +18,7 @@ from ledger.postings import PostCode, TransferKind
 from ledger.shortfall import cover
 from notices import delivery
 from notices.models import Notice
-from payments import chargebacks, deposits
+from payments import chargebacks, debts, deposits
 from payments.chargebacks import DisputeCode
 from payments.models import Deposit, Transition
 from payments.providers.protocol import DepositReport
@@ -240,8 +241,8 @@ def test_what_was_paid_of_the_debt_meanwhile_comes_back_to_the_player(two, anna,
     spend(anna, 5_000)
     taken = chargebacks.approve(disputed(paid, 5_000, by=two[0]).id, actor=two[1])
     house.fund(anna, 2_000)
-    debt = accounts.receivable(anna, "EUR")
-    post_all([move(accounts.player_cash(anna, "EUR"), debt, 2_000, TransferKind.DEBT_SETTLED)])
+    how = {"reason": "debt_due", "note": "Due.", "id": new_id(), "actor": two[0]}
+    debts.approve(debts.propose(anna, Money(2_000, "EUR"), **how).id, actor=two[1])
     assert (cash(anna), owed(anna)) == (0, 3_000)
 
     back = chargebacks.propose_return(taken.id, actor=two[0], note="Won.")

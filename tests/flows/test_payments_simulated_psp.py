@@ -156,6 +156,7 @@ def test_a_player_deposits_through_the_hosted_page_and_comes_back(browser, playe
         "currency": "EUR",
         "available_minor": 5_000,
         "held_minor": 0,
+        "set_aside_minor": 0,
         "available": "50.00",
     }
     [shown] = browser.get("/api/account/payments").json()

@@ -8,7 +8,8 @@ Move = tuple[str, str, int]
 
 @dataclass
 class HoldLedger:
-    """Accounts by name; those that begin with "bank" have no floor, two players have no route.
+    """Accounts by name; those that begin with "bank" have no floor; from a bank or a
+    player to a player there is no route.
 
     Every act answers with one word. ``holds`` keeps a move and how it stands: open, due (its time
     is over), or its end; for a captured one also how much.
@@ -31,7 +32,8 @@ class HoldLedger:
             return "same_account"
         if {debit, credit} & self.closed:
             return "account_closed"
-        return "route_not_allowed" if debit[:6] == credit[:6] == "player" else "posted"
+        is_closed = credit[:6] == "player" and debit[:4] in {"play", "bank"}
+        return "route_not_allowed" if is_closed else "posted"
 
     def fits(self, move: Move) -> str:
         debit, _, amount = move
