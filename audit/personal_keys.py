@@ -62,6 +62,40 @@ def encrypt(event_id: UUID, person_id: int, fields: Mapping[str, str]) -> Encryp
     return Encrypted(key_id, data)
 
 
+def encrypt_bytes(person_id: int, data: bytes, *, binding: str) -> Encrypted:
+    """``data`` about ``person_id`` encrypted for one place, which ``binding`` names.
+
+    Forgotten with the person: `audit.personal.erase` destroys the key. Runs in the caller's
+    transaction and waits for nobody.
+    """
+    key_id, key = _usable_key(person_id)
+    nonce = os.urandom(NONCE_BYTES)
+    body = AESGCM(key).encrypt(nonce, data, _place_binding(person_id, binding))
+    return Encrypted(key_id, nonce + body)
+
+
+def decrypt_bytes(person_id: int, sealed: Encrypted, *, binding: str) -> bytes:
+    """What `encrypt_bytes` took; refuses with ``ERASED`` once the person's keys are destroyed.
+
+    Whoever calls it has asked for a right and records that it was read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT wrapped, wrap_version FROM audit_person_key WHERE id = %s AND person_id = %s",
+            [sealed.key_id, person_id],
+        )
+        row = cursor.fetchone()
+    ensure(row is not None, "sealed bytes name a key of their person", key=str(sealed.key_id))
+    if row[0] is None:
+        raise Refused(PersonalCode.ERASED)
+    key = _unwrap(wrapping_keys(), sealed.key_id, person_id, bytes(row[0]), row[1])
+    nonce, body = sealed.data[:NONCE_BYTES], sealed.data[NONCE_BYTES:]
+    try:
+        return AESGCM(key).decrypt(nonce, body, _place_binding(person_id, binding))
+    except InvalidTag:
+        raise InvariantBroken("sealed bytes belong to their place", binding=binding) from None
+
+
 def _usable_key(person_id: int) -> tuple[UUID, bytes]:
     keys = wrapping_keys()
     with connection.cursor() as cursor:
@@ -129,6 +163,10 @@ def _unwrap(
 
 def _row_binding(person_id: int, event_id: UUID) -> bytes:
     return f"faro-audit-personal-v1|{person_id}|{event_id}".encode()
+
+
+def _place_binding(person_id: int, binding: str) -> bytes:
+    return f"faro-person-bytes-v1|{person_id}|{binding}".encode()
 
 
 def _key_binding(key_id: UUID, person_id: int, version: int) -> bytes:

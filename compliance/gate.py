@@ -243,7 +243,7 @@ def _standing_refusal(
         (playing and not policy.live_table_games, GateCode.NOT_OFFERED),
         (playing and not standing.of_age(now), GateCode.UNDER_AGE),
         (
-            playing and policy.verified_before_play and not _verified(standing),
+            playing and not _verified(standing) and not standing.may_play_unverified(now),
             GateCode.NOT_VERIFIED,
         ),
         (

@@ -46,6 +46,9 @@ class Standing(models.Model):
         default=False, help_text="Goes on after its end until the player asks to come back."
     )
     cool_off_until = models.DateTimeField(null=True, blank=True)
+    verify_by = models.DateTimeField(
+        null=True, blank=True, help_text="From then on, unverified play is refused."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -323,3 +326,13 @@ class ScreeningHit(_Record):
 
     def __str__(self) -> str:
         return f"hit {self.pk}"
+
+
+from compliance.kyc.models import (  # noqa: E402, F401  (Django finds an app's models here)
+    KycCheck,
+    KycDeclaration,
+    KycDocument,
+    KycReview,
+    KycTransition,
+    KycUpload,
+)

@@ -1,4 +1,4 @@
-"""What compliance tells people: news of their cases, and to staff that one is late."""
+"""What compliance tells people: news of their cases and checks, and to staff that one is late."""
 
 from __future__ import annotations
 
@@ -6,3 +6,5 @@ from notices.kinds import register
 
 CASE_NEWS = register("case_news")
 CASE_OVERDUE = register("case_overdue")
+VERIFICATION_NEWS = register("verification_news")
+VERIFICATION_OVERDUE = register("verification_overdue")

@@ -36,6 +36,7 @@ class StandingNow:
     excluded_until: datetime | None
     exclusion_holds: bool
     cool_off_until: datetime | None
+    verify_by: datetime | None
 
     def excluded(self, now: datetime) -> bool:
         """Whether self-exclusion holds at ``now``: until its end, or until the player returns."""
@@ -46,6 +47,11 @@ class StandingNow:
     def cooling_off(self, now: datetime) -> bool:
         """Whether a break holds at ``now``."""
         return self.cool_off_until is not None and now < self.cool_off_until
+
+    def may_play_unverified(self, now: datetime) -> bool:
+        """Whether policy and the time to verify in still let the player play unverified."""
+        in_time = self.verify_by is None or now < self.verify_by
+        return in_time and not self.policy(now).verified_before_play
 
     def policy(self, now: datetime) -> Jurisdiction:
         """The profile in force at ``now`` where the player belongs."""
@@ -58,7 +64,7 @@ class StandingNow:
 
 _SELECT: Final = (
     "SELECT player_id, status, jurisdiction, currency, of_age_on, age_verified, identity_verified,"
-    " excluded_until, exclusion_holds, cool_off_until FROM compliance_standing"
+    " excluded_until, exclusion_holds, cool_off_until, verify_by FROM compliance_standing"
     " WHERE player_id = ANY(%s) ORDER BY player_id FOR NO KEY UPDATE"
 )
 
@@ -96,6 +102,7 @@ def read_standing(player_id: PlayerId) -> StandingNow | None:
             "excluded_until",
             "exclusion_holds",
             "cool_off_until",
+            "verify_by",
         )
         .first()
     )

@@ -8,6 +8,7 @@ from celery import shared_task
 from django.conf import settings
 
 from compliance import case_keeping, facts
+from compliance.kyc import sweeps
 from compliance.screening import screening, watched
 from kernel.clock import SystemClock
 
@@ -45,3 +46,9 @@ def load_lists() -> None:
     """Load what was laid into `FARO_SCREENING_DIRECTORY`. Scheduled every 60 s."""
     if settings.FARO_SCREENING_DIRECTORY:
         watched.load_changed(Path(settings.FARO_SCREENING_DIRECTORY), SystemClock())
+
+
+@shared_task(name="compliance.tasks.sweep_kyc", ignore_result=True)
+def sweep_kyc() -> None:
+    """Whatever is due of identity checks: begin, scan, look, remind, expire. Every 10 s."""
+    sweeps.sweep()

@@ -8,6 +8,7 @@ from casino.settings.api import *  # noqa: F403
 from casino.settings.apps import *  # noqa: F403  (order is meaning: later files refine)
 from casino.settings.cache import *  # noqa: F403
 from casino.settings.database import *  # noqa: F403
+from casino.settings.documents import *  # noqa: F403
 from casino.settings.environment import *  # noqa: F403
 from casino.settings.house import *  # noqa: F403
 from casino.settings.identity import *  # noqa: F403

@@ -1,5 +1,7 @@
 """Static files: straight from the tree in demo and tests, hashed names and a year in production."""
 
+from typing import Any
+
 from casino.settings.environment import BASE_DIR, FARO_MODE, STATE_DIR
 
 STATIC_URL = "/static/"
@@ -10,7 +12,7 @@ _hashed = FARO_MODE == "production"
 
 WHITENOISE_USE_FINDERS = not _hashed
 WHITENOISE_AUTOREFRESH = not _hashed
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "casino.static_storage.HashedFiles"

@@ -1,0 +1,215 @@
+"""A player hands in: files and what they wrote, once per key. What was accepted stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from audit.database_clock import database_now
+from audit.record import Subject as Whom
+from audit.record import record, register
+from compliance.kyc import declarations, receiving
+from compliance.kyc.file_guard import FileCode
+from compliance.kyc.models import KycCheck, KycDocument, KycUpload
+from compliance.kyc.moves import KycCode, Step, checks_of, ensure_checks, move
+from compliance.kyc.receiving import Given, Received, Refusal
+from compliance.kyc.scanning import Verdict
+from compliance.kyc.states import (
+    ENDED,
+    OPEN_TO_PLAYER,
+    REQUIRED,
+    SERVED_BY,
+    Kind,
+    State,
+    Subject,
+)
+from compliance.standing import StandingNow, lock_standing
+from kernel.ids import Actor, PlayerId, new_id
+from kernel.refusal import Refused
+
+RECEIVED: Final = register("kyc.documents_received", "Documents received")
+#: Forms with files per hour, and files per attempt: a person needs three; a flood is stopped.
+FORMS_PER_HOUR: Final = 20
+FILES_PER_ATTEMPT: Final = 12
+KEY_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What became of a form. ``is_complete``: it is our turn now."""
+
+    accepted: tuple[Kind, ...]
+    refused: tuple[Refusal, ...]
+    is_complete: bool
+    missing: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a player sent about one subject."""
+
+    subject: Subject
+    files: Sequence[Given]
+    #: What they wrote; empty where it did not pass the form's own look.
+    fields: Mapping[str, str]
+    key: str
+
+
+def hand_in(player_id: PlayerId, form: Form) -> HandedIn:
+    """Take a form's files and words, once per key. Files are read outside any transaction.
+
+    Each file is taken or refused for itself. When what is required is there, the checks it serves
+    move to ``documents``. The same key with the same content answers the same again. Refuses with
+    ``NOT_OPEN``, ``KEY_REUSED``, ``BAD_KEY``, ``TOO_OFTEN``, ``NOTHING_NEW`` or ``NO_STANDING``,
+    and then nothing is kept. Locks the player.
+    """
+    if not 8 <= len(form.key) <= KEY_MAX:
+        raise Refused(KycCode.BAD_KEY)
+    print_ = receiving.fingerprint(form.subject, form.files, dict(form.fields))
+    known = _known(player_id, form, print_)
+    if known is not None:
+        return known
+    _may_hand_in(player_id, form)
+    received = receiving.receive(form.files[: receiving.FILES_MAX])
+    received.refused += [
+        Refusal(one.kind, FileCode.TOO_MANY, {"files_max": receiving.FILES_MAX})
+        for one in form.files[receiving.FILES_MAX :]
+    ]
+    try:
+        with transaction.atomic():
+            standing = lock_standing(player_id)
+            known = _known(player_id, form, print_)
+            if known is None:
+                return _write(standing, form, received, print_, database_now())
+    except BaseException:
+        received.forget()
+        raise
+    received.forget()
+    return known
+
+
+def _known(player_id: PlayerId, form: Form, print_: str) -> HandedIn | None:
+    """The answer of an earlier form with this key."""
+    row = KycUpload.objects.filter(player_id=player_id, key=form.key).first()
+    if row is None:
+        return None
+    if row.fingerprint != print_:
+        raise Refused(KycCode.KEY_REUSED)
+    check = checks_of(player_id)[form.subject]
+    kinds = KycDocument.objects.filter(upload_id=row.id).values_list("kind", flat=True)
+    return HandedIn(
+        accepted=tuple(Kind(kind) for kind in kinds),
+        refused=tuple(Refusal(Kind(r["kind"]), r["code"], r["data"]) for r in row.refused),
+        is_complete=check.attempt > row.attempt or check.state != State.STARTED,
+        missing=missing(check),
+    )
+
+
+def _may_hand_in(player_id: PlayerId, form: Form) -> None:
+    """Before any work: is it the player's turn, and not the twentieth time this hour?"""
+    check = checks_of(player_id).get(form.subject)
+    if check is not None and State(check.state) not in OPEN_TO_PLAYER:
+        raise Refused(KycCode.NOT_OPEN)
+    if not form.files and not form.fields:
+        raise Refused(KycCode.NOTHING_NEW)
+    since = database_now() - timedelta(hours=1)
+    if KycUpload.objects.filter(player_id=player_id, at__gt=since).count() >= FORMS_PER_HOUR:
+        raise Refused(KycCode.TOO_OFTEN)
+
+
+def _write(
+    standing: StandingNow, form: Form, received: Received, print_: str, now: datetime
+) -> HandedIn:
+    player_id, actor = standing.player_id, Actor.player(standing.player_id)
+    served = SERVED_BY[form.subject]
+    checks = ensure_checks(player_id, served)
+    if State(checks[form.subject].state) not in OPEN_TO_PLAYER:
+        raise Refused(KycCode.NOT_OPEN)
+    checks = {subject: _begin(standing, checks[subject], actor, now) for subject in served}
+    check = checks[form.subject]
+    if (
+        KycDocument.objects.filter(
+            player_id=player_id, subject=form.subject, attempt=check.attempt
+        ).count()
+        + len(received.taken)
+        > FILES_PER_ATTEMPT
+    ):
+        raise Refused(FileCode.TOO_MANY, files_max=FILES_PER_ATTEMPT)
+    upload = _write_upload(form, received, check, print_)
+    for one in received.taken:
+        receiving.write_down(one, player_id, form.subject, check.attempt, upload)
+    if form.fields:
+        declarations.write(player_id, form.subject, check.attempt, form.fields, actor)
+    record(
+        RECEIVED,
+        actor=actor,
+        subject=Whom("player", str(player_id)),
+        component="compliance",
+        after={
+            "subject": form.subject.value,
+            "documents": [str(one.id) for one in received.taken],
+            "refused": [one.code for one in received.refused],
+        },
+    )
+    lacking = missing(check)
+    is_declared = declarations.latest(player_id, form.subject)[1] >= check.attempt
+    is_complete = not lacking and not received.refused and is_declared
+    if is_complete:
+        for subject in served:
+            news = "received" if subject is form.subject else ""
+            if checks[subject].state == State.STARTED:
+                step = Step(State.DOCUMENTS, cause="handed in", actor=actor, news=news)
+                move(standing, checks[subject], step, now)
+    kinds = tuple(one.kind for one in received.taken)
+    return HandedIn(kinds, tuple(received.refused), is_complete, lacking)
+
+
+def _begin(standing: StandingNow, check: KycCheck, actor: Actor, now: datetime) -> KycCheck:
+    """The check as one that the player works on; a new attempt after one that ended."""
+    state = State(check.state)
+    if state is State.NONE or (state in ENDED and state is not State.VERIFIED):
+        step = Step(State.STARTED, cause="the player began", actor=actor)
+        return move(standing, check, step, now)
+    return check
+
+
+def missing(check: KycCheck) -> tuple[Kind, ...]:
+    """What the attempt still needs from the player."""
+    subject = Subject(check.subject)
+    rows = KycDocument.objects.filter(
+        player_id=check.player_id,
+        subject=check.subject,
+        attempt=check.attempt,
+        destroyed_at__isnull=True,
+    ).exclude(scan=Verdict.INFECTED.value)
+    there = {Kind(kind) for kind in rows.values_list("kind", flat=True)}
+    return tuple(sorted(REQUIRED.get(subject, frozenset()) - there))
+
+
+def _write_upload(form: Form, received: Received, check: KycCheck, print_: str) -> UUID:
+    upload = new_id()
+    refused: list[dict[str, Any]] = [
+        {"kind": one.kind.value, "code": one.code, "data": one.data} for one in received.refused
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO compliance_kyc_upload"
+            " (id, player_id, subject, attempt, key, fingerprint, refused)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                upload,
+                check.player_id,
+                form.subject.value,
+                check.attempt,
+                form.key,
+                print_,
+                json.dumps(refused),
+            ],
+        )
+    return upload

@@ -1,0 +1,171 @@
+"""Moving a check: its history's row, the standing the gate reads, the audit and the notice.
+
+Everything here runs in the caller's transaction under the player's lock (rank PLAYER), so a
+decision about money either saw the standing before or sees it after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from audit.canonical import storable
+from audit.record import Subject as Whom
+from audit.record import record, register
+from compliance.kyc.models import KycCheck
+from compliance.kyc.policies import KycPolicy, kyc_policy
+from compliance.kyc.states import AWAITS, MOVES, State, Subject
+from compliance.limit_arithmetic import gaming_day
+from compliance.models import Standing
+from compliance.notice_kinds import VERIFICATION_NEWS
+from compliance.standing import StandingNow
+from kernel.ids import Actor, PlayerId, new_id
+from kernel.invariant import ensure
+from kernel.refusal import Refused
+from notices.send import notify
+
+MOVED: Final = register("kyc.moved", "Identity check moved")
+
+
+class KycCode(StrEnum):
+    """Why an act on a check was refused."""
+
+    NOT_OPEN = "kyc_not_open"
+    STALE = "kyc_stale"
+    NOTHING_NEW = "kyc_nothing_new"
+    TOO_OFTEN = "kyc_too_often"
+    KEY_REUSED = "kyc_key_reused"
+    BAD_KEY = "kyc_bad_key"
+    NOT_IN_REVIEW = "kyc_not_in_review"
+    WAITS_FOR_SECOND = "kyc_waits_for_second"
+    NOTHING_WAITS = "kyc_nothing_waits"
+    SAME_PERSON = "kyc_same_person"
+    NO_NOTE = "kyc_no_note"
+    UNKNOWN_REASON = "kyc_unknown_reason"
+    QUARANTINED = "kyc_quarantined"
+    NO_DOCUMENT = "kyc_no_document"
+    NO_EXPIRY = "kyc_no_expiry"
+    DOCUMENT_EXPIRED = "kyc_document_expired"
+    BIRTH_DIFFERS = "kyc_birth_differs"
+    UNDER_AGE = "kyc_under_age"
+    NOT_A_DATE = "kyc_not_a_date"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One move: where to, because of what, and what is known with it."""
+
+    to: State
+    cause: str
+    actor: Actor
+    due_at: datetime | None = None
+    expires_on: date | None = None
+    review_id: UUID | None = None
+    reason: str = ""
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    #: What the player is told of it, as the notice's templates know it; nothing where empty.
+    news: str = ""
+
+
+#: The standing's flag that follows a subject.
+_FLAGS: Final = {Subject.AGE: "age_verified", Subject.IDENTITY: "identity_verified"}
+
+
+def policy_of(standing: StandingNow, now: datetime) -> KycPolicy:
+    """What is asked of this player's checks at ``now``."""
+    return kyc_policy(standing.jurisdiction, now.date())
+
+
+def local_day(standing: StandingNow, now: datetime) -> date:
+    """The player's local date."""
+    return gaming_day(now, standing.policy(now).zone)
+
+
+def checks_of(player_id: PlayerId) -> dict[Subject, KycCheck]:
+    """Every check there is of this player. Under the player's lock nobody moves them."""
+    rows = KycCheck.objects.filter(player_id=player_id)
+    return {Subject(row.subject): row for row in rows}
+
+
+def ensure_checks(player_id: PlayerId, subjects: Iterable[Subject]) -> dict[Subject, KycCheck]:
+    """The checks, made in state ``none`` where there are none yet."""
+    with connection.cursor() as cursor:
+        for subject in subjects:
+            cursor.execute(
+                "INSERT INTO compliance_kyc_check (player_id, subject) VALUES (%s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [player_id, subject.value],
+            )
+    return checks_of(player_id)
+
+
+_INSERT: Final = """
+INSERT INTO compliance_kyc_transition (id, player_id, subject, from_state, to_state, cause,
+    actor_kind, actor_id, reason, text, data, awaits, due_at, expires_on, review_id, policy)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+def move(standing: StandingNow, check: KycCheck, step: Step, now: datetime) -> KycCheck:
+    """Move ``check``; returns it as it is now. The player's standing is locked by the caller.
+
+    Refuses with ``STALE`` where the table of moves has no such move from here: somebody was
+    quicker. The database judges the same again, from rows of its own.
+    """
+    ensure(bool(connection.in_atomic_block), "a check moves inside a transaction")
+    if (State(check.state), step.to) not in MOVES:
+        raise Refused(KycCode.STALE, state=check.state)
+    subject = Subject(check.subject)
+    _write(standing, check, step, now)
+    if subject in _FLAGS:
+        is_verified = step.to is State.VERIFIED
+        Standing.objects.filter(pk=standing.player_id).update(**{_FLAGS[subject]: is_verified})
+    record(
+        MOVED,
+        actor=step.actor,
+        subject=Whom("player", str(standing.player_id)),
+        component="compliance",
+        before={"subject": subject.value, "state": check.state},
+        after={"subject": subject.value, "state": step.to.value, "cause": step.cause},
+        reason=step.reason,
+    )
+    if step.news:
+        notify(
+            int(standing.player_id),
+            VERIFICATION_NEWS,
+            {"what": step.news, "subject": subject.value},
+        )
+    return KycCheck.objects.get(player_id=standing.player_id, subject=subject.value)
+
+
+def _write(standing: StandingNow, check: KycCheck, step: Step, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                new_id(),
+                standing.player_id,
+                check.subject,
+                check.state,
+                step.to.value,
+                step.cause,
+                step.actor.kind.value,
+                storable(step.actor.id),
+                step.reason,
+                storable(step.text),
+                json.dumps(dict(step.data)),
+                AWAITS[step.to].value,
+                step.due_at,
+                step.expires_on,
+                step.review_id,
+                policy_of(standing, now).name,
+            ],
+        )

@@ -1,0 +1,114 @@
+"""Reminders to players before their time is over, and the alarm about checks left undecided."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection, transaction
+
+from accounts.appointments import holders
+from accounts.roles import Role
+from audit.database_clock import database_now
+from audit.record import Subject as Whom
+from audit.record import record, register
+from compliance.kyc.models import KycCheck
+from compliance.kyc.moves import policy_of
+from compliance.kyc.states import State
+from compliance.notice_kinds import VERIFICATION_NEWS, VERIFICATION_OVERDUE
+from compliance.standing import StandingNow, lock_standing
+from kernel.ids import Actor, PlayerId
+from notices.send import notify
+
+HOUSE: Final = Actor.system("kyc")
+BATCH: Final = 100
+OVERDUE: Final = register("kyc.review_overdue", "Identity check not decided in time")
+
+
+def remind() -> int:
+    """Once per reminder of the policy: before the player's time, or a document's, is over."""
+    told = 0
+    for check in _near():
+        with transaction.atomic():
+            standing = lock_standing(PlayerId(check.player_id))
+            told += _remind(standing, KycCheck.objects.get(pk=check.pk), database_now())
+    return told
+
+
+def _near() -> list[KycCheck]:
+    """Those within the longest time that any policy reminds ahead; the act looks at its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM compliance_kyc_check WHERE subject <> 'age' AND ("
+            "  (state = 'started' AND due_at < clock_timestamp() + interval '31 days')"
+            "  OR (state = 'verified' AND expires_on < clock_timestamp() + interval '93 days'))"
+            " AND (reminded_until IS NULL OR reminded_until < clock_timestamp())"
+            " ORDER BY COALESCE(due_at, expires_on::timestamptz) LIMIT %s",
+            [BATCH],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(KycCheck.objects.filter(pk__in=ids))
+
+
+def _remind(standing: StandingNow, check: KycCheck, now: datetime) -> bool:
+    """Tell, and note until when nothing more is to be told."""
+    policy = policy_of(standing, now)
+    befores: tuple[timedelta, ...]
+    if check.state == State.VERIFIED and check.expires_on is not None:
+        due, befores, what = _midnight(check, now), (policy.warn_of_expiry,), "expires_soon"
+    elif check.state == State.STARTED and check.due_at is not None:
+        due, befores, what = check.due_at, policy.remind_before, "reminder"
+    else:
+        return False
+    times = sorted(due - before for before in befores)
+    told_until = check.reminded_until
+    is_due = any(at <= now and (told_until is None or at >= told_until) for at in times)
+    following = next((at for at in times if at > now), due)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_kyc_check SET reminded_until = %s WHERE id = %s",
+            [following, check.id],
+        )
+    if is_due and now < due:
+        notify(
+            int(standing.player_id),
+            VERIFICATION_NEWS,
+            {"what": what, "subject": check.subject},
+        )
+        return True
+    return False
+
+
+def _midnight(check: KycCheck, now: datetime) -> datetime:
+    day = check.expires_on or now.date()
+    return now.replace(
+        year=day.year, month=day.month, day=day.day, hour=0, minute=0, second=0, microsecond=0
+    )
+
+
+def alarm() -> int:
+    """Tell compliance, once, of a check that no officer decided in time."""
+    told = 0
+    late = KycCheck.objects.filter(
+        state=State.REVIEW.value, due_at__lt=database_now(), alarmed_at__isnull=True
+    )
+    for check in list(late.order_by("due_at")[:BATCH]):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE compliance_kyc_check SET alarmed_at = clock_timestamp()"
+                " WHERE id = %s AND alarmed_at IS NULL AND state = 'review'",
+                [check.id],
+            )
+            if cursor.rowcount != 1:
+                continue
+            record(
+                OVERDUE,
+                actor=HOUSE,
+                subject=Whom("player", str(check.player_id)),
+                component="compliance",
+                after={"subject": check.subject, "due_at": str(check.due_at)},
+            )
+            for person_id in sorted(holders(Role.COMPLIANCE)):
+                notify(person_id, VERIFICATION_OVERDUE, {"player": check.player_id})
+            told += 1
+    return told

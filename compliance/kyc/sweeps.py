@@ -1,0 +1,301 @@
+"""What happens to checks by themselves: begun, scanned again, looked at, reminded of, expired.
+
+PostgreSQL's rows are the queue: each sweep finds what is due, does one thing per transaction, and
+a lost or doubled run changes nothing. Nothing is asked over a network inside a transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from accounts import players
+from accounts.models import User
+from audit.database_clock import database_now
+from audit.record import Subject as Whom
+from audit.record import record, register
+from compliance.kyc import checks, declarations, faces, opening, receiving, scanning, vault
+from compliance.kyc.checks import Account, Finding
+from compliance.kyc.models import KycCheck, KycDocument
+from compliance.kyc.moves import Step, checks_of, ensure_checks, local_day, move, policy_of
+from compliance.kyc.reminders import alarm, remind
+from compliance.kyc.scanning import Verdict
+from compliance.kyc.states import SERVED_BY, Kind, State, Subject
+from compliance.models import Standing
+from compliance.standing import StandingNow, lock_standing
+from kernel.ids import Actor, PlayerId
+
+logger = logging.getLogger(__name__)
+
+HOUSE: Final = Actor.system("kyc")
+BATCH: Final = 100
+#: Between two tries of the scanner.
+RESCAN_AFTER_S: Final = 60
+INFECTED: Final = register("kyc.document_infected", "Uploaded document is infected; destroyed")
+FORGOTTEN: Final = register("kyc.document_forgotten", "Document destroyed with its player's key")
+
+
+def sweep() -> None:
+    """Everything that is due now. Scheduled every 10 s; each part stands alone."""
+    for part in (begin_checks, scan_again, look_at_documents, expire, remind, alarm, forget):
+        try:
+            part()
+        except Exception:
+            logger.exception("sweep of identity checks: %s failed", part.__name__)
+
+
+def begin_checks() -> int:
+    """A player's checks begin with the account; the time to verify in counts from its opening."""
+    begun = KycCheck.objects.filter(subject=Subject.IDENTITY.value).values("player_id")
+    fresh = Standing.objects.exclude(player_id__in=begun).order_by("created_at")
+    count = 0
+    for player_id, created_at in list(fresh.values_list("player_id", "created_at")[:BATCH]):
+        with transaction.atomic():
+            standing = lock_standing(PlayerId(player_id))
+            _begin(standing, created_at, database_now())
+            count += 1
+    return count
+
+
+def _begin(standing: StandingNow, created_at: datetime, now: datetime) -> None:
+    served = SERVED_BY[Subject.IDENTITY]
+    found = ensure_checks(standing.player_id, served)
+    within, profile = policy_of(standing, now).verify_within, standing.policy(now)
+    due_at = None if within is None else created_at + within
+    if due_at is not None:
+        Standing.objects.filter(pk=standing.player_id).update(verify_by=due_at)
+    if due_at is None and not (profile.verified_before_play or profile.verified_before_withdrawal):
+        return
+    for subject in served:
+        if found[subject].state == State.NONE and not _is_verified(standing, subject):
+            step = Step(State.STARTED, cause="the account was opened", actor=HOUSE, due_at=due_at)
+            move(standing, found[subject], step, now)
+
+
+def _is_verified(standing: StandingNow, subject: Subject) -> bool:
+    return standing.age_verified if subject is Subject.AGE else standing.identity_verified
+
+
+def scan_again() -> int:
+    """Ask the scanner about quarantined files once more; what it finds infected is destroyed."""
+    before = database_now() - timedelta(seconds=RESCAN_AFTER_S)
+    rows = KycDocument.objects.filter(
+        scan=Verdict.UNKNOWN.value, destroyed_at__isnull=True, scanned_at__lt=before
+    )
+    waiting = list(rows.order_by("scanned_at")[:BATCH])
+    for document in waiting:
+        content = b"".join(vault.get(opening.key_of(document), vault.ORIGINAL))
+        scan = scanning.scanner().scan(content)
+        with transaction.atomic():
+            standing = lock_standing(PlayerId(document.player_id))
+            _judge(standing, document, scan, database_now())
+        if scan.verdict is not Verdict.UNKNOWN:
+            vault.drop(document.id, vault.ORIGINAL)
+        if scan.verdict is Verdict.INFECTED:
+            _drop_pages(document)
+    return len(waiting)
+
+
+def _judge(
+    standing: StandingNow, document: KycDocument, scan: scanning.Scan, now: datetime
+) -> None:
+    is_infected = scan.verdict is Verdict.INFECTED
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_kyc_document SET scan = %s, scan_detail = %s,"
+            " scan_tries = scan_tries + 1, scanned_at = clock_timestamp(),"
+            " is_original_kept = is_original_kept AND %s,"
+            " wrapped_key = CASE WHEN %s THEN NULL ELSE wrapped_key END"
+            " WHERE id = %s AND scan = 'unknown'",
+            [
+                scan.verdict.value,
+                scan.detail[:300],
+                scan.verdict is Verdict.UNKNOWN,
+                is_infected,
+                document.id,
+            ],
+        )
+    if not is_infected:
+        return
+    _destroyed(INFECTED, document)
+    for subject in SERVED_BY[Subject(document.subject)]:
+        check = checks_of(standing.player_id)[subject]
+        if check.state == State.DOCUMENTS:
+            step = Step(
+                State.STARTED,
+                cause="a file was infected",
+                actor=HOUSE,
+                due_at=now + policy_of(standing, now).resubmit_within,
+                reason="infected",
+                news="infected" if subject == document.subject else "",
+            )
+            move(standing, check, step, now)
+
+
+def look_at_documents() -> int:
+    """The automatic checks of what was handed in; then an officer's turn, with a due time."""
+    ready = _ready()
+    for player_id, form in ready:
+        _look(player_id, form)
+    return len(ready)
+
+
+def _ready() -> list[tuple[PlayerId, Subject]]:
+    """Forms handed in of whose files the scanner owes no answer."""
+    found = []
+    for check in KycCheck.objects.filter(state=State.DOCUMENTS.value).order_by("changed_at"):
+        form = Subject(check.subject)
+        files = KycDocument.objects.filter(
+            player_id=check.player_id, subject=check.subject, attempt=check.attempt
+        )
+        if form in SERVED_BY and not files.filter(scan=Verdict.UNKNOWN.value).exists():
+            found.append((PlayerId(check.player_id), form))
+        if len(found) == BATCH:
+            break
+    return found
+
+
+def _look(player_id: PlayerId, form: Subject) -> None:
+    attempt = checks_of(player_id)[form].attempt
+    rows = KycDocument.objects.filter(
+        player_id=player_id, subject=form.value, attempt=attempt, destroyed_at__isnull=True
+    )
+    files = list(rows)
+    face = _face(files) if form is Subject.IDENTITY else faces.FaceVerdict.NONE
+    known = receiving.is_known_elsewhere(player_id, [one.sha256 for one in files])
+    with transaction.atomic():
+        standing = lock_standing(player_id)
+        now = database_now()
+        declared, _ = declarations.latest(player_id, form)
+        common = checks.files([one.scan for one in files], is_known=known)
+        for subject in SERVED_BY[form]:
+            check = checks_of(player_id)[subject]
+            if check.state != State.DOCUMENTS:
+                continue
+            seen = [*_findings(standing, subject, declared, face, now), *common]
+            data = {"findings": {one.code: one.outcome.value for one in seen}}
+            check = move(
+                standing,
+                check,
+                Step(State.AUTO_CHECKED, cause="the house looked", actor=HOUSE, data=data),
+                now,
+            )
+            due_at = now + policy_of(standing, now).review_within
+            step = Step(State.REVIEW, cause="an officer decides", actor=HOUSE, due_at=due_at)
+            move(standing, check, step, now)
+
+
+def _face(files: list[KycDocument]) -> faces.FaceVerdict:
+    """The provider's answer about front and selfie; nothing is asked where one is missing."""
+    pictures = {
+        one.kind: one
+        for one in files
+        if one.kind in {Kind.FRONT, Kind.SELFIE} and opening.is_open(one)
+    }
+    if len(pictures) < 2:
+        return faces.FaceVerdict.NONE
+    front, selfie = (
+        b"".join(vault.get(opening.key_of(pictures[kind]), 1)) for kind in (Kind.FRONT, Kind.SELFIE)
+    )
+    return faces.ask(faces.FaceQuestion(pictures[Kind.SELFIE].id, front, selfie))
+
+
+def _findings(
+    standing: StandingNow,
+    subject: Subject,
+    declared: dict[str, str],
+    face: faces.FaceVerdict,
+    now: datetime,
+) -> list[Finding]:
+    today = local_day(standing, now)
+    if subject is Subject.ADDRESS:
+        return checks.address(declared, policy_of(standing, now).address_not_older, today)
+    if subject is Subject.FUNDS:
+        return []
+    account = account_of(standing, now)
+    if subject is Subject.AGE:
+        return checks.age(account, declared, today)
+    return checks.identity(account, declared, face, today)
+
+
+def account_of(standing: StandingNow, now: datetime) -> Account:
+    """What the account says of its player, for comparison."""
+    info = players.info(standing.player_id)
+    name = User.objects.values_list("name", flat=True).get(pk=standing.player_id)
+    return Account(name, info.date_of_birth, standing.policy(now).minimum_age)
+
+
+def expire() -> int:
+    """What the player's time, or a document's, is over for."""
+    now = database_now()
+    late = Q(state=State.STARTED.value, due_at__lt=now)
+    over = Q(state=State.VERIFIED.value, expires_on__lte=now.date())
+    moved = 0
+    for found in list(KycCheck.objects.filter(late | over).order_by("changed_at")[:BATCH]):
+        with transaction.atomic():
+            standing = lock_standing(PlayerId(found.player_id))
+            check = KycCheck.objects.get(pk=found.pk)
+            moved += _expire(standing, check, database_now())
+    return moved
+
+
+def _expire(standing: StandingNow, check: KycCheck, now: datetime) -> bool:
+    """Judged again under the lock, by the player's local day."""
+    is_late = check.state == State.STARTED and check.due_at is not None and check.due_at < now
+    today = local_day(standing, now)
+    is_over = (
+        check.state == State.VERIFIED and check.expires_on is not None and check.expires_on <= today
+    )
+    if not (is_late or is_over):
+        return False
+    step = Step(
+        State.EXPIRED,
+        cause="the time to answer is over" if is_late else "it counts no longer",
+        actor=HOUSE,
+        news=("overdue" if is_late else "expired") if check.subject != Subject.AGE else "",
+    )
+    move(standing, check, step, now)
+    return True
+
+
+def forget() -> int:
+    """Delete the bytes of documents whose player was erased: nobody can read them any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.id FROM compliance_kyc_document d"
+            " JOIN audit_person_key k ON k.id = d.person_key"
+            " WHERE d.destroyed_at IS NULL AND k.wrapped IS NULL LIMIT %s",
+            [BATCH],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    for document in KycDocument.objects.filter(pk__in=ids):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE compliance_kyc_document SET wrapped_key = NULL, is_original_kept = false"
+                " WHERE id = %s AND destroyed_at IS NULL",
+                [document.id],
+            )
+            if cursor.rowcount == 1:
+                _destroyed(FORGOTTEN, document)
+        vault.drop(document.id, vault.ORIGINAL)
+        _drop_pages(document)
+    return len(ids)
+
+
+def _destroyed(kind: str, document: KycDocument) -> None:
+    record(
+        kind,
+        actor=HOUSE,
+        subject=Whom("player", str(document.player_id)),
+        component="compliance",
+        after={"document": str(document.id), "kind": document.kind},
+    )
+
+
+def _drop_pages(document: KycDocument) -> None:
+    for page in range(1, len(document.pages) + 1):
+        vault.drop(document.id, page)
