@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
+import pytest
 from django.core.files.storage import storages
 from django.test import override_settings
 from PIL import Image, ImageDraw
@@ -19,11 +20,14 @@ from compliance.kyc.models import KycCheck, KycDocument
 from compliance.kyc.receiving import Given
 from compliance.kyc.states import Kind, Reason, Subject, Verdict
 from kernel.ids import Actor, PlayerId, new_id
+from kernel.refusal import Refused
+from notices.models import Notice
 from tests.flows.staff_steps import make_staff
 
 #: As tests.house.player says.
 BIRTH = date(1990, 2, 28)
 FIELDS = {"name": "Anna Maria Eriksson", "number": "L898902C3", "expires_on": "2031-04-15"}
+ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO9002281F3104150ZE184226B<<<<<10"
 
 
 def card(text: str = "SPECIMEN", size: tuple[int, int] = (640, 400), kind: str = "JPEG") -> bytes:
@@ -114,3 +118,14 @@ def reject(player: PlayerId, subject: Subject = Subject.IDENTITY, *, by: Actor, 
         "expires_on": None,
     }
     return verify(player, subject, by=by, **facts | changes)
+
+
+def code_of(act) -> str:
+    with pytest.raises(Refused) as refused:
+        act()
+    return refused.value.code
+
+
+def news(player) -> list[str]:
+    rows = Notice.objects.filter(person_id=int(player), kind="verification_news")
+    return [row.context["what"] for row in rows.order_by("created_at")]
