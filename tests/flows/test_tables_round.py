@@ -146,7 +146,8 @@ def test_a_bet_that_a_clock_set_back_hides_keeps_the_round_open(owner):
     bet(ben, ("black", 400))
     owner.execute("ALTER TABLE tables_bet DISABLE TRIGGER USER")
     moved = owner.execute(
-        "UPDATE tables_bet SET accepted_at = accepted_at - interval '1 minute' WHERE player_id = %s",
+        "UPDATE tables_bet SET accepted_at = accepted_at - interval '1 minute'"
+        " WHERE player_id = %s",
         [anna],
     )
     assert moved.rowcount == 1
