@@ -37,6 +37,7 @@ WORDS: Final = {
         _("Result, sources, every bet and what became of it."),
     ),
     "sightings": (_("Observations"), _("What wheels and keypads reported, signed by the device.")),
+    "device_keys": (_("Keys of devices"), _("Whose signature is whose, from the day it counts.")),
 }
 
 

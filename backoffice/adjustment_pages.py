@@ -38,8 +38,8 @@ DECIDE: Final = "ledger.decide_adjustment"
 
 KINDS: Final = {
     TransferKind.ADJUSTMENT.value: "Adjustment",
-    TransferKind.DEBT_SETTLED.value: "Debt collected",
-    TransferKind.DEBT_WRITTEN_OFF.value: "Debt written off",
+    TransferKind.DEBT_SETTLED.value: "Collecting a debt",
+    TransferKind.DEBT_WRITTEN_OFF.value: "Writing off a debt",
     TransferKind.SUSPENSE.value: "Suspense",
 }
 #: The other side of what staff adjust by hand.

@@ -1,4 +1,5 @@
-"""The game as sources of seals: each round whole, and each signed observation as it came.
+"""The game as sources of seals: each round whole, each signed observation as it came, and the keys
+of the devices that signed them.
 
 A round is one row per version of its result: how it ended, every bet, and what became of each. It
 is sealed when it has ended, so that nothing in the path of a bet knows of seals, and a round of
@@ -37,6 +38,9 @@ _SIGHTINGS: Final = """
 SELECT pk_id::text AS key, received_at AS at, table_id, n, device_id, seq, key_id, payload,
     signature
 FROM tables_sighting"""
+
+_DEVICE_KEYS: Final = """
+SELECT id AS key, enrolled_at AS at, device_id, public_key_b64 FROM tables_devicekey"""
 
 
 def round_bytes(row: Mapping[str, Any]) -> bytes:
@@ -86,6 +90,22 @@ def sighting_bytes(row: Mapping[str, Any]) -> bytes:
     )
 
 
+def device_key_bytes(row: Mapping[str, Any]) -> bytes:
+    """One public key of a device as it was enrolled, as canonical JSON, version 1.
+
+    A revocation is no part of it: what the key had signed before stays signed.
+    """
+    return canonical(
+        {
+            "v": 1,
+            "at": instant(row["at"]),
+            "id": row["key"],
+            "device": row["device_id"],
+            "public_key": row["public_key_b64"],
+        }
+    )
+
+
 ROUNDS: Final = register_source(
     Source(
         "rounds",
@@ -98,4 +118,7 @@ ROUNDS: Final = register_source(
 )
 SIGHTINGS: Final = register_source(
     Source("sightings", _SIGHTINGS, "pk_id = ANY(%s::bigint[])", sighting_bytes)
+)
+DEVICE_KEYS: Final = register_source(
+    Source("device_keys", _DEVICE_KEYS, "id = ANY(%s::text[])", device_key_bytes)
 )

@@ -15,6 +15,8 @@ from typing import Any
 from verify.export import Export, Listed
 from verify.findings import Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
+from verify.observations import check_observations
+from verify.results import check_results
 from verify.rounds import check_rounds
 from verify.seals import check_seals
 from verify.signed import load_keys
@@ -33,6 +35,8 @@ CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
     Check("ledger", check_ledger, ("ledger",)),
     Check("rounds", check_rounds, ("rounds",)),
+    Check("observations", check_observations, ("sightings",)),
+    Check("results", check_results, ("rounds",)),
 )
 
 

@@ -44,6 +44,14 @@ class Code(StrEnum):
     PAYBACK_DIFFERS = "payback_differs"
     UNKNOWN_BET_PAID = "unknown_bet_paid"
     ESCROW_NOT_EMPTY = "escrow_not_empty"
+    # of observations and of results
+    DEVICE_UNKNOWN = "device_unknown"
+    DEVICE_DIFFERS = "device_differs"
+    OBSERVATION_FORGED = "observation_forged"
+    OBSERVATION_MISSING = "observation_missing"
+    RESULT_NOT_SIGNED = "result_not_signed"
+    ENTERED_BY_ONE = "entered_by_one"
+    CORRECTED_BY_ONE = "corrected_by_one"
 
 
 @dataclass(frozen=True, slots=True)

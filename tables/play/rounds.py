@@ -252,6 +252,7 @@ def _declare(
             "sources": sources,
             "evidence_after": round_.evidence_after,
             "evidence_to": evidence_to,
+            "evidence_since": epoch_ms(round_.evidence_since or round_.opened_at),
         },
     )
     _tell(round_, now, **settlement.result_facts(round_))

@@ -10,11 +10,15 @@ from playwright.sync_api import Page, expect
 
 from accounts.roles import Role
 from kernel.ids import new_id
+from kernel.money import Money
+from ledger import accounts
+from payments import chargebacks, debts
 from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tests import house
 from tests.browser.test_axe import violations
-from tests.flows.chargeback_steps import captured_deposit, disputed, finance
+from tests.flows.chargeback_steps import captured_deposit, disputed, finance, spend
+from tests.flows.ledger_steps import correction, held
 from tests.gates.tools import why_no_axe
 
 pytestmark = [
@@ -43,8 +47,21 @@ def round_id(pit: house.Pit, anna) -> object:
     return pit.play(17).id
 
 
+def somebody_who_owes() -> tuple[object, object]:
+    """A player with a debt of 50, 30 on the account and 5 of it held; and a proposal to collect."""
+    player, one, other = house.player(), finance(), finance()
+    paid = captured_deposit(player, 5_000)
+    spend(player, 5_000)
+    chargebacks.approve(disputed(paid, 5_000, by=one, dispute=new_id().hex).id, actor=other)
+    house.fund(player, 3_000)
+    held(correction(accounts.player_cash(player, "EUR"), 500, ref="dispute:9"))
+    how = {"reason": "debt_agreed", "note": "They wrote so.", "id": new_id(), "actor": one}
+    return player, debts.propose(player, Money(2_000, "EUR"), **how).id
+
+
 def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
     """What each role works with: name → address."""
+    debtor, proposal = somebody_who_owes()
     dispute = disputed(captured_deposit(anna, 1_000), 500, by=finance(), dispute=new_id().hex).id
     return {
         Role.COMPLIANCE: {
@@ -65,6 +82,11 @@ def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
             "accounts": "/admin/ledger/account/",
             "chargebacks": "/admin/chargebacks/",
             "chargeback-form": "/admin/chargebacks/enter/",
+            "debtor": f"/admin/players/{debtor}/",
+            "held": "/admin/holds/",
+            "adjustments": "/admin/adjustments/",
+            "adjustment-form": "/admin/adjustments/propose/",
+            "debt": f"/admin/adjustments/{proposal}/",
         },
         Role.AUDITOR: {"audit": "/admin/audit/auditevent/", "rounds": "/admin/tables/round/"},
     }
@@ -93,3 +115,25 @@ def test_no_page_of_the_desk_breaks_a_rule(visit, pit, anna, round_id, device, t
             if sideways(page) > 0:
                 found.append(f"{path} can be pushed sideways by {sideways(page)} px")
     assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("device", "theme", "language"),
+    [("phone", "dark", "de"), ("desktop", "light", "en")],
+)
+def test_a_player_who_owes_reads_at_the_cashier_what_is_owed_and_what_is_held(
+    visit, pit, device, theme, language
+):
+    debtor, _ = somebody_who_owes()
+    page = visit(debtor, device=device, theme=theme, language=language)
+    page.goto("/cashier/")
+    held_list, heading = {
+        "en": ("Held", "What you owe us"),
+        "de": ("Zurückgehalten", "Was Sie uns schulden"),
+    }[language]
+    expect(page.get_by_role("list", name=held_list)).to_be_visible()
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"cashier-{device}-{theme}.png", full_page=True)
+    assert violations(page) == []
+    assert sideways(page) <= 0

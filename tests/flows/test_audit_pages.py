@@ -79,7 +79,7 @@ def test_the_page_asks_one_question_whatever_the_number_of_seals():
     for path in few:
         (statement,) = asked(path)
         assert " LIMIT " in statement
-        assert "keys" not in statement
+        assert "keys" not in statement.partition("CROSS JOIN")[2]  # the hashes of every row
     assert len(asked(LINES)) <= 4
 
 

@@ -240,7 +240,8 @@ def test_the_commands_seal_check_and_export(database, owner, tmp_path):
     out = StringIO()
     call_command("seal", "--format", "json", stdout=out)
     books = ("ledger", "ledger_accounts", "ledger_holds", "ledger_hold_ends")
-    sealed = dict.fromkeys((*books, "events", "rounds", "sightings"), 0) | {"audit": 1}
+    game = ("device_keys", "events", "rounds", "sightings")
+    sealed = dict.fromkeys((*books, *game), 0) | {"audit": 1}
     assert json.loads(out.getvalue()) == {"ok": True, "sealed": sealed}
     out = StringIO()
     call_command("check_seals", "--format", "json", stdout=out)

@@ -293,7 +293,7 @@ def test_finance_proposes_at_the_players_page_and_another_decides(anna):
     (waits,) = adjustments.waiting()
     proposal = f"/admin/adjustments/{waits.id}/"
     shown = other.get(proposal).content.decode()
-    assert "Debt collected" in shown
+    assert "Collecting a debt" in shown
     assert "By &lt;mail&gt;." in shown
     assert f"/admin/adjustments/{waits.id}/" in client.get(at).content.decode()
     refused = client.post(f"{proposal}approve/", follow=True).content.decode()

@@ -1,0 +1,288 @@
+"""The check of results: a round's number is what its devices signed, or what two people said.
+
+The sealed record says from which observations a number was declared: those of the table after one
+position and up to another. They are all there, no other round rested on them, and those captured
+since its last spin began name that number, from each source that the round counts. A number by hand
+was entered by two people; a corrected one was proposed by one and approved by another.
+
+That an observation was signed by its device is the check of `verify.observations`. Memory grows
+with rounds; observations go by buckets on the disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from verify.export import Export, Listed
+from verify.findings import Code, Finding
+from verify.signed import one_spelling
+from verify.spool import BUCKETS, Spool, bucket_of
+
+SIGHTINGS: Final = "sightings"
+RECORD: Final = "audit"
+#: Which source names a number by which kind of observation.
+_NUMBERS: Final = {"result": "sensor", "presenter_confirm": "presenter"}
+#: After one of these nothing that the spin said counts.
+_ENDS: Final = frozenset({"no_spin", "presenter_no_spin", "device_fault", "presenter_call"})
+#: How the record says that a round spins again.
+_RESPUN: Final = frozenset({"round.no_spin", "round.respun"})
+_MANUAL: Final = ["manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One version of a settled round, and its row."""
+
+    row: int
+    version: int
+    result: int
+    sources: list[str]
+    table: str
+    opened_ms: int
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the record says of one round."""
+
+    official: list[dict[str, Any]] = field(default_factory=list)
+    by_hand: list[dict[str, Any]] = field(default_factory=list)
+    was_respun: bool = False
+    #: By id of the correction: who proposed it; what was approved, and by whom.
+    proposed: dict[str, str] = field(default_factory=dict)
+    approved: list[tuple[dict[str, Any], str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An observation: position, kind, number (if it names one), capture time."""
+
+    n: int
+    kind: str
+    number: int | None
+    captured_ms: int
+
+
+#: What is wrong with a version of a round.
+_Wrong = tuple[Code, str]
+
+
+def check_results(export: Export, listed: Listed) -> Iterator[Finding]:
+    """Findings about the results of the export's rounds: none, or that of the earliest row."""
+    try:
+        found = _found(export, listed.name)
+    except (KeyError, TypeError, ValueError) as error:
+        yield Finding(listed.name, Code.UNREADABLE, f"results cannot be read: {error!r}")
+        return
+    if found:
+        row, (code, detail) = min(found)
+        yield Finding(listed.name, code, detail, row)
+
+
+def _found(export: Export, source: str) -> list[tuple[int, _Wrong]]:
+    rounds = _rounds(export, source)
+    told = _record(export, rounds)
+    found = [
+        (one.row, wrong)
+        for id_, versions in rounds.items()
+        for one in versions
+        if (wrong := _people(one, told[id_])) is not None
+    ]
+    ranges = _Ranges()
+    for id_, versions in rounds.items():
+        first = versions[0]
+        if first.version == 1 and first.sources != _MANUAL and told[id_].official:
+            ranges.add(first.table, told[id_].official[0], id_)
+    with Spool() as spool:
+        _spool(export, ranges, spool)
+        names = defaultdict(list)
+        for id_, _ in ranges.wanted():
+            names[bucket_of(id_)].append(id_)
+        for bucket in range(BUCKETS):
+            seen = _bucket(spool, bucket)
+            for id_ in names[bucket]:
+                first, official = rounds[id_][0], told[id_].official[0]
+                wrong = ranges.reused(id_) or _devices(first, official, told[id_], seen[id_])
+                if wrong is not None:
+                    found.append((first.row, wrong))
+    return found
+
+
+def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
+    rounds: defaultdict[str, list[_Version]] = defaultdict(list)
+    for row, line in enumerate(export.lines(source, "rows.jsonl"), 1):
+        one = json.loads(line)
+        if one["phase"] == "settled" and one["sources"] and type(one["result"]) is int:
+            rounds[one["round"]].append(
+                _Version(
+                    row,
+                    one["version"],
+                    one["result"],
+                    sorted(one["sources"]),
+                    one["table"],
+                    _ms(one["opened"]),
+                )
+            )
+    return rounds
+
+
+def _record(export: Export, rounds: dict[str, list[_Version]]) -> dict[str, _Told]:
+    told = {id_: _Told() for id_ in rounds}
+    for line in _lines(export, RECORD):
+        event = json.loads(line)
+        kind, (subject, id_), after = event["kind"], event["subject"], event["after"]
+        if subject != "round" or id_ not in told:
+            continue
+        one, actor = told[id_], ":".join(event["actor"])
+        if kind == "round.official":
+            one.official.append(after)
+        elif kind == "round.manual_result":
+            one.by_hand.append(after)
+        elif kind in _RESPUN:
+            one.was_respun = True
+        elif kind == "correction.proposed":
+            one.proposed[after["correction"]] = actor
+        elif kind == "correction.approved":
+            one.approved.append((after, actor))
+    return told
+
+
+def _people(one: _Version, told: _Told) -> _Wrong | None:
+    """What two people had to decide was decided by two; what devices say has its record."""
+    if one.version > 1:
+        for after, approver in told.approved:
+            proposer = told.proposed.get(after["correction"])
+            if (after["version"], after["result"]) == (one.version, one.result):
+                return (
+                    None
+                    if proposer not in {None, approver}
+                    else (Code.CORRECTED_BY_ONE, f"{proposer} proposed it, {approver} approved it")
+                )
+        detail = f"nobody approved the number {one.result} of version {one.version}"
+        return Code.CORRECTED_BY_ONE, detail
+    if one.sources == _MANUAL:
+        by = [set(hand["entered_by"]) for hand in told.by_hand if hand["result"] == one.result]
+        if any(len(people) == 2 for people in by):
+            return None
+        return Code.ENTERED_BY_ONE, f"two people did not enter the number {one.result}"
+    if len(told.official) != 1:
+        return Code.RESULT_NOT_SIGNED, f"the record declares it {len(told.official)} times"
+    return None
+
+
+class _Ranges:
+    """Which observations each round rests on: of its table, after a position, up to another."""
+
+    def __init__(self) -> None:
+        self._of_table: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        self._starts: dict[str, list[int]] = {}
+        self._reused: dict[str, str] = {}
+
+    def add(self, table: str, official: dict[str, Any], id_: str) -> None:
+        after, to = official["evidence_after"], official["evidence_to"]
+        self._of_table[table].append((after, to, id_))
+
+    def wanted(self) -> Iterator[tuple[str, str]]:
+        """Rounds and their tables; from here on the ranges are in order."""
+        for table, ranges in self._of_table.items():
+            for _, _, id_ in ranges:
+                yield id_, table
+
+    def arrange(self) -> None:
+        """In order of positions; two that reach into each other are noted."""
+        for table, ranges in self._of_table.items():
+            ranges.sort()
+            self._starts[table] = [after for after, _, _ in ranges]
+            for (_, ended, other), (after, _, id_) in pairwise(ranges):
+                if after < ended:
+                    self._reused[id_], self._reused[other] = other, id_
+
+    def reused(self, id_: str) -> _Wrong | None:
+        other = self._reused.get(id_)
+        if other is None:
+            return None
+        return Code.RESULT_NOT_SIGNED, f"rests on observations of round {other} as well"
+
+    def of(self, table: str, n: int) -> str | None:
+        """The round that rests on position ``n``."""
+        place = bisect_left(self._starts.get(table, []), n) - 1
+        if place < 0:
+            return None
+        _, to, id_ = self._of_table[table][place]
+        return id_ if n <= to else None
+
+
+def _spool(export: Export, ranges: _Ranges, spool: Spool) -> None:
+    ranges.arrange()
+    for line in _lines(export, SIGHTINGS):
+        one = json.loads(line)
+        id_ = ranges.of(one["table"], one["n"])
+        if id_ is not None:
+            said = json.loads(base64.b64decode(one["payload"]))
+            number = said["data"].get("number") if said["kind"] in _NUMBERS else None
+            fields = [id_, one["n"], said["kind"], number, said["at"]]
+            spool.put(id_, one_spelling(fields) + b"\n")
+
+
+def _bucket(spool: Spool, bucket: int) -> defaultdict[str, list[_Seen]]:
+    seen: defaultdict[str, list[_Seen]] = defaultdict(list)
+    for line in spool.lines(bucket):
+        id_, *fields = json.loads(line)
+        seen[id_].append(_Seen(*fields))
+    return seen
+
+
+def _devices(
+    one: _Version, official: dict[str, Any], told: _Told, seen: list[_Seen]
+) -> _Wrong | None:
+    """What the devices signed since the last spin began is the number, from each source."""
+    after, to = official["evidence_after"], official["evidence_to"]
+    if official["result"] != one.result or sorted(official["sources"]) != one.sources:
+        detail = f"declared as {official['result']} by {official['sources']}, sealed as otherwise"
+        return Code.RESULT_NOT_SIGNED, detail
+    by_place = {each.n: each for each in seen}
+    missing = next((n for n in range(after + 1, to + 1) if n not in by_place), None)
+    if missing is not None or len(by_place) < len(seen):
+        which = "one stands twice" if missing is None else f"number {missing} is not there"
+        return Code.OBSERVATION_MISSING, f"of observations {after + 1} to {to}, {which}"
+    since = official.get("evidence_since", one.opened_ms)  # not told in records of before
+    if since < one.opened_ms or (since > one.opened_ms and not told.was_respun):
+        return Code.RESULT_NOT_SIGNED, "its evidence does not begin where a spin of it does"
+    numbers = _numbers([by_place[n] for n in sorted(by_place)], since)
+    if numbers != {source: {one.result} for source in one.sources}:
+        said = ", ".join(f"{who} {sorted(map(str, what))}" for who, what in sorted(numbers.items()))
+        return Code.RESULT_NOT_SIGNED, f"{one.result} by {one.sources}; signed is {said or 'none'}"
+    return None
+
+
+def _numbers(seen: list[_Seen], since_ms: int) -> dict[str, set[int | None]]:
+    """By source, the numbers named since an instant, until the spin counts for nothing."""
+    numbers: defaultdict[str, set[int | None]] = defaultdict(set)
+    for one in seen:
+        if one.captured_ms < since_ms:
+            continue
+        if one.kind in _ENDS:
+            break
+        if one.kind in _NUMBERS:
+            numbers[_NUMBERS[one.kind]].add(one.number)
+    return dict(numbers)
+
+
+def _lines(export: Export, source: str) -> Iterator[bytes]:
+    """The rows of another source; none where the export does not have it."""
+    if (export.folder / source).is_dir():
+        yield from export.lines(source, "rows.jsonl")
+
+
+def _ms(text: str) -> int:
+    """An instant in whole milliseconds, as devices count them."""
+    at = datetime.fromisoformat(text)
+    return int(at.timestamp()) * 1000 + at.microsecond // 1000
