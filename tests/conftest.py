@@ -101,6 +101,13 @@ import django  # noqa: E402  (settings read the environment prepared above)
 
 django.setup()
 
+from accounts.passwords import Argon2Hasher  # noqa: E402  (Django is set up now)
+
+#: Passes and KiB as chosen for people. A hash takes 35 ms on purpose; all but the test of these
+#: need only that a password is hashed, and nearly every test makes several people.
+CHOSEN_HASH = (Argon2Hasher.time_cost, Argon2Hasher.memory_cost)
+Argon2Hasher.time_cost, Argon2Hasher.memory_cost = 1, 8
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Workers of xdist inherit this environment; Django must not read its settings there before

@@ -11,11 +11,13 @@ from django.db import IntegrityError
 
 from accounts import players, staff
 from accounts.models import Appointment, Player, User
+from accounts.passwords import Argon2Hasher
 from accounts.players import PlayerCode
 from accounts.roles import Role
 from kernel.ids import PlayerId
 from kernel.money import MoneyCode
 from kernel.refusal import Refused
+from tests import conftest
 from tests.flows.accounts_steps import PASSWORD, make_player
 
 
@@ -61,7 +63,10 @@ def test_the_database_refuses_an_address_that_is_not_in_its_one_spelling(databas
         User.objects.bulk_create([User(email="Anna@example.org", password="!")])
 
 
-def test_the_password_is_kept_with_the_chosen_argon2_parameters(database):
+def test_the_password_is_kept_with_the_chosen_argon2_parameters(database, monkeypatch):
+    passes, kib = conftest.CHOSEN_HASH
+    monkeypatch.setattr(Argon2Hasher, "time_cost", passes)
+    monkeypatch.setattr(Argon2Hasher, "memory_cost", kib)
     make_player()
     algorithm, parameters = User.objects.get().password.split("$")[:1], User.objects.get().password
     assert algorithm == ["argon2"]
