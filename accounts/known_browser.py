@@ -42,6 +42,11 @@ def is_known(request: HttpRequest, email: str) -> bool:
     return address_key(email) in _read(request)
 
 
+def people(request: HttpRequest) -> frozenset[str]:
+    """Keyed hashes of the addresses that have signed in in this browser (`address_key`)."""
+    return frozenset(_read(request))
+
+
 def remember(request: HttpRequest, email: str) -> None:
     """Make this browser known, with a fresh number; the middleware writes the cookie.
 

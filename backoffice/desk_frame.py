@@ -43,7 +43,10 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     (
         "Officers",
         (
+            Way("Suspicions", "shield", "desk:suspicions", "compliance.work_aml"),
+            Way("Markers of harm", "favorite", "desk:harm_cases", "compliance.work_harm"),
             Way("Screening", "policy", "desk:screening", "compliance.work_screening"),
+            Way("Watching", "visibility", "desk:watch_rules", "compliance.work_aml"),
         ),
     ),
     (

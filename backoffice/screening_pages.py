@@ -20,7 +20,7 @@ from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.watch_words import refusal
-from compliance.screening import hits, lists
+from compliance.screening import hits, lists, people
 from compliance.screening.hits import Hit, HitCode
 from compliance.screening.lists import OFAC_FILES, WORK, Loading
 from kernel.refusal import Refused
@@ -61,9 +61,12 @@ def hit(request: HttpRequest, hit_id: UUID) -> HttpResponse:
         raise Http404 from None
     said = hits.words(hit_id)
     names = desk.named(f"staff:{word.by_staff}" for word in said)
+    player = people.now(found.player_id)
     is_own = str(found.last_by) == staff_actor(request).id
     facts = {
         "one": _row(found),
+        "names": () if player is None else player.names,
+        "facts_changed": player is None or player.facts_digest != found.facts_digest,
         "words": [asdict(word) | {"by": names[f"staff:{word.by_staff}"]} for word in said],
         "may_judge": found.state == "open",
         "may_decide": found.state == "proposed" and not is_own,

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import screening_pages
+from backoffice import harm_pages, rule_pages, screening_pages, suspicion_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/", screening_pages.overview, name="screening"),
@@ -11,4 +11,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/<uuid:hit_id>/judge/", screening_pages.judge, name="screening_judge"),
     path("screening/<uuid:hit_id>/agree/", screening_pages.agree, name="screening_agree"),
     path("screening/<uuid:hit_id>/return/", screening_pages.give_back, name="screening_return"),
+    path("suspicions/", suspicion_pages.queue, name="suspicions"),
+    path("suspicions/new/", suspicion_pages.new, name="suspicion_new"),
+    path("suspicions/<slug:reference>/", suspicion_pages.case, name="suspicion"),
+    path("suspicions/<slug:reference>/report/", suspicion_pages.report, name="suspicion_report"),
+    path("suspicions/<slug:reference>/<slug:name>/", suspicion_pages.act, name="suspicion_act"),
+    path("harm/", harm_pages.queue, name="harm_cases"),
+    path("harm/new/", harm_pages.new, name="harm_new"),
+    path("harm/<slug:reference>/", harm_pages.case, name="harm_case"),
+    path("harm/<slug:reference>/<slug:name>/", harm_pages.act, name="harm_act"),
+    path("watching/", rule_pages.overview, name="watch_rules"),
+    path("watching/<uuid:rule_id>/", rule_pages.rule, name="watch_rule"),
+    path("watching/<uuid:rule_id>/<slug:name>/", rule_pages.act, name="watch_rule_act"),
 ]

@@ -27,6 +27,18 @@ _TEXTS: Final = {
     "hit_decided": "This hit is decided.",
     "same_person": "Somebody else decides what you proposed.",
     "nothing_proposed": "Nothing is proposed any more.",
+    "no_such_rule": "There is no such rule.",
+    "rule_stale": "Somebody moved this rule meanwhile. Read it again, then decide.",
+    "rule_step_not_possible": "That is not possible while the rule is: {state}.",
+    "rule_without_backtest": "Try it on history first; a backtest counts for {days} days.",
+    "no_such_watch_case": "There is no such case.",
+    "watch_case_stale": "Somebody moved this case meanwhile. Read it again, then decide.",
+    "watch_step_not_possible": "That is not possible while the case is: {state}.",
+    "watch_text_missing": "Write something first.",
+    "watch_text_too_long": "That is too long: {at_most} characters at most.",
+    "watch_no_player": "There is no such player.",
+    "watch_verdict_missing": "Choose one.",
+    "watch_no_report": "There is no report of this case.",
 }
 
 

@@ -336,3 +336,4 @@ from compliance.kyc.models import (  # noqa: E402, F401  (Django finds an app's 
     KycTransition,
     KycUpload,
 )
+from compliance.watching.models import WatchCase  # noqa: E402, F401  (the same)

@@ -6,17 +6,21 @@ possible, as it must. Who may not have an account learns it before one exists.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django import forms
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from accounts import known_browser
 from accounts.adapter import AccountAdapter
+from accounts.client_address import client_address_text
 from accounts.models import User
 from audit.database_clock import database_now
 from compliance.models import Status
 from compliance.sign_up import SignUpCode, eligibility, open_standing
 from compliance.standing import read_standing
+from compliance.watching import traits
+from compliance.watching.traits import TraitKind
 from compliance.wording import known_codes, refusal_text
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
@@ -39,6 +43,15 @@ class SignInAdapter(AccountAdapter):
         standing = read_standing(PlayerId(user.pk))
         if standing is not None and standing.status == Status.CLOSED:
             raise Refused(Status.CLOSED)
+
+    def post_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse:
+        """Notes browser and address of a player, as hashes: what rules of watching link by."""
+        response = super().post_login(request, user, **facts)
+        if not user.is_staff:
+            player_id = PlayerId(user.pk)
+            traits.note(player_id, TraitKind.BROWSER, known_browser.people(request))
+            traits.note(player_id, TraitKind.ADDRESS, [client_address_text(request)])
+        return response
 
     def may_sign_up(self, form: forms.Form) -> None:
         """Refuses as ``sign_up.eligibility``, naming the form's field."""

@@ -31,6 +31,7 @@ CELERY_BEAT_SCHEDULE = {
     "compliance.screen_players": {"task": "compliance.tasks.screen_players", "schedule": 30.0},
     "compliance.load_lists": {"task": "compliance.tasks.load_lists", "schedule": 60.0},
     "compliance.sweep_kyc": {"task": "compliance.tasks.sweep_kyc", "schedule": 10.0},
+    "backoffice.watch": {"task": "backoffice.tasks.watch", "schedule": 1_800.0},
     "casino.self_check": {"task": "casino.tasks.run_self_check", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},

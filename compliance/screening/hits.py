@@ -82,7 +82,7 @@ class Hit:
     player_name: str
     player_born: date
     player_country: str
-    facts_changed: bool
+    facts_digest: str
     last_no: int
     last_step: str
     last_is_true: bool | None
@@ -104,8 +104,7 @@ _SQL: Final = """
 SELECT h.id, h.player_id, h.level, h.score, h.name_score, h.listed_name, h.birth, h.country,
        h.found_at, h.due_at, e.source, e.ref, e.names, e.births, e.countries, e.programme,
        l.sha256, l.loaded_at, u.name, p.date_of_birth, p.country,
-       h.facts_digest <> encode(sha256(convert_to(
-           u.name || '|' || p.date_of_birth || '|' || p.country, 'UTF8')), 'hex'),
+       h.facts_digest,
        coalesce(w.no, 0), coalesce(w.step, ''), w.is_true, w.by_staff
 FROM compliance_screening_hit h
 JOIN compliance_screening_entry e ON e.id = h.entry_id

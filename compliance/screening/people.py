@@ -1,7 +1,14 @@
-"""Who is screened: the facts about a player that lists are compared with."""
+"""Who is screened: the names a player goes by, birth and country, as lists are compared with them.
+
+A name stands on the account, or in what the player declared for the identity check, which is kept
+encrypted; both are compared. Who is due is found set-based, by a digest that changes with account,
+birth, country and each new declaration; what a hit hangs on is a digest of the plain facts, so that
+the same name declared again raises nothing again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,49 +16,90 @@ from typing import Final
 
 from django.db import connection
 
+from compliance.kyc import declarations
+from compliance.kyc.checks import NAME
+from compliance.kyc.states import Subject
 from compliance.screening.matching import Person
 from compliance.screening.names import normal
 from kernel.ids import PlayerId
 
-#: What is compared, as SQL over the people of the house. The digest names exactly these facts, so
-#: that a changed name, date or country is screened again by itself.
-_DIGEST: Final = (
-    "encode(sha256(convert_to(u.name || '|' || p.date_of_birth || '|' || p.country, 'UTF8')),"
-    " 'hex')"
+_DECLARED: Final = (
+    "coalesce((SELECT max(d.id::text) FROM compliance_kyc_declaration d"
+    " WHERE d.player_id = p.user_id AND d.subject = 'identity'), '')"
 )
+#: What a check was made of. Ids of declarations grow with time: the newest one stands for all.
+_DIGEST: Final = (
+    "encode(sha256(convert_to(u.name || '|' || p.date_of_birth || '|' || p.country || '|' ||"
+    f" {_DECLARED}, 'UTF8')), 'hex')"
+)
+_COLUMNS: Final = f"p.user_id, {_DIGEST}, u.name, p.date_of_birth, p.country, {_DECLARED} <> ''"
+_FROM: Final = "FROM accounts_player p JOIN accounts_user u ON u.id = p.user_id"
 _DUE_SQL: Final = f"""
-SELECT p.user_id, {_DIGEST}, u.name, p.date_of_birth, p.country
-FROM accounts_player p JOIN accounts_user u ON u.id = p.user_id
+SELECT {_COLUMNS} {_FROM}
 WHERE (%s::bigint[] IS NULL OR p.user_id = ANY (%s)) AND NOT EXISTS (
     SELECT FROM compliance_screening_check c
     WHERE c.player_id = p.user_id AND c.lists_digest = %s AND c.matcher = %s
       AND c.facts_digest = {_DIGEST})
 ORDER BY u.name = '', p.user_id LIMIT %s
 """  # noqa: S608  (fixed words alone)
+_NOW_SQL: Final = f"SELECT {_COLUMNS} {_FROM} WHERE p.user_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A player whose present facts have not been compared with the present lists."""
+    """A player as compared now. ``names`` are those that are known, the account's first."""
 
     player_id: PlayerId
-    facts_digest: str
-    name: str
+    check_digest: str
+    names: tuple[str, ...]
     born: date
     country: str
 
-    def person(self) -> Person:
-        """As it is compared."""
-        return Person(normal(self.name), self.born, self.country)
+    def persons(self) -> list[Person]:
+        """One for each name that differs once normalised; none without a name."""
+        known = {normal(name): None for name in self.names}
+        return [Person(name, self.born, self.country) for name in known if name]
+
+    @property
+    def facts_digest(self) -> str:
+        """Of the plain facts: another name, birth or country is somebody to be judged anew."""
+        names = sorted(person.name.text for person in self.persons())
+        text = "|".join([*names, self.born.isoformat(), self.country])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def due(
     lists_digest: str, matcher: str, limit: int, only: Sequence[PlayerId] | None = None
 ) -> list[Due]:
-    """Up to ``limit`` players without a check of these facts against these lists; those whose
-    name is known first, then by number.
+    """Up to ``limit`` players without a check of what they are now against these lists; those whose
+    account has a name first, then by number.
     """
     players = None if only is None else list(only)
     with connection.cursor() as cursor:
         cursor.execute(_DUE_SQL, [players, players, lists_digest, matcher, limit])
-        return [Due(PlayerId(row[0]), *row[1:]) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return [_due(*row) for row in rows]
+
+
+def now(player_id: PlayerId) -> Due | None:
+    """The player as they are; None for nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NOW_SQL, [player_id])
+        row = cursor.fetchone()
+    return None if row is None else _due(*row)
+
+
+def _due(
+    player_id: int,
+    digest: str,
+    name: str,
+    born: date,
+    country: str,
+    has_declared: bool,  # noqa: FBT001  (a column)
+) -> Due:
+    declared = ""
+    if has_declared:
+        fields, _ = declarations.latest(PlayerId(player_id), Subject.IDENTITY)
+        declared = fields.get(NAME, "")
+    names = tuple(one for one in (name, declared) if one.strip())
+    return Due(PlayerId(player_id), digest, names, born, country)

@@ -137,11 +137,12 @@ class Found:
 def _best(one: Due, known: Lists) -> list[Found]:
     """The best name of each entry that matches, the likest first."""
     best: dict[int, Found] = {}
-    for listed, match in known.index.matches(one.person()):
-        entry_id, list_id = known.by_listed[id(listed)]
-        held = best.get(entry_id)
-        if held is None or match.score > held.match.score:
-            best[entry_id] = Found(entry_id, list_id, listed.name.text, match)
+    for person in one.persons():
+        for listed, match in known.index.matches(person):
+            entry_id, list_id = known.by_listed[id(listed)]
+            held = best.get(entry_id)
+            if held is None or match.score > held.match.score:
+                best[entry_id] = Found(entry_id, list_id, listed.name.text, match)
     return sorted(best.values(), key=lambda found: -found.match.score)
 
 
@@ -187,7 +188,7 @@ def _columns(rows: list[tuple[Due, Found]], now: datetime) -> list[str]:
 
 def _write_checks(batch: list[Due], matches: dict[PlayerId, list[Found]], known: Lists) -> None:
     outcomes = [
-        "hits" if matches[one.player_id] else ("clear" if one.person().name else "no_name")
+        "hits" if matches[one.player_id] else ("clear" if one.persons() else "no_name")
         for one in batch
     ]
     with connection.cursor() as cursor:
@@ -203,7 +204,7 @@ def _write_checks(batch: list[Due], matches: dict[PlayerId, list[Found]], known:
                 MATCHER,
                 array_of(new_id() for _ in batch),
                 array_of(one.player_id for one in batch),
-                array_of(one.facts_digest for one in batch),
+                array_of(one.check_digest for one in batch),
                 array_of(outcomes),
                 array_of(len(matches[one.player_id]) for one in batch),
             ],

@@ -10,9 +10,11 @@ from accounts.models import Player, User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import freezing, gate
+from compliance.kyc import declarations
+from compliance.kyc.states import Subject
 from compliance.screening import hits, screening
 from compliance.screening.hits import HitCode
-from kernel.ids import new_id
+from kernel.ids import Actor, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from tests.flows.screening_steps import (
@@ -231,3 +233,20 @@ def test_of_two_officers_who_decide_at_once_one_is_told_that_the_other_was_first
         thread.join(20)
     assert len(hits.words(hit.id)) == 1
     assert sum(answer in {"hit_stale", "hit_decided"} for answer in answers) == 1
+
+
+def test_a_name_declared_for_the_identity_check_is_screened_and_the_same_again_raises_nothing():
+    load()
+    player_id = named("")
+    screening.run()
+    for attempt in (1, 2):
+        with transaction.atomic():
+            declarations.write(
+                player_id,
+                Subject.IDENTITY,
+                attempt,
+                {"name": "Vladimir Putin"},
+                Actor.player(player_id),
+            )
+        assert one_hit(player_id).ref == "p1"
+    assert [row[0] for row in checks(player_id)] == ["no_name", "hits", "hits"]

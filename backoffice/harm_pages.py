@@ -1,0 +1,115 @@
+"""Markers of harm at the desk: the queue, one case, the message to the player, what came of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Player
+from accounts.staff_access import staff_required
+from backoffice import desk, officer_cases
+from backoffice.watch_words import refusal
+from compliance.harm import desk as harm
+from compliance.harm.desk import Outcome
+from compliance.notice_kinds import HARM_NOTICES
+from compliance.watching import casework
+from compliance.watching.case_states import State
+from compliance.watching.casework import WatchCode
+from compliance.watching.models import WatchCase
+from compliance.watching.rulebook import Family
+from kernel.refusal import Refused
+from notices.delivery import render, subject
+
+WORK: Final = casework.RIGHTS[Family.HARM]
+OUTCOMES: Final = {
+    "less": "plays less",
+    "same": "plays as before",
+    "more": "plays more",
+    "stopped": "does not play any more",
+    "used_tools": "uses limits, a break or exclusion",
+}
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def queue(request: HttpRequest) -> HttpResponse:
+    """Open cases by when they are due, and what came of others."""
+    facts = officer_cases.queue_facts(Family.HARM)
+    return desk.page(request, "admin/desk/harm_cases.html", "Markers of harm", facts)
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def case(request: HttpRequest, reference: str) -> HttpResponse:
+    """One case: the markers with their evidence, the messages, the figures before and after."""
+    found = officer_cases.find_or_404(Family.HARM, reference)
+    state = State(found.state)
+    facts = officer_cases.case_facts(found) | {
+        "may_take": state in {State.OPEN, State.IN_HAND},
+        "may_speak": state in {State.IN_HAND, State.SPOKEN},
+        "may_dismiss": state is State.IN_HAND,
+        "may_record": state is State.SPOKEN,
+        "templates": [
+            {"name": name, "subject": subject(name, {}), "text": render(name, "body.txt", {})}
+            for name in HARM_NOTICES
+        ],
+        "outcomes": OUTCOMES.items(),
+        **_compared(found),
+    }
+    return desk.page(request, "admin/desk/harm_case.html", "Marker of harm", facts)
+
+
+def _compared(case: WatchCase) -> dict[str, Any]:
+    compared = harm.comparison(case)
+    if compared is None:
+        return {"compared": []}
+    before, after = compared
+    currency = Player.objects.get(pk=case.player_id).currency
+    rows = [
+        (name, desk.amount(int(before[key]), currency), desk.amount(int(after[key]), currency))
+        for name, key in (
+            ("Deposited", "deposited_minor"),
+            ("Staked", "staked_minor"),
+            ("Net result", "net_minor"),
+        )
+    ]
+    return {
+        "compared": [*rows, ("Days with play", before["days_played"], after["days_played"])],
+        "spans": (f"{before['from']} to {before['to']}", f"{after['from']} to {after['to']}"),
+        "suggestion": harm.suggestion(before, after).value,
+    }
+
+
+@require_POST
+@staff_required(WORK)
+def new(request: HttpRequest) -> HttpResponse:
+    """Open a case by hand."""
+    return officer_cases.open_by_hand(request, Family.HARM, "desk:harm_case", "desk:harm_cases")
+
+
+@require_POST
+@staff_required(WORK)
+def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
+    """Take, note, dismiss, speak, record."""
+    step, text = officer_cases.step(request, reference), request.POST.get("text", "")
+    template, outcome = request.POST.get("template", ""), request.POST.get("outcome", "")
+    if name == "record" and outcome not in set(Outcome):
+        messages.error(request, refusal(Refused(WatchCode.NO_VERDICT)))
+        return redirect("desk:harm_case", reference)
+    acts = {
+        "take": lambda: casework.take(Family.HARM, step),
+        "note": lambda: casework.note(Family.HARM, step, text),
+        "dismiss": lambda: harm.dismiss(step, text),
+        "speak": lambda: harm.speak(step, template, text),
+        "record": lambda: harm.record_outcome(step, Outcome(outcome), text),
+    }
+    if name not in acts:
+        raise Http404
+    return officer_cases.act(request, "desk:harm_case", reference, acts[name])

@@ -1,0 +1,122 @@
+"""Rules of watching at the desk: where each version stands, its backtests, its two people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.staff_access import staff_actor, staff_required
+from backoffice import desk, watching
+from backoffice.watch_words import refusal
+from compliance.watching import alerts, versions
+from compliance.watching.rulebook import Family
+from compliance.watching.versions import RuleCode, Version
+from kernel.refusal import Refused
+
+WORK: Final = versions.RIGHTS[Family.AML]
+FAMILIES: Final = {Family.AML: "Money laundering and fraud", Family.HARM: "Markers of harm"}
+STATES: Final = {
+    "shadow": "in shadow",
+    "proposed": "proposed",
+    "returned": "in shadow, proposal returned",
+    "active": "active",
+    "retired": "retired",
+}
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def overview(request: HttpRequest) -> HttpResponse:
+    """Every version by family, and how many alerts each made."""
+    found = versions.everything()
+    groups = [
+        {
+            "title": title,
+            "rows": [
+                {"one": one, "state": STATES[one.state], "alerts": counted.get(one.id, 0)}
+                for one in found
+                if one.rule.family is family
+            ],
+        }
+        for family, title in FAMILIES.items()
+        for counted in [alerts.counts(family)]
+    ]
+    return desk.page(request, "admin/desk/watch_rules.html", "Watching", {"groups": groups})
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def rule(request: HttpRequest, rule_id: UUID) -> HttpResponse:
+    """One version: its parameters, hit tables, alerts, and what may be done."""
+    found = _find(rule_id)
+    tests = versions.backtests(rule_id)
+    names = desk.named([found.state_by, *(one.by for one in tests)])
+    own = found.state_by == str(staff_actor(request))
+    facts = {
+        "one": found,
+        "state": STATES[found.state],
+        "state_by": names[found.state_by],
+        "params": [
+            (name.replace("_", " "), value)
+            for name, value in found.rule.as_dict()["params"].items()
+        ],
+        "tests": [{"one": one, "by": names[one.by]} for one in tests],
+        "alerts": alerts.of_rule(rule_id),
+        "may_test": found.state != "retired",
+        "may_propose": found.state in {"shadow", "returned", "retired"} and bool(tests),
+        "may_decide": found.state == "proposed" and not own,
+        "is_own": found.state == "proposed" and own,
+        "may_retire": found.state == "active",
+    }
+    return desk.page(request, "admin/desk/watch_rule.html", found.rule.title, facts)
+
+
+@require_POST
+@staff_required(WORK)
+def act(request: HttpRequest, rule_id: UUID, name: str) -> HttpResponse:
+    """Backtest, propose, approve, return, retire."""
+    seen = request.POST.get("seen", "")
+    said: dict[str, Any] = {
+        "seen": int(seen) if seen.isdecimal() and len(seen) < 9 else -1,
+        "reason": request.POST.get("reason", ""),
+        "actor": staff_actor(request),
+    }
+    acts: dict[str, Callable[[], Version]] = {
+        "propose": lambda: versions.propose(rule_id, **said),
+        "approve": lambda: versions.approve(rule_id, **said),
+        "return": lambda: versions.give_back(rule_id, **said),
+        "retire": lambda: versions.retire(rule_id, **said),
+        "backtest": lambda: _tested(rule_id, request),
+    }
+    if name not in acts:
+        raise Http404
+    try:
+        done = acts[name]()
+    except Refused as refused:
+        if refused.code is RuleCode.NO_SUCH_RULE:
+            raise Http404 from None
+        messages.error(request, refusal(refused))
+    else:
+        messages.success(request, f"Done: {STATES[done.state]}.")
+    return redirect("desk:watch_rule", rule_id)
+
+
+def _tested(rule_id: UUID, request: HttpRequest) -> Version:
+    watching.backtest(rule_id, actor=staff_actor(request))
+    return versions.find(rule_id)
+
+
+def _find(rule_id: UUID) -> Version:
+    try:
+        return versions.find(rule_id)
+    except Refused:
+        raise Http404 from None

@@ -1,0 +1,124 @@
+"""Suspicions at the desk: the queue, one case with its evidence, the acts, the report.
+
+For officers alone (``compliance.work_aml``); nobody else learns that there is a case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.staff_access import staff_actor, staff_required
+from backoffice import desk, officer_cases
+from backoffice.watch_words import refusal
+from compliance import freezing
+from compliance.aml import desk as aml
+from compliance.aml import reports
+from compliance.watching import casework
+from compliance.watching.case_states import State, Verdict
+from compliance.watching.casework import Step, WatchCode
+from compliance.watching.models import WatchCase
+from compliance.watching.rulebook import Family
+from kernel.ids import PlayerId
+from kernel.refusal import Refused
+
+WORK: Final = casework.RIGHTS[Family.AML]
+VERDICTS: Final = {"report": "report it", "dismiss": "dismiss it"}
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def queue(request: HttpRequest) -> HttpResponse:
+    """Open cases by when they are due, and what was decided."""
+    facts = officer_cases.queue_facts(Family.AML)
+    return desk.page(request, "admin/desk/suspicions.html", "Suspicions", facts)
+
+
+@require_safe
+@staff_required(WORK)
+@never_cache
+def case(request: HttpRequest, reference: str) -> HttpResponse:
+    """One case: what rules found, with transfers, rounds and links; what officers did."""
+    found = officer_cases.find_or_404(Family.AML, reference)
+    facts = officer_cases.case_facts(found)
+    state, own = State(found.state), str(found.proposed_by) == staff_actor(request).id
+    proposals = [event["text"] for event in facts["events"] if event["kind"] == "proposed"]
+    facts |= {
+        "may_take": state in {State.OPEN, State.IN_HAND},
+        "may_propose": state is State.IN_HAND,
+        "may_decide": state is State.PROPOSED and not own,
+        "is_own": state is State.PROPOSED and own,
+        "may_file": state is State.TO_FILE,
+        "report": reports.of_case(found.id),
+        "says": VERDICTS.get(found.verdict, ""),
+        "narrative": proposals[-1] if proposals else "",
+        "grounds": [freezing.WORDS[one] for one in freezing.grounds(PlayerId(found.player_id))],
+        "is_frozen_here": freezing.Ground.SUSPICION in freezing.grounds(PlayerId(found.player_id)),
+    }
+    return desk.page(request, "admin/desk/suspicion.html", "Suspicion", facts)
+
+
+@require_POST
+@staff_required(WORK)
+def new(request: HttpRequest) -> HttpResponse:
+    """Open a case by hand."""
+    return officer_cases.open_by_hand(request, Family.AML, "desk:suspicion", "desk:suspicions")
+
+
+@require_POST
+@staff_required(WORK)
+def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
+    """Take, note, propose, approve, return, file, freeze, thaw."""
+    if name not in _ACTS:
+        raise Http404
+    step, text = officer_cases.step(request, reference), request.POST.get("text", "")
+    if name == "propose":
+        verdict = request.POST.get("verdict", "")
+        if verdict not in set(Verdict):
+            messages.error(request, refusal(Refused(WatchCode.NO_VERDICT)))
+            return redirect("desk:suspicion", reference)
+        return officer_cases.act(
+            request,
+            "desk:suspicion",
+            reference,
+            lambda: aml.propose(step, Verdict(verdict), text),
+        )
+    do = _ACTS[name]
+    return officer_cases.act(request, "desk:suspicion", reference, lambda: do(step, text))
+
+
+@require_POST
+@staff_required(WORK)
+@never_cache
+def report(request: HttpRequest, reference: str) -> HttpResponse:
+    """The report file, for an officer who says why; recorded."""
+    found = officer_cases.find_or_404(Family.AML, reference)
+    try:
+        text = reports.unseal(
+            found, reason=request.POST.get("reason", ""), actor=staff_actor(request)
+        )
+    except Refused as refused:
+        messages.error(request, refusal(refused))
+        return redirect("desk:suspicion", reference)
+    answer = HttpResponse(text, content_type="application/xml")
+    answer["Content-Disposition"] = f'attachment; filename="report-{found.reference}.xml"'
+    return answer
+
+
+_ACTS: Final[dict[str, Callable[[Step, str], WatchCase]]] = {
+    "take": lambda step, _text: casework.take(Family.AML, step),
+    "note": lambda step, text: casework.note(Family.AML, step, text),
+    "propose": lambda step, text: aml.propose(step, Verdict.DISMISS, text),
+    "approve": aml.approve,
+    "return": aml.give_back,
+    "file": lambda step, _text: aml.file_report(step),
+    "freeze": lambda step, _text: aml.freeze(step),
+    "thaw": aml.thaw,
+}

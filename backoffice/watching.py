@@ -1,0 +1,154 @@
+"""Running the rules: what is active makes cases, what is in shadow is only kept; backtests.
+
+Rules read payments, bets and facts together, which only an app above all of them may; what they
+find goes down into `compliance.watching` by a call. Facts of each bet copied into compliance would
+have made the hottest write path slower for a reader that comes once in a while.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import DatabaseError, connection, transaction
+
+from accounts.rights import check_right
+from audit.database_clock import database_now
+from backoffice.detectors import money, play
+from backoffice.detectors.reading import finding, rows
+from compliance.jurisdictions import known_codes, profile
+from compliance.watching import alerts, versions
+from compliance.watching.alerts import Finding
+from compliance.watching.rulebook import SHAPES, Rule
+from compliance.watching.versions import Backtest, Version
+from kernel.ids import Actor
+from kernel.invariant import ensure
+
+logger = logging.getLogger(__name__)
+
+#: Detector → its statement. A test holds the names against the rulebook's.
+STATEMENTS: Final[Mapping[str, str]] = {
+    "structuring": money.STRUCTURING,
+    "in_and_out": money.IN_AND_OUT,
+    "shared_trait": money.SHARED_TRAIT,
+    "dormant_burst": money.DORMANT_BURST,
+    "opposite_betting": play.OPPOSITE_BETTING,
+    "one_sided_pair": play.ONE_SIDED_PAIR,
+    "both_sides": play.BOTH_SIDES,
+    "spend": money.SPEND,
+    "spend_rise": money.SPEND_RISE,
+    "time_played": play.TIME_PLAYED,
+    "night_play": play.NIGHT_PLAY,
+    "chasing": money.CHASING,
+    "limits_loosened": play.LIMITS_LOOSENED,
+    "contacts": play.CONTACTS,
+    "failed_deposits": money.FAILED_DEPOSITS,
+}
+ensure(STATEMENTS.keys() == SHAPES.keys(), "every detector has its statement")
+#: One run at a time.
+RUN_LOCK: Final = 6_000_008
+#: Days of history a backtest looks at, and how many instants of them it asks for.
+BACKTEST_DAYS: Final = 90
+BACKTEST_STEPS: Final = 30
+SAMPLE: Final = 20
+#: A statement of a rule that takes longer is a broken rule, not a slow one.
+STATEMENT_TIMEOUT: Final = "120s"
+
+
+def find(rule: Rule, now: datetime) -> list[Finding]:
+    """What the rule finds as of ``now``. One statement; reads only."""
+    more = {"zones": _zones(now)} if rule.detector == "night_play" else {}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT])
+        found = rows(STATEMENTS[rule.detector], rule, now, **more)
+    return [finding(_renamed(row), rule, now) for row in found]
+
+
+def _renamed(row: dict[str, object]) -> dict[str, object]:
+    """``rounds`` counts them in the statements; the ids are ``rounds_found``."""
+    if "rounds_found" not in row:
+        return row
+    plain = dict(row)
+    plain["joint_rounds"] = plain.pop("rounds", 0)
+    plain["rounds"] = plain.pop("rounds_found")
+    return plain
+
+
+def _zones(now: datetime) -> str:
+    return json.dumps({code: profile(code, now.date()).zone for code in known_codes()})
+
+
+def run() -> dict[str, int]:
+    """Evaluate every active and every newest shadow version; returns new alerts per version.
+
+    New versions of the files are loaded first. Does nothing while another run is under way.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [RUN_LOCK])
+        if not cursor.fetchone()[0]:
+            return {}
+    try:
+        versions.sync()
+        made = {}
+        for one in versions.running():
+            try:
+                made[one.name] = _run_one(one)
+            except DatabaseError:  # one rule that fails or takes too long ends no other
+                logger.exception("rule of watching failed: %s", one.name)
+        return made
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [RUN_LOCK])
+
+
+def _run_one(version: Version) -> int:
+    found = find(version.rule, database_now())
+    return alerts.keep(version, found, is_shadow=version.state != "active")
+
+
+def backtest(rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS) -> Backtest:
+    """Try a version on the last ``days``, beside the version that is active, and keep the table."""
+    version = versions.find(rule_id)
+    check_right(actor, versions.RIGHTS[version.rule.family])
+    now = database_now()
+    begin = now - timedelta(days=days)
+    mine = _history(version.rule, begin, now)
+    current = versions.active(version.rule.code)
+    theirs = {} if current is None else _history(current.rule, begin, now)
+    result = {
+        "rows": [
+            _row(version, mine, theirs),
+            *([] if current is None else [_row(current, theirs, mine)]),
+        ],
+        "both": len(mine.keys() & theirs.keys()),
+        "instants": BACKTEST_STEPS,
+    }
+    return versions.keep_backtest(rule_id, (begin, now), len(mine), result, actor)
+
+
+def _history(rule: Rule, begin: datetime, now: datetime) -> dict[int, int]:
+    """Players found at evenly spaced instants, and at how many of them."""
+    found: dict[int, int] = {}
+    step = (now - begin) / BACKTEST_STEPS
+    for n in range(1, BACKTEST_STEPS + 1):
+        for one in find(rule, begin + step * n):
+            found[one.player_id] = found.get(one.player_id, 0) + 1
+    return found
+
+
+def _row(version: Version, mine: dict[int, int], others: dict[int, int]) -> dict[str, object]:
+    only = sorted(mine.keys() - others.keys())
+    return {
+        "rule": version.rule.code,
+        "version": version.name,
+        "state": version.state,
+        "players": len(mine),
+        "times": sum(mine.values()),
+        "only_here": len(only),
+        "sample": sorted(mine)[:SAMPLE],
+        "sample_only_here": only[:SAMPLE],
+    }

@@ -1,0 +1,194 @@
+"""Rules come into force by two people after a backtest, and run in shadow until then."""
+
+import threading
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, connections
+
+from accounts.rights import RightsCode
+from accounts.roles import Role
+from backoffice import watching
+from compliance.watching import alerts, casework, versions
+from compliance.watching.rulebook import Family, Rule
+from compliance.watching.versions import RuleCode
+from kernel.ids import Actor, new_id
+from kernel.refusal import Refused
+from tests import house
+from tests.flows.staff_steps import make_staff
+from tests.flows.watching_steps import a_case, activate, deposit, officer
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
+
+
+def guilty():
+    player = house.player()
+    for days in (1, 2, 3):
+        deposit(player, 190_000, days=days)
+    return player
+
+
+def newest(code="structuring"):
+    return next(one for one in versions.everything() if one.rule.code == code)
+
+
+def refused(act) -> str:
+    with pytest.raises(Refused) as caught:
+        act()
+    return str(caught.value.code)
+
+
+def counted() -> list[tuple[bool, int]]:
+    return [(one.is_shadow, one.player_id) for one in alerts.of_rule(newest().id)]
+
+
+def test_a_new_version_runs_in_shadow_and_opens_no_case():
+    player = guilty()
+    watching.run()
+    watching.run()  # the same finding is the same alert
+    assert newest().state == "shadow"
+    assert counted() == [(True, player)]
+    assert casework.queue(Family.AML) == []
+
+
+def test_a_rule_becomes_active_by_another_person_after_a_backtest():
+    player = guilty()
+    versions.sync()
+    one, other, rule_id = officer(), officer(), newest().id
+    assert (
+        refused(lambda: versions.propose(rule_id, seen=1, reason="Now.", actor=one))
+        == RuleCode.NO_BACKTEST
+    )
+    tested = watching.backtest(rule_id, actor=one, days=30)
+    (row,) = tested.result["rows"]
+    assert (row["players"], row["sample"], row["only_here"]) == (1, [player], 1)
+    assert tested.result["both"] == 0
+    versions.propose(rule_id, seen=1, reason="Hits look right.", actor=one)
+    for act in (versions.approve, versions.approve):
+        assert (
+            refused(lambda act=act: act(rule_id, seen=2, reason="Yes.", actor=one))
+            == RuleCode.SAME_PERSON
+        )
+    assert newest().state == "proposed"
+    assert versions.approve(rule_id, seen=2, reason="Yes.", actor=other).state == "active"
+    watching.run()
+    (case,) = casework.queue(Family.AML)
+    assert (case.player_id, case.state) == (player, "open")
+    assert [one.code for one in alerts.of_case(case.id)] == ["structuring"]
+
+
+def test_the_next_version_is_compared_with_the_active_one_and_replaces_it(monkeypatch):
+    guilty()
+    before = activate("structuring")
+    changed = Rule(
+        **{name: getattr(before.rule, name) for name in Rule.__slots__ if name not in {"params"}},
+        params=dict(before.rule.params) | {"count_min": 4},
+    )
+    monkeypatch.setattr(versions, "load_file", lambda path: [changed])
+    versions.sync()
+    fresh = newest()
+    assert (fresh.state, fresh.sha256 != before.sha256) == ("shadow", True)
+    assert {one.id for one in versions.running()} == {fresh.id, before.id} | {
+        one.id for one in versions.everything() if one.state == "shadow"
+    }
+    tested = watching.backtest(fresh.id, actor=officer(), days=30)
+    assert [(row["state"], row["players"], row["only_here"]) for row in tested.result["rows"]] == [
+        ("shadow", 0, 0),
+        ("active", 1, 1),
+    ]
+    asked = versions.propose(fresh.id, seen=fresh.no, reason="Fewer hits.", actor=officer())
+    versions.approve(fresh.id, seen=asked.no, reason="Yes.", actor=officer())
+    assert versions.active("structuring").id == fresh.id
+    assert versions.find(before.id).state == "retired"
+
+
+def test_a_step_on_a_page_that_is_out_of_date_or_without_the_right_is_refused():
+    versions.sync()
+    rule_id = newest().id
+    watching.backtest(rule_id, actor=officer(), days=10)
+    support = Actor.staff(make_staff(Role.SUPPORT, key=None).pk)
+    for actor, seen, code in ((support, 1, RightsCode.NOT_ALLOWED), (officer(), 9, "rule_stale")):
+        said = {"seen": seen, "reason": "x", "actor": actor}
+        assert refused(lambda said=said: versions.propose(rule_id, **said)) == code
+    assert refused(lambda: watching.backtest(rule_id, actor=support)) == RightsCode.NOT_ALLOWED
+    assert newest().state == "shadow"
+
+
+def test_a_proposal_is_returned_and_an_active_rule_is_retired():
+    versions.sync()
+    rule_id = newest().id
+    watching.backtest(rule_id, actor=officer(), days=10)
+    versions.propose(rule_id, seen=1, reason="x", actor=officer())
+    back = versions.give_back(rule_id, seen=2, reason="Too many.", actor=officer())
+    assert back.state == "returned"
+    versions.propose(rule_id, seen=3, reason="Again.", actor=officer())
+    versions.approve(rule_id, seen=4, reason="Yes.", actor=officer())
+    assert refused(lambda: versions.propose(rule_id, seen=5, reason="x", actor=officer())) == (
+        "rule_step_not_possible"
+    )
+    assert versions.retire(rule_id, seen=5, reason="Broken.", actor=officer()).state == "retired"
+    assert versions.active("structuring") is None
+
+
+def test_the_database_lets_no_rule_become_active_alone():
+    versions.sync()
+    tested = watching.backtest(newest().id, actor=officer(), days=10)
+    rows = [
+        ("active", "staff:1", None),
+        ("proposed", "staff:1", None),
+        ("retired", "staff:1", None),
+    ]
+    insert = (
+        "INSERT INTO compliance_watch_step (id, rule_id, no, step, by_actor, backtest_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s)"
+    )
+    with connection.cursor() as cursor:
+        for step, by, test in rows:
+            with pytest.raises(DatabaseError):
+                cursor.execute(insert, [new_id(), newest().id, 2, step, by, test])
+        cursor.execute(insert, [new_id(), newest().id, 2, "proposed", "staff:1", tested.id])
+        with pytest.raises(DatabaseError, match="another person"):
+            cursor.execute(insert, [new_id(), newest().id, 3, "active", "staff:1", None])
+    assert newest().state == "proposed"
+
+
+def test_of_two_officers_who_approve_at_once_one_is_first():
+    versions.sync()
+    rule_id = newest().id
+    watching.backtest(rule_id, actor=officer(), days=10)
+    versions.propose(rule_id, seen=1, reason="x", actor=officer())
+    ready, answers, people = threading.Barrier(2), [], [officer(), officer()]
+
+    def approve(actor):
+        try:
+            ready.wait(10)
+            answers.append(versions.approve(rule_id, seen=2, reason="Yes.", actor=actor).state)
+        except Refused as caught:
+            answers.append(str(caught.code))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=approve, args=(one,)) for one in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(answers) == ["active", "rule_stale"]
+    assert newest().no == 3
+
+
+def test_history_is_tried_by_command(capsys):
+    player = guilty()
+    call_command("backtest_rules", "--rule", "structuring", "--days", "30")
+    assert "players 1 (only here 1), times" in (said := capsys.readouterr().out)
+    assert said.strip().endswith(f": {player}")
+
+
+def test_a_second_alert_joins_the_case_that_is_open():
+    case = a_case()
+    activate("high_spend")
+    activate("dormant_burst")
+    watching.run()
+    assert len(casework.queue(Family.AML)) == 1
+    assert len(casework.queue(Family.HARM)) == 1
+    assert casework.queue(Family.HARM)[0].player_id == case.player_id
