@@ -36,6 +36,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         "People",
         (
             Way("Players", "person_search", "desk:players", "accounts.open_file"),
+            Way("Identity checks", "how_to_reg", "desk:kyc", "compliance.view_kyc"),
             Way("Staff", "badge", "desk:staff", "accounts.view_appointment"),
             Way("Presenters", "co_present", "console:presenters", "tables.view_authorisation"),
         ),

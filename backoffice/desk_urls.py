@@ -8,6 +8,7 @@ from backoffice import (
     chargeback_pages,
     exports,
     hold_pages,
+    kyc_pages,
     player_page,
     round_page,
     staff_register,
@@ -70,6 +71,23 @@ urlpatterns: list[URLPattern | URLResolver] = [
         chargeback_pages.give_back,
         name="chargeback_return",
     ),
+    path("verification/", kyc_pages.queue, name="kyc"),
+    path(
+        "verification/documents/<uuid:document_id>/<int:page>/",
+        kyc_pages.document,
+        name="kyc_document",
+    ),
+    path("verification/<int:player_id>/", kyc_pages.player, name="kyc_player"),
+    path("verification/<int:player_id>/<slug:subject>/", kyc_pages.check, name="kyc_check"),
+    path(
+        "verification/<int:player_id>/<slug:subject>/decide/", kyc_pages.decide, name="kyc_decide"
+    ),
+    path(
+        "verification/<int:player_id>/<slug:subject>/second/", kyc_pages.second, name="kyc_second"
+    ),
+    path("verification/<int:player_id>/<slug:subject>/more/", kyc_pages.more, name="kyc_more"),
+    path("verification/<int:player_id>/<slug:subject>/ask/", kyc_pages.ask, name="kyc_ask"),
+    path("verification/<int:player_id>/<slug:subject>/zone/", kyc_pages.zone, name="kyc_zone"),
     path("staff/", staff_register.register, name="staff"),
     path("staff/hire/", staff_register.hire, name="hire"),
     path("staff/changes/<uuid:change_id>/approve/", staff_register.approve, name="staff_approve"),

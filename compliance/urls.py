@@ -1,11 +1,12 @@
 """Addresses of `compliance`."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from compliance import views
 
 app_name = "compliance"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("compliance.kyc.urls")),
     path("play-safely/", views.play_safely, name="play_safely"),
     path("play-safely/limits/<slug:kind>/", views.set_limit, name="set_limit"),
     path(

@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "casino.response_headers.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",  # inside the headers, so that files carry them
+    "compliance.kyc.document_host.DocumentHost",  # a host of its own, without cookies
     "accounts.doors.TwoDoors",  # before any cookie is read
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.doors.StaffSessions",

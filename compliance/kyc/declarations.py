@@ -12,7 +12,7 @@ from audit.canonical import storable
 from audit.personal_keys import Encrypted, PersonalCode, decrypt_bytes, encrypt_bytes
 from compliance.kyc.models import KycDeclaration
 from compliance.kyc.states import Subject
-from kernel.ids import Actor, ActorKind, PlayerId, new_id
+from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 
 FIELD_MAX: Final = 2_000
@@ -46,19 +46,14 @@ def write(
         )
 
 
-def latest(
-    player_id: PlayerId, subject: Subject, kind: ActorKind | None = None
-) -> tuple[dict[str, str], int]:
-    """The newest declaration and its attempt, all of them merged, the newer value counting.
+def latest(player_id: PlayerId, subject: Subject) -> tuple[dict[str, str], int]:
+    """All declarations merged, the newer value counting, and the attempt of the newest.
 
-    ``kind`` narrows to what players or staff wrote. Nothing where the person is forgotten.
+    Nothing where the person is forgotten.
     """
     merged: dict[str, str] = {}
     attempt = 0
-    rows = KycDeclaration.objects.filter(player_id=player_id, subject=subject.value)
-    if kind is not None:
-        rows = rows.filter(actor_kind=kind.value)
-    for row in rows:
+    for row in KycDeclaration.objects.filter(player_id=player_id, subject=subject.value):
         try:
             plain = decrypt_bytes(
                 int(player_id),

@@ -14,10 +14,11 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from accounts import players
+from accounts.models import User
 from audit.canonical import storable
 from audit.database_clock import database_now
+from audit.record import Personal, record, register
 from audit.record import Subject as Whom
-from audit.record import record, register
 from compliance.kyc import checks, declarations, mrz
 from compliance.kyc.models import KycCheck, KycDocument, KycReview
 from compliance.kyc.moves import (
@@ -41,6 +42,7 @@ from kernel.refusal import Refused
 PROPOSED: Final = register("kyc.review_proposed", "Identity decision waits for a second officer")
 DECIDED: Final = register("kyc.review_decided", "Identity check decided")
 DISAGREED: Final = register("kyc.review_disagreed", "Second officer disagreed")
+NAME_LEARNED: Final = register("kyc.name_learned", "Name taken from the verified document")
 BIRTH_SEEN: Final = register("kyc.under_age_seen", "Document shows a player under age")
 NOTE_MAX: Final = 2_000
 
@@ -319,6 +321,22 @@ def _apply(
     )
     move(standing, check, step, now)
     _note(DECIDED, review, actor)
+    if is_verified and check.subject == Subject.IDENTITY:
+        _learn_name(standing, actor)
+
+
+def _learn_name(standing: StandingNow, actor: Actor) -> None:
+    """An account without a name takes the verified one, and is screened by it."""
+    declared, _ = declarations.latest(standing.player_id, Subject.IDENTITY)
+    name = declared.get(checks.NAME, "")[:150]
+    if User.objects.filter(pk=standing.player_id, name="").update(name=name) and name:
+        record(
+            NAME_LEARNED,
+            actor=actor,
+            subject=Whom("player", str(standing.player_id)),
+            component="compliance",
+            personal=Personal(int(standing.player_id), {"name": name}),
+        )
 
 
 def _note(kind: str, review: KycReview, actor: Actor) -> None:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from accounts.models import User
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from compliance import gate
@@ -80,6 +81,7 @@ def test_the_whole_way_opens_the_withdrawal_and_nothing_before_does():
     expected = ["started", "documents", "auto_checked", "review", "verified"]
     assert history(player) == history(player, Subject.AGE) == expected
     assert news(player) == ["received", "verified"]
+    assert User.objects.get(pk=player).name == "Anna Maria Eriksson"
     standing = Standing.objects.get(pk=player)
     assert (standing.age_verified, standing.identity_verified) == (True, True)
 

@@ -15,9 +15,9 @@ from django.db import transaction
 from accounts.models import User
 from accounts.roles import Role
 from accounts.staff import create_staff
-from casino import demo, demo_presenters, demo_settings
+from casino import demo, demo_documents, demo_presenters, demo_settings
 from compliance.sign_up import register_player
-from kernel.ids import Actor, new_id
+from kernel.ids import Actor, PlayerId, new_id
 from ledger import accounts, adjustments
 from ledger.postings import AccountKind
 from tables.changes.models import ChangeKind
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         _devices(Path(settings.STATE_DIR) / "studio" / "devices.json")
         for person in demo.PLAYERS:
             _player(person)
+        _specimen(demo.PLAYERS[0])
         logins = [
             {"role": "player", "email": p.email, "password": demo.PASSWORD, "totp_key": ""}
             for p in demo.PLAYERS
@@ -140,6 +141,12 @@ def _player(person: demo.DemoPlayer) -> None:
             actor=Actor.system("set-up"),
         )
         adjustments.approve(opening.id, actor=DEMO)
+
+
+def _specimen(person: demo.DemoPlayer) -> None:
+    """A drawn card of the first player waits for an officer."""
+    player_id = User.objects.values_list("pk", flat=True).get(email=person.email)
+    demo_documents.hand_in_specimen(PlayerId(player_id), person.date_of_birth)
 
 
 def _staff(email: str, role: Role, seed: str) -> dict[str, str]:
