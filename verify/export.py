@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -16,6 +16,9 @@ from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.signed import EXPORT_CONTEXT, open_signed
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,40}$")
+
+#: How the line of a row begins that was sealed and is not in the database any more.
+MISSING: Final = b'{"missing":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,15 @@ class Export:
     def lines(self, source: str, file: str) -> Iterator[bytes]:
         """Lines of one file, without their ends; ``Spoiled`` when the last one has none."""
         return (line for _, line in self.placed(source, file))
+
+    def rows(self, source: str) -> Iterator[tuple[int, bytes]]:
+        """The rows that are there, each with its number.
+
+        One that is gone has a line that says so, which `verify.seals` names.
+        """
+        for row, line in enumerate(self.lines(source, "rows.jsonl"), 1):
+            if not line.startswith(MISSING):
+                yield row, line
 
     def placed(self, source: str, file: str) -> Iterator[tuple[int, bytes]]:
         """The same, each with the place where it begins."""

@@ -27,7 +27,7 @@ Keys = dict[str, tuple[str, Ed25519PublicKey]]
 def check_observations(export: Export, listed: Listed) -> Iterator[Finding]:
     """Findings about the signed observations of the export: none, or the first."""
     keys = _keys(export)
-    for row, line in enumerate(export.lines(listed.name, "rows.jsonl"), 1):
+    for row, line in export.rows(listed.name):
         try:
             wrong = _wrong(json.loads(line), keys)
         except (KeyError, TypeError, ValueError) as error:
@@ -60,7 +60,7 @@ def _keys(export: Export) -> Keys:
     """The keys under seals; the first enrolment of a name counts."""
     keys: Keys = {}
     if (export.folder / KEYS).is_dir():
-        for line in export.lines(KEYS, "rows.jsonl"):
+        for _, line in export.rows(KEYS):
             one = json.loads(line)
             raw = base64.b64decode(one["public_key"], validate=True)
             keys.setdefault(one["id"], (one["device"], Ed25519PublicKey.from_public_bytes(raw)))

@@ -118,7 +118,7 @@ def _found(export: Export, source: str) -> list[tuple[int, _Wrong]]:
 
 def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
     rounds: defaultdict[str, list[_Version]] = defaultdict(list)
-    for row, line in enumerate(export.lines(source, "rows.jsonl"), 1):
+    for row, line in export.rows(source):
         one = json.loads(line)
         if one["phase"] == "settled" and one["sources"] and type(one["result"]) is int:
             rounds[one["round"]].append(
@@ -279,7 +279,7 @@ def _numbers(seen: list[_Seen], since_ms: int) -> dict[str, set[int | None]]:
 def _lines(export: Export, source: str) -> Iterator[bytes]:
     """The rows of another source; none where the export does not have it."""
     if (export.folder / source).is_dir():
-        yield from export.lines(source, "rows.jsonl")
+        yield from (line for _, line in export.rows(source))
 
 
 def _ms(text: str) -> int:

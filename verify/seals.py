@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from verify.chain import Chain
-from verify.export import Export, Listed
+from verify.export import MISSING, Export, Listed
 from verify.findings import Code, Finding, Spoiled
 from verify.signed import SEAL_CONTEXT, open_signed
 from verify.tree import leaf_hash, root
@@ -68,7 +68,7 @@ def _check_batch(payload: dict[str, Any], rows: list[bytes], leaves: list[bytes]
     if differs is None:
         row = first + len(rows)
         raise _spoiled(payload, Code.ROW_MISSING, "the export ends before this row", row)
-    if rows[differs].startswith(b'{"missing":'):
+    if rows[differs].startswith(MISSING):
         raise _spoiled(payload, Code.ROW_MISSING, "the row was deleted", first + differs)
     raise _spoiled(payload, Code.ROW_CHANGED, "is not the row that was sealed", first + differs)
 
