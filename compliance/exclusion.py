@@ -27,8 +27,10 @@ PLAYER_EXCLUDED: Final = "player.excluded"
 
 SELF_EXCLUDED: Final = register("player.self_excluded", "Self-exclusion began")
 COOLING_OFF: Final = register("player.cooling_off", "Break began")
+#: What `compliance.closing` places: the same order, with this kind.
+PLAYER_CLOSED: Final = "player.closed"
 #: Why the player's sockets close, as `docs/push.md`'s ``closed`` frame says it.
-WHY: Final = {SELF_EXCLUDED: "excluded", COOLING_OFF: "break"}
+WHY: Final = {SELF_EXCLUDED: "excluded", COOLING_OFF: "break", PLAYER_CLOSED: sessions.SIGNED_OUT}
 ASKED_TO_RETURN: Final = register("player.asked_to_return", "Return asked for after exclusion")
 
 

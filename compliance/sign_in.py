@@ -16,6 +16,7 @@ from accounts.adapter import AccountAdapter
 from accounts.client_address import client_address_text
 from accounts.models import User
 from audit.database_clock import database_now
+from compliance.closing import money_left
 from compliance.models import Status
 from compliance.sign_up import SignUpCode, eligibility, open_standing
 from compliance.standing import read_standing
@@ -38,10 +39,15 @@ class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
     def may_sign_in(self, user: User, request: HttpRequest) -> None:
-        """Refuses with ``closed`` for closed accounts; people without a standing are staff."""
+        """Refuses with ``closed`` once a closed account is empty: its money can be taken out.
+
+        People without a standing are staff.
+        """
         super().may_sign_in(user, request)
         standing = read_standing(PlayerId(user.pk))
-        if standing is not None and standing.status == Status.CLOSED:
+        if standing is None or standing.status != Status.CLOSED:
+            return
+        if not money_left(standing):
             raise Refused(Status.CLOSED)
 
     def post_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse:

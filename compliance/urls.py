@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from compliance import views
+from compliance import closing_views, views
 
 app_name = "compliance"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,5 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("play-safely/break/", views.take_break, name="take_break"),
     path("play-safely/exclude/", views.exclude, name="exclude"),
+    path("play-safely/close/", closing_views.close, name="close"),
     path("play-safely/come-back/", views.come_back, name="come_back"),
 ]

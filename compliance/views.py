@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audit.database_clock import database_now
 from compliance import exclusion, limits
+from compliance.activity_page import activity_facts
 from compliance.forms import KIND_NAMES, PERIOD_NAMES, BreakForm, ExclusionForm, LimitForm
 from compliance.limit_arithmetic import LimitKind, Period
 from compliance.pages import Row, limit_rows
@@ -163,6 +164,7 @@ def _page(
     context: dict[str, Any] = {"section": "safety", "player_standing": standing}
     if standing is not None:
         context |= _facts(standing, limit_rows(standing, now), now)
+        context |= activity_facts(request, standing, now)
     return render(request, "compliance/play_safely.html", context | forms, status=status)
 
 

@@ -60,6 +60,7 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     "no_standing": lambda _d: _("This account is not set up for play. Our support can help."),
     "suspended": lambda _d: _("Your account is suspended while we look at it. Ask our support."),
     "closed": lambda _d: _("This account is closed. Money left in it can be withdrawn."),
+    "already_closed": lambda _d: _("This account is closed already."),
     "excluded": _excluded,
     "cooling_off": lambda d: (
         _("You are taking a break until %(until)s. You can withdraw at any time.")
