@@ -35,4 +35,5 @@ def close(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         messages.error(request, refusal_text(str(refused.code), refused.data))
         return redirect("compliance:play_safely")
+    request.session.flush()  # it has ended already: the answer must not try to keep it
     return render(request, "compliance/account_closed.html", {"section": "safety"})

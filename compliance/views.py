@@ -102,6 +102,7 @@ def take_break(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error("hours", refusal_text(str(refused.code), refused.data))
         else:
+            request.session.flush()  # ended already: the answer must not try to keep it
             return render(request, "compliance/break_begun.html", {"section": "safety"})
     return _page(request, player_id, {"break_form": form}, status=422)
 
@@ -122,6 +123,7 @@ def exclude(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error("days", refusal_text(str(refused.code), refused.data))
         else:
+            request.session.flush()  # ended already: the answer must not try to keep it
             return render(request, "compliance/exclusion_begun.html", {"section": "safety"})
     return _page(request, player_id, {"exclusion_form": form}, status=422)
 

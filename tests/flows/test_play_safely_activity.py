@@ -135,6 +135,21 @@ def test_an_account_closes_at_once_and_its_money_can_be_taken_out(database):
     assert event.after["status"] == "closed"
 
 
+@pytest.mark.feature("F95")
+@pytest.mark.parametrize(
+    ("act", "fields", "words"),
+    [
+        ("break", {"hours": "24"}, "Your break has begun"),
+        ("exclude", {"days": "190", "sure": "on"}, "You are excluded from now on"),
+    ],
+)
+def test_who_stops_after_a_real_sign_in_reads_that_it_holds(database, act, fields, words):
+    browser = signed_in(house.player())
+    answer = browser.post(f"/play-safely/{act}/", fields)
+    assert (answer.status_code, words in answer.content.decode()) == (200, True)
+    assert browser.get("/play-safely/").status_code == 302  # signed out
+
+
 @pytest.mark.feature("F97")
 def test_who_closed_signs_in_while_money_is_left_and_not_after(database):
     rich, empty = house.player(balance_minor=5_000), house.player()
