@@ -18,6 +18,7 @@ PRODUCTION = {
     "CSRF_TRUSTED_ORIGINS": "https://play.example.com",
     "FARO_JURISDICTIONS": "DEMO",
     "FARO_METRICS_TOKEN": "scraper-token",
+    "FARO_VIRUS_SCANNER": "tcp://scanner.internal:3310",
     "PYTHONWARNINGS": "error",
 }
 
