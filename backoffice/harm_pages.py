@@ -52,7 +52,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
     found = officer_cases.find_or_404(Family.HARM, reference)
     state = State(found.state)
     facts = officer_cases.case_facts(found) | {
-        "may_take": state in {State.OPEN, State.IN_HAND},
+        "may_take": officer_cases.may_take(request, found),
         "may_speak": state in {State.IN_HAND, State.SPOKEN},
         "may_dismiss": state is State.IN_HAND,
         "may_record": state is State.SPOKEN,

@@ -16,6 +16,7 @@ from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.watch_words import refusal
 from compliance.watching import alerts, casework
+from compliance.watching.case_states import State
 from compliance.watching.casework import Step, WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
@@ -46,6 +47,7 @@ EVENTS: Final = {
     "dismissed": "Dismissed",
     "spoken": "Message to the player",
     "outcome": "Outcome recorded",
+    "overdue": "Overdue",
 }
 
 
@@ -121,7 +123,9 @@ def _alert(one: alerts.Alert) -> dict[str, Any]:
             if name != "currency"
         ],
         "payments": [
-            payment | {"amount": desk.amount(payment["amount_minor"], payment["currency"])}
+            payment
+            | {"at": str(payment["at"])[:16].replace("T", " ")}
+            | {"amount": desk.amount(payment["amount_minor"], payment["currency"])}
             for payment in one.evidence["payments"]
         ],
         "rounds": one.evidence["rounds"],
@@ -171,6 +175,12 @@ def open_by_hand(request: HttpRequest, family: Family, page: str, queue: str) ->
         messages.error(request, refusal(refused))
         return redirect(queue)
     return redirect(page, case.reference)
+
+
+def may_take(request: HttpRequest, case: WatchCase) -> bool:
+    """New, or in the hand of a colleague."""
+    own = str(case.assignee_id) == staff_actor(request).id
+    return case.state == State.OPEN or (case.state == State.IN_HAND and not own)
 
 
 def find_or_404(family: Family, reference: str) -> WatchCase:

@@ -51,7 +51,7 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
     state, own = State(found.state), str(found.proposed_by) == staff_actor(request).id
     proposals = [event["text"] for event in facts["events"] if event["kind"] == "proposed"]
     facts |= {
-        "may_take": state in {State.OPEN, State.IN_HAND},
+        "may_take": officer_cases.may_take(request, found),
         "may_propose": state is State.IN_HAND,
         "may_decide": state is State.PROPOSED and not own,
         "is_own": state is State.PROPOSED and own,

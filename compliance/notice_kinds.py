@@ -10,6 +10,7 @@ CASE_NEWS = register("case_news")
 CASE_OVERDUE = register("case_overdue")
 VERIFICATION_NEWS = register("verification_news")
 VERIFICATION_OVERDUE = register("verification_overdue")
+OFFICERS_OVERDUE = register("officers_overdue")
 
 #: What an officer writes to a player whose play shows markers of harm.
 HARM_NOTICES: Final = (

@@ -10,6 +10,7 @@ from django.conf import settings
 from compliance import case_keeping, facts
 from compliance.kyc import sweeps
 from compliance.screening import screening, watched
+from compliance.watching import casework
 from kernel.clock import SystemClock
 
 
@@ -22,8 +23,9 @@ def fold_facts() -> None:
 
 @shared_task(name="compliance.tasks.alarm_overdue_cases", ignore_result=True)
 def alarm_overdue_cases() -> None:
-    """Tell support and compliance which cases have become late. Scheduled every 5 min."""
+    """Tell support, compliance and officers which cases have become late. Scheduled every 5 min."""
     case_keeping.alarm_overdue()
+    casework.alarm_overdue()
 
 
 @shared_task(name="compliance.tasks.purge_cases", ignore_result=True)

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance import facts, gate
+from compliance import facts, freezing, gate
 from compliance.standing import lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.invariant import ensure
@@ -142,8 +142,13 @@ def _in_review(withdrawal_id: UUID) -> Withdrawal:
 
 
 def ask_provider(withdrawal_id: UUID) -> None:
-    """Submit the payout, or look at it: whichever is due. Outside any transaction; repeatable."""
+    """Submit the payout, or look at it: whichever is due. Outside any transaction; repeatable.
+
+    While officers have frozen the account nothing is submitted: it stays approved, and due again.
+    """
     withdrawal = Withdrawal.objects.get(pk=withdrawal_id)
+    if not withdrawal.provider_ref and freezing.grounds(PlayerId(withdrawal.player_id)):
+        return
     house = providers.provider(withdrawal.provider)
     actor = Actor(ActorKind.PROVIDER, withdrawal.provider)
     try:

@@ -13,11 +13,23 @@ from typing import Final
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler
 
-from compliance.screening.matching import NAME_LEAST, Listed, Match, Person, compare
+from compliance.screening.matching import (
+    BIRTH_DIFFERS,
+    CANDIDATE,
+    COUNTRY_AGREES,
+    NAME_LEAST,
+    YEARS_APART,
+    Listed,
+    Match,
+    Person,
+    compare,
+)
 from compliance.screening.names import Name
 
 PREFIX: Final = 3
 CONSONANTS: Final = 4
+#: Whoever was born in another year is a candidate by a name that is nearly the same alone.
+NAME_IF_BORN_ELSE: Final = CANDIDATE + BIRTH_DIFFERS - COUNTRY_AGREES
 _VOWELS: Final = frozenset("aeiouyhw")
 
 
@@ -39,12 +51,21 @@ def skeleton(word: str) -> str:
     return "".join(kept[:CONSONANTS]) if len(kept) > 1 else word
 
 
+def _years(births: tuple[str, ...]) -> frozenset[int]:
+    """The years in which somebody may have been born for a birth to agree."""
+    found = {int(one[:4]) for one in births}
+    return frozenset(
+        year + apart for year in found for apart in range(-YEARS_APART, YEARS_APART + 1)
+    )
+
+
 class NameIndex:
     """Listed names by key. Built once per set of lists; reads only afterwards."""
 
     def __init__(self, listed: Iterable[Listed]) -> None:
         self._listed: list[Listed] = []
         self._texts: list[str] = []
+        self._years: list[frozenset[int]] = []
         self._buckets: dict[str, array[int]] = {}
         for one in listed:
             if not one.name:
@@ -52,6 +73,7 @@ class NameIndex:
             place = len(self._listed)
             self._listed.append(one)
             self._texts.append(one.name.text)
+            self._years.append(_years(one.births))
             for key in keys(one.name):
                 self._buckets.setdefault(key, array("l")).append(place)
 
@@ -80,7 +102,16 @@ class NameIndex:
             score_cutoff=NAME_LEAST / 1000,
             limit=None,
         )
-        for _text, _score, at in alike:
+        born = person.born.year if person.born is not None else None
+        for _text, score, at in alike:
+            years = self._years[places[at]]
+            if (
+                born is not None
+                and years
+                and born not in years
+                and score * 1000 < NAME_IF_BORN_ELSE
+            ):
+                continue
             listed = self._listed[places[at]]
             match = compare(person, listed)
             if match is not None:

@@ -36,11 +36,11 @@ _COLUMNS: Final = f"p.user_id, {_DIGEST}, u.name, p.date_of_birth, p.country, {_
 _FROM: Final = "FROM accounts_player p JOIN accounts_user u ON u.id = p.user_id"
 _DUE_SQL: Final = f"""
 SELECT {_COLUMNS} {_FROM}
-WHERE (%s::bigint[] IS NULL OR p.user_id = ANY (%s)) AND NOT EXISTS (
+WHERE p.user_id > %s AND (%s::bigint[] IS NULL OR p.user_id = ANY (%s)) AND NOT EXISTS (
     SELECT FROM compliance_screening_check c
     WHERE c.player_id = p.user_id AND c.lists_digest = %s AND c.matcher = %s
       AND c.facts_digest = {_DIGEST})
-ORDER BY u.name = '', p.user_id LIMIT %s
+ORDER BY p.user_id LIMIT %s
 """  # noqa: S608  (fixed words alone)
 _NOW_SQL: Final = f"SELECT {_COLUMNS} {_FROM} WHERE p.user_id = %s"
 
@@ -69,14 +69,19 @@ class Due:
 
 
 def due(
-    lists_digest: str, matcher: str, limit: int, only: Sequence[PlayerId] | None = None
+    lists_digest: str,
+    matcher: str,
+    limit: int,
+    *,
+    after: int = 0,
+    only: Sequence[PlayerId] | None = None,
 ) -> list[Due]:
-    """Up to ``limit`` players without a check of what they are now against these lists; those whose
-    account has a name first, then by number.
+    """Up to ``limit`` players numbered above ``after`` without a check of what they are now against
+    these lists, by number.
     """
     players = None if only is None else list(only)
     with connection.cursor() as cursor:
-        cursor.execute(_DUE_SQL, [players, players, lists_digest, matcher, limit])
+        cursor.execute(_DUE_SQL, [after, players, players, lists_digest, matcher, limit])
         rows = cursor.fetchall()
     return [_due(*row) for row in rows]
 

@@ -93,14 +93,18 @@ def _compared(one: Entry) -> list[Listed]:
 def run(*, budget_ms: int = 120_000, only: Sequence[PlayerId] | None = None) -> Done:
     """Check everybody who is due, batch by batch, until none is left or the time is over."""
     began = monotonic_ms()
-    checked = found = 0
+    checked = found = after = 0
+    compared = ""
     while True:
         known = current()
-        batch = people.due(known.digest, MATCHER, BATCH, only)
+        if known.digest != compared:  # a list changed meanwhile: everybody is due again
+            compared, after = known.digest, 0
+        batch = people.due(known.digest, MATCHER, BATCH, after=after, only=only)
         if not batch:
             return Done(checked, found, is_complete=True)
         found += _check(batch, known)
         checked += len(batch)
+        after = int(batch[-1].player_id)
         if monotonic_ms() - began > budget_ms:
             return Done(checked, found, is_complete=False)
 

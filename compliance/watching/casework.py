@@ -18,15 +18,19 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from accounts.appointments import holders
 from accounts.rights import check_right
+from accounts.roles import Role
 from audit.canonical import plain, storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from compliance.notice_kinds import OFFICERS_OVERDUE
 from compliance.watching.case_states import CLOSED, State, due_in, may_follow
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
+from notices.send import notify
 
 RIGHTS: Final = {Family.AML: "compliance.work_aml", Family.HARM: "compliance.work_harm"}
 WATCHER: Final = Actor.system("watching")
@@ -35,6 +39,7 @@ _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 OPENED: Final = register("watching.case_opened", "Officers' case opened")
 JOINED: Final = register("watching.alert_joined", "Alert joined an officers' case")
+OVERDUE: Final = register("watching.case_overdue", "Officers' case not moved on in time")
 MOVED: Final = register("watching.case_moved", "Officers' case moved on")
 
 
@@ -305,3 +310,32 @@ def take(family: Family, step: Step) -> WatchCase:
 def note(family: Family, step: Step, text: str) -> WatchCase:
     """Write a note into an open case."""
     return act(family, step, Change("note", text=checked(text)))
+
+
+# -- over time -------------------------------------------------------------------------------------
+
+
+def alarm_overdue(at_most: int = 200) -> int:
+    """Tell the officers of each case whose next step is late, once per due time; returns how many.
+
+    One transaction per case: its event, the audit, a notice that names the reference alone.
+    """
+    told = 0
+    now = database_now()
+    for case in WatchCase.objects.filter(due_at__lt=now).order_by("due_at")[:at_most]:
+        key = f"due {case.due_at.isoformat() if case.due_at else ''}"
+        with transaction.atomic():
+            if _was_done(case.id, key, WATCHER):
+                continue
+            write(case.id, Change("overdue", data={"state": case.state}), WATCHER, key)
+            record(
+                OVERDUE,
+                actor=WATCHER,
+                subject=Subject("watch_case", str(case.id)),
+                component="compliance",
+                after={"state": case.state},
+            )
+            for person in sorted(holders(Role.COMPLIANCE)):
+                notify(person, OFFICERS_OVERDUE, {"reference": case.reference})
+        told += 1
+    return told

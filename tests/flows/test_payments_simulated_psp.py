@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
-from compliance import exclusion, sign_up
+from compliance import exclusion, freezing, sign_up
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -225,6 +225,26 @@ def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
     with pytest.raises(Refused) as refused:
         withdrawals.approve(made.pk, actor=STAFF)
     assert refused.value.code is withdrawals.WithdrawalCode.NOT_IN_REVIEW
+
+
+@pytest.mark.feature("F112")
+def test_a_payout_that_was_approved_waits_while_the_account_is_frozen(browser, player):
+    paid_in(browser)
+    page = browser.get("/cashier/").content.decode()
+    browser.post("/cashier/withdrawals/", {"amount": "20", "key": key_of(page, "withdrawal")})
+    made = Withdrawal.objects.get()
+    withdrawals.approve(made.pk, actor=STAFF)
+    freezing.freeze(player, freezing.Ground.SCREENING, actor=Actor.system("test"))
+    sweep_now()
+    made.refresh_from_db()
+    assert (made.state, made.provider_ref) == (WithdrawalState.APPROVED, None)
+    assert made.poll_at > database_now()
+    freezing.thaw(player, freezing.Ground.SCREENING, reason="x", actor=Actor.system("test"))
+    deadline = time.monotonic() + 10
+    while made.state != WithdrawalState.PAID:
+        assert time.monotonic() < deadline
+        sweep_now()
+        made.refresh_from_db()
 
 
 def test_a_rejected_or_failed_withdrawal_gives_the_money_back(browser, player, psp):

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from datetime import timedelta
 from xml.etree import ElementTree as xml
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.rights import RightsCode
 from accounts.roles import Role
+from audit.database_clock import database_now
 from audit.models import AuditEvent
 from compliance import freezing
 from compliance.aml import desk, reports
@@ -237,3 +239,16 @@ def test_no_other_role_reads_anything_of_a_suspicion(people, role):
         for word in (*WORDS[:-1], case.reference.lower()):
             assert word not in page, (path, word)
     assert client.get(f"/support/cases/{case.reference}/").status_code in {403, 404}
+
+
+def test_officers_alone_are_told_once_of_a_case_that_is_late(people, monkeypatch):
+    case = a_case()
+    support = make_staff(Role.SUPPORT, key=None).pk
+    later = database_now() + timedelta(days=2)
+    monkeypatch.setattr(casework, "database_now", lambda: later)
+    assert (casework.alarm_overdue(), casework.alarm_overdue()) == (1, 0)
+    told = set(Notice.objects.filter(kind="officers_overdue").values_list("person_id", flat=True))
+    assert {int(one.id) for one in people} <= told
+    assert support not in told
+    assert case.player_id not in told
+    assert [event.kind for event in casework.events(case.id)] == ["alert", "overdue"]

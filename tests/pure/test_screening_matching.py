@@ -137,3 +137,15 @@ def test_the_index_finds_what_comparing_all_finds():
     by_index = sorted(listed.name.text for listed, _ in index.matches(person))
     assert by_index == sorted(listed.name.text for listed, _ in index.matches_of_all(person))
     assert by_index == ["ivan petroff", "ivan petrov"]
+
+
+@pytest.mark.parametrize("name", ["Ivan Petrov", "Ivan Petroff", "Iwan Petrow", "Petrov"])
+@pytest.mark.parametrize("births", [(), ("1970",), ("1971",), ("1972",), ("1970-05-01",)])
+def test_the_index_leaves_out_nobody_whom_comparing_finds(name, births):
+    listed = Listed(normal("Petrov Ivan"), births, ("RU",))
+    index = NameIndex([listed])
+    for born in (date(1970, 1, 5), date(1970, 5, 1), date(1985, 1, 1), None):
+        for country in ("RU", "MT", ""):
+            person = Person(normal(name), born, country)
+            found = [match for _, match in index.matches(person)]
+            assert found == [one for one in [compare(person, listed)] if one is not None]
