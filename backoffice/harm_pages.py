@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Player
 from accounts.staff_access import staff_required
 from backoffice import desk, officer_cases
+from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
 from compliance.harm import desk as harm
 from compliance.harm.desk import Outcome
@@ -49,6 +48,10 @@ def queue(request: HttpRequest) -> HttpResponse:
 @never_cache
 def case(request: HttpRequest, reference: str) -> HttpResponse:
     """One case: the markers with their evidence, the messages, the figures before and after."""
+    return _show(request, reference, NotDone())
+
+
+def _show(request: HttpRequest, reference: str, not_done: NotDone) -> HttpResponse:
     found = officer_cases.find_or_404(Family.HARM, reference)
     state = State(found.state)
     facts = officer_cases.case_facts(found) | {
@@ -61,9 +64,12 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
             for name in HARM_NOTICES
         ],
         "outcomes": OUTCOMES.items(),
+        "answer": not_done.answer,
+        "typed": not_done.typed,
         **_compared(found),
     }
-    return desk.page(request, "admin/desk/harm_case.html", "Marker of harm", facts)
+    page = "admin/desk/harm_case.html"
+    return desk.page(request, page, "Marker of harm", facts, not_done.status)
 
 
 def _compared(case: WatchCase) -> dict[str, Any]:
@@ -101,8 +107,7 @@ def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
     step, text = officer_cases.step(request, reference), request.POST.get("text", "")
     template, outcome = request.POST.get("template", ""), request.POST.get("outcome", "")
     if name == "record" and outcome not in set(Outcome):
-        messages.error(request, refusal(Refused(WatchCode.NO_VERDICT)))
-        return redirect("desk:harm_case", reference)
+        return _show(request, reference, NotDone(refusal(Refused(WatchCode.NO_VERDICT)), text))
     acts = {
         "take": lambda: casework.take(Family.HARM, step),
         "note": lambda: casework.note(Family.HARM, step, text),
@@ -112,4 +117,5 @@ def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
     }
     if name not in acts:
         raise Http404
-    return officer_cases.act(request, "desk:harm_case", reference, acts[name])
+    done = officer_cases.act(request, reference, acts[name])
+    return _show(request, reference, done) if isinstance(done, NotDone) else done

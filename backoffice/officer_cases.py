@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ STATES: Final = {
     "spoken": "message sent, outcome is due",
     "recorded": "outcome recorded",
 }
+PAGES: Final = {Family.AML: "desk:suspicion", Family.HARM: "desk:harm_case"}
 EVENTS: Final = {
     "alert": "An alert joined",
     "by_hand": "Opened by hand",
@@ -143,19 +144,32 @@ def step(request: HttpRequest, reference: str) -> Step:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Why an act was refused, and what was typed for it: the page shows both."""
+
+    answer: str = ""
+    typed: str = ""
+
+    @property
+    def status(self) -> int:
+        return 409 if self.answer else 200
+
+
 def act(
-    request: HttpRequest, page: str, reference: str, do: Callable[[], WatchCase]
-) -> HttpResponse:
-    """Do it, say what came of it, and back to the case's ``page``; 404 for what there is not."""
+    request: HttpRequest, reference: str, do: Callable[[], WatchCase]
+) -> HttpResponse | NotDone:
+    """Do it and go back to the page that was left; `NotDone` with what was typed where it is
+    refused; 404 for what there is not.
+    """
     try:
         done = do()
     except Refused as refused:
         if refused.code is WatchCode.NO_SUCH_CASE:
             raise Http404 from None
-        messages.error(request, refusal(refused))
-    else:
-        messages.success(request, f"Done: {STATES[done.state]}.")
-    return redirect(page, reference)
+        return NotDone(refusal(refused), request.POST.get("text", ""))
+    messages.success(request, f"Done: {STATES[done.state]}.")
+    return redirect(PAGES[Family(done.family)], reference)
 
 
 def open_by_hand(request: HttpRequest, family: Family, page: str, queue: str) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk, watching
+from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
 from compliance.watching import alerts, versions
 from compliance.watching.rulebook import Family
@@ -57,6 +58,10 @@ def overview(request: HttpRequest) -> HttpResponse:
 @never_cache
 def rule(request: HttpRequest, rule_id: UUID) -> HttpResponse:
     """One version: its parameters, hit tables, alerts, and what may be done."""
+    return _show(request, rule_id, NotDone())
+
+
+def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpResponse:
     found = _find(rule_id)
     tests = versions.backtests(rule_id)
     names = desk.named([found.state_by, *(one.by for one in tests)])
@@ -76,8 +81,11 @@ def rule(request: HttpRequest, rule_id: UUID) -> HttpResponse:
         "may_decide": found.state == "proposed" and not own,
         "is_own": found.state == "proposed" and own,
         "may_retire": found.state == "active",
+        "answer": not_done.answer,
+        "typed": not_done.typed,
     }
-    return desk.page(request, "admin/desk/watch_rule.html", found.rule.title, facts)
+    page = "admin/desk/watch_rule.html"
+    return desk.page(request, page, found.rule.title, facts, not_done.status)
 
 
 @require_POST
@@ -104,9 +112,8 @@ def act(request: HttpRequest, rule_id: UUID, name: str) -> HttpResponse:
     except Refused as refused:
         if refused.code is RuleCode.NO_SUCH_RULE:
             raise Http404 from None
-        messages.error(request, refusal(refused))
-    else:
-        messages.success(request, f"Done: {STATES[done.state]}.")
+        return _show(request, rule_id, NotDone(refusal(refused), said["reason"]))
+    messages.success(request, f"Done: {STATES[done.state]}.")
     return redirect("desk:watch_rule", rule_id)
 
 

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
+from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
 from compliance.screening import hits, lists, people
 from compliance.screening.hits import Hit, HitCode
@@ -55,6 +56,10 @@ def overview(request: HttpRequest) -> HttpResponse:
 @never_cache
 def hit(request: HttpRequest, hit_id: UUID) -> HttpResponse:
     """The player beside the entry, what makes the score, and the decision."""
+    return _show(request, hit_id, NotDone())
+
+
+def _show(request: HttpRequest, hit_id: UUID, not_done: NotDone) -> HttpResponse:
     try:
         found = hits.find(hit_id)
     except Refused:
@@ -73,8 +78,11 @@ def hit(request: HttpRequest, hit_id: UUID) -> HttpResponse:
         "is_own": found.state == "proposed" and is_own,
         "false_takes_two": found.takes_two(False),
         "says": STATES["true" if found.last_is_true else "false"],
+        "answer": not_done.answer,
+        "typed": not_done.typed,
     }
-    return desk.page(request, "admin/desk/screening_hit.html", "Screening hit", facts)
+    page = "admin/desk/screening_hit.html"
+    return desk.page(request, page, "Screening hit", facts, not_done.status)
 
 
 @require_POST
@@ -83,8 +91,8 @@ def judge(request: HttpRequest, hit_id: UUID) -> HttpResponse:
     """Call an open hit true or false."""
     verdict = request.POST.get("verdict", "")
     if verdict not in {"true", "false"}:
-        messages.error(request, "Say whether it is the listed person.")
-        return redirect("desk:screening_hit", hit_id)
+        unsaid = NotDone("Say whether it is the listed person.", request.POST.get("reason", ""))
+        return _show(request, hit_id, unsaid)
     said = _said(request)
     return _act(request, hit_id, lambda: hits.judge(hit_id, is_true=verdict == "true", **said))
 
@@ -155,9 +163,8 @@ def _act(request: HttpRequest, hit_id: UUID, do: Callable[[], Hit]) -> HttpRespo
     except Refused as refused:
         if refused.code is HitCode.NO_SUCH_HIT:
             raise Http404 from None
-        messages.error(request, refusal(refused))
-    else:
-        messages.success(request, f"Done: {STATES[done.state]}.")
+        return _show(request, hit_id, NotDone(refusal(refused), request.POST.get("reason", "")))
+    messages.success(request, f"Done: {STATES[done.state]}.")
     return redirect("desk:screening_hit", hit_id)
 
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk, officer_cases
+from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
 from compliance import freezing
 from compliance.aml import desk as aml
@@ -46,6 +47,10 @@ def queue(request: HttpRequest) -> HttpResponse:
 @never_cache
 def case(request: HttpRequest, reference: str) -> HttpResponse:
     """One case: what rules found, with transfers, rounds and links; what officers did."""
+    return _show(request, reference, NotDone())
+
+
+def _show(request: HttpRequest, reference: str, not_done: NotDone) -> HttpResponse:
     found = officer_cases.find_or_404(Family.AML, reference)
     facts = officer_cases.case_facts(found)
     state, own = State(found.state), str(found.proposed_by) == staff_actor(request).id
@@ -62,7 +67,9 @@ def case(request: HttpRequest, reference: str) -> HttpResponse:
         "grounds": [freezing.WORDS[one] for one in freezing.grounds(PlayerId(found.player_id))],
         "is_frozen_here": freezing.Ground.SUSPICION in freezing.grounds(PlayerId(found.player_id)),
     }
-    return desk.page(request, "admin/desk/suspicion.html", "Suspicion", facts)
+    facts |= {"answer": not_done.answer, "typed": not_done.typed}
+    page = "admin/desk/suspicion.html"
+    return desk.page(request, page, "Suspicion", facts, not_done.status)
 
 
 @require_POST
@@ -79,19 +86,16 @@ def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
     if name not in _ACTS:
         raise Http404
     step, text = officer_cases.step(request, reference), request.POST.get("text", "")
-    if name == "propose":
-        verdict = request.POST.get("verdict", "")
-        if verdict not in set(Verdict):
-            messages.error(request, refusal(Refused(WatchCode.NO_VERDICT)))
-            return redirect("desk:suspicion", reference)
-        return officer_cases.act(
-            request,
-            "desk:suspicion",
-            reference,
-            lambda: aml.propose(step, Verdict(verdict), text),
-        )
+    verdict = request.POST.get("verdict", "")
+    if name == "propose" and verdict not in set(Verdict):
+        return _show(request, reference, NotDone(refusal(Refused(WatchCode.NO_VERDICT)), text))
     do = _ACTS[name]
-    return officer_cases.act(request, "desk:suspicion", reference, lambda: do(step, text))
+    done = officer_cases.act(
+        request,
+        reference,
+        lambda: aml.propose(step, Verdict(verdict), text) if do is None else do(step, text),
+    )
+    return _show(request, reference, done) if isinstance(done, NotDone) else done
 
 
 @require_POST
@@ -112,10 +116,11 @@ def report(request: HttpRequest, reference: str) -> HttpResponse:
     return answer
 
 
-_ACTS: Final[dict[str, Callable[[Step, str], WatchCase]]] = {
+#: What each act does; proposing also takes the verdict.
+_ACTS: Final[dict[str, Callable[[Step, str], WatchCase] | None]] = {
     "take": lambda step, _text: casework.take(Family.AML, step),
     "note": lambda step, text: casework.note(Family.AML, step, text),
-    "propose": lambda step, text: aml.propose(step, Verdict.DISMISS, text),
+    "propose": None,
     "approve": aml.approve,
     "return": aml.give_back,
     "file": lambda step, _text: aml.file_report(step),
