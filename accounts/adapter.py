@@ -62,6 +62,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
     def signed_up(self, player_id: PlayerId, form: forms.Form) -> None:
         """Called in the transaction that made the player, for what others keep per player."""
 
+    def idle_s(self, user_id: int) -> int:
+        """After how many seconds without an act a session of this person ends."""
+        return int(settings.PLAYER_IDLE_S)
+
     def refusal_text(self, refused: Refused) -> str:
         """What the refused person reads. Overridden where there are more codes than here."""
         return _("We cannot open this account to you at present. Our support can say more.")

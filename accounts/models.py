@@ -143,6 +143,29 @@ class Player(models.Model):
         return f"player {self.pk}"
 
 
+class SessionUse(models.Model):
+    """When a player last did something in a signed-in browser, and after how long it ends unused.
+
+    Sessions themselves are Django's; bets over a socket touch this row alone.
+    """
+
+    session_key = models.CharField(max_length=40, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    idle_s = models.IntegerField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(idle_s__gt=0), name="accounts_sessionuse_some_time"
+            )
+        ]
+        indexes = [models.Index(fields=["seen_at"], name="accounts_sessionuse_seen")]
+
+    def __str__(self) -> str:
+        return f"session of {self.user_id}"
+
+
 class Appointment(models.Model):
     """Who holds which role, since when, until when, and who said so. Ended rows stay.
 

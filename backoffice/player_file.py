@@ -22,8 +22,9 @@ from backoffice.desk import amount, named
 from backoffice.models import Audience, PlayerNote
 from compliance import explaining, limits, switches
 from compliance.models import Switch
-from compliance.pages import limit_rows
+from compliance.pages import Row, limit_rows
 from compliance.standing import read_standing
+from compliance.wording import time_text
 from kernel.ids import PlayerId
 from ledger import accounts as books
 from ledger.statements import statement
@@ -149,10 +150,10 @@ def _standing(file: File, player_id: PlayerId) -> None:
         {
             "name": row.name,
             "period": row.period_name,
-            "amount": amount(row.amount_minor, standing.currency),
-            "used": amount(row.used_minor, standing.currency),
-            "left": amount(row.left_minor, standing.currency),
-            "pending": amount(row.pending_minor, standing.currency) if row.pending else "",
+            "amount": _quantity(row, row.amount_minor, standing.currency),
+            "used": _quantity(row, row.used_minor, standing.currency),
+            "left": _quantity(row, row.left_minor, standing.currency),
+            "pending": _quantity(row, row.pending_minor, standing.currency) if row.pending else "",
             "pending_at": row.pending_at if row.pending else None,
         }
         for row in limit_rows(standing, file.now)
@@ -191,6 +192,13 @@ def _debts(file: File, player_id: PlayerId) -> None:
         }
         for one in debts.proposals(player_id)
     ]
+
+
+def _quantity(row: Row, minor: int | None, currency: str) -> str:
+    """An amount of a limit: money, or time."""
+    if row.is_time:
+        return "" if minor is None else time_text(minor)
+    return amount(minor, currency)
 
 
 def _money(file: File, player_id: PlayerId) -> None:

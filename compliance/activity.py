@@ -94,7 +94,7 @@ SELECT day, sum(deposited)::bigint, sum(net)::bigint FROM (
 
 
 def _money(standing: StandingNow, first: date, zone: str) -> dict[date, tuple[int, int]]:
-    who = [standing.player_id, standing.currency]
+    who: list[int | str | date] = [standing.player_id, standing.currency]
     rows = _rows(_MONEY_SQL, [*who, first, zone, *who, first])
     return {day: (deposited, net) for day, deposited, net in rows}
 
@@ -105,14 +105,15 @@ SELECT coalesce(sum(deposited), 0)::bigint, coalesce(sum(withdrawn), 0)::bigint 
     FROM compliance_daytotal WHERE player_id = %s AND currency = %s
     UNION ALL
     SELECT CASE kind WHEN 'deposited' THEN amount_minor ELSE 0 END,
-           CASE kind WHEN 'withdrawn' THEN amount_minor ELSE 0 END
+           CASE kind WHEN 'withdrawn' THEN amount_minor
+                     WHEN 'came_back' THEN -amount_minor ELSE 0 END
     FROM compliance_freshfact WHERE player_id = %s AND currency = %s
 ) one
 """
 
 
 def _lifetime(standing: StandingNow) -> tuple[int, int]:
-    who = [standing.player_id, standing.currency]
+    who: list[int | str | date] = [standing.player_id, standing.currency]
     [(deposited, withdrawn)] = _rows(_LIFETIME_SQL, [*who, *who])
     return deposited, withdrawn
 

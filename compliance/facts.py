@@ -1,23 +1,24 @@
 """What players did with money, told by the apps that did it, in the transaction that did it.
 
 Facts are inserted, never added to a shared row: recording one locks nothing, so it may stand
-anywhere in a transaction, before or after the ledger's posting. `fold` later sums them into days.
-Whoever reads adds both in one statement (`totals`), so the sum is exact at every moment.
+anywhere in a transaction, before or after the ledger's posting. `fold` later sums them into days
+(for windows cut at midnights) and quarters of an hour (for the others). Whoever reads adds both
+kinds of rows in one statement (`totals`), so the sum is exact at every moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
 from compliance.jurisdictions import profile
-from compliance.limit_arithmetic import Period, Used, Window, gaming_day
-from compliance.models import Standing
+from compliance.limit_arithmetic import Period, Used, Window, first_day, gaming_day, quarter
+from compliance.models import QuarterTotal, Standing
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
@@ -27,12 +28,15 @@ from kernel.money import Money
 FOLD_BATCH_MAX: Final = 5_000
 #: Advisory lock that lets one fold run at a time (folds alone write day totals).
 FOLD_LOCK: Final = 6_000_001
+#: Twice the longest window that is summed up by quarters.
+QUARTERS_KEPT: Final = timedelta(days=62)
 
 
 class FactKind(StrEnum):
     """What can be told. STAKE_RETURNED: undone or refunded; PAID_OUT: with the stake, gross.
 
-    PAID_BACK: a payout that a correction took back; it lessens what was paid out.
+    PAID_BACK: a payout that a correction took back; it lessens what was paid out. CAME_BACK: a
+    withdrawal that the bank returned; it lessens what was withdrawn.
     """
 
     STAKED = "staked"
@@ -41,6 +45,7 @@ class FactKind(StrEnum):
     PAID_BACK = "paid_back"
     DEPOSITED = "deposited"
     WITHDRAWN = "withdrawn"
+    CAME_BACK = "came_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,6 @@ class Span:
 
     player_id: PlayerId
     currency: str
-    period: Period
     window: Window
 
 
@@ -90,19 +94,28 @@ WITH span AS (
         %s::text::date[], %s::text::timestamptz[])
         AS s(n, player_id, currency, first_day, starts_at)
 )
-SELECT n, sum(deposited)::bigint, sum(staked)::bigint, sum(returned)::bigint, sum(paid_out)::bigint
+SELECT n, sum(deposited)::bigint, sum(staked)::bigint, sum(returned)::bigint,
+       sum(paid_out)::bigint, sum(withdrawn)::bigint
 FROM (
     SELECT s.n, d.deposited_minor AS deposited, d.staked_minor AS staked,
-           d.returned_minor AS returned, d.paid_out_minor AS paid_out
+           d.returned_minor AS returned, d.paid_out_minor AS paid_out,
+           d.withdrawn_minor AS withdrawn
     FROM span s JOIN compliance_daytotal d USING (player_id, currency)
     WHERE d.day >= s.first_day
+    UNION ALL
+    SELECT s.n, q.deposited_minor, q.staked_minor, q.returned_minor, q.paid_out_minor,
+           q.withdrawn_minor
+    FROM span s JOIN compliance_quartertotal q USING (player_id, currency)
+    WHERE s.first_day IS NULL AND q.starts_at >= s.starts_at
     UNION ALL
     SELECT s.n,
            CASE f.kind WHEN 'deposited' THEN f.amount_minor ELSE 0 END,
            CASE f.kind WHEN 'staked' THEN f.amount_minor ELSE 0 END,
            CASE f.kind WHEN 'stake_returned' THEN f.amount_minor ELSE 0 END,
            CASE f.kind WHEN 'paid_out' THEN f.amount_minor
-                       WHEN 'paid_back' THEN -f.amount_minor ELSE 0 END
+                       WHEN 'paid_back' THEN -f.amount_minor ELSE 0 END,
+           CASE f.kind WHEN 'withdrawn' THEN f.amount_minor
+                       WHEN 'came_back' THEN -f.amount_minor ELSE 0 END
     FROM span s JOIN compliance_freshfact f USING (player_id, currency)
     WHERE f.at >= s.starts_at
 ) AS one GROUP BY n
@@ -125,12 +138,13 @@ def totals(spans: Sequence[Span]) -> list[Used]:
                 array_of(span.window.starts_at for span in spans),
             ],
         )
-        for n, deposited, staked, returned, paid_out in cursor.fetchall():
+        for n, deposited, staked, returned, paid_out, withdrawn in cursor.fetchall():
             found[n] = Used(
                 deposited_minor=deposited,
                 staked_minor=staked,
                 returned_minor=returned,
                 paid_out_minor=paid_out,
+                withdrawn_minor=withdrawn,
             )
     return found
 
@@ -143,25 +157,32 @@ _COLUMNS: Final = {
     FactKind.PAID_BACK: (2, -1),
     FactKind.DEPOSITED: (3, 1),
     FactKind.WITHDRAWN: (4, 1),
+    FactKind.CAME_BACK: (4, -1),
 }
 _COLUMN_COUNT: Final = 5
+_PERIODS: Final = (Period.DAY, Period.WEEK, Period.MONTH)
 
+#: Table, the column of its key that is a time, and that column's type.
+_DAYS: Final = ("compliance_daytotal", "day", "date")
+_QUARTERS: Final = ("compliance_quartertotal", "starts_at", "timestamptz")
 _UPSERT_SQL: Final = """
-INSERT INTO compliance_daytotal AS d (player_id, currency, day, staked_minor, returned_minor,
+INSERT INTO {0} AS d (player_id, currency, {1}, staked_minor, returned_minor,
     paid_out_minor, deposited_minor, withdrawn_minor)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[])
-ON CONFLICT (player_id, currency, day) DO UPDATE SET
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::{2}[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[])
+ON CONFLICT (player_id, currency, {1}) DO UPDATE SET
     staked_minor = d.staked_minor + excluded.staked_minor,
     returned_minor = d.returned_minor + excluded.returned_minor,
     paid_out_minor = d.paid_out_minor + excluded.paid_out_minor,
     deposited_minor = d.deposited_minor + excluded.deposited_minor,
     withdrawn_minor = d.withdrawn_minor + excluded.withdrawn_minor
 """
+Row = tuple[int, str, str, int, datetime]
+Sums = dict[tuple[int, str, Any], list[int]]
 
 
 def fold(at_most: int = FOLD_BATCH_MAX) -> int:
-    """Sum up to ``at_most`` fresh facts into their gaming days; returns how many.
+    """Sum up to ``at_most`` fresh facts into their gaming days and quarters; returns how many.
 
     One transaction: a reader sees each fact either fresh or folded. Does nothing while another
     fold runs (advisory lock); only performance depends on it, never a decision.
@@ -176,35 +197,89 @@ def fold(at_most: int = FOLD_BATCH_MAX) -> int:
             " RETURNING player_id, currency, kind, amount_minor, at",
             [at_most],
         )
-        rows = cursor.fetchall()
-        if not rows:
-            return 0
-        days = _by_day(rows)
-        keys = sorted(days)
-        cursor.execute(
-            _UPSERT_SQL,
-            [
-                [key[0] for key in keys],
-                [key[1] for key in keys],
-                [key[2] for key in keys],
-                *([days[key][column] for key in keys] for column in range(_COLUMN_COUNT)),
-            ],
-        )
+        rows: list[Row] = cursor.fetchall()
+        if rows:
+            days = _summed(rows, _day_of(rows))
+            _add(_DAYS, days)
+            _add_windows(days)
+            _add(_QUARTERS, _summed(rows, lambda _player_id, at: quarter(at)))
     return len(rows)
 
 
-def _by_day(
-    rows: Sequence[tuple[int, str, str, int, datetime]],
-) -> dict[tuple[int, str, date], list[int]]:
-    """Sums per player, currency and gaming day of the player's jurisdiction."""
+def forget_old_quarters(now: datetime) -> int:
+    """Remove quarters that no window reaches any more; returns how many."""
+    removed, _kinds = QuarterTotal.objects.filter(starts_at__lt=now - QUARTERS_KEPT).delete()
+    return removed
+
+
+def _add(table: tuple[str, str, str], sums: Sums) -> None:
+    keys = sorted(sums)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _UPSERT_SQL.format(*table),
+            [
+                *([key[part] for key in keys] for part in range(3)),
+                *([sums[key][column] for key in keys] for column in range(_COLUMN_COUNT)),
+            ],
+        )
+
+
+#: Each window: later days begin it anew, days within it add to it, earlier ones leave it alone.
+_WINDOW_SQL: Final = """
+INSERT INTO compliance_windowtotal AS d (player_id, currency, day, week, month, day_wager_minor,
+    day_paid_minor, week_wager_minor, week_paid_minor, month_wager_minor, month_paid_minor)
+SELECT p, c, day, week, month, wager, paid, wager, paid, wager, paid
+FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::date[], %s::date[], %s::bigint[],
+    %s::bigint[]) AS f (p, c, day, week, month, wager, paid)
+ON CONFLICT (player_id, currency) DO UPDATE SET
+""" + ", ".join(
+    f"{name} = greatest(d.{name}, excluded.{name}), "
+    + ", ".join(
+        f"{name}_{sum_}_minor = CASE WHEN excluded.{name} > d.{name}"
+        f" THEN excluded.{name}_{sum_}_minor WHEN excluded.{name} = d.{name}"
+        f" THEN d.{name}_{sum_}_minor + excluded.{name}_{sum_}_minor"
+        f" ELSE d.{name}_{sum_}_minor END"
+        for sum_ in ("wager", "paid")
+    )
+    for name in ("day", "week", "month")
+)
+
+
+def _add_windows(days: Sums) -> None:
+    """Days that were summed, added to the newest windows: day after day, as one row takes one."""
+    for day in sorted({key[2] for key in days}):
+        keys = sorted(key for key in days if key[2] == day)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _WINDOW_SQL,
+                [
+                    [key[0] for key in keys],
+                    [key[1] for key in keys],
+                    *([first_day(period, day)] * len(keys) for period in _PERIODS),
+                    [days[key][0] - days[key][1] for key in keys],
+                    [days[key][2] for key in keys],
+                ],
+            )
+
+
+def _summed(rows: Sequence[Row], when: Callable[[int, datetime], date | datetime]) -> Sums:
+    """Sums per player, currency and whatever ``when`` says of a player's instant."""
+    sums: Sums = {}
+    for player_id, currency, kind, amount_minor, at in rows:
+        column, sign = _COLUMNS[FactKind(kind)]
+        key = (player_id, currency, when(player_id, at))
+        sums.setdefault(key, [0] * _COLUMN_COUNT)[column] += sign * amount_minor
+    return sums
+
+
+def _day_of(rows: Sequence[Row]) -> Callable[[int, datetime], date]:
+    """The gaming day of an instant in the jurisdiction of a player of ``rows``."""
     places = dict(
         Standing.objects.filter(pk__in={row[0] for row in rows}).values_list("pk", "jurisdiction")
     )
-    days: dict[tuple[int, str, date], list[int]] = {}
-    for player_id, currency, kind, amount_minor, at in rows:
+
+    def day(player_id: int, at: datetime) -> date:
         ensure(player_id in places, "facts are about players with a standing", player=player_id)
-        zone = profile(places[player_id], at.date()).zone
-        key = (player_id, currency, gaming_day(at, zone))
-        column, sign = _COLUMNS[FactKind(kind)]
-        days.setdefault(key, [0] * _COLUMN_COUNT)[column] += sign * amount_minor
-    return days
+        return gaming_day(at, profile(places[player_id], at.date()).zone)
+
+    return day

@@ -2,14 +2,14 @@
 
 Every change is an append-only row first; `Limit` is its result. The law's and the operator's own
 limits come from the profile and apply beside the player's: of all of them the tightest decides, so
-a player's limit never overrides a stricter one.
+a player's limit never overrides a stricter one. What they allow is worked out in `rooms`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -19,11 +19,22 @@ from django.db import connection, transaction
 from audit.locks import LockRank, lock_rows
 from audit.record import Subject, record, register
 from compliance import limit_arithmetic
-from compliance.limit_arithmetic import Limit as Amount
-from compliance.limit_arithmetic import LimitKind, LimitState, Period, window
-from compliance.models import Limit, LimitChange, Reservation
+from compliance.jurisdictions import Jurisdiction, profile
+from compliance.limit_arithmetic import (
+    LimitKind,
+    LimitState,
+    Period,
+    PeriodKind,
+    length_of,
+    periods_of,
+    quarter,
+    window,
+)
+from compliance.models import Limit, LimitChange, Reservation, Standing
 from compliance.standing import StandingNow, lock_standing, read_standing
+from kernel.arrays import array_of
 from kernel.ids import Actor, PlayerId, new_id
+from kernel.invariant import ensure
 from kernel.money import Money
 from kernel.refusal import Refused
 
@@ -34,6 +45,7 @@ class LimitCode(StrEnum):
     NOT_POSITIVE = "limit_not_positive"
     WRONG_CURRENCY = "limit_wrong_currency"
     NOT_OFFERED = "limit_not_offered"
+    ABOVE_POLICY = "limit_above_policy"
     NOTHING_PENDING = "nothing_pending"
     NOT_YET = "increase_not_yet"
 
@@ -53,15 +65,10 @@ _KINDS: Final = {
     Act.CONFIRM: register("limit.increase_confirmed", "Higher limit confirmed"),
     Act.CANCEL: register("limit.increase_cancelled", "Higher limit cancelled"),
 }
+ANSWERED: Final = register("limit.answered", "Player asked about limits answered")
 
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """One limit that counts for a player now, whoever set it."""
-
-    player_id: PlayerId
-    currency: str
-    limit: Amount
+#: What a limit is set to: money, or seconds of play; None: no limit.
+Amount = Money | timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +82,17 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change of a limit did: what counts now, and what waits until when."""
+    """What a change of a limit did: what counts now, and what waits until when.
+
+    The currency of a limit of time is empty, and its amounts are seconds.
+    """
 
     kind: LimitKind
     period: Period
     currency: str
     state: LimitState
+    #: Since when windows are counted that are counted from the setting.
+    set_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +107,10 @@ class _Written:
 
 
 _LOCK_SQL: Final = (
-    "SELECT player_id, currency, kind, period, amount_minor, pending_minor, pending_at,"
-    " needs_confirmation FROM compliance_limit WHERE player_id = ANY(%s)"
-    " ORDER BY player_id, currency, kind, period FOR NO KEY UPDATE"
+    "SELECT currency, kind, period, set_at, amount_minor, pending_minor, pending_at,"
+    " needs_confirmation FROM compliance_limit WHERE player_id = %s"
+    " ORDER BY currency, kind, period FOR NO KEY UPDATE"
 )
-
-
-def lock_limits(standings: Sequence[StandingNow], now: datetime) -> list[InForce]:
-    """Lock these players' limit rows (rank LIMIT, one statement); what is in force at ``now``.
-
-    The caller holds the standings. The profile's limits are added for everybody they concern.
-    """
-    rows = lock_rows(LockRank.LIMIT, _LOCK_SQL, [[one.player_id for one in standings]])
-    found = [
-        InForce(row[0], row[1], Amount(LimitKind(row[2]), Period(row[3]), amount))
-        for row in rows
-        if (amount := limit_arithmetic.in_force(LimitState(*row[4:]), now)) is not None
-    ]
-    for one in standings:
-        found.extend(
-            InForce(one.player_id, one.currency, operator.limit)
-            for operator in one.policy(now).operator_limits
-            if operator.currency == one.currency
-        )
-    return found
 
 
 def set_limit(
@@ -126,33 +118,65 @@ def set_limit(
     *,
     kind: LimitKind,
     period: Period,
-    amount: Money | None,
+    amount: Amount,
     actor: Actor,
     now: datetime,
 ) -> Change:
     """Set a limit to ``amount`` (None: no limit). A decrease counts from this commit.
 
     An increase waits for the policy's delay and, where the policy asks, for a confirmation then.
-    Refuses with ``NOT_POSITIVE``, ``WRONG_CURRENCY``, ``NOT_OFFERED`` or ``NO_STANDING``. Locks
-    the player (rank PLAYER), then the limit. Audited.
+    Refuses with ``NOT_POSITIVE``, ``WRONG_CURRENCY``, ``NOT_OFFERED``, ``ABOVE_POLICY`` (what
+    nobody may have, or more time than there is) or ``NO_STANDING``. Locks the player (rank
+    PLAYER), then the limit. Audited.
     """
-    if amount is not None and amount.minor <= 0:
+    is_time = kind is LimitKind.SESSION_TIME
+    ensure(amount is None or isinstance(amount, timedelta) is is_time, "time is no money", of=kind)
+    wanted = _minor(amount)
+    if wanted is not None and wanted <= 0:
         raise Refused(LimitCode.NOT_POSITIVE)
     with transaction.atomic():
         standing = lock_standing(player_id)
         policy = standing.policy(now)
-        if amount is not None and amount.currency != standing.currency:
+        currency = "" if is_time else standing.currency
+        if isinstance(amount, Money) and amount.currency != currency:
             raise Refused(LimitCode.WRONG_CURRENCY, currency=standing.currency)
-        if kind not in policy.limit_kinds or period not in policy.limit_periods:
+        if kind not in policy.limit_kinds or period not in periods_of(kind, policy.limit_periods):
             raise Refused(LimitCode.NOT_OFFERED, kind=kind.value, period=period.value)
-        before = _state(standing, kind, period)
-        wanted = None if amount is None else amount.minor
-        ends_at = window(period, now, policy.zone).ends_at
+        _refuse_above(policy, Change(kind, period, currency, LimitState(wanted)))
+        before, set_at = _state(standing, kind, period)
+        set_at = set_at or quarter(now)
+        ends_at = window(period, now, policy.zone, policy.limit_period_kind, set_at).ends_at
         after = limit_arithmetic.changed(before, wanted, now, policy.change_policy, ends_at)
         act = Act.DECREASE if after.pending_at is None else Act.INCREASE
-        change = Change(kind, period, standing.currency, after)
-        _write(standing, change, _Written(act, before, wanted, actor, now))
+        change = Change(kind, period, currency, after)
+        _write(standing, change, _Written(act, before, wanted, actor, now), set_at)
     return change
+
+
+def _minor(amount: Amount) -> int | None:
+    if isinstance(amount, timedelta):
+        return amount // timedelta(seconds=1)
+    return None if amount is None else amount.minor
+
+
+def _refuse_above(policy: Jurisdiction, wanted: Change) -> None:
+    """A limit that could never count is none: the player learns what does."""
+    amount = wanted.state.amount_minor
+    if amount is None:
+        return
+    if wanted.kind is LimitKind.SESSION_TIME:
+        longest = length_of(wanted.period, PeriodKind.ROLLING) // timedelta(seconds=1)
+        if amount > longest:
+            raise Refused(LimitCode.ABOVE_POLICY, most_s=longest, period=wanted.period.value)
+    for one in policy.operator_limits:
+        same = (one.limit.kind, one.limit.period) == (wanted.kind, wanted.period)
+        if same and one.currency == wanted.currency and amount > one.limit.amount_minor:
+            raise Refused(
+                LimitCode.ABOVE_POLICY,
+                limit_minor=one.limit.amount_minor,
+                currency=one.currency,
+                period=wanted.period.value,
+            )
 
 
 def confirm_increase(
@@ -164,14 +188,15 @@ def confirm_increase(
     """
     with transaction.atomic():
         standing = lock_standing(player_id)
-        before = _state(standing, kind, period)
-        if before.pending_at is None:
+        before, set_at = _state(standing, kind, period)
+        if before.pending_at is None or set_at is None:
             raise Refused(LimitCode.NOTHING_PENDING)
         if before.pending_at > now:
             raise Refused(LimitCode.NOT_YET, at=before.pending_at.isoformat())
         after = limit_arithmetic.confirmed(before, now)
-        change = Change(kind, period, standing.currency, after)
-        _write(standing, change, _Written(Act.CONFIRM, before, before.pending_minor, actor, now))
+        change = Change(kind, period, _currency(standing, kind), after)
+        told = _Written(Act.CONFIRM, before, before.pending_minor, actor, now)
+        _write(standing, change, told, set_at)
     return change
 
 
@@ -181,25 +206,105 @@ def cancel_increase(
     """Drop a waiting increase. Refuses with ``NOTHING_PENDING``. Locks as `set_limit`."""
     with transaction.atomic():
         standing = lock_standing(player_id)
-        before = _state(standing, kind, period)
+        before, set_at = _state(standing, kind, period)
         after = limit_arithmetic.cancelled(before, now)
-        if before.pending_at is None or limit_arithmetic.settled(before, now) != before:
+        is_waiting = before.pending_at is not None
+        if set_at is None or not is_waiting or limit_arithmetic.settled(before, now) != before:
             raise Refused(LimitCode.NOTHING_PENDING)
-        change = Change(kind, period, standing.currency, after)
-        _write(standing, change, _Written(Act.CANCEL, before, after.amount_minor, actor, now))
+        change = Change(kind, period, _currency(standing, kind), after)
+        told = _Written(Act.CANCEL, before, after.amount_minor, actor, now)
+        _write(standing, change, told, set_at)
     return change
 
 
-def _state(standing: StandingNow, kind: LimitKind, period: Period) -> LimitState:
-    """This limit's state under its lock; the player's lock covers the one that is not there yet."""
-    rows = lock_rows(LockRank.LIMIT, _LOCK_SQL, [[standing.player_id]])
-    for row in rows:
-        if (row[1], row[2], row[3]) == (standing.currency, kind.value, period.value):
-            return LimitState(*row[4:])
-    return LimitState()
+def answer(player_id: PlayerId, *, actor: Actor, now: datetime) -> None:
+    """The player was asked about limits and has said which they want, or that they want none.
+
+    Locks the player. Audited. Refuses with ``NO_STANDING``.
+    """
+    with transaction.atomic():
+        standing = lock_standing(player_id)
+        row = Standing.objects.filter(pk=player_id)
+        before = row.values_list("limits_answered_at", flat=True)[0]
+        row.update(limits_answered_at=now)
+        record(
+            ANSWERED,
+            actor=actor,
+            subject=Subject("player", str(player_id)),
+            component="compliance",
+            before={"answered_at": None if before is None else before.isoformat()},
+            after={"limits": len(own_limits(player_id)), "policy": standing.policy(now).policy},
+        )
 
 
-def _write(standing: StandingNow, change: Change, told: _Written) -> None:
+def must_answer(player_id: PlayerId, now: datetime) -> bool:
+    """Whether the player is to be asked about limits: never was, or it is time to look again."""
+    row = Standing.objects.filter(pk=player_id).values_list("jurisdiction", "limits_answered_at")
+    found = row.first()
+    if found is None:
+        return False
+    policy, answered = profile(found[0], now.date()), found[1]
+    if answered is None:
+        return policy.limits_asked
+    every = policy.limits_review_every
+    return every is not None and now >= answered + every
+
+
+def missing(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, tuple[LimitKind, ...]]:
+    """Kinds that the law wants each of these players to have set, and that are not set.
+
+    A kind is set when every period that is offered has its limit. One statement; none where no
+    law wants any. Players of whom nothing is missing are absent.
+    """
+    wanted = {
+        one.player_id: (one.policy(now).limits_required, one.policy(now).limit_periods)
+        for one in asked
+        if one.policy(now).limits_required
+    }
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT player_id, kind, period FROM compliance_limit"
+            " WHERE player_id = ANY(%s::text::bigint[]) AND CASE WHEN pending_at <= %s AND NOT"
+            " needs_confirmation THEN pending_minor ELSE amount_minor END IS NOT NULL",
+            [array_of(wanted), now],
+        )
+        there = set(cursor.fetchall())
+    found = {}
+    for player_id, (kinds, periods) in wanted.items():
+        lacks = tuple(
+            kind
+            for kind in kinds
+            if any(
+                (player_id, kind.value, period.value) not in there
+                for period in periods_of(kind, periods)
+            )
+        )
+        if lacks:
+            found[player_id] = lacks
+    return found
+
+
+def _currency(standing: StandingNow, kind: LimitKind) -> str:
+    return "" if kind is LimitKind.SESSION_TIME else standing.currency
+
+
+def _state(
+    standing: StandingNow, kind: LimitKind, period: Period
+) -> tuple[LimitState, datetime | None]:
+    """This limit's state under its lock, and since when windows are counted for it.
+
+    The player's lock covers the one that is not there yet.
+    """
+    wanted = (_currency(standing, kind), kind.value, period.value)
+    for row in lock_rows(LockRank.LIMIT, _LOCK_SQL, [standing.player_id]):
+        if row[:3] == wanted:
+            return LimitState(*row[4:]), row[3]
+    return LimitState(), None
+
+
+def _write(standing: StandingNow, change: Change, told: _Written, set_at: datetime) -> None:
     after = change.state
     Limit.objects.update_or_create(
         player_id=standing.player_id,
@@ -211,6 +316,7 @@ def _write(standing: StandingNow, change: Change, told: _Written) -> None:
             "pending_minor": after.pending_minor,
             "pending_at": after.pending_at,
             "needs_confirmation": after.needs_confirmation,
+            "set_at": set_at,
         },
     )
     effective_at = after.pending_at or told.now
@@ -259,6 +365,7 @@ def own_limits(player_id: PlayerId) -> list[Change]:
             Period(row.period),
             row.currency,
             LimitState(row.amount_minor, row.pending_minor, row.pending_at, row.needs_confirmation),
+            row.set_at,
         )
         for row in Limit.objects.filter(player_id=player_id).order_by("kind", "period")
     ]

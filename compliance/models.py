@@ -1,7 +1,8 @@
 """What compliance knows about players, as rows. Decisions live in `gate`, acts in their own files.
 
-`Standing`, `Limit` and `Switch` say what holds now; `LimitChange` and `GateDecision` are the
-append-only record. `DayTotal` and `FreshFact` together are what each player did with money.
+`Standing`, `Limit` and `Switch` say what holds now; `LimitChange`, `PlaySession` and `GateDecision`
+are the append-only record. `DayTotal` (or `QuarterTotal`) and `FreshFact` together are what each
+player did with money.
 """
 
 from __future__ import annotations
@@ -49,6 +50,17 @@ class Standing(models.Model):
     verify_by = models.DateTimeField(
         null=True, blank=True, help_text="From then on, unverified play is refused."
     )
+    play_since = models.DateTimeField(null=True, blank=True, help_text="Session of play: begin.")
+    play_seen_at = models.DateTimeField(null=True, blank=True, help_text="Last act in it.")
+    check_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on a check of reality stands before each bet."
+    )
+    check_every_s = models.IntegerField(
+        null=True, blank=True, help_text="How often the player wants it; empty: as the policy says."
+    )
+    limits_answered_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the player last said which limits they want."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -63,6 +75,28 @@ class Standing(models.Model):
                 condition=models.Q(excluded_at__isnull=True, exclusion_holds=False)
                 | models.Q(excluded_at__isnull=False, excluded_until__isnull=False),
             ),
+            models.CheckConstraint(
+                name="compliance_standing_play_whole",
+                condition=models.Q(
+                    play_since__isnull=True, play_seen_at__isnull=True, check_due_at__isnull=True
+                )
+                | models.Q(
+                    play_since__isnull=False,
+                    play_seen_at__gte=models.F("play_since"),
+                    check_due_at__isnull=False,
+                ),
+            ),
+            models.CheckConstraint(
+                name="compliance_standing_check_every",
+                condition=models.Q(check_every_s__isnull=True) | models.Q(check_every_s__gt=0),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["play_seen_at"],
+                condition=models.Q(play_since__isnull=False),
+                name="compliance_standing_playing",
+            )
         ]
 
     def __str__(self) -> str:
@@ -70,20 +104,40 @@ class Standing(models.Model):
 
 
 class Limit(models.Model):
-    """A player's own limit: what counts now and what waits (rank LIMIT)."""
+    """A player's own limit: what counts now and what waits (rank LIMIT).
+
+    Amounts in minor units of the currency; a limit of time has none, and counts seconds.
+    """
 
     player_id = models.BigIntegerField()
-    currency = models.CharField(max_length=3)
-    kind = models.CharField(max_length=8, choices=[(k.value, k.value) for k in LimitKind])
+    currency = models.CharField(max_length=3, blank=True)
+    kind = models.CharField(max_length=12, choices=[(k.value, k.value) for k in LimitKind])
     period = models.CharField(max_length=8, choices=[(p.value, p.value) for p in Period])
     amount_minor = models.BigIntegerField(null=True)
     pending_minor = models.BigIntegerField(null=True)
     pending_at = models.DateTimeField(null=True)
     needs_confirmation = models.BooleanField(default=False)
+    #: When this limit was first set, at a quarter's mark: windows may be counted from there. Later
+    #: changes leave it, since a lower limit must not begin a new window.
+    set_at = models.DateTimeField()
 
     class Meta:
         db_table = "compliance_limit"
         constraints = [
+            models.CheckConstraint(
+                name="compliance_limit_kind",
+                condition=models.Q(kind__in=[k.value for k in LimitKind]),
+            ),
+            models.CheckConstraint(
+                name="compliance_limit_unit",
+                condition=models.Q(kind="session_time", currency="")
+                | (~models.Q(kind="session_time") & ~models.Q(currency="")),
+            ),
+            models.CheckConstraint(
+                name="compliance_limit_period",
+                condition=models.Q(kind="balance", period="always")
+                | (~models.Q(kind="balance") & ~models.Q(period="always")),
+            ),
             models.UniqueConstraint(
                 fields=["player_id", "currency", "kind", "period"], name="compliance_limit_one"
             ),
@@ -120,6 +174,62 @@ class DayTotal(models.Model):
 
     def __str__(self) -> str:
         return f"player {self.player_id} on {self.day}"
+
+
+class WindowTotal(models.Model):
+    """The newest gaming day, week and month of one player in one currency, for the hot path.
+
+    What `DayTotal` adds up to for limits on bets, in one row. A fact of a later window begins that
+    window anew; one of an earlier window is none of its business.
+    """
+
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    day = models.DateField()
+    week = models.DateField()
+    month = models.DateField()
+    day_wager_minor = models.BigIntegerField()
+    day_paid_minor = models.BigIntegerField()
+    week_wager_minor = models.BigIntegerField()
+    week_paid_minor = models.BigIntegerField()
+    month_wager_minor = models.BigIntegerField()
+    month_paid_minor = models.BigIntegerField()
+
+    class Meta:
+        db_table = "compliance_windowtotal"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["player_id", "currency"], name="compliance_windowtotal_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"player {self.player_id} up to {self.day}"
+
+
+class QuarterTotal(models.Model):
+    """The same by quarters of an hour, for windows that are cut at no midnight. Kept 62 days."""
+
+    player_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    starts_at = models.DateTimeField()
+    staked_minor = models.BigIntegerField(default=0)
+    returned_minor = models.BigIntegerField(default=0)
+    paid_out_minor = models.BigIntegerField(default=0)
+    deposited_minor = models.BigIntegerField(default=0)
+    withdrawn_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "compliance_quartertotal"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["player_id", "currency", "starts_at"], name="compliance_quartertotal_one"
+            ),
+        ]
+        indexes = [models.Index(fields=["starts_at"], name="compliance_quartertotal_old")]
+
+    def __str__(self) -> str:
+        return f"player {self.player_id} from {self.starts_at}"
 
 
 class FreshFact(models.Model):
@@ -210,7 +320,7 @@ class LimitChange(_Record):
     at = models.DateTimeField()
     player_id = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    kind = models.CharField(max_length=8)
+    kind = models.CharField(max_length=12)
     period = models.CharField(max_length=8)
     act = models.CharField(max_length=12)
     before_minor = models.BigIntegerField(null=True)
@@ -226,6 +336,23 @@ class LimitChange(_Record):
 
     def __str__(self) -> str:
         return f"{self.act} {self.kind} per {self.period} of player {self.player_id}"
+
+
+class PlaySession(_Record):
+    """A session of play that is over: from its first act to its last. Partitioned by month."""
+
+    id = models.UUIDField(primary_key=True)
+    player_id = models.BigIntegerField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "compliance_playsession"
+        ordering: ClassVar[list[str]] = ["-ended_at"]
+
+    def __str__(self) -> str:
+        return f"player {self.player_id} played from {self.started_at}"
 
 
 class GateDecision(_Record):

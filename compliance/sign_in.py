@@ -79,6 +79,13 @@ class SignInAdapter(AccountAdapter):
         super().signed_up(player_id, form)
         open_standing(player_id, actor=Actor.player(player_id), now=database_now())
 
+    def idle_s(self, user_id: int) -> int:
+        """As the policy of the player says."""
+        standing = read_standing(PlayerId(user_id))
+        if standing is None:
+            return super().idle_s(user_id)
+        return standing.policy(database_now()).inactivity_minutes * 60
+
     def refusal_text(self, refused: Refused) -> str:
         """Our words for our codes, accounts' for its own."""
         if str(refused.code) in known_codes():

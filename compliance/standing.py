@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+
+from django.db import connection
 
 from audit.locks import LockRank, lock_rows
 from compliance.jurisdictions import Jurisdiction, profile
 from compliance.limit_arithmetic import gaming_day
-from compliance.models import Standing, Status
+from compliance.models import Status
+from compliance.play_rules import Play
+from kernel.arrays import array_of
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 
@@ -37,6 +41,18 @@ class StandingNow:
     exclusion_holds: bool
     cool_off_until: datetime | None
     verify_by: datetime | None
+    check_every_s: int | None
+    #: The session of play in microseconds since 1970: a batch compares a thousand of them.
+    play_since_us: int | None
+    play_seen_us: int | None
+    check_due_us: int | None
+
+    @property
+    def play(self) -> Play | None:
+        """The last session of play, gone on or not; None: there was none, or it was noted down."""
+        if self.play_since_us is None or self.play_seen_us is None or self.check_due_us is None:
+            return None
+        return Play(_at(self.play_since_us), _at(self.play_seen_us), _at(self.check_due_us))
 
     def excluded(self, now: datetime) -> bool:
         """Whether self-exclusion holds at ``now``: until its end, or until the player returns."""
@@ -64,9 +80,24 @@ class StandingNow:
 
 _SELECT: Final = (
     "SELECT player_id, status, jurisdiction, currency, of_age_on, age_verified, identity_verified,"
-    " excluded_until, exclusion_holds, cool_off_until, verify_by FROM compliance_standing"
-    " WHERE player_id = ANY(%s) ORDER BY player_id FOR NO KEY UPDATE"
+    " excluded_until, exclusion_holds, cool_off_until, verify_by,"
+    " check_every_s,"
+    " (extract(epoch FROM play_since) * 1000000)::bigint,"
+    " (extract(epoch FROM play_seen_at) * 1000000)::bigint,"
+    " (extract(epoch FROM check_due_at) * 1000000)::bigint"
+    " FROM compliance_standing WHERE player_id = ANY(%s::text::bigint[]) ORDER BY player_id"
 )
+_LOCK: Final = f"{_SELECT} FOR NO KEY UPDATE"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(at: datetime) -> int:
+    """``at`` since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def _at(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def lock_standings(player_ids: Collection[PlayerId]) -> dict[PlayerId, StandingNow]:
@@ -75,8 +106,8 @@ def lock_standings(player_ids: Collection[PlayerId]) -> dict[PlayerId, StandingN
     From here to the end of the transaction no other decision, exclusion or limit change about
     them can commit.
     """
-    rows = lock_rows(LockRank.PLAYER, _SELECT, [list(player_ids)])
-    return {row[0]: StandingNow(row[0], Status(row[1]), *row[2:]) for row in rows}
+    rows = lock_rows(LockRank.PLAYER, _LOCK, [array_of(player_ids)])
+    return {row[0]: _standing(row) for row in rows}
 
 
 def lock_standing(player_id: PlayerId) -> StandingNow:
@@ -89,21 +120,15 @@ def lock_standing(player_id: PlayerId) -> StandingNow:
 
 def read_standing(player_id: PlayerId) -> StandingNow | None:
     """A standing without a lock: for pages, never for a decision."""
-    row = (
-        Standing.objects.filter(pk=player_id)
-        .values_list(
-            "player_id",
-            "status",
-            "jurisdiction",
-            "currency",
-            "of_age_on",
-            "age_verified",
-            "identity_verified",
-            "excluded_until",
-            "exclusion_holds",
-            "cool_off_until",
-            "verify_by",
-        )
-        .first()
-    )
-    return None if row is None else StandingNow(PlayerId(row[0]), Status(row[1]), *row[2:])
+    return next(iter(read_standings([player_id])), None)
+
+
+def read_standings(player_ids: Collection[PlayerId]) -> list[StandingNow]:
+    """Standings without locks, in one statement; unknown players are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT, [array_of(player_ids)])
+        return [_standing(row) for row in cursor.fetchall()]
+
+
+def _standing(row: tuple[Any, ...]) -> StandingNow:
+    return StandingNow(PlayerId(row[0]), Status(row[1]), *row[2:])

@@ -30,8 +30,8 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.models import Switch
-from kernel.arrays import array_of_texts
-from kernel.ids import Actor, ActorKind, new_id
+from kernel.arrays import array_of, array_of_texts
+from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
 
 REASON_CHARS_MAX: Final = 500
@@ -46,6 +46,9 @@ STOP_PLAYER: Final = "compliance.stop_player"
 #: Orders that only officers may know of (`compliance.freezing`): the gate names them to nobody.
 SECRET: Final = ("screened", "suspected")
 HANDLE_HIDDEN: Final = "compliance.handle_hidden"
+
+#: Scopes that stop one player, followed by the player's id.
+OF_PLAYERS: Final = ("player", *SECRET)
 
 #: Whose order it was counts by these: who may stop play, who may stop money.
 _WIDE: Final = (STOP_PLAY, STOP_MONEY)
@@ -227,12 +230,19 @@ def history_of_the_house(limit: int) -> list[Switch]:
     return list(Switch.objects.exclude(_OF_ONE).order_by("-since")[:limit])
 
 
-def disabled_among(scopes: Collection[str]) -> frozenset[str]:
-    """Which of ``scopes`` are stopped now, one statement."""
+def disabled_among(
+    scopes: Collection[str], player_ids: Collection[PlayerId] = ()
+) -> frozenset[str]:
+    """Which of ``scopes``, and of those that stop one of these players, are stopped now.
+
+    One statement; the players' scopes are put together where they are looked for.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT scope FROM compliance_switch"
-            " WHERE until IS NULL AND scope = ANY (%s::text::text[])",
-            [array_of_texts(scopes)],
+            " WHERE until IS NULL AND (scope = ANY (%s::text::text[]) OR scope = ANY (ARRAY("
+            " SELECT kind || ':' || id FROM unnest(%s::text::text[]) AS kind,"
+            " unnest(%s::text::bigint[]) AS id)))",
+            [array_of_texts(scopes), array_of_texts(OF_PLAYERS), array_of(player_ids)],
         )
         return frozenset(scope for (scope,) in cursor.fetchall())

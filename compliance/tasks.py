@@ -7,7 +7,8 @@ from pathlib import Path
 from celery import shared_task
 from django.conf import settings
 
-from compliance import case_keeping, facts
+from audit.database_clock import database_now
+from compliance import case_keeping, facts, play_time
 from compliance.kyc import sweeps
 from compliance.screening import screening, watched
 from compliance.watching import casework
@@ -54,3 +55,15 @@ def load_lists() -> None:
 def sweep_kyc() -> None:
     """Whatever is due of identity checks: begin, scan, look, remind, expire. Every 10 s."""
     sweeps.sweep()
+
+
+@shared_task(name="compliance.tasks.end_paused_sessions", ignore_result=True)
+def end_paused_sessions() -> None:
+    """Note down sessions of play that a pause has ended. Scheduled every minute."""
+    play_time.end_paused_sessions()
+
+
+@shared_task(name="compliance.tasks.forget_old_quarters", ignore_result=True)
+def forget_old_quarters() -> None:
+    """Remove sums that no window reaches any more. Scheduled daily."""
+    facts.forget_old_quarters(database_now())

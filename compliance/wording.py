@@ -48,6 +48,31 @@ def _excluded(data: Data) -> str:
     ) % {"until": _moment(data, "until")}
 
 
+def time_text(seconds: int) -> str:
+    """So much time in short units that every language here writes alike: ``2 h 30 min``."""
+    minutes, rest = divmod(max(0, seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] if hours else []
+    if minutes:
+        parts.append(f"{minutes} min")
+    if rest and not hours:
+        parts.append(f"{rest} s")
+    return " ".join(parts) or "0 min"
+
+
+def _time(data: Data, name: str) -> str:
+    value = data.get(name)
+    return time_text(value) if isinstance(value, int) else "–"
+
+
+def _above(data: Data) -> str:
+    most = _time(data, "most_s") if "most_s" in data else _sum(data, "limit_minor")
+    return _("More than %(most)s per %(period)s is not possible. Nothing was changed.") % {
+        "most": most,
+        "period": _period(data),
+    }
+
+
 def _limit(data: Data, words: str) -> str:
     return words % {
         "limit": _sum(data, "limit_minor"),
@@ -80,6 +105,47 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     ),
     "loss_limit": lambda d: _limit(
         d, _("Your loss limit is %(limit)s per %(period)s; %(left)s is left. No bet was placed.")
+    ),
+    "net_deposit_limit": lambda d: _limit(
+        d,
+        _(
+            "Your net pay-in limit is %(limit)s per %(period)s; %(left)s is left. Nothing was"
+            " charged."
+        ),
+    ),
+    "balance_limit": lambda d: _limit(
+        d,
+        _(
+            "Your balance limit is %(limit)s; a deposit of %(left)s would reach it. Nothing was"
+            " charged."
+        ),
+    ),
+    "wager_limit": lambda d: _limit(
+        d, _("Your stake limit is %(limit)s per %(period)s; %(left)s is left. No bet was placed.")
+    ),
+    "time_limit": lambda d: (
+        _(
+            "Your time limit of %(limit)s per %(period)s is used up. No bet was placed; bets that"
+            " stand are settled."
+        )
+        % {"limit": _time(d, "limit_s"), "period": _period(d)}
+    ),
+    "session_over": lambda d: (
+        _("You have played as long as one session may last. Play goes on at %(until)s.")
+        % {"until": _moment(d, "until")}
+    ),
+    "reality_check": lambda _d: _(
+        "Have a look at how you are doing first. No bet was placed; bets that stand are settled."
+    ),
+    "limits_missing": lambda _d: _(
+        "Where you live, limits have to be set before you deposit or play: under Play safely."
+    ),
+    "limit_above_policy": _above,
+    "not_a_time": lambda _d: _("That is no time. Write minutes like 90, or 1:30."),
+    "check_too_often": lambda _d: _("A check cannot come more often than every five minutes."),
+    "check_too_rare": lambda d: (
+        _("Where you live, a check comes every %(longest)s at the latest.")
+        % {"longest": _time(d, "longest_s")}
     ),
     "country_not_offered": lambda _d: _(
         "We may not offer play to people who live in this country. No account was opened."

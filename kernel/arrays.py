@@ -15,10 +15,15 @@ def array_of(values: Iterable[object]) -> str:
     return "{" + ",".join(map(_plain, values)) + "}"
 
 
-def array_of_texts(values: Iterable[str]) -> str:
-    """Of any texts without NUL."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+def array_of_texts(values: Iterable[str | None]) -> str:
+    """Of any texts without NUL, or None."""
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _plain(value: object) -> str:

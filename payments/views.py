@@ -15,7 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from audit.database_clock import database_now
+from compliance.limits import must_answer
 from compliance.pages import limit_rows
+from compliance.safety_page import question_facts
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
@@ -40,7 +42,7 @@ def deposit_new(request: HttpRequest) -> HttpResponse:
     """Begin a deposit; on to the provider's page, or to the deposit's own where that must wait."""
     player_id, form = _player_id(request), AmountForm(request.POST)
     funds = selectors.funds(player_id)
-    if funds is None:
+    if funds is None or must_answer(player_id, database_now()):  # the page asks in the form's place
         return redirect("payments:cashier")
     if form.is_valid():
         try:
@@ -149,6 +151,7 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
         "payments": [wording.shown(one) for one in selectors.payments(player_id)],
         "deposit_form": AmountForm(auto_id="deposit_%s"),
         "withdrawal_form": AmountForm(auto_id="withdrawal_%s"),
+        **question_facts(player_id, now),
     }
     return render(request, "payments/cashier.html", context | forms, status=status)
 

@@ -222,20 +222,17 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
     return meaning
 
 
+def _tell(withdrawal: Withdrawal, kind: facts.FactKind) -> None:
+    player_id = PlayerId(withdrawal.player_id)
+    facts.record([facts.Fact(player_id, kind, withdrawal.amount, database_now())])
+
+
 def _book(withdrawal: Withdrawal, state: WithdrawalState, actor: Actor) -> None:
     if state is WithdrawalState.PAID:
         booking.pay_out(withdrawal, actor)
-        facts.record(
-            [
-                facts.Fact(
-                    PlayerId(withdrawal.player_id),
-                    facts.FactKind.WITHDRAWN,
-                    withdrawal.amount,
-                    database_now(),
-                )
-            ]
-        )
+        _tell(withdrawal, facts.FactKind.WITHDRAWN)
     elif state is WithdrawalState.FAILED:
         booking.release(withdrawal, actor)
     elif state is WithdrawalState.RETURNED:
         booking.take_back(withdrawal, actor)
+        _tell(withdrawal, facts.FactKind.CAME_BACK)

@@ -244,22 +244,41 @@ def balance_shown(player_id: PlayerId, currency: str) -> int:
     return max(0, balance.available_minor - reveal.hidden_payouts(player_id, currency))
 
 
-def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
-    """Returns minus stakes of bets accepted since; what still stands counts as staked.
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a player staked and got back, minor units. What still stands counts as staked."""
+
+    staked_minor: int
+    won_minor: int
+
+    @property
+    def net_minor(self) -> int:
+        return self.won_minor - self.staked_minor
+
+
+def played_since(player_id: PlayerId, since: datetime, currency: str) -> Played:
+    """Of bets accepted since; those that were taken back or refunded are left out.
 
     What was paid for a result that may not be told yet is left out.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(sum(coalesce(o.returned_minor, 0) - b.stake_minor), 0)::bigint"
+            "SELECT coalesce(sum(b.stake_minor), 0)::bigint,"
+            " coalesce(sum(o.returned_minor), 0)::bigint"
             " FROM tables_bet b JOIN tables_round r ON r.id = b.round_id"
             " LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id"
             "  AND o.bet_accepted_at = b.accepted_at AND o.version = r.version"
-            " WHERE b.player_id = %s AND b.accepted_at >= %s AND b.currency = %s",
+            " WHERE b.player_id = %s AND b.accepted_at >= %s AND b.currency = %s"
+            " AND coalesce(o.kind, '') NOT IN ('undone', 'refunded')",
             [player_id, since, currency],
         )
-        net = int(cursor.fetchone()[0])
-    return net - reveal.hidden_payouts(player_id, currency, since)
+        staked, won = cursor.fetchone()
+    return Played(staked, won - reveal.hidden_payouts(player_id, currency, since))
+
+
+def net_since(player_id: PlayerId, since: datetime, currency: str) -> int:
+    """Returns minus stakes of bets accepted since; what still stands counts as staked."""
+    return played_since(player_id, since, currency).net_minor
 
 
 def my_rounds(player_id: PlayerId, limit: int) -> list[tuple[Round, int, int, str]]:

@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from studio.protocol.report import PATH as REPORT_PATH
 from tables import api
-from tables.pages import clip_views, guide, history, lobby, views
+from tables.pages import clip_views, guide, history, lobby, reality_check, views
 from tables.play import studio_link
 from tables.push import views as push_views
 
@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tables/<slug:table_id>/rebet/", views.rebet, name="rebet"),
     path("tables/<slug:table_id>/double/", views.double, name="double"),
     path("tables/<slug:table_id>/rounds/<int:number>/", views.round_number, name="round_number"),
+    path("reality-check/", reality_check.show, name="reality_check"),
+    path("reality-check/look/", reality_check.look, name="reality_check_look"),
     path("history/", history.history, name="history"),
     path("rounds/<uuid:round_id>/", history.round_view, name="round"),
     path("rounds/<uuid:round_id>/clip/<str:name>", clip_views.clip_file, name="clip"),

@@ -14,6 +14,7 @@ from accounts.staff import create_staff
 from audit.database_clock import database_now
 from casino import demo_settings
 from compliance import facts, gate, limits
+from compliance.models import Standing
 from compliance.sign_up import register_player
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, PlayerId, new_id
@@ -45,7 +46,10 @@ TOTP_KEY = "3132333435363738393031323334353637383930"
 
 
 def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT") -> PlayerId:
-    """A registered adult with ``balance_minor`` in their account, come by through the gate."""
+    """A registered adult with ``balance_minor`` in their account, come by through the gate.
+
+    Asked about limits they said that they want none.
+    """
     player_id = register_player(
         email=f"player{next(_people)}-{new_id().hex[:8]}@example.test",
         password="correct horse battery staple",
@@ -54,6 +58,7 @@ def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT"
         currency=currency,
         actor=TESTER,
     )
+    Standing.objects.filter(pk=player_id).update(limits_answered_at=database_now())
     if balance_minor:
         fund(player_id, balance_minor, currency)
     return player_id

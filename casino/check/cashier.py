@@ -18,6 +18,8 @@ def deposit(visitor: Visitor) -> int:
     """Pay in through the hosted page and wait for the credit; the new balance."""
     before = balance_minor(visitor)
     visitor.open("/cashier/")
+    if 'name="none"' in visitor.page:  # asked about limits first: this visitor wants none
+        visitor.send(visitor.form_with("day", "week", "month"), {"none": "1"})
     visitor.send(visitor.form_with("amount", "key"), {"amount": DEPOSIT})
     if "/pay/" not in visitor.address:  # where the policy lets no form end at the provider
         visitor.open(_link_to_provider(visitor))

@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "accounts.doors.TwoDoors",  # before any cookie is read
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.doors.StaffSessions",
+    "accounts.idle.SignOutWhenIdle",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

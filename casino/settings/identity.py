@@ -26,6 +26,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = 12 * 3600
+#: Of people without a jurisdiction of their own, GLI-19 2.5.4; players' policies say theirs.
+PLAYER_IDLE_S = 1_800
 KNOWN_BROWSER_COOKIE_NAME = "__Host-browser" if _https else "faro_browser"
 #: The version of the terms that a sign-up agrees to.
 TERMS_VERSION: str = env.str("TERMS_VERSION", default="1")

@@ -23,6 +23,18 @@ CELERY_BEAT_SCHEDULE = {
     "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},
     "tables.finish_decisions": {"task": "tables.tasks.finish_decisions", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},
+    "accounts.end_unused_sessions": {
+        "task": "accounts.tasks.end_unused_sessions",
+        "schedule": 30.0,
+    },
+    "compliance.end_paused_sessions": {
+        "task": "compliance.tasks.end_paused_sessions",
+        "schedule": 60.0,
+    },
+    "compliance.forget_old_quarters": {
+        "task": "compliance.tasks.forget_old_quarters",
+        "schedule": 86_400.0,
+    },
     "compliance.alarm_overdue_cases": {
         "task": "compliance.tasks.alarm_overdue_cases",
         "schedule": 300.0,

@@ -26,8 +26,9 @@ register = template.Library()
 
 #: What `static/js/table.js` imports, so that a browser asks for all of it at once.
 MODULES: Final = (
-    "announce", "around", "betting", "clock", "cloth", "connection", "dom", "felt", "keys", "more",
-    "panels", "phase", "race", "reveal", "slips", "state", "toasts", "video", "view", "words",
+    "announce", "around", "betting", "check", "clock", "cloth", "connection", "dom", "felt", "keys",
+    "more", "panels", "phase", "race", "reveal", "slips", "state", "toasts", "video", "view",
+    "words",
 )  # fmt: skip
 #: The element that `static/js/table/words.js` reads.
 ELEMENT: Final = "table-config"

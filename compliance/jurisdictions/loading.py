@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 
 from compliance.jurisdictions.shape import SURE, Basis, Jurisdiction, OperatorLimit
-from compliance.limit_arithmetic import Limit, LimitKind, Period
+from compliance.limit_arithmetic import Limit, LimitKind, Period, PeriodKind
 from kernel.money import SCALES, parse
 from kernel.refusal import Refused
 
@@ -22,7 +22,7 @@ BYTES_MAX: Final = 64 * 1024
 
 _HEAD: Final = {"format", "code", "name", "regulator", "effective_from", "countries", "enforced"}
 _DURATION: Final = re.compile(
-    r"^P(?:(?P<years>\d+)Y|(?P<months>\d+)M|(?P<days>\d+)D|T(?P<hours>\d+)H)$"
+    r"^P(?:(?P<years>\d+)Y|(?P<months>\d+)M|(?P<days>\d+)D|T(?P<hours>\d+)H|T(?P<minutes>\d+)M)$"
 )
 
 
@@ -64,12 +64,25 @@ def _duration(value: Any) -> timedelta:
     """ISO 8601 with one unit. A month counts 31 days, a year 366: protection is never shorter."""
     found = _DURATION.match(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError("an ISO 8601 duration of one unit, such as PT24H, P7D, P6M")
+        raise ValueError("an ISO 8601 duration of one unit, such as PT30M, PT24H, P7D, P6M")
     number = {name: int(text) for name, text in found.groupdict().items() if text}
     return timedelta(
         days=number.get("years", 0) * 366 + number.get("months", 0) * 31 + number.get("days", 0),
         hours=number.get("hours", 0),
+        minutes=number.get("minutes", 0),
     )
+
+
+def _time(value: Any) -> timedelta:
+    """A duration that is some time: a check every PT0M would never let anybody play."""
+    found = _duration(value)
+    if not found:
+        raise ValueError("longer than nothing")
+    return found
+
+
+def _time_or_none(value: Any) -> timedelta | None:
+    return None if value is None else _time(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -89,8 +102,15 @@ def _kinds(value: Any) -> tuple[LimitKind, ...]:
     return tuple(LimitKind(item) for item in _texts(value))
 
 
+def _maybe_kinds(value: Any) -> tuple[LimitKind, ...]:
+    return () if value == [] else _kinds(value)
+
+
 def _periods(value: Any) -> tuple[Period, ...]:
-    return tuple(Period(item) for item in _texts(value))
+    found = tuple(Period(item) for item in _texts(value))
+    if Period.ALWAYS in found:
+        raise ValueError("periods with an end")
+    return found
 
 
 def _operator_limits(value: Any) -> tuple[OperatorLimit, ...]:
@@ -118,6 +138,10 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "live_table_games": _flag,
     "limit_kinds": _kinds,
     "limit_periods": _periods,
+    "limit_period_kind": PeriodKind,
+    "limits_required": _maybe_kinds,
+    "limits_asked": _flag,
+    "limits_review_every": _time_or_none,
     "increase_delay": _duration,
     "increase_not_before_period_ends": _flag,
     "increase_needs_confirmation": _flag,
@@ -129,6 +153,10 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "verified_before_play": _flag,
     "verified_before_withdrawal": _flag,
     "inactivity_minutes": _whole,
+    "reality_check_default": _time,
+    "reality_check_longest": _time,
+    "session_longest": _time_or_none,
+    "session_pause": _time,
     "complaint_acknowledge": _duration,
     "complaint_answer": _duration,
     "dispute_body": _words,
@@ -157,6 +185,7 @@ def load_text(text: str, source: str) -> Jurisdiction:
         values[name], basis = _leaf(source, name, enforced[name], reader)
         if basis not in SURE:
             unsure.append(name)
+    _agree(source, values)
     countries = document["countries"]
     if not isinstance(countries, list) or not all(
         re.fullmatch("[A-Z]{2}", str(c)) for c in countries
@@ -178,6 +207,14 @@ def _same_names(source: str, field: str, found: set[str], wanted: set[str]) -> N
         raise BadProfile(source, field, f"misses {', '.join(missing)}")
     if extra := sorted(str(name) for name in found - wanted):
         raise BadProfile(source, field, f"has unknown {', '.join(extra)}")
+
+
+def _agree(source: str, values: dict[str, Any]) -> None:
+    """What no field can see alone. Raises ``BadProfile``."""
+    if not set(values["limits_required"]) <= set(values["limit_kinds"]):
+        raise BadProfile(source, "limits_required", "must be among limit_kinds")
+    if values["reality_check_default"] > values["reality_check_longest"]:
+        raise BadProfile(source, "reality_check_default", "is longer than the longest")
 
 
 def _leaf(source: str, name: str, leaf: Any, reader: Callable[[Any], Any]) -> tuple[Any, Basis]:

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
-from compliance.limit_arithmetic import ChangePolicy, Limit, LimitKind, Period
+from compliance.limit_arithmetic import ChangePolicy, Limit, LimitKind, Period, PeriodKind
+from compliance.play_rules import PlayPolicy
 
 
 class Basis(StrEnum):
@@ -47,6 +48,13 @@ class Jurisdiction:
     live_table_games: bool
     limit_kinds: tuple[LimitKind, ...]
     limit_periods: tuple[Period, ...]
+    limit_period_kind: PeriodKind
+    #: Kinds of which the player must have set one before depositing or playing at all.
+    limits_required: tuple[LimitKind, ...]
+    #: Whether a player is asked for limits before the first deposit, and has to answer.
+    limits_asked: bool
+    #: How often the player is asked to look at them again; None: never.
+    limits_review_every: timedelta | None
     increase_delay: timedelta
     increase_not_before_period_ends: bool
     increase_needs_confirmation: bool
@@ -58,6 +66,13 @@ class Jurisdiction:
     verified_before_play: bool
     verified_before_withdrawal: bool
     inactivity_minutes: int
+    #: A check of reality comes so often, or as often as the player wants it within the longest.
+    reality_check_default: timedelta
+    reality_check_longest: timedelta
+    #: How long one may play in one session (None: as long as one's limits allow), and the pause
+    #: without play that ends a session. Signing out does not.
+    session_longest: timedelta | None
+    session_pause: timedelta
     #: From the opening of a complaint or dispute: when the player has heard of us, has an answer.
     complaint_acknowledge: timedelta
     complaint_answer: timedelta
@@ -82,4 +97,13 @@ class Jurisdiction:
             increase_delay=self.increase_delay,
             not_before_period_ends=self.increase_not_before_period_ends,
             needs_confirmation=self.increase_needs_confirmation,
+        )
+
+    @property
+    def play_policy(self) -> PlayPolicy:
+        return PlayPolicy(
+            pause=self.session_pause,
+            longest=self.session_longest,
+            check_default=self.reality_check_default,
+            check_longest=self.reality_check_longest,
         )

@@ -3,6 +3,7 @@
 
 import { Announcer } from "./table/announce.js";
 import { Betting } from "./table/betting.js";
+import { RealityCheck } from "./table/check.js";
 import { ServerClock } from "./table/clock.js";
 import { Connection } from "./table/connection.js";
 import { breath, byId, setClass } from "./table/dom.js";
@@ -64,6 +65,11 @@ class Page {
     this.phase = new PhaseBar(words);
     this.panels = new Panels(words);
     this.statistics = new Statistics(words);
+    this.check = new RealityCheck({
+      url: words.config.urls.check,
+      dueAt: words.config.check_due_at ?? null,
+      now: () => this.now(),
+    });
     this.more = new More((number) => this.betting.around.open(number));
     await breath();
   }
@@ -138,9 +144,14 @@ class Page {
   frame(frame, at) {
     if (frame.k === "pong") this.clock.answered(frame.t, at, frame.now);
     else if (frame.k === "beat") this.#beat(frame, at);
-    else if (frame.k === "answer") this.betting.answered(frame);
+    else if (frame.k === "answer") this.#answered(frame);
     else if (frame.k === "account") this.#account(frame);
     else if (frame.k !== "closed") this.#table(frame, at);
+  }
+
+  #answered(frame) {
+    this.betting.answered(frame);
+    if (frame.code === "reality_check") this.check.ask();
   }
 
   #beat(frame, at) {
@@ -221,6 +232,7 @@ class Page {
   tick() {
     if (this.#release()) this.changed();
     this.betting.tick();
+    this.check.tick();
     const now = this.now();
     if (Math.floor(now / 1000) !== this.#second) {
       this.#second = Math.floor(now / 1000);

@@ -22,6 +22,7 @@ from audit.database_clock import database_now
 from audit.record import Subject, record
 from compliance.jurisdictions.profiles import active_codes, profile
 from compliance.limit_arithmetic import Period, window
+from compliance.limit_arithmetic import gaming_day as local_day
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from tables import audit_kinds, locks
@@ -206,8 +207,8 @@ def newest(table_id: str) -> Inspection | None:
 
 def gaming_day(now: datetime) -> tuple[date, datetime]:
     """The gaming day of ``now`` in the zone of the operator's first jurisdiction, and its end."""
-    day = window(Period.DAY, now, profile(active_codes()[0], now.date()).zone)
-    return day.first_day, day.ends_at
+    zone = profile(active_codes()[0], now.date()).zone
+    return local_day(now, zone), window(Period.DAY, now, zone).ends_at
 
 
 def _registered(table: Table, kind: str, serial: str, actor: Actor) -> Equipment:

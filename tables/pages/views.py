@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from kernel.clock import epoch_ms
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
 from streaming.addresses import playlist_url
@@ -23,6 +24,7 @@ from tables.bets.intake import take_bets
 from tables.bets.slips import BettingCode, Receipt, place_bets
 from tables.bets.undo import undo_with_retries
 from tables.models import Round, Table
+from tables.pages import reality_check
 from tables.pages.visit import me, standing
 from tables.rules import roulette
 
@@ -51,7 +53,8 @@ def table_context(request: HttpRequest, found: Table) -> dict[str, Any]:
     bets = selectors.my_bets(known[0], now.id) if known and now else []
     rows, spins, band = selectors.statistics(found.id)
     suspended = selectors.suspended_reason(found.id)
-    now_standing = standing(request)
+    now_standing = standing(request, at_table=True)
+    play = now_standing["play"] if now_standing else None
     return {
         "section": "tables",
         "table": shown,
@@ -74,7 +77,8 @@ def table_context(request: HttpRequest, found: Table) -> dict[str, Any]:
         "suspended_reason": suspended,
         "refusal": request.session.pop("refusal", None),
         "standing": now_standing,
-        "live": _live(found),
+        "check": reality_check.facts(known, play, found.id) if known and play else None,
+        "live": _live(found) | {"check_due_at": epoch_ms(play.check_due_at) if play else None},
     }
 
 
@@ -87,6 +91,7 @@ def _live(found: Table) -> dict[str, Any]:
             "socket": f"/ws/tables/{found.id}/",
             "playlist": playlist_url(found.id),
             "round": reverse("tables:round_number", args=[found.id, 0]),
+            "check": f"{reverse('tables:reality_check')}?part=1&table={found.id}",
             "sign_in": f"{reverse('account_login')}?next={here}",
         },
         "numbers": [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 
 from accounts import players
-from audit.database_clock import database_now
+from compliance import play_time
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 from tables import selectors
@@ -25,25 +24,21 @@ def me(request: HttpRequest) -> tuple[PlayerId, str] | None:
     return PlayerId(int(request.user.pk)), info.currency
 
 
-def standing(request: HttpRequest) -> dict[str, Any] | None:
-    """Balance, net position and time of this visit, shown on every page of the game."""
+def standing(request: HttpRequest, *, at_table: bool = False) -> dict[str, Any] | None:
+    """Balance, and of the session of play its net position and time, on every page of the game.
+
+    The session is the player's, not this browser's. Looking at a table begins it, or keeps it
+    going; other pages show it while there is one.
+    """
     known = me(request)
     if known is None:
         return None
     player_id, currency = known
-    started = session_started_at(request)
+    play = play_time.visit(player_id) if at_table else play_time.seen(player_id)
     return {
         "currency": currency,
         "balance_minor": selectors.balance_shown(player_id, currency),
-        "net_minor": selectors.net_since(player_id, started, currency),
-        "session_started_at": started,
+        "net_minor": 0 if play is None else selectors.net_since(player_id, play.since, currency),
+        "session_started_at": None if play is None else play.since,
+        "play": play,
     }
-
-
-def session_started_at(request: HttpRequest) -> datetime:
-    """When this visit's play began; remembered in the session."""
-    text = request.session.get("play_started_at")
-    if text is None:
-        text = database_now().isoformat()
-        request.session["play_started_at"] = text
-    return datetime.fromisoformat(text)

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from django.db import DatabaseError, InterfaceError
 
-from accounts import sessions
+from accounts import idle, sessions
 from events.hub import CLOCK, FAILURE_PAUSE_S, Hub, LiveStream
 from events.people import Guest
 from events.stream import Event
@@ -39,6 +39,8 @@ class Sitter(Guest, Protocol):
 
     session_key: str
     seat: Seat | None
+    #: Whether the player did something here since this was last looked at.
+    acted: bool
 
     def account(self, state: AccountState, frame: str) -> None:
         """What the player's account is now."""
@@ -114,11 +116,16 @@ class AccountDesk:
                 sitter.account(state, state.frame(now_ms))
 
     async def _look(self) -> None:
-        """What hints may have missed: accounts, and sessions that have ended."""
+        """What hints may have missed, accounts and sessions that have ended; and who bets here."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             sitters = list(self._sitters)
+            acted = [sitter for sitter in sitters if sitter.acted]
             try:
+                if acted:
+                    await self._hub.read(idle.note_use, [one.session_key for one in acted])
+                    for one in acted:
+                        one.acted = False
                 living = await self._hub.read(
                     sessions.living, [sitter.session_key for sitter in sitters]
                 )

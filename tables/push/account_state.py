@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from compliance import play_time
 from events import stream
 from events.wire import VERSION, compact
 from kernel.clock import epoch_ms
@@ -83,6 +84,7 @@ def read(table_id: str, seats: Sequence[Seat]) -> list[AccountState]:
         )
         accounts = _accounts(seats)
         bets = {} if newest is None else _bets(newest.id, seats)
+        seats = _with_sessions(seats)
         nets = _nets(seats)
         fresh = reveal.fresh_results(table_id, [seat.player_id for seat in seats])
     states = []
@@ -104,6 +106,12 @@ def read(table_id: str, seats: Sequence[Seat]) -> list[AccountState]:
             )
         )
     return states
+
+
+def _with_sessions(seats: Sequence[Seat]) -> list[Seat]:
+    """Each seat since its player's session began: another one may have, since the page came."""
+    since = play_time.running_since([seat.player_id for seat in seats])
+    return [replace(seat, started_at=since.get(seat.player_id, seat.started_at)) for seat in seats]
 
 
 def _accounts(seats: Sequence[Seat]) -> list[tuple[int | None, int, int]]:

@@ -65,6 +65,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.seat: Seat | None = None
+        self.acted = False
         self._hub: Hub = local_hub()
         self._queue = SocketQueue(self._send_text)
         self._live: LiveStream | None = None
@@ -132,6 +133,7 @@ class TableSocket(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels shi
         elif isinstance(message, Resync):
             self._resync()
         else:
+            self.acted = True
             self._acts.take(message)
 
     async def disconnect(self, code: int) -> None:

@@ -7,11 +7,13 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from audit.database_clock import database_now
+from compliance import play_time
 from events import tickets
 from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from tables import selectors
-from tables.pages.visit import me, session_started_at
+from tables.pages.visit import me
 
 
 @require_GET
@@ -29,13 +31,14 @@ def ticket(request: HttpRequest, table_id: str) -> JsonResponse:
     except Refused as refusal:
         return JsonResponse({"code": str(refusal.code)}, status=404)
     known = me(request)
+    play = play_time.visit(known[0]) if known else None
     text, expires_at_ms = tickets.issue(
         tickets.Ticket(
             place=found.id,
             user_id=int(request.user.pk),
             session=tickets.fingerprint(session_key),
             currency=known[1] if known else "",
-            started_at_ms=epoch_ms(session_started_at(request)),
+            started_at_ms=epoch_ms(play.since if play else database_now()),
             language=get_language() or "en",
         )
     )

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from audit.database_clock import database_now
-from compliance import exclusion, facts, gate, limits, sign_up, switches
+from compliance import exclusion, facts, gate, limits, rooms, sign_up, switches
 from compliance.gate import GateCode, Purpose
 from compliance.limit_arithmetic import LimitKind, Period
 from compliance.models import GateDecision, Reservation, Standing, Status
@@ -283,14 +283,18 @@ def test_several_bets_of_one_player_in_one_batch_share_the_lowest_limit(database
 @pytest.mark.feature("F98")
 def test_the_operators_limit_holds_where_the_player_set_a_higher_one_or_none(database):
     player = make_player()
+    limit(player, LimitKind.DEPOSIT, 500_000, Period.MONTH)
     Standing.objects.filter(pk=player).update(jurisdiction="DE", identity_verified=True)
     standing = Standing.objects.get(pk=player)
     assert standing.jurisdiction == "DE"
-    limit(player, LimitKind.DEPOSIT, 500_000, Period.MONTH)
+    with pytest.raises(Refused) as refused:
+        limit(player, LimitKind.DEPOSIT, 100_001, Period.MONTH)
+    assert refused.value.code is limits.LimitCode.ABOVE_POLICY
+    assert refused.value.data["limit_minor"] == 100_000
     from compliance.standing import lock_standing
 
     with transaction.atomic():
-        found = limits.lock_limits([lock_standing(player)], database_now())
+        found = rooms.in_force([lock_standing(player)], rooms.OF_DEPOSITS, database_now())
     assert sorted(one.limit.amount_minor for one in found) == [100_000, 500_000]
 
 
@@ -382,6 +386,7 @@ def test_the_number_of_statements_does_not_grow_with_the_players(database):
         assert all(answer.allowed for answer in answers)
         return len(caught)
 
+    statements(players)  # their sessions begin
     assert statements(players) == statements(players[:1])
 
 

@@ -368,7 +368,7 @@ def test_history_of_payments_never_changes(psp, player, owner):
 def test_facts_are_exact_fresh_and_folded(psp, player):
     hear(start(player), DepositState.SUCCEEDED)
     now = database_now()
-    span = facts.Span(player, "EUR", Period.DAY, window(Period.DAY, now, "Europe/Malta"))
+    span = facts.Span(player, "EUR", window(Period.DAY, now, "Europe/Malta"))
     assert facts.totals([span])[0].deposited_minor == 5_000
     assert facts.fold() == 1
     assert facts.totals([span])[0].deposited_minor == 5_000

@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
-from compliance import exclusion, freezing, sign_up
+from compliance import exclusion, freezing, limits, sign_up
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -90,7 +90,7 @@ def switch(url: str, **wanted) -> None:
 
 @pytest.fixture
 def player(database, psp) -> PlayerId:
-    return sign_up.register_player(
+    ada = sign_up.register_player(
         email="ada@example.com",
         password="long enough for anybody 77",
         date_of_birth=date(1990, 5, 17),
@@ -98,6 +98,8 @@ def player(database, psp) -> PlayerId:
         currency="EUR",
         actor=Actor.system("test"),
     )
+    limits.answer(ada, actor=Actor.player(ada), now=database_now())  # asked, and wants none
+    return ada
 
 
 @pytest.fixture

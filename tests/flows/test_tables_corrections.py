@@ -311,7 +311,7 @@ def test_limits_count_what_a_correction_took_and_paid(played):
     today = window(Period.DAY, now, "Europe/Malta")
 
     def used():
-        return facts.totals([facts.Span(played.anna, "EUR", Period.DAY, today)])[0]
+        return facts.totals([facts.Span(played.anna, "EUR", today)])[0]
 
     assert (used().staked_minor, used().paid_out_minor) == (300, 4_000 - 3_600)
     facts.fold()

@@ -17,7 +17,9 @@ TODAY = date(2026, 11, 23)
 
 
 def test_every_profile_loads():
-    assert known_codes() == ("DE", "DEMO", "DK", "GB", "MT", "SE")
+    assert known_codes() == (
+        "CA-ON", "DE", "DEMO", "DK", "GB", "MT", "NL", "SE", "US-NJ",
+    )  # fmt: skip
     for code in known_codes():
         assert profile(code, TODAY).self_exclusion_min >= timedelta(days=30)
 
@@ -74,7 +76,15 @@ def test_countries_are_texts_and_unlisted_ones_are_not_offered():
         ("minimum_age: {value: 18", "minimum_age: {value: 0", "minimum_age"),
         ("zone: {value: Europe/Malta", "zone: {value: Europe/Atlantis", "zone"),
         ("increase_delay: {value: PT24H", "increase_delay: {value: 24h", "increase_delay"),
-        ("[deposit, loss]", "[deposit, luck]", "limit_kinds"),
+        ("limit_kinds: {value: [deposit", "limit_kinds: {value: [luck", "limit_kinds"),
+        ("limits_required: {value: []", "limits_required: {value: [luck]", "limits_required"),
+        ("calendar, basis", "lunar, basis", "limit_period_kind"),
+        ("session_pause: {value: PT30M", "session_pause: {value: PT0M", "session_pause"),
+        (
+            "reality_check_default: {value: PT60M",
+            "reality_check_default: {value: PT61M",
+            "reality_check_default",
+        ),
         ("[day, week, month]", "[fortnight]", "limit_periods"),
         (
             "value: true, basis: O}\n  limit_kinds",

@@ -32,6 +32,7 @@ from compliance.limit_arithmetic import (
 from kernel.invariant import InvariantBroken
 
 ZONES = ("Europe/Malta", "Europe/London", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia")
+CUT = [Period.DAY, Period.WEEK, Period.MONTH]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY_LATER = ChangePolicy(timedelta(hours=24), False, False)
 ASKED_TWICE = ChangePolicy(timedelta(hours=24), False, True)
@@ -61,7 +62,7 @@ def test_windows_are_cut_at_local_midnight(period, at, zone, starts_at, hours):
     assert found.ends_at - found.starts_at == timedelta(hours=hours)
 
 
-@given(instants, st.sampled_from(ZONES), st.sampled_from(list(Period)))
+@given(instants, st.sampled_from(ZONES), st.sampled_from(CUT))
 def test_every_instant_lies_in_its_window_and_windows_meet(at, zone, period):
     found = window(period, at, zone)
     assert found.starts_at <= at < found.ends_at

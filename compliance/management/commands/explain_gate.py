@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.database_clock import database_now
 from compliance import explaining
-from compliance.pages import limit_rows
+from compliance.limit_arithmetic import LimitKind
+from compliance.pages import in_force_rows, limit_rows
 from compliance.standing import read_standing
 from kernel.ids import PlayerId
 from kernel.money import Money
@@ -52,6 +53,7 @@ class Command(BaseCommand):
                 }
                 for answer in asked
             ],
+            "figures": explaining.figures(standing, now),
             "limits": [
                 {
                     "kind": row.kind.value,
@@ -59,8 +61,21 @@ class Command(BaseCommand):
                     "amount_minor": row.amount_minor,
                     "used_minor": row.used_minor,
                     "left_minor": row.left_minor,
+                    "pending_at": None if row.pending_at is None else row.pending_at.isoformat(),
                 }
                 for row in limit_rows(standing, now)
+            ],
+            "in_force": [
+                {
+                    "set_by": set_by,
+                    "kind": room.limit.kind.value,
+                    "period": room.limit.period.value,
+                    "unit": "s" if room.limit.kind is LimitKind.SESSION_TIME else "minor",
+                    "amount": room.limit.amount_minor,
+                    "used": room.used_minor,
+                    "left": room.left_minor,
+                }
+                for set_by, room in in_force_rows(standing, now)
             ],
         }
         if options["format"] == "json":
@@ -74,8 +89,16 @@ class Command(BaseCommand):
             verdict = "allowed" if answer["allowed"] else f"refused: {answer['code']}"
             facts = ", ".join(f"{name} {value}" for name, value in answer["why"].items())
             self.stdout.write(f"  {answer['purpose']}: {verdict}{f' ({facts})' if facts else ''}")
-        for row in report["limits"]:
+        for row in report["in_force"]:
             self.stdout.write(
-                f"  limit {row['kind']} per {row['period']}: {row['amount_minor']} minor,"
-                f" used {row['used_minor']}, left {row['left_minor']}"
+                f"  {row['set_by']} limit {row['kind']} per {row['period']}: {row['amount']}"
+                f" {row['unit']}, used {row['used']}, left {row['left']}"
             )
+        for row in report["limits"]:
+            if row["pending_at"]:
+                self.stdout.write(
+                    f"  higher limit {row['kind']} per {row['period']} waits until"
+                    f" {row['pending_at']}"
+                )
+        for name, value in report["figures"].items():
+            self.stdout.write(f"  {name.replace('_', ' ')}: {value}")

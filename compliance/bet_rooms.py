@@ -1,0 +1,190 @@
+"""The tightest limit of each player on bets, for a thousand players in one statement.
+
+What `rooms` says of LOSS and WAGER, worked out where the rows are: a batch of bets reads one row
+per player who has limits, and no sums in Python. `tests/flows/test_compliance_oracle.py` holds the
+two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from compliance import rooms
+from compliance.jurisdictions import Jurisdiction
+from compliance.limit_arithmetic import (
+    Limit,
+    LimitKind,
+    Period,
+    PeriodKind,
+    Room,
+    window,
+)
+from compliance.limit_arithmetic import tightest as tightest_of
+from compliance.standing import StandingNow
+from kernel.arrays import array_of
+from kernel.ids import PlayerId
+
+#: One row per player with a limit. The sums are made once per player and cut by three windows.
+#: Each row of a day or a fact adds to the windows that it lies in; limits then pick theirs.
+_SQL: Final = """
+WITH policy AS MATERIALIZED (
+    SELECT * FROM unnest(%(code)s::text::text[], %(day)s::text::date[], %(week)s::text::date[],
+        %(month)s::text::date[], %(day_at)s::text::timestamptz[],
+        %(week_at)s::text::timestamptz[], %(month_at)s::text::timestamptz[])
+        AS p (code, day, week, month, day_at, week_at, month_at)
+), operator AS MATERIALIZED (
+    SELECT * FROM unnest(%(o_code)s::text::text[], %(o_currency)s::text::text[],
+        %(o_kind)s::text::text[], %(o_period)s::text::text[], %(o_amount)s::text::bigint[])
+        AS o (code, currency, kind, period, amount)
+), player AS MATERIALIZED (
+    SELECT * FROM unnest(%(player)s::text::bigint[], %(p_code)s::text::text[],
+        %(p_currency)s::text::text[]) AS p (id, code, currency)
+), wanted AS MATERIALIZED (
+    SELECT p.id, p.code, p.currency, l.kind, l.period,
+           CASE WHEN l.pending_at <= %(now)s AND NOT l.needs_confirmation
+                THEN l.pending_minor ELSE l.amount_minor END AS amount
+    FROM player p JOIN compliance_limit l ON l.player_id = p.id AND l.currency = p.currency
+    WHERE l.kind IN ('loss', 'wager')
+    UNION ALL
+    SELECT p.id, p.code, p.currency, o.kind, o.period, o.amount
+    FROM operator o JOIN player p USING (code, currency)
+), used AS MATERIALIZED (
+    SELECT p.id,
+        CASE WHEN t.day = w.day THEN t.day_wager_minor ELSE 0 END + f.wager_day AS wager_day,
+        CASE WHEN t.week = w.week THEN t.week_wager_minor ELSE 0 END + f.wager_week AS wager_week,
+        CASE WHEN t.month = w.month THEN t.month_wager_minor ELSE 0 END + f.wager_month
+            AS wager_month,
+        CASE WHEN t.day = w.day THEN t.day_paid_minor ELSE 0 END + f.paid_day AS paid_day,
+        CASE WHEN t.week = w.week THEN t.week_paid_minor ELSE 0 END + f.paid_week AS paid_week,
+        CASE WHEN t.month = w.month THEN t.month_paid_minor ELSE 0 END + f.paid_month
+            AS paid_month,
+        t.day > w.day AS is_ahead
+    FROM (SELECT DISTINCT id, code, currency FROM wanted WHERE amount IS NOT NULL) p
+    JOIN policy w USING (code)
+    LEFT JOIN compliance_windowtotal t ON t.player_id = p.id AND t.currency = p.currency,
+    LATERAL (
+        SELECT coalesce(sum(s.wager) FILTER (WHERE s.at >= w.day_at), 0)
+                   AS wager_day,
+               coalesce(sum(s.wager) FILTER (WHERE s.at >= w.week_at), 0)
+                   AS wager_week,
+               coalesce(sum(s.wager) FILTER (WHERE s.at >= w.month_at), 0)
+                   AS wager_month,
+               coalesce(sum(s.paid) FILTER (WHERE s.at >= w.day_at), 0)
+                   AS paid_day,
+               coalesce(sum(s.paid) FILTER (WHERE s.at >= w.week_at), 0)
+                   AS paid_week,
+               coalesce(sum(s.paid) FILTER (WHERE s.at >= w.month_at), 0)
+                   AS paid_month
+        FROM (
+            SELECT t.at,
+                CASE t.kind WHEN 'staked' THEN t.amount_minor
+                            WHEN 'stake_returned' THEN -t.amount_minor ELSE 0 END AS wager,
+                CASE t.kind WHEN 'paid_out' THEN t.amount_minor
+                            WHEN 'paid_back' THEN -t.amount_minor ELSE 0 END AS paid
+            FROM compliance_freshfact t WHERE t.player_id = p.id AND t.currency = p.currency
+        ) s
+    ) f
+)
+SELECT DISTINCT ON (id) id, kind, period, amount, used::bigint, is_ahead FROM (
+    SELECT l.id, l.kind, l.period, l.amount, u.is_ahead,
+        CASE l.period WHEN 'day' THEN u.wager_day WHEN 'week' THEN u.wager_week
+                      ELSE u.wager_month END
+        - CASE WHEN l.kind = 'wager' THEN 0 WHEN l.period = 'day' THEN u.paid_day
+               WHEN l.period = 'week' THEN u.paid_week ELSE u.paid_month END AS used
+    FROM wanted l JOIN used u USING (id) WHERE l.amount IS NOT NULL
+) one ORDER BY id, amount - used, amount
+"""
+_CUT: Final = (Period.DAY, Period.WEEK, Period.MONTH)
+
+
+def tightest(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
+    """The tightest of each player's limits on losses and stakes; players without one are absent.
+
+    One statement for players whose windows are cut at midnights, two for the others.
+    """
+    policies = {one.jurisdiction: one.policy(now) for one in _one_of_each(asked)}
+    found: dict[PlayerId, Room] = {}
+    one_by_one: list[StandingNow] = []
+    by_calendar: list[StandingNow] = []
+    for one in asked:
+        kind = policies[one.jurisdiction].limit_period_kind
+        (by_calendar if kind is PeriodKind.CALENDAR else one_by_one).append(one)
+    if by_calendar:
+        ahead = _by_calendar(by_calendar, policies, now, found)
+        one_by_one += [one for one in by_calendar if one.player_id in ahead]
+    return found | _one_by_one(one_by_one, now)
+
+
+def _one_by_one(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
+    """The same by sums per limit: of windows that are no calendar's, or behind the newest."""
+    several: dict[PlayerId, list[Room]] = {}
+    for one, counted in rooms.of_money(rooms.in_force(asked, rooms.OF_BETS, now), {}):
+        several.setdefault(one.player_id, []).append(counted)
+    return {
+        player_id: room
+        for player_id, all_of_them in several.items()
+        if (room := tightest_of(all_of_them)) is not None
+    }
+
+
+def _by_calendar(
+    asked: Sequence[StandingNow],
+    policies: dict[str, Jurisdiction],
+    now: datetime,
+    found: dict[PlayerId, Room],
+) -> set[PlayerId]:
+    """Put the rooms into ``found``; returns players whose newest window lies after ``now``."""
+    codes = sorted({one.jurisdiction for one in asked})
+    windows = [[window(period, now, policies[code].zone) for code in codes] for period in _CUT]
+    first_days = [[one.first_day for one in row] for row in windows]
+    starts = [[one.starts_at for one in row] for row in windows]
+    operator = [
+        (code, one.currency, one.limit.kind.value, one.limit.period.value, one.limit.amount_minor)
+        for code in codes
+        for one in policies[code].operator_limits
+        if one.limit.kind in rooms.OF_BETS
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SQL,
+            {
+                "now": now,
+                "code": array_of(codes),
+                **{
+                    name: array_of(row)
+                    for name, row in zip(("day", "week", "month"), first_days, strict=True)
+                },
+                **{
+                    name: array_of(row)
+                    for name, row in zip(("day_at", "week_at", "month_at"), starts, strict=True)
+                },
+                **{
+                    name: array_of(row[place] for row in operator)
+                    for place, name in enumerate(
+                        ("o_code", "o_currency", "o_kind", "o_period", "o_amount")
+                    )
+                },
+                "player": array_of(one.player_id for one in asked),
+                "p_code": array_of(one.jurisdiction for one in asked),
+                "p_currency": array_of(one.currency for one in asked),
+            },
+        )
+        rows = cursor.fetchall()
+    limits: dict[tuple[str, str, int], Limit] = {}
+    ahead = set()
+    for player_id, kind, period, amount, used, is_ahead in rows:
+        key = (kind, period, amount)
+        if key not in limits:
+            limits[key] = Limit(LimitKind(kind), Period(period), amount)
+        found[player_id] = Room(limits[key], used)
+        if is_ahead:
+            ahead.add(player_id)
+    return ahead
+
+
+def _one_of_each(asked: Sequence[StandingNow]) -> list[StandingNow]:
+    return list({one.jurisdiction: one for one in asked}.values())

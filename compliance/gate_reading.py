@@ -1,0 +1,89 @@
+"""What a batch of questions is decided on: read under the players' locks, set-based.
+
+Each source is one statement however many players there are, and none where nobody is concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from compliance import bet_rooms, limits, rooms, switches
+from compliance.gate_words import GateRequest, Purpose
+from compliance.jurisdictions import Jurisdiction
+from compliance.limit_arithmetic import LimitKind, Room, tightest
+from compliance.standing import StandingNow, lock_standings, microseconds
+from kernel.ids import PlayerId
+
+#: Scopes that each purpose touches besides those the caller names. Withdrawals ignore ``all``.
+OWN_SCOPES: Final[dict[Purpose, tuple[str, ...]]] = {
+    Purpose.BET: switches.ALL_PLAY,
+    Purpose.DEPOSIT: ("all", "deposits"),
+    Purpose.WITHDRAWAL: ("withdrawals",),
+    Purpose.SIGN_IN: (),
+    Purpose.MARKETING: ("all",),
+}
+
+
+@dataclass(slots=True)
+class Known:
+    """All that checks look at. ``rooms`` shrink as questions are allowed."""
+
+    now: datetime
+    now_us: int
+    standings: dict[PlayerId, StandingNow]
+    #: By the code of a jurisdiction.
+    policies: dict[str, Jurisdiction]
+    disabled: frozenset[str]
+    #: The tightest limit of money for a purpose.
+    rooms: dict[tuple[PlayerId, Purpose], Room]
+    time_rooms: dict[PlayerId, Room]
+    #: Kinds of limits that the law wants of a player who has not set them.
+    missing: dict[PlayerId, tuple[LimitKind, ...]]
+    reserved: dict[UUID, limits.Reserved]
+
+
+def read(requests: Sequence[GateRequest], now: datetime) -> Known:
+    """Lock the players of ``requests`` (rank PLAYER) and read all that concerns their questions."""
+    standings = lock_standings({request.player_id for request in requests})
+    scopes = {
+        scope
+        for purpose, named in {(one.purpose, one.scopes) for one in requests}
+        for scope in (*OWN_SCOPES[purpose], *named)
+    }
+    betting = _who(requests, Purpose.BET, standings)
+    paying_in = _who(requests, Purpose.DEPOSIT, standings)
+    found = Known(
+        now=now,
+        now_us=microseconds(now),
+        standings=standings,
+        policies={one.jurisdiction: one.policy(now) for one in _one_of_each(standings)},
+        disabled=switches.disabled_among(scopes, standings.keys()),
+        rooms={},
+        time_rooms=rooms.time_left(betting, now),
+        missing=limits.missing(
+            list({one.player_id: one for one in betting + paying_in}.values()), now
+        ),
+        reserved=limits.reservations([one.player_id for one in paying_in]),
+    )
+    for player_id, room in bet_rooms.tightest(betting, now).items():
+        found.rooms[player_id, Purpose.BET] = room
+    for player_id, several in rooms.for_deposits(paying_in, found.reserved.values(), now).items():
+        lowest = tightest(several)
+        if lowest is not None:
+            found.rooms[player_id, Purpose.DEPOSIT] = lowest
+    return found
+
+
+def _who(
+    requests: Sequence[GateRequest], purpose: Purpose, standings: dict[PlayerId, StandingNow]
+) -> list[StandingNow]:
+    ids = {request.player_id for request in requests if request.purpose is purpose}
+    return [standings[player_id] for player_id in sorted(ids & standings.keys())]
+
+
+def _one_of_each(standings: dict[PlayerId, StandingNow]) -> list[StandingNow]:
+    return list({one.jurisdiction: one for one in standings.values()}.values())

@@ -1,0 +1,188 @@
+"""What limits still allow: each limit in force, whoever set it, with what is used of it.
+
+Read without locks of their own: whoever decides holds the players' standings, under which alone
+limits change, bets are placed and deposits begin. Facts that arrive without that lock (payouts,
+refunds) only ever free allowance.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from compliance import facts, play_time
+from compliance.limit_arithmetic import (
+    Limit,
+    LimitKind,
+    LimitState,
+    Period,
+    PeriodKind,
+    Room,
+    Used,
+    Window,
+    window,
+)
+from compliance.limit_arithmetic import in_force as amount_in_force
+from compliance.limits import Reserved
+from compliance.standing import StandingNow
+from kernel.arrays import array_of
+from kernel.ids import PlayerId
+from ledger import accounts
+from ledger.postings import AccountKind
+
+OF_DEPOSITS: Final = frozenset({LimitKind.DEPOSIT, LimitKind.NET_DEPOSIT, LimitKind.BALANCE})
+OF_BETS: Final = frozenset({LimitKind.LOSS, LimitKind.WAGER})
+OF_TIME: Final = frozenset({LimitKind.SESSION_TIME})
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One limit that counts for a player now, and the window it counts in."""
+
+    standing: StandingNow
+    limit: Limit
+    window: Window
+
+    @property
+    def player_id(self) -> PlayerId:
+        return self.standing.player_id
+
+
+def for_deposits(
+    asked: Sequence[StandingNow], reserved: Iterable[Reserved], now: datetime
+) -> dict[PlayerId, list[Room]]:
+    """All limits on deposits of these players; deposits in flight count as used."""
+    in_flight: defaultdict[PlayerId, int] = defaultdict(int)
+    for one in reserved:
+        in_flight[one.player_id] += one.amount.minor
+    return _by_player(of_money(in_force(asked, OF_DEPOSITS, now), in_flight))
+
+
+def time_left(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
+    """The tightest limit of time of each player who has one, in seconds."""
+    found = of_time(in_force(asked, OF_TIME, now), now)
+    return {
+        player_id: min(several, key=lambda room: room.left_minor)
+        for player_id, several in _by_player(found).items()
+    }
+
+
+def in_force(
+    asked: Sequence[StandingNow], kinds: Collection[LimitKind], now: datetime
+) -> list[InForce]:
+    """Limits of these kinds that count at ``now``: players' own and the operator's. One statement.
+
+    None where no player is asked about.
+    """
+    if not asked:
+        return []
+    standings = {one.player_id: one for one in asked}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT player_id, currency, kind, period, set_at, amount_minor, pending_minor,"
+            " pending_at, needs_confirmation FROM compliance_limit"
+            " WHERE player_id = ANY(%s::text::bigint[]) AND kind = ANY(%s)",
+            [array_of(standings), sorted(kinds)],
+        )
+        rows = cursor.fetchall()
+    windows: dict[tuple[str, Period], Window] = {}
+    found = []
+    for player_id, currency, kind, period, set_at, *state in rows:
+        standing, amount = standings[player_id], amount_in_force(LimitState(*state), now)
+        if amount is None or currency not in {"", standing.currency}:
+            continue
+        limit = Limit(LimitKind(kind), Period(period), amount)
+        found.append(InForce(standing, limit, _window(standing, limit, now, windows, set_at)))
+    for standing in asked:
+        found.extend(
+            InForce(standing, one.limit, _window(standing, one.limit, now, windows, None))
+            for one in standing.policy(now).operator_limits
+            if one.limit.kind in kinds and one.currency in {"", standing.currency}
+        )
+    return found
+
+
+def _window(
+    standing: StandingNow,
+    limit: Limit,
+    now: datetime,
+    known: dict[tuple[str, Period], Window],
+    set_at: datetime | None,
+) -> Window:
+    """The limit's window; the few different ones of a batch are worked out once.
+
+    The operator's limits were not set by the player at any time: they count by the calendar where
+    the player's count from their setting.
+    """
+    policy = standing.policy(now)
+    kind = policy.limit_period_kind
+    if kind is PeriodKind.FROM_SET and set_at is not None:
+        return window(limit.period, now, policy.zone, kind, set_at)
+    if kind is PeriodKind.FROM_SET:
+        kind = PeriodKind.CALENDAR
+    key = (policy.code, limit.period)
+    if key not in known:
+        known[key] = window(limit.period, now, policy.zone, kind)
+    return known[key]
+
+
+def of_money(
+    found: Sequence[InForce], in_flight: dict[PlayerId, int]
+) -> list[tuple[InForce, Room]]:
+    """What is used of each; one statement for sums, one for balances, none where not needed."""
+    of_balance = [one for one in found if one.limit.kind is LimitKind.BALANCE]
+    of_sums = [one for one in found if one.limit.kind is not LimitKind.BALANCE]
+    sums = facts.totals(
+        [facts.Span(one.player_id, one.standing.currency, one.window) for one in of_sums]
+    )
+    balances = _balances(of_balance)
+    used = [
+        *zip(of_sums, sums, strict=True),
+        *((one, Used(balance_minor=balances[one.player_id])) for one in of_balance),
+    ]
+    return [
+        (one, Room(one.limit, _with_flight(some, in_flight, one).towards(one.limit.kind)))
+        for one, some in used
+    ]
+
+
+def _with_flight(used: Used, in_flight: dict[PlayerId, int], one: InForce) -> Used:
+    return replace(used, in_flight_minor=in_flight.get(one.player_id, 0))
+
+
+def of_time(found: Sequence[InForce], now: datetime) -> list[tuple[InForce, Room]]:
+    """What is used of each limit of time, in seconds; one statement, none for no limit."""
+    played = play_time.seconds_played([(one.standing, one.window) for one in found], now)
+    return [
+        (one, Room(one.limit, Used(played_s=seconds).towards(one.limit.kind)))
+        for one, seconds in zip(found, played, strict=True)
+    ]
+
+
+def _balances(found: Sequence[InForce]) -> dict[PlayerId, int]:
+    """What these players have, money set aside for withdrawals left out."""
+    if not found:
+        return {}
+    names = {
+        one.player_id: (
+            AccountKind.PLAYER_CASH,
+            f"player:{one.player_id}",
+            one.standing.currency,
+        )
+        for one in found
+    }
+    ids = accounts.ensure_accounts(names.values())
+    known = accounts.balances(ids.values())
+    return {player_id: known[ids[name]].posted_minor for player_id, name in names.items()}
+
+
+def _by_player(found: Iterable[tuple[InForce, Room]]) -> dict[PlayerId, list[Room]]:
+    rooms: defaultdict[PlayerId, list[Room]] = defaultdict(list)
+    for one, room in found:
+        rooms[one.player_id].append(room)
+    return rooms
