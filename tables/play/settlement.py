@@ -407,12 +407,16 @@ def next_at_ms(round_: Round) -> int | None:
 
 
 def _is_bet_left(round_: Round) -> bool:
+    """Whether any bet has no outcome, whenever it was accepted: chunks looked by the clock.
+
+    As a difference of two sets, which the planner can only hash or sort.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM tables_bet b WHERE b.round_id = %s AND ("
-            " SELECT 1 FROM tables_bet_outcome o"
-            " WHERE o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at LIMIT 1) IS NULL)",
-            [round_.id],
+            "SELECT EXISTS (SELECT b.id, b.accepted_at FROM tables_bet b WHERE b.round_id = %s"
+            " EXCEPT SELECT o.bet_id, o.bet_accepted_at FROM tables_bet_outcome o"
+            " WHERE o.round_id = %s)",
+            [round_.id, round_.id],
         )
         return bool(cursor.fetchone()[0])
 

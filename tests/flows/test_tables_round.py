@@ -12,7 +12,7 @@ from tables.bets.slips import BettingCode, Receipt, place_bets
 from tables.bets.undo import last_stakes, standing_stakes, undo_last
 from tables.models import Bet, BetOutcome, Incident, Round, Slip
 from tables.phases import Phase
-from tables.play import suspension
+from tables.play import settlement, suspension
 from tables.play.evidence import Fault
 from tests import house
 
@@ -135,6 +135,31 @@ def test_voiding_refunds_every_bet_once_however_often_it_is_asked():
     assert house.escrow_minor(round_.id) == 0
     assert BetOutcome.objects.filter(kind="refunded").count() == 2
     assert run_checks().ok
+
+
+def test_a_bet_that_a_clock_set_back_hides_keeps_the_round_open(owner):
+    """Chunks look between the opening and now; what lies before is never left out in silence."""
+    pit = house.pit()
+    anna, ben = house.player(balance_minor=1_000), house.player(balance_minor=1_000)
+    pit.open_round()
+    bet(anna, ("red", 300))
+    bet(ben, ("black", 400))
+    owner.execute("ALTER TABLE tables_bet DISABLE TRIGGER USER")
+    moved = owner.execute(
+        "UPDATE tables_bet SET accepted_at = accepted_at - interval '1 minute'"
+        " WHERE player_id = %s",
+        [anna],
+    )
+    assert moved.rowcount == 1
+    suspension.suspend("alexandria", Fault.OPERATOR, detail="drill", actor=house.TESTER)
+    round_ = pit.round()
+
+    with pytest.raises(Refused) as refused:
+        suspension.void_round(round_.id, reason="drill", actor=house.TESTER)
+
+    assert refused.value.code == settlement.SettlementCode.BETS_LEFT
+    assert pit.round().phase == Phase.SUSPENDED
+    assert house.escrow_minor(round_.id) == 300  # still anna's
 
 
 def test_a_settled_round_cannot_be_voided():
