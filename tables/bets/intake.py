@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 from django.db import DatabaseError, connections
@@ -31,8 +32,9 @@ log = logging.getLogger(__name__)
 QUEUE_MAX: Final = 5_000
 #: How long a request waits for its answer. The bet may still be taken afterwards: the key tells.
 ANSWER_TIMEOUT_S: Final = 5.0
-#: A batch of so many slips was a crowd, and how long the next batch waits for it to come back. A
-#: hundred players who bet again at once need about 9 ms in one process; a batch of one costs 17.
+#: A batch of so many slips was a crowd, and how long after its answers the next batch waits for it
+#: to come back. A hundred players who bet again at once need about 9 ms in one process; a batch of
+#: one costs 17. Who bets later, or beside others who wait already, waits for nobody.
 CROWD: Final = 8
 GATHER_S: Final = 0.010
 #: Conflicts with other processes (lock time-out, deadlock, the same key at two tables at once)
@@ -58,6 +60,7 @@ class TableIntake:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._last = 0
+        self._answered_at = 0.0
 
     def submit(self, slip: PlaceBets) -> Future[Answer]:
         """Queue ``slip``; the future ends with its answer. Refuses with ``BUSY`` when full."""
@@ -87,9 +90,14 @@ class TableIntake:
             if not self._queue and not self._wake.wait_for(lambda: bool(self._queue), timeout=30):
                 self._thread = None  # under the lock: the next slip starts a new thread
                 return []
-            if self._last >= CROWD:
-                self._wake.wait_for(lambda: len(self._queue) >= self._last, timeout=GATHER_S)
+            self._gather()
             return self._taken()
+
+    def _gather(self) -> None:
+        """Wait for the crowd just answered, where hardly anybody is back yet. Needs the lock."""
+        left_s = self._answered_at + GATHER_S - monotonic()
+        if self._last >= CROWD and left_s > 0 and len(self._queue) < self._last // 2:
+            self._wake.wait_for(lambda: len(self._queue) >= self._last, timeout=left_s)
 
     def _taken(self) -> list[_Waiting]:
         """As many slips as one batch may hold, oldest first. Needs the lock and a slip."""
@@ -114,6 +122,7 @@ class TableIntake:
             for waiting in batch:
                 waiting.answer.set_exception(error)
             return
+        self._answered_at = monotonic()
         for waiting, answer in zip(batch, answers, strict=True):
             waiting.answer.set_result(answer)
 

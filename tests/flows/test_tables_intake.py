@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 from django.db import OperationalError, connections
@@ -34,6 +35,60 @@ def test_slips_that_wait_become_one_batch():
     assert all(isinstance(future.result(5), Refused) for future in futures)
     assert sum(sizes) == 50
     assert len(sizes) <= 3
+
+
+class Crowd:
+    """Twenty people at one intake whose batches a gate holds back; ``sizes`` are those placed."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self._entered, self._gate = threading.Event(), threading.Event()
+        self.intake = TableIntake("alexandria", place=self._place)
+
+    def _place(self, table_id, slips):
+        self._entered.set()
+        self._gate.wait(5)
+        self.sizes.append(len(slips))
+        return [Refused(BettingCode.NOT_OPEN) for _ in slips]
+
+    def bets(self, *, again: bool) -> None:
+        """Each bets once and, where asked, again as soon as it is answered; all are answered."""
+        second = SimpleQueue()
+
+        def answered(future):
+            if again:
+                second.put(self.intake.submit(slip(1, f"again-{id(future)}")))
+
+        first = [self.intake.submit(slip(1, "slip-key-0"))]
+        assert self._entered.wait(5)
+        first += [self.intake.submit(slip(1, f"slip-key-{n}")) for n in range(1, 20)]
+        for future in first:
+            future.add_done_callback(answered)
+        self._gate.set()
+        for future in first:
+            future.result(5)
+        for _ in range(20 if again else 0):
+            second.get(timeout=5).result(5)
+
+
+def test_a_crowd_that_bets_again_at_once_is_one_batch_again(monkeypatch):
+    monkeypatch.setattr(intake, "GATHER_S", 2.0)  # a machine at work elsewhere must not decide
+    crowd = Crowd()
+    crowd.bets(again=True)
+    first, crowded, again = crowd.sizes[:3]
+    assert first == 1
+    assert crowded in {19, 20}  # the one bets again beside the nineteen, or after them
+    assert again >= 19
+
+
+def test_who_bets_when_the_crowd_is_long_gone_waits_for_nobody(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(intake, "GATHER_S", 30.0)
+    monkeypatch.setattr(intake, "monotonic", lambda: clock[0])
+    crowd = Crowd()
+    crowd.bets(again=False)
+    clock[0] += 31
+    assert isinstance(crowd.intake.submit(slip(1, "slip-alone")).result(5), Refused)
 
 
 def test_a_conflict_is_retried_and_then_halved_down_to_the_slip_that_causes_it():
