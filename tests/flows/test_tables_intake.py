@@ -3,7 +3,6 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 
 import pytest
 from django.db import OperationalError, connections
@@ -51,34 +50,26 @@ class Crowd:
         self.sizes.append(len(slips))
         return [Refused(BettingCode.NOT_OPEN) for _ in slips]
 
-    def bets(self, *, again: bool) -> None:
-        """Each bets once and, where asked, again as soon as it is answered; all are answered."""
-        second = SimpleQueue()
-
-        def answered(future):
-            if again:
-                second.put(self.intake.submit(slip(1, f"again-{id(future)}")))
-
-        first = [self.intake.submit(slip(1, "slip-key-0"))]
+    def bets(self) -> None:
+        """Each bets once, one of them before the others; all are answered."""
+        futures = [self.intake.submit(slip(1, "slip-key-0"))]
         assert self._entered.wait(5)
-        first += [self.intake.submit(slip(1, f"slip-key-{n}")) for n in range(1, 20)]
-        for future in first:
-            future.add_done_callback(answered)
+        futures += [self.intake.submit(slip(1, f"slip-key-{n}")) for n in range(1, 20)]
         self._gate.set()
-        for future in first:
+        for future in futures:
             future.result(5)
-        for _ in range(20 if again else 0):
-            second.get(timeout=5).result(5)
 
 
-def test_a_crowd_that_bets_again_at_once_is_one_batch_again(monkeypatch):
-    monkeypatch.setattr(intake, "GATHER_S", 2.0)  # a machine at work elsewhere must not decide
+def test_a_crowd_that_comes_back_one_after_the_other_is_one_batch_again(monkeypatch):
+    monkeypatch.setattr(intake, "GATHER_S", 5.0)  # a machine at work elsewhere must not decide
     crowd = Crowd()
-    crowd.bets(again=True)
-    first, crowded, again = crowd.sizes[:3]
-    assert first == 1
-    assert crowded in {19, 20}  # the one bets again beside the nineteen, or after them
-    assert again >= 19
+    crowd.bets()
+    again = [crowd.intake.submit(slip(1, "again-key-0"))]
+    time.sleep(0.2)  # long enough for a batch of one, were it not waiting for the others
+    again += [crowd.intake.submit(slip(1, f"again-key-{n}")) for n in range(1, 19)]
+    for future in again:
+        future.result(10)
+    assert crowd.sizes == [1, 19, 19]
 
 
 def test_who_bets_when_the_crowd_is_long_gone_waits_for_nobody(monkeypatch):
@@ -86,7 +77,7 @@ def test_who_bets_when_the_crowd_is_long_gone_waits_for_nobody(monkeypatch):
     monkeypatch.setattr(intake, "GATHER_S", 30.0)
     monkeypatch.setattr(intake, "monotonic", lambda: clock[0])
     crowd = Crowd()
-    crowd.bets(again=False)
+    crowd.bets()
     clock[0] += 31
     assert isinstance(crowd.intake.submit(slip(1, "slip-alone")).result(5), Refused)
 
