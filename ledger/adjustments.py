@@ -12,6 +12,7 @@ happens once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -148,29 +149,38 @@ def propose(wanted: Wanted, *, id: UUID, actor: Actor) -> Adjustment:
     return made
 
 
-def approve(id: UUID, *, actor: Actor, note: str = "") -> Adjustment:
+def approve(
+    id: UUID,
+    *,
+    actor: Actor,
+    note: str = "",
+    then: Callable[[Adjustment], None] | None = None,
+) -> Adjustment:
     """Approve and post, in one transaction; again by the same person changes nothing.
 
+    ``then`` is called in that transaction once it is posted, by whoever decided and nobody else.
     Refuses with ``UNKNOWN``, ``SAME_PERSON``, ``NOT_ALLOWED``, ``OVER_LIMIT``, ``ALREADY_DECIDED``,
     ``ABOVE_DEBT`` (less is owed by now), and as :func:`ledger.posting.post`: then nothing is
     decided. Locks both accounts.
     """
     with transaction.atomic():
-        made = _decide(id, Decision.APPROVED, actor, note)
+        made, is_new = _decide(id, Decision.APPROVED, actor, note)
         post(key=f"adjustment:{id}", kind=made.kind, actor=actor, transfers=[transfer_of(made)])
+        if is_new and then is not None:
+            then(made)
     return made
 
 
 def refuse(id: UUID, *, actor: Actor, note: str) -> Adjustment:
     """Say no, and why; nothing is posted. Refuses as :func:`approve`, and with ``NO_NOTE``."""
     with transaction.atomic():
-        return _decide(id, Decision.REFUSED, actor, note)
+        return _decide(id, Decision.REFUSED, actor, note)[0]
 
 
 def withdraw(id: UUID, *, actor: Actor) -> Adjustment:
     """Take one's own back. Refuses with ``NOT_YOURS``, ``UNKNOWN``, ``ALREADY_DECIDED``."""
     with transaction.atomic():
-        return _decide(id, Decision.WITHDRAWN, actor, "")
+        return _decide(id, Decision.WITHDRAWN, actor, "")[0]
 
 
 def transfer_of(adjustment: Adjustment) -> Transfer:
@@ -226,7 +236,8 @@ def reasons(kind: TransferKind = TransferKind.ADJUSTMENT) -> list[tuple[str, str
         return [(reason, wording) for reason, wording in cursor.fetchall()]
 
 
-def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Adjustment:
+def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> tuple[Adjustment, bool]:
+    """The proposal, and whether it was decided by this call (not by an earlier one, replayed)."""
     note = two_people.short(note)
     entering(LockRank.ACCOUNT)
     outcome = _ask(
@@ -235,7 +246,7 @@ def _decide(id: UUID, decision: Decision, actor: Actor, note: str) -> Adjustment
     made = find(id)
     if outcome == "decided":
         _record(_KINDS[decision], made, actor, note)
-    return made
+    return made, outcome == "decided"
 
 
 def _ask(call: str, parameters: list[Any]) -> str:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
-
 from kernel.ids import AccountId, Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts, adjustments
@@ -131,18 +129,19 @@ def approve(id: UUID, *, actor: Actor, note: str = "") -> Adjustment:
 
     Again by the same person changes nothing. Refuses as :func:`ledger.adjustments.approve`.
     """
-    with transaction.atomic():
-        is_new = adjustments.find(id).decision is None
-        done = adjustments.approve(id, actor=actor, note=note)
-        if is_new and done.kind in _NOTICES:
-            owner = Account.objects.values_list("owner_ref", flat=True).get(pk=done.credit)
-            notify(
-                PlayerId(int(owner.partition(":")[2])),
-                _NOTICES[done.kind],
-                {
-                    "amount_minor": done.amount_minor,
-                    "currency": done.currency,
-                    "owed_minor": -accounts.balance(done.credit).posted_minor,
-                },
-            )
-    return done
+    return adjustments.approve(id, actor=actor, note=note, then=_tell)
+
+
+def _tell(done: Adjustment) -> None:
+    if done.kind not in _NOTICES:
+        return
+    owner = Account.objects.values_list("owner_ref", flat=True).get(pk=done.credit)
+    notify(
+        PlayerId(int(owner.partition(":")[2])),
+        _NOTICES[done.kind],
+        {
+            "amount_minor": done.amount_minor,
+            "currency": done.currency,
+            "owed_minor": -accounts.balance(done.credit).posted_minor,
+        },
+    )

@@ -220,6 +220,37 @@ def test_several_in_one_batch_do_not_lessen_a_debt_below_nothing_either(database
     assert_books_clean()
 
 
+def test_what_else_comes_to_the_debtor_in_the_batch_lessens_what_may_be_collected(
+    database, two, anna
+):
+    house.fund(anna, 9_000)
+    purse, debt = accounts.player_cash(anna, "EUR"), accounts.receivable(anna, "EUR")
+    ours = accounts.ensure_account(AccountKind.ADJUSTMENTS, "house:main", "EUR")
+    wanted = adjustments.Wanted(ours, debt, 2_000, "goodwill", "Half of it.")
+    given = adjustments.propose(wanted, id=new_id(), actor=two[0])
+    waits = asked(anna, 5_000, two[0])
+    decide = "SELECT ledger_decide_adjustment(%s, 'approved', %s, '')"
+    items = [
+        (given.id, ours, debt, 2_000, "adjustment", None),
+        (waits.id, purse, debt, 5_000, "debt_settled", None),
+    ]
+    with app_connection(database) as attacker:
+        for id_ in (given.id, waits.id):
+            assert attacker.execute(decide, [id_, str(two[1])]).fetchone() == ("decided",)
+        assert raw_post(attacker, items)[1] == ["group_failed", "not_approved"]
+    assert (cash(anna), owed(anna)) == (9_000, 5_000)
+    assert_books_clean()
+
+
+def test_two_clicks_at_once_of_one_approver_tell_the_player_once(two, anna):
+    house.fund(anna, 9_000)
+    waits = asked(anna, 5_000, two[0])
+    results = at_once([lambda: debts.approve(waits.id, actor=two[1])] * 4)
+    assert [one.id for one in results] == [waits.id] * 4
+    assert (cash(anna), owed(anna)) == (4_000, 0)
+    assert len(told(anna)) == 1
+
+
 # Suspense, and the routes that are closed.
 
 
