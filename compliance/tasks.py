@@ -10,7 +10,7 @@ from django.conf import settings
 from audit.database_clock import database_now
 from compliance import case_keeping, facts, play_time
 from compliance.kyc import sweeps
-from compliance.screening import screening, watched
+from compliance.screening import hits, screening, watched
 from compliance.watching import casework
 from kernel.clock import SystemClock
 
@@ -27,6 +27,7 @@ def alarm_overdue_cases() -> None:
     """Tell support, compliance and officers which cases have become late. Scheduled every 5 min."""
     case_keeping.alarm_overdue()
     casework.alarm_overdue()
+    hits.alarm_overdue()
 
 
 @shared_task(name="compliance.tasks.purge_cases", ignore_result=True)

@@ -15,14 +15,19 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from accounts.appointments import holders
 from accounts.rights import check_right
+from accounts.roles import Role
 from audit.canonical import storable
+from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance import freezing
+from compliance.notice_kinds import OFFICERS_OVERDUE
 from compliance.screening.lists import WORK
 from compliance.screening.matching import Level
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
+from notices.send import notify
 
 REASON_MAX: Final = 2_000
 SHOWN: Final = 100
@@ -115,7 +120,7 @@ LEFT JOIN LATERAL (SELECT no, step, is_true, by_staff FROM compliance_screening_
 """
 
 
-def _read(where: str, params: list[UUID | int]) -> list[Hit]:
+def _read(where: str, params: list[UUID | int | str | datetime]) -> list[Hit]:
     with connection.cursor() as cursor:
         cursor.execute(_SQL + where, params)
         return [
@@ -278,3 +283,23 @@ def _others_hold(hit: Hit) -> bool:
         or (other.state == "proposed" and (other.level is Level.ESCALATE or other.last_is_true))
         for other in _read("WHERE h.player_id = %s AND h.id <> %s", [hit.player_id, hit.id])
     )
+
+
+def alarm_overdue(at_most: int = SHOWN) -> int:
+    """Tell the officers once of each hit that nobody decided in time; returns how many hits.
+
+    The notice itself is the mark that it was told.
+    """
+    told = 0
+    late = _read(
+        "WHERE w.step IS DISTINCT FROM 'decided' AND h.due_at < %s AND NOT EXISTS (SELECT FROM"
+        " notices_notice n WHERE n.kind = %s AND n.context ->> 'reference' = h.id::text)"
+        " ORDER BY h.due_at LIMIT %s",
+        [database_now(), OFFICERS_OVERDUE, at_most],
+    )
+    for hit in late:
+        with transaction.atomic():
+            for person in sorted(holders(Role.COMPLIANCE)):
+                notify(person, OFFICERS_OVERDUE, {"reference": str(hit.id)})
+        told += 1
+    return told

@@ -1,7 +1,7 @@
 """Players are compared with the lists, hits are decided by one or two officers, accounts rest."""
 
 import threading
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
@@ -17,6 +17,7 @@ from compliance.screening.hits import HitCode
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
+from notices.models import Notice
 from tests.flows.screening_steps import (
     THREE,
     general,
@@ -250,3 +251,14 @@ def test_a_name_declared_for_the_identity_check_is_screened_and_the_same_again_r
             )
         assert one_hit(player_id).ref == "p1"
     assert [row[0] for row in checks(player_id)] == ["no_name", "hits", "hits"]
+
+
+def test_officers_are_told_once_of_a_hit_that_is_late(officers, monkeypatch):
+    load()
+    hit = one_hit(named("Vladimir Putin"))
+    assert hits.alarm_overdue() == 0
+    later = database_now() + timedelta(hours=73)
+    monkeypatch.setattr(hits, "database_now", lambda: later)
+    assert (hits.alarm_overdue(), hits.alarm_overdue()) == (1, 0)
+    told = Notice.objects.filter(kind="officers_overdue", context__reference=str(hit.id))
+    assert {one.person_id for one in told} == {int(one.id) for one in officers}
