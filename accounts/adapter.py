@@ -59,6 +59,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         ``data["field"]`` of the refusal names the field that shows it; without it the form does.
         """
 
+    def facts_wanted(self) -> frozenset[str]:
+        """Which of the form's facts, beyond those of everybody, somebody may be asked for."""
+        return frozenset()
+
     def signed_up(self, player_id: PlayerId, form: forms.Form) -> None:
         """Called in the transaction that made the player, for what others keep per player."""
 

@@ -59,10 +59,20 @@ class SignInForm(PlainFields, allauth_forms.LoginForm):  # type: ignore[misc]  #
 class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  # allauth: no types
     """E-mail, password, and what eligibility is decided by."""
 
+    given_name = forms.CharField(
+        label=_("Given name"),
+        max_length=70,
+        widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
+        help_text=_("As in your passport."),
+    )
+    family_name = forms.CharField(
+        label=_("Family name"),
+        max_length=70,
+        widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
+    )
     date_of_birth = forms.DateField(
         label=_("Date of birth"),
         widget=forms.DateInput(attrs={"type": "date", "autocomplete": "bday"}, format="%Y-%m-%d"),
-        help_text=_("As in your passport."),
     )
     country = forms.ChoiceField(
         label=_("Country of residence"),
@@ -71,8 +81,25 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
     currency = forms.ChoiceField(
         label=_("Currency of your account"), help_text=_("It cannot be changed later.")
     )
+    postcode = forms.CharField(
+        label=_("Postcode"),
+        required=False,
+        max_length=12,
+        widget=forms.TextInput(attrs={"autocomplete": "postal-code"}),
+        help_text=_("In Great Britain. The national register of excluded people asks for it."),
+    )
+    national_number = forms.CharField(
+        label=_("Personal number"),
+        required=False,
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
+        help_text=_("In Sweden and Denmark. The register of excluded people asks for it."),
+    )
     terms = forms.BooleanField(label=_("I have read the terms and I agree to them"))
-    field_order = ["email", "password1", "date_of_birth", "country", "currency", "terms"]
+    field_order = [
+        *("email", "password1", "given_name", "family_name", "date_of_birth"),
+        *("country", "currency", "postcode", "national_number", "terms"),
+    ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,6 +111,10 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
                 (code, countries.currency_name(code, language)) for code in sorted(SCALES)
             ]
             currency.initial = "EUR"
+        wanted = get_adapter().facts_wanted()
+        for name in ("postcode", "national_number"):
+            if name not in wanted:
+                del self.fields[name]
 
     def clean_date_of_birth(self) -> Any:
         born = self.cleaned_data["date_of_birth"]
@@ -107,7 +138,6 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """As allauth: a taken address gets a mail that says so, and the page tells nothing."""
-        rate_limits.consume(request, Act.SIGN_UP)
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])  # take as long as for a new one
         saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
@@ -121,6 +151,8 @@ class SignUpForm(PlainFields, allauth_forms.SignupForm):  # type: ignore[misc]  
 
     def custom_signup(self, request: HttpRequest, user: User) -> None:
         facts = self.cleaned_data
+        user.name = f"{facts['given_name']} {facts['family_name']}"
+        user.save(update_fields=["name"])
         players.add_player(
             user,
             date_of_birth=facts["date_of_birth"],

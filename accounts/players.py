@@ -40,7 +40,7 @@ class PlayerInfo:
     created_at: datetime
 
 
-def create_player(
+def create_player(  # noqa: PLR0913  (the facts of one person)
     *,
     email: str,
     password: str,
@@ -48,6 +48,7 @@ def create_player(
     country: str,
     currency: str,
     is_test: bool = False,
+    name: str = "",
 ) -> PlayerId:
     """Make a player whose address counts as verified, in one transaction.
 
@@ -61,6 +62,9 @@ def create_player(
         raise Refused(PlayerCode.NOT_A_COUNTRY, country=country)
     with transaction.atomic():
         user = new_user(email, password)
+        if name:
+            user.name = name
+            user.save(update_fields=["name"])
         add_player(
             user,
             date_of_birth=date_of_birth,

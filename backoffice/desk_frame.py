@@ -46,6 +46,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         (
             Way("Suspicions", "shield", "desk:suspicions", "compliance.work_aml"),
             Way("Markers of harm", "favorite", "desk:harm_cases", "compliance.work_harm"),
+            Way("Exclusions", "block", "desk:exclusions", "compliance.guard_exclusions"),
             Way("Screening", "policy", "desk:screening", "compliance.work_screening"),
             Way("Watching", "visibility", "desk:watch_rules", "compliance.work_aml"),
         ),

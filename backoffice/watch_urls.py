@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import harm_pages, rule_pages, screening_pages, suspicion_pages
+from backoffice import exclusion_pages, harm_pages, rule_pages, screening_pages, suspicion_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/", screening_pages.overview, name="screening"),
@@ -11,6 +11,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/<uuid:hit_id>/judge/", screening_pages.judge, name="screening_judge"),
     path("screening/<uuid:hit_id>/agree/", screening_pages.agree, name="screening_agree"),
     path("screening/<uuid:hit_id>/return/", screening_pages.give_back, name="screening_return"),
+    path("exclusions/", exclusion_pages.overview, name="exclusions"),
+    path("exclusions/begin/", exclusion_pages.exclude, name="exclusion_begin"),
+    path("exclusions/<uuid:likeness_id>/decide/", exclusion_pages.decide, name="exclusion_decide"),
     path("suspicions/", suspicion_pages.queue, name="suspicions"),
     path("suspicions/new/", suspicion_pages.new, name="suspicion_new"),
     path("suspicions/<slug:reference>/", suspicion_pages.case, name="suspicion"),

@@ -7,30 +7,48 @@ it costs no money, since the gate reads the standing itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
-from accounts import sessions
+from accounts import players, sessions
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.models import Standing
-from compliance.standing import StandingNow, lock_standing
+from compliance.own_register import entries, likenesses
+from compliance.own_register.entries import Somebody
+from compliance.own_register.likenesses import GUARD, KEEPER
+from compliance.standing import StandingCode, StandingNow, lock_standing, lock_standings
 from events import orders
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
+from notices import consent
+from notices.models import Channel
 
 #: The kind of the order that tells `tables` and `payments` to cut sockets and refund what waits.
 PLAYER_EXCLUDED: Final = "player.excluded"
 
 SELF_EXCLUDED: Final = register("player.self_excluded", "Self-exclusion began")
+OFFICER_EXCLUDED: Final = register("player.excluded_by_officer", "Exclusion by an officer began")
+SAME_PERSON: Final = register("player.excluded_as_same_person", "Excluded with another account")
 COOLING_OFF: Final = register("player.cooling_off", "Break began")
 #: What `compliance.closing` places: the same order, with this kind.
 PLAYER_CLOSED: Final = "player.closed"
 #: Why the player's sockets close, as `docs/push.md`'s ``closed`` frame says it.
-WHY: Final = {SELF_EXCLUDED: "excluded", COOLING_OFF: "break", PLAYER_CLOSED: sessions.SIGNED_OUT}
+WHY: Final = {
+    SELF_EXCLUDED: "excluded",
+    OFFICER_EXCLUDED: "excluded",
+    SAME_PERSON: "excluded",
+    COOLING_OFF: "break",
+    PLAYER_CLOSED: sessions.SIGNED_OUT,
+}
+REASON_CHARS_MAX: Final = 500
 ASKED_TO_RETURN: Final = register("player.asked_to_return", "Return asked for after exclusion")
 
 
@@ -42,16 +60,80 @@ class ExclusionCode(StrEnum):
     WOULD_SHORTEN = "exclusion_would_shorten"
     NOT_EXCLUDED = "not_excluded"
     NOT_OVER = "exclusion_not_over"
+    REASON_MISSING = "reason_missing"
+    NOT_YOURS = "return_is_the_players"
 
 
 def self_exclude(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str) -> None:
-    """Exclude the player from this commit until ``until`` at least. Locks the player.
+    """Exclude the player from this commit until ``until`` at least, and all they have here.
 
-    Sessions end, the order ``player.excluded`` is placed, and it is audited. Refuses with
+    Sessions end, marketing is off, the order ``player.excluded`` is placed, the house's register
+    has an entry, and it is audited. Other accounts of the same person are excluded with this one;
+    those that are only alike wait for an officer. Locks all of them, in order. Refuses with
     ``TOO_SHORT`` (below the policy's minimum), ``WOULD_SHORTEN`` or ``NO_STANDING``.
     """
+    _exclude_all(player_id, until, SELF_EXCLUDED, actor, reason)
+
+
+def exclude_by_officer(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str) -> None:
+    """Exclude a player at the word of an officer: asked by others, or because of harm seen.
+
+    As `self_exclude`; besides refuses with ``NOT_ALLOWED`` and ``REASON_MISSING``.
+    """
+    check_right(actor, GUARD)
+    if not reason.strip() or len(reason) > REASON_CHARS_MAX:
+        raise Refused(ExclusionCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)
+    _exclude_all(player_id, until, OFFICER_EXCLUDED, actor, reason)
+
+
+def decide_likeness(
+    likeness_id: UUID, *, is_same: bool, reason: str, actor: Actor
+) -> likenesses.Waiting:
+    """An officer says whether an account is an excluded person's; then it is excluded with them.
+
+    Refuses with ``NOT_ALLOWED`` and as ``likenesses.close``. Locks the account.
+    """
+    check_right(actor, GUARD)
+    seen = likenesses.find(likeness_id)
     with transaction.atomic():
-        standing = lock_standing(player_id)
+        held = lock_standings({seen.player_id, seen.excluded_id})
+        decided = likenesses.close(likeness_id, is_same=is_same, reason=reason, actor=actor)
+        theirs, mine = held.get(seen.excluded_id), held.get(seen.player_id)
+        if is_same and mine is not None and theirs is not None and theirs.excluded_until:
+            now = database_now()
+            _exclude_with(mine, max(now, theirs.excluded_until), now, theirs.exclusion_holds)
+    return decided
+
+
+def compare_with_all() -> int:
+    """Look at every excluded person again: names and accounts come later than exclusions.
+
+    Returns how many accounts were newly excluded or are newly to be looked at. Hourly.
+    """
+    acted = 0
+    for player_id in Standing.objects.filter(
+        Q(exclusion_holds=True) | Q(excluded_until__gt=database_now())
+    ).values_list("pk", flat=True):
+        others = entries.others_like(PlayerId(player_id))
+        if not others:
+            continue
+        with transaction.atomic():
+            ids = {PlayerId(player_id), *(one.player_id for one in others)}
+            held, now = lock_standings(ids), database_now()
+            if held[PlayerId(player_id)].excluded(now):
+                acted += _others(held[PlayerId(player_id)], others, held, now)
+    return acted
+
+
+def _exclude_all(
+    player_id: PlayerId, until: datetime, kind: str, actor: Actor, reason: str
+) -> None:
+    others = entries.others_like(player_id)
+    with transaction.atomic():
+        held = lock_standings({player_id, *(one.player_id for one in others)})
+        standing = held.get(player_id)
+        if standing is None:
+            raise Refused(StandingCode.NO_STANDING, player_id=player_id)
         now = database_now()
         policy = standing.policy(now)
         least = now + policy.self_exclusion_min
@@ -59,12 +141,62 @@ def self_exclude(player_id: PlayerId, *, until: datetime, actor: Actor, reason: 
             raise Refused(ExclusionCode.TOO_SHORT, least=least.isoformat())
         if standing.excluded_until is not None and until < standing.excluded_until:
             raise Refused(ExclusionCode.WOULD_SHORTEN, until=standing.excluded_until.isoformat())
-        Standing.objects.filter(pk=player_id).update(
-            excluded_at=now,
-            excluded_until=until,
-            exclusion_holds=not policy.self_exclusion_ends_by_itself,
-        )
-        _tell(standing, SELF_EXCLUDED, until=until, actor=actor, reason=reason)
+        holds = not policy.self_exclusion_ends_by_itself
+        _exclude(standing, until, now, holds)
+        _tell(standing, kind, until=until, actor=actor, reason=reason)
+        _others(_excluded(standing, until, holds), others, held, now)
+
+
+def _others(
+    standing: StandingNow,
+    others: list[Somebody],
+    held: dict[PlayerId, StandingNow],
+    now: datetime,
+) -> int:
+    """Exclude the same person's other accounts, have the alike ones looked at; returns how many."""
+    acted = 0
+    for one in others:
+        other = held.get(one.player_id)
+        if other is None or other.excluded(now) or standing.excluded_until is None:
+            continue
+        if one.is_same:
+            _exclude_with(other, standing.excluded_until, now, standing.exclusion_holds)
+            acted += 1
+        else:
+            acted += likenesses.note(one.player_id, standing.player_id, one)
+    return acted
+
+
+def _exclude_with(
+    standing: StandingNow,
+    until: datetime,
+    now: datetime,
+    holds: bool,  # noqa: FBT001  (a column)
+) -> None:
+    """Exclude another account of an excluded person; a longer exclusion of its own stays."""
+    if standing.excluded_until is not None:
+        until, holds = max(until, standing.excluded_until), holds or standing.exclusion_holds
+    _exclude(standing, until, now, holds)
+    _tell(standing, SAME_PERSON, until=until, actor=KEEPER, reason="the same person is excluded")
+
+
+def _exclude(
+    standing: StandingNow,
+    until: datetime,
+    now: datetime,
+    holds: bool,  # noqa: FBT001  (a column)
+) -> None:
+    Standing.objects.filter(pk=standing.player_id).update(
+        excluded_at=now, excluded_until=until, exclusion_holds=holds
+    )
+
+
+def _excluded(
+    standing: StandingNow,
+    until: datetime,
+    holds: bool,  # noqa: FBT001  (a column)
+) -> StandingNow:
+    return replace(standing, excluded_until=until, exclusion_holds=holds)
 
 
 def cool_off(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str) -> None:
@@ -91,9 +223,14 @@ def cool_off(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str)
 def come_back(player_id: PlayerId, *, actor: Actor, reason: str) -> datetime:
     """Ask to return after an exclusion's end; returns when play is possible again.
 
-    The policy's waiting time starts now. Refuses with ``NOT_EXCLUDED`` or ``NOT_OVER``. Locks the
-    player. Audited.
+    The policy's waiting time starts now. Only the player asks: staff cannot bring anybody back.
+    Marketing stays off until they agree anew. Refuses with ``NOT_EXCLUDED``, ``NOT_OVER``,
+    ``REASON_MISSING`` or ``NOT_YOURS``. Locks the player. Audited.
     """
+    if actor != Actor.player(player_id):
+        raise Refused(ExclusionCode.NOT_YOURS)
+    if not reason.strip() or len(reason) > REASON_CHARS_MAX:
+        raise Refused(ExclusionCode.REASON_MISSING, chars_max=REASON_CHARS_MAX)
     with transaction.atomic():
         standing = lock_standing(player_id)
         now = database_now()
@@ -102,6 +239,7 @@ def come_back(player_id: PlayerId, *, actor: Actor, reason: str) -> datetime:
         if now < standing.excluded_until:
             raise Refused(ExclusionCode.NOT_OVER, until=standing.excluded_until.isoformat())
         back_at = now + standing.policy(now).return_delay
+        _marketing_off(player_id, actor)
         Standing.objects.filter(pk=player_id).update(excluded_until=back_at, exclusion_holds=False)
         record(
             ASKED_TO_RETURN,
@@ -116,7 +254,11 @@ def come_back(player_id: PlayerId, *, actor: Actor, reason: str) -> datetime:
 
 
 def _tell(standing: StandingNow, kind: str, *, until: datetime, actor: Actor, reason: str) -> None:
-    """End sessions, write the audit event, place the order: all in the same transaction."""
+    """End sessions and marketing, write the record, place the order: in the same transaction."""
+    if kind != COOLING_OFF:
+        email = players.info(standing.player_id).email
+        entries.enter(standing.player_id, email, since=database_now(), actor=actor)
+    _marketing_off(standing.player_id, actor)
     ended = sessions.end_all(int(standing.player_id), why=WHY[kind])
     record(
         kind,
@@ -136,6 +278,12 @@ def _tell(standing: StandingNow, kind: str, *, until: datetime, actor: Actor, re
         {"player_id": int(standing.player_id), "kind": kind, "until": until.isoformat()},
         actor,
     )
+
+
+def _marketing_off(player_id: PlayerId, actor: Actor) -> None:
+    """At once, on every channel; only the person's own consent, given anew, brings it back."""
+    for channel in Channel:
+        consent.withdraw(int(player_id), channel, actor=actor)
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from compliance import play_rules, switches
+from compliance import admission, play_rules, switches
 from compliance.gate_reading import OWN_SCOPES, Known
 from compliance.gate_words import Data, GateCode, GateRequest, Purpose
 from compliance.limit_arithmetic import LimitKind, Room, gaming_day
@@ -169,6 +169,17 @@ def _money_limit(request: GateRequest, standing: StandingNow, known: Known) -> R
     return None
 
 
+def _outside(request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
+    """What registers, likenesses and, but for marketing, the place say."""
+    code = admission.refusal(
+        known.policies[standing.jurisdiction],
+        known.admissions.get(standing.player_id),
+        known.now,
+        marketing=request.purpose is Purpose.MARKETING,
+    )
+    return None if code is None else (GateCode(code.value), {})
+
+
 def _verified(standing: StandingNow) -> bool:
     return standing.age_verified and standing.identity_verified
 
@@ -186,6 +197,7 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _amount,
         _place_and_age,
         _verified_to_play,
+        _outside,
         _switch,
         _limits_missing,
         _session,
@@ -200,11 +212,12 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _amount,
         _place_and_age,
         _verified_to_play,
+        _outside,
         _switch,
         _limits_missing,
         _money_limit,
     ),
     Purpose.WITHDRAWAL: (_suspended, _amount, _verified_to_leave, _switch),
     Purpose.SIGN_IN: (_closed, _switch),
-    Purpose.MARKETING: (_break, _closed, _suspended, _switch),
+    Purpose.MARKETING: (_break, _closed, _suspended, _outside, _switch),
 }

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from compliance import bet_rooms, limits, rooms, switches
+from compliance import admission, bet_rooms, limits, rooms, switches
 from compliance.gate_words import GateRequest, Purpose
 from compliance.jurisdictions import Jurisdiction
 from compliance.limit_arithmetic import LimitKind, Room, tightest
@@ -44,6 +44,8 @@ class Known:
     #: Kinds of limits that the law wants of a player who has not set them.
     missing: dict[PlayerId, tuple[LimitKind, ...]]
     reserved: dict[UUID, limits.Reserved]
+    #: What registers, likenesses and places say of those of whom they say something.
+    admissions: dict[PlayerId, admission.Admission]
 
 
 def read(requests: Sequence[GateRequest], now: datetime) -> Known:
@@ -68,6 +70,7 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
             list({one.player_id: one for one in betting + paying_in}.values()), now
         ),
         reserved=limits.reservations([one.player_id for one in paying_in]),
+        admissions=admission.read(standings.keys()),
     )
     for player_id, room in bet_rooms.tightest(betting, now).items():
         found.rooms[player_id, Purpose.BET] = room

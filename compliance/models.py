@@ -455,6 +455,22 @@ class ScreeningHit(_Record):
         return f"hit {self.pk}"
 
 
+class Likeness(_Record):
+    """A player who is like an excluded one: read by `compliance.own_register` alone."""
+
+    id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        managed = False
+        db_table = "compliance_likeness"
+        permissions = [
+            ("guard_exclusions", "Can exclude players and decide who is an excluded person")
+        ]
+
+    def __str__(self) -> str:
+        return f"likeness {self.pk}"
+
+
 from compliance.kyc.models import (  # noqa: E402, F401  (Django finds an app's models here)
     KycCheck,
     KycDeclaration,

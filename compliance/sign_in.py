@@ -9,15 +9,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from accounts import known_browser
+from accounts import known_browser, rate_limits
 from accounts.adapter import AccountAdapter
 from accounts.client_address import client_address_text
 from accounts.models import User
+from accounts.rate_limits import Act
 from audit.database_clock import database_now
 from compliance.closing import money_left
+from compliance.jurisdictions import Jurisdiction, active_codes, profile
+from compliance.jurisdictions.shape import CheckPoint
+from compliance.location import looking
 from compliance.models import Status
+from compliance.own_register import entries, likenesses
+from compliance.registries import checking, facts, known
+from compliance.registries.protocol import Fact, Outcome, Person
 from compliance.sign_up import SignUpCode, eligibility, open_standing
 from compliance.standing import read_standing
 from compliance.watching import traits
@@ -35,6 +43,10 @@ _FIELDS: Final = {
 }
 
 
+#: Where a form carries what the register said, from the question to the account.
+_ANSWER: Final = "_registry_answer"
+
+
 class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
@@ -50,13 +62,19 @@ class SignInAdapter(AccountAdapter):
         if not money_left(standing):
             raise Refused(Status.CLOSED)
 
-    def post_login(self, request: HttpRequest, user: User, **facts: Any) -> HttpResponse:
-        """Notes browser and address of a player, as hashes: what rules of watching link by."""
-        response = super().post_login(request, user, **facts)
+    def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
+        """Notes browser and address, as hashes, for rules of watching; asks register and place.
+
+        Neither keeps anybody out, since money must find its way out; the gate refuses the rest.
+        """
+        response = super().post_login(request, user, **told)
         if not user.is_staff:
             player_id = PlayerId(user.pk)
             traits.note(player_id, TraitKind.BROWSER, known_browser.people(request))
             traits.note(player_id, TraitKind.ADDRESS, [client_address_text(request)])
+            looking.again(request, player_id)
+            if not told.get("signup"):
+                checking.check_player(player_id, CheckPoint.LOGIN)
         return response
 
     def may_sign_up(self, form: forms.Form) -> None:
@@ -64,7 +82,7 @@ class SignInAdapter(AccountAdapter):
         super().may_sign_up(form)
         wanted = form.cleaned_data
         try:
-            eligibility(
+            policy = eligibility(
                 date_of_birth=wanted["date_of_birth"],
                 country=wanted["country"],
                 currency=wanted["currency"],
@@ -73,11 +91,56 @@ class SignInAdapter(AccountAdapter):
         except Refused as refused:
             field = next((name for code, name in _FIELDS.items() if code == refused.code), None)
             raise Refused(refused.code, **(refused.data | {"field": field})) from None
+        given = _facts_of(form)
+        for fact in known.needs(policy):
+            if not given.get(fact):
+                raise Refused(SignUpCode.FACT_MISSING, field=fact.value)
+        looking.check_visitor(self.request, policy)
+        self._not_excluded(form, policy, given)
+
+    def _not_excluded(self, form: forms.Form, policy: Jurisdiction, given: dict[Fact, str]) -> None:
+        """Refuses with ``NOT_AT_PRESENT``, whichever register it was, and where one is silent.
+
+        Counted before it is looked up, so that nobody asks for many people; both registers are
+        asked whatever the first one says.
+        """
+        rate_limits.consume(self.request, Act.SIGN_UP)
+        wanted = form.cleaned_data
+        person = Person(wanted["email"], wanted["date_of_birth"], given)
+        answer = checking.ask_about(policy, person, CheckPoint.REGISTER)
+        alike = entries.excluded_like(
+            [_name_of(form)],
+            wanted["date_of_birth"],
+            browsers=known_browser.people(self.request),
+        )
+        same = next((one for one in alike if one.is_same), None)
+        if same is not None:
+            with transaction.atomic():
+                likenesses.note_refused(same)
+        if answer is not None and answer.outcome is not Outcome.CLEAR:
+            checking.keep_of_visitor(policy, CheckPoint.REGISTER, answer)
+        if same is not None or (answer is not None and answer.outcome is not Outcome.CLEAR):
+            raise Refused(SignUpCode.NOT_AT_PRESENT)
+        setattr(form, _ANSWER, answer)
+
+    def facts_wanted(self) -> frozenset[str]:
+        """What the registers of the profiles on offer need."""
+        today = database_now().date()
+        return frozenset(
+            fact.value for code in active_codes() for fact in known.needs(profile(code, today))
+        )
 
     def signed_up(self, player_id: PlayerId, form: forms.Form) -> None:
         """Gives the new player their standing, in the transaction that made them."""
         super().signed_up(player_id, form)
-        open_standing(player_id, actor=Actor.player(player_id), now=database_now())
+        facts.write(player_id, _facts_of(form))
+        open_standing(
+            player_id,
+            actor=Actor.player(player_id),
+            now=database_now(),
+            answer=getattr(form, _ANSWER, None),
+            browsers=known_browser.people(self.request),
+        )
 
     def idle_s(self, user_id: int) -> int:
         """As the policy of the player says."""
@@ -91,3 +154,17 @@ class SignInAdapter(AccountAdapter):
         if str(refused.code) in known_codes():
             return refusal_text(str(refused.code), refused.data)
         return super().refusal_text(refused)
+
+
+def _facts_of(form: forms.Form) -> dict[Fact, str]:
+    """What the form says of a person, as registers ask for it."""
+    return {
+        fact: text.strip()
+        for fact in Fact
+        if isinstance(text := form.cleaned_data.get(fact.value), str) and text.strip()
+    }
+
+
+def _name_of(form: forms.Form) -> str:
+    told = form.cleaned_data
+    return f"{told.get('given_name', '')} {told.get('family_name', '')}".strip()

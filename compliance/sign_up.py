@@ -6,6 +6,7 @@ code, `open_standing` gives a new player the row every later decision stands on.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
@@ -17,8 +18,12 @@ from audit.database_clock import database_now
 from audit.record import Personal, Subject, record, register
 from compliance import switches
 from compliance.jurisdictions import Jurisdiction, country_profile
+from compliance.jurisdictions.shape import CheckPoint
 from compliance.limit_arithmetic import age_on, gaming_day, of_age_on
 from compliance.models import Standing
+from compliance.own_register import entries, likenesses
+from compliance.registries import checking
+from compliance.registries.protocol import Answer
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 from ledger.accounts import ensure_accounts
@@ -38,6 +43,8 @@ class SignUpCode(StrEnum):
     UNDER_AGE = "under_age"
     IMPLAUSIBLE_BIRTH = "implausible_birth"
     SIGN_UP_DISABLED = "sign_up_disabled"
+    FACT_MISSING = "fact_missing"
+    NOT_AT_PRESENT = "not_at_present"
 
 
 def eligibility(*, date_of_birth: date, country: str, currency: str, now: datetime) -> Jurisdiction:
@@ -61,10 +68,19 @@ def eligibility(*, date_of_birth: date, country: str, currency: str, now: dateti
     return found
 
 
-def open_standing(player_id: PlayerId, *, actor: Actor, now: datetime) -> None:
+def open_standing(
+    player_id: PlayerId,
+    *,
+    actor: Actor,
+    now: datetime,
+    answer: Answer | None = None,
+    browsers: Collection[str] = (),
+) -> None:
     """Give a player their standing and ledger accounts, in the caller's transaction. Audited.
 
-    The eligibility of the player's own row is checked again: refuses as `eligibility`.
+    The eligibility of the player's own row is checked again: refuses as `eligibility`, and with
+    ``NOT_AT_PRESENT`` for an excluded person. Somebody alike gets an account that may not play
+    until an officer has decided. ``answer`` is what the national register said at sign-up.
     """
     info = players.info(player_id)
     policy = eligibility(
@@ -77,6 +93,9 @@ def open_standing(player_id: PlayerId, *, actor: Actor, now: datetime) -> None:
         currency=info.currency,
         of_age_on=of_age_on(info.date_of_birth, policy.minimum_age),
     )
+    if answer is not None:
+        checking.keep(player_id, policy, CheckPoint.REGISTER, answer)
+    _compare_with_excluded(player_id, browsers)
     record(
         REGISTERED,
         actor=actor,
@@ -102,6 +121,19 @@ def open_standing(player_id: PlayerId, *, actor: Actor, now: datetime) -> None:
     )
 
 
+def _compare_with_excluded(player_id: PlayerId, browsers: Collection[str]) -> None:
+    person = entries.known(player_id)
+    if person is None:
+        return
+    alike = entries.excluded_like(
+        [name.text for name in person.names], person.born, browsers=browsers, besides=player_id
+    )
+    if any(one.is_same for one in alike):
+        raise Refused(SignUpCode.NOT_AT_PRESENT)
+    for one in alike:
+        likenesses.note(player_id, one.player_id, one)
+
+
 def register_player(  # noqa: PLR0913  (the facts of one person)
     *,
     email: str,
@@ -111,6 +143,7 @@ def register_player(  # noqa: PLR0913  (the facts of one person)
     currency: str,
     actor: Actor,
     is_test: bool = False,
+    name: str = "",
 ) -> PlayerId:
     """Make a player who may play: account, standing, ledger accounts, in one transaction.
 
@@ -127,6 +160,7 @@ def register_player(  # noqa: PLR0913  (the facts of one person)
             country=country,
             currency=currency,
             is_test=is_test,
+            name=name,
         )
         open_standing(player_id, actor=actor, now=now)
     return player_id

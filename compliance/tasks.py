@@ -8,8 +8,9 @@ from celery import shared_task
 from django.conf import settings
 
 from audit.database_clock import database_now
-from compliance import case_keeping, facts, play_time
+from compliance import case_keeping, exclusion, facts, play_time
 from compliance.kyc import sweeps
+from compliance.registries import checking
 from compliance.screening import hits, screening, watched
 from compliance.watching import casework
 from kernel.clock import SystemClock
@@ -50,6 +51,18 @@ def load_lists() -> None:
     """Load what was laid into `FARO_SCREENING_DIRECTORY`. Scheduled every 60 s."""
     if settings.FARO_SCREENING_DIRECTORY:
         watched.load_changed(Path(settings.FARO_SCREENING_DIRECTORY), SystemClock())
+
+
+@shared_task(name="compliance.tasks.ask_registries", ignore_result=True)
+def ask_registries() -> None:
+    """Ask national registers again that gave no clear answer, or whose one lapses. Every 30 s."""
+    checking.retry()
+
+
+@shared_task(name="compliance.tasks.compare_with_excluded", ignore_result=True)
+def compare_with_excluded() -> None:
+    """Compare all accounts with the house's register of excluded people. Every hour."""
+    exclusion.compare_with_all()
 
 
 @shared_task(name="compliance.tasks.sweep_kyc", ignore_result=True)

@@ -78,7 +78,9 @@ def come_back(request: HttpRequest) -> HttpResponse:
     player_id = _player_id(request)
     try:
         back_at = exclusion.come_back(
-            player_id, actor=Actor.player(player_id), reason="asked by the player"
+            player_id,
+            actor=Actor.player(player_id),
+            reason=request.POST.get("reason", "").strip()[: exclusion.REASON_CHARS_MAX],
         )
     except Refused as refused:
         messages.error(request, refusal_text(str(refused.code), refused.data))

@@ -40,11 +40,11 @@ def _period(data: Data) -> str:
 def _excluded(data: Data) -> str:
     if data.get("until_you_return"):
         return _(
-            "You have excluded yourself until %(until)s, and after that until you ask to come back."
+            "You are excluded from play until %(until)s, and after that until you ask to come back."
             " You can withdraw your money at any time."
         ) % {"until": _moment(data, "until")}
     return _(
-        "You have excluded yourself until %(until)s. You can withdraw your money at any time."
+        "You are excluded from play until %(until)s. You can withdraw your money at any time."
     ) % {"until": _moment(data, "until")}
 
 
@@ -176,6 +176,30 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         _("It already lasts until %(until)s and cannot be shortened.")
         % {"until": _moment(d, "until")}
     ),
+    "fact_missing": lambda _d: _("The national register of excluded people asks for this."),
+    "not_at_present": lambda _d: _(
+        "We cannot open this account to you at present. Our support can say more. If play worries"
+        " you, our page Play safely says who helps."
+    ),
+    "registry_excluded": lambda _d: _(
+        "The national register of excluded people has you in it, so you cannot bet or deposit."
+        " You can withdraw your money at any time."
+    ),
+    "registry_unclear": lambda _d: _(
+        "The national register of excluded people has not said yet that you may play. We go on"
+        " asking. You can withdraw your money at any time."
+    ),
+    "under_review": lambda _d: _(
+        "We are still looking at your account. You can bet and deposit when that is done."
+    ),
+    "place_not_allowed": lambda _d: _(
+        "Play may not be offered where you are now. You can withdraw your money from anywhere."
+    ),
+    "place_unknown": lambda _d: _(
+        "We have to know where you are before you play. Load this page again, without a proxy."
+    ),
+    "return_is_the_players": lambda _d: _("Only the player can ask to come back."),
+    "reason_missing": lambda _d: _("Tell us why in a few words."),
     "not_excluded": lambda _d: _("You have not excluded yourself."),
     "exclusion_not_over": lambda d: (
         _("Your exclusion lasts until %(until)s.") % {"until": _moment(d, "until")}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 
 from kernel.invariant import ensure
@@ -32,13 +33,17 @@ def notify(
     """Store a notice in the caller's transaction and send it once that has committed.
 
     Rolled back, nothing was told. ``context`` holds plain values for the templates of ``kind``.
-    A marketing kind is suppressed, and logged as such, on channels without the person's consent.
+    A marketing kind is suppressed, and logged as such, on channels without the person's consent,
+    and on all where ``settings.NOTICES_MARKETING_GATE`` says that it may not reach the person.
     Returns the notice's id. Takes no lock and does no mail work inside the transaction.
     """
     ensure(len(channels) > 0, "a notice goes somewhere", kind=kind)
     marketing = kind_of(kind).marketing
+    may_reach = not marketing or _marketing_gate()(person_id)
     allowed = [
-        channel for channel in channels if not marketing or consent.is_given(person_id, channel)
+        channel
+        for channel in channels
+        if not marketing or (may_reach and consent.is_given(person_id, channel))
     ]
     with transaction.atomic():
         notice = Notice.objects.create(
@@ -50,6 +55,11 @@ def notify(
         for channel in channels:
             _log_delivery(notice, channel, is_allowed=channel in allowed)
     return notice.id
+
+
+def _marketing_gate() -> Callable[[int], bool]:
+    """Named in the settings, since what decides stands above this app."""
+    return cast("Callable[[int], bool]", import_string(settings.NOTICES_MARKETING_GATE))
 
 
 def _log_delivery(notice: Notice, channel: Channel, *, is_allowed: bool) -> None:

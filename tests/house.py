@@ -15,7 +15,11 @@ from audit.database_clock import database_now
 from casino import demo_settings
 from compliance import facts, gate, limits
 from compliance.models import Standing
+from compliance.jurisdictions.shape import CheckPoint
+from compliance.registries import checking
+from compliance.registries.protocol import Answer, Outcome
 from compliance.sign_up import register_player
+from compliance.standing import lock_standing
 from kernel.clock import epoch_ms
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
@@ -92,6 +96,13 @@ def fund(player_id: PlayerId, minor: int, currency: str = "EUR") -> None:
         )
         facts.record([facts.Fact(player_id, facts.FactKind.DEPOSITED, amount, now)])
         limits.release(ref)
+
+
+def register_says_clear(player_id: PlayerId) -> None:
+    """The national register of the player's profile said that they may play."""
+    with transaction.atomic():
+        policy = lock_standing(player_id).policy(database_now())
+        checking.keep(player_id, policy, CheckPoint.LOGIN, Answer(Outcome.CLEAR))
 
 
 def balance(player_id: PlayerId, currency: str = "EUR") -> int:

@@ -30,6 +30,8 @@ def sign_up(visitor: Visitor, person: Person) -> None:
         {
             "email": person.email,
             "password1": person.password,
+            "given_name": "Check",
+            "family_name": "Visitor",
             "date_of_birth": person.date_of_birth,
             "country": person.country,
             "currency": person.currency,

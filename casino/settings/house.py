@@ -30,3 +30,11 @@ PSP_WEBHOOK_SECRET: str | None = env.str("PSP_WEBHOOK_SECRET", default=None)
 #: Where sanctions and PEP lists are laid, a folder per source (docs/operations.md). Empty: lists
 #: come by command or upload alone.
 FARO_SCREENING_DIRECTORY: str = env.str("FARO_SCREENING_DIRECTORY", default="")
+
+#: Where national registers of excluded people are, by the word that profiles name them with: JSON
+#: such as {"gamstop": {"url": "https://…", "key": "…"}}. One that is missing here is never clear,
+#: and whoever's profile names it may not play.
+FARO_REGISTRIES: dict[str, dict[str, str]] = env.json("FARO_REGISTRIES", default={})
+#: A MaxMind database (GeoLite2 or GeoIP2, country or city) that says where an address is. Empty:
+#: every place is unknown, and each profile says whether that refuses.
+FARO_GEOIP_DATABASE: str = env.str("FARO_GEOIP_DATABASE", default="")

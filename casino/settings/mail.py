@@ -29,3 +29,5 @@ MAILBOX_PAGE = FARO_MODE != "production"
 #: `inline`: this process always does, after the commit.
 NOTICES_SEND = {"production": "task", "demo": "task_or_inline", "test": "inline"}[FARO_MODE]
 NOTICES_ADDRESS_BOOK = "accounts.address_book.address_of"
+#: Asked before a marketing notice leaves: `notices` stands below what decides it.
+NOTICES_MARKETING_GATE = "compliance.marketing.may_send"

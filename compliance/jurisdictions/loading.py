@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
-from compliance.jurisdictions.shape import SURE, Basis, Jurisdiction, OperatorLimit
+from compliance.jurisdictions.shape import SURE, Basis, CheckPoint, Jurisdiction, OperatorLimit
 from compliance.limit_arithmetic import Limit, LimitKind, Period, PeriodKind
 from kernel.money import SCALES, parse
 from kernel.refusal import Refused
@@ -91,6 +91,20 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _maybe_texts(value: Any) -> tuple[str, ...]:
+    return () if value == [] else _texts(value)
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch("[a-z][a-z0-9_]{0,15}", value) is None:
+        raise ValueError("one word")
+    return value
+
+
+def _check_points(value: Any) -> tuple[CheckPoint, ...]:
+    return tuple(CheckPoint(item) for item in _maybe_texts(value))
+
+
 def _currencies(value: Any) -> tuple[str, ...]:
     found = _texts(value)
     if not set(found) <= SCALES.keys():
@@ -150,6 +164,13 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "self_exclusion_min": _duration,
     "self_exclusion_ends_by_itself": _flag,
     "return_delay": _duration,
+    "registry": _word,
+    "registry_checks": _check_points,
+    "registry_valid": _duration,
+    "location_required": _flag,
+    "location_unknown_refuses": _flag,
+    "location_areas": _maybe_texts,
+    "location_valid": _duration,
     "verified_before_play": _flag,
     "verified_before_withdrawal": _flag,
     "inactivity_minutes": _whole,

@@ -25,6 +25,14 @@ class Basis(StrEnum):
 SURE: Final = frozenset({Basis.OFFICIAL, Basis.SECONDARY, Basis.OPERATOR})
 
 
+class CheckPoint(StrEnum):
+    """When a national register of excluded people is asked, and what for."""
+
+    REGISTER = "register"
+    LOGIN = "login"
+    MARKETING = "marketing"
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorLimit:
     """A limit set by the operator or the law for every player; it can only be stricter."""
@@ -63,6 +71,18 @@ class Jurisdiction:
     self_exclusion_min: timedelta
     self_exclusion_ends_by_itself: bool
     return_delay: timedelta
+    #: The national register of excluded people (`compliance.registries`), or ``none``.
+    registry: str
+    registry_checks: tuple[CheckPoint, ...]
+    #: For how long an answer of it is relied on.
+    registry_valid: timedelta
+    #: Whether a place where play is not offered refuses, and whether an unknown one does.
+    location_required: bool
+    location_unknown_refuses: bool
+    #: Where play is allowed: countries (``GB``) or parts (``US-NJ``). None: wherever it is offered.
+    location_areas: tuple[str, ...]
+    #: For how long a place that was seen is relied on.
+    location_valid: timedelta
     verified_before_play: bool
     verified_before_withdrawal: bool
     inactivity_minutes: int
@@ -85,6 +105,11 @@ class Jurisdiction:
     def policy(self) -> str:
         """Code and date: which text decided."""
         return f"{self.code}/{self.effective_from.isoformat()}"
+
+    @property
+    def asks_registry(self) -> bool:
+        """Whether play needs a clear answer of a national register."""
+        return self.registry != "none"
 
     @property
     def ready(self) -> bool:

@@ -34,6 +34,8 @@ def sign_up_form(**changes) -> dict[str, str]:
     facts = {
         "email": EMAIL,
         "password1": PASSWORD,
+        "given_name": "Anna",
+        "family_name": "Lindqvist",
         "date_of_birth": "1990-02-28",
         "country": "DE",
         "currency": "EUR",

@@ -20,6 +20,7 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.invariant import InvariantBroken
 from kernel.money import Money
 from kernel.refusal import Refused
+from tests import house
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
 
@@ -179,6 +180,8 @@ def test_age_and_verification_are_asked_as_the_policy_says(database):
     found = every_code(player)
     assert found[Purpose.BET] is found[Purpose.WITHDRAWAL] is GateCode.NOT_VERIFIED
     Standing.objects.filter(pk=player).update(age_verified=True, identity_verified=True)
+    assert codes(ask(player)) == [GateCode.REGISTRY_UNCLEAR]
+    house.register_says_clear(player)
     assert codes(ask(player)) == [None]
     Standing.objects.filter(pk=player).update(of_age_on=database_now() + timedelta(days=2))
     assert codes(ask(player)) == [GateCode.UNDER_AGE]

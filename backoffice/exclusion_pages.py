@@ -1,0 +1,102 @@
+"""Exclusions at the desk: accounts like an excluded person's, and excluding a player for others.
+
+For officers alone (`compliance.own_register.likenesses.GUARD`). What is here is never shortened or
+lifted by anybody: a player comes back by asking, after the policy's waiting time.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.staff_access import staff_actor, staff_required
+from audit.database_clock import database_now
+from backoffice import desk
+from backoffice.watch_words import refusal
+from compliance import exclusion
+from compliance.own_register import likenesses
+from compliance.own_register.likenesses import GUARD, LikenessCode, Waiting
+from kernel.ids import PlayerId
+from kernel.refusal import Refused
+
+#: As on the player's own page: a month has 31 days and a year 366 at most, and a few more.
+TERMS: Final = ((190, "6 months"), (370, "1 year"), (1_830, "5 years"))
+BIRTHS: Final = {"same": "same", "near": "a slip of the pen away", "other": "another"}
+
+
+@require_safe
+@staff_required(GUARD)
+@never_cache
+def overview(request: HttpRequest) -> HttpResponse:
+    """Likenesses that wait, both people side by side; the form to exclude; what was decided."""
+    now = database_now()
+    facts = {
+        "waiting": [_row(one) | {"is_late": one.due_at < now} for one in likenesses.waiting()],
+        "decided": [_row(one) for one in likenesses.decided()],
+        "terms": TERMS,
+        "asked_for": request.GET.get("player", "")[:19],
+    }
+    return desk.page(request, "admin/desk/exclusions.html", "Exclusions", facts)
+
+
+@require_POST
+@staff_required(GUARD)
+def decide(request: HttpRequest, likeness_id: UUID) -> HttpResponse:
+    """Say whether the account is the excluded person's."""
+    verdict = request.POST.get("verdict", "")
+    if verdict not in {"same", "other"}:
+        messages.error(request, "Say whether it is the excluded person.")
+        return redirect("desk:exclusions")
+    try:
+        done = exclusion.decide_likeness(
+            likeness_id,
+            is_same=verdict == "same",
+            reason=request.POST.get("reason", ""),
+            actor=staff_actor(request),
+        )
+    except Refused as refused:
+        if refused.code is LikenessCode.NO_SUCH_LIKENESS:
+            raise Http404 from None
+        messages.error(request, refusal(refused))
+    else:
+        said = "excluded with the other account" if done.is_same else "somebody else, and may play"
+        messages.success(request, f"Player {done.player_id} is {said}.")
+    return redirect("desk:exclusions")
+
+
+@require_POST
+@staff_required(GUARD)
+def exclude(request: HttpRequest) -> HttpResponse:
+    """Exclude a player at once, with a reason."""
+    number, days = request.POST.get("player", "").strip(), request.POST.get("days", "")
+    if not number.isdecimal() or len(number) > 18 or days not in {str(one) for one, _ in TERMS}:
+        messages.error(request, "Name the player by number, and choose for how long.")
+        return redirect("desk:exclusions")
+    try:
+        exclusion.exclude_by_officer(
+            PlayerId(int(number)),
+            until=database_now() + timedelta(days=int(days)),
+            actor=staff_actor(request),
+            reason=request.POST.get("reason", ""),
+        )
+    except Refused as refused:
+        messages.error(request, refusal(refused))
+    else:
+        messages.success(request, f"Player {number} is excluded from now on.")
+    return redirect("desk:exclusions")
+
+
+def _row(one: Waiting) -> dict[str, Any]:
+    return {
+        "one": one,
+        "birth": BIRTHS.get(one.birth, one.birth),
+        "percent": f"{one.name_score / 10:.1f} %" if one.name_score else "–",
+        "decision": "the same person" if one.is_same else "somebody else",
+    }

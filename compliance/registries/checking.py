@@ -1,0 +1,192 @@
+"""Asking at the points that the policy names; each answer is a row, the newest is what counts.
+
+The network is asked first, outside every transaction; then the player is locked, the answer kept,
+and the gate's row set. An answer that excludes somebody who was not ends their sessions and has
+their sockets closed, as an exclusion of our own does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from django.db import connection, transaction
+
+from accounts import players, sessions
+from audit.database_clock import database_now
+from audit.record import Subject, record, register
+from compliance.jurisdictions import Jurisdiction
+from compliance.jurisdictions.shape import CheckPoint
+from compliance.registries import facts
+from compliance.registries.clients import ask
+from compliance.registries.known import registry
+from compliance.registries.protocol import Answer, Outcome, Person, unclear
+from compliance.standing import lock_standing, read_standing
+from kernel.ids import Actor, PlayerId, new_id
+
+log = structlog.get_logger(__name__)
+
+EXCLUDED: Final = register("registry.excluded", "National register: excluded")
+UNCLEAR: Final = register("registry.unclear", "National register: no clear answer")
+CLEAR: Final = register("registry.clear", "National register: not excluded")
+_KINDS: Final = {
+    Outcome.EXCLUDED: EXCLUDED,
+    Outcome.INDETERMINATE: UNCLEAR,
+    Outcome.CLEAR: CLEAR,
+}
+ASKER: Final = Actor.system("registries")
+
+#: After no clear answer: again soon, then more and more rarely.
+RETRY_FIRST_S: Final = 30
+RETRY_LATEST_S: Final = 900
+#: An answer of somebody who is signed in is asked for anew so long before it lapses.
+AHEAD: Final = timedelta(minutes=10)
+RETRY_BATCH: Final = 25
+
+
+def ask_about(policy: Jurisdiction, person: Person, purpose: CheckPoint) -> Answer | None:
+    """The answer about somebody under ``policy``; None where no register is asked at this point."""
+    if not policy.asks_registry or purpose not in policy.registry_checks:
+        return None
+    known = registry(policy.registry)
+    return unclear("not_connected") if known is None else ask(known, person, purpose)
+
+
+def check_player(player_id: PlayerId, purpose: CheckPoint) -> Answer | None:
+    """Ask about a player and keep the answer; None where their policy does not ask at this point.
+
+    Locks the player for the second half. Never raises for what the register does.
+    """
+    standing = read_standing(player_id)
+    if standing is None:
+        return None
+    policy = standing.policy(database_now())
+    info = players.info(player_id)
+    person = Person(info.email, info.date_of_birth, facts.latest(player_id))
+    answer = ask_about(policy, person, purpose)
+    if answer is not None:
+        with transaction.atomic():
+            lock_standing(player_id)
+            keep(player_id, policy, purpose, answer)
+    return answer
+
+
+def keep(player_id: PlayerId, policy: Jurisdiction, purpose: CheckPoint, answer: Answer) -> None:
+    """Keep an answer about a player, in the caller's transaction, under their lock. Audited."""
+    now = database_now()
+    valid_until = now if answer.outcome is Outcome.INDETERMINATE else now + policy.registry_valid
+    _row(player_id, policy, purpose, answer, now, valid_until)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT registry_outcome, registry_tries FROM compliance_admission"
+            " WHERE player_id = %s",
+            [player_id],
+        )
+        before, tries = cursor.fetchone() or ("", 0)
+        tries = tries + 1 if answer.outcome is Outcome.INDETERMINATE else 0
+        cursor.execute(
+            "INSERT INTO compliance_admission AS a (player_id, registry, registry_outcome,"
+            " registry_valid_until, registry_due_at, registry_tries) VALUES (%s,%s,%s,%s,%s,%s)"
+            " ON CONFLICT (player_id) DO UPDATE SET registry = excluded.registry,"
+            " registry_outcome = excluded.registry_outcome,"
+            " registry_valid_until = excluded.registry_valid_until,"
+            " registry_due_at = excluded.registry_due_at, registry_tries = excluded.registry_tries",
+            [
+                player_id,
+                policy.registry,
+                answer.outcome.value,
+                valid_until,
+                _due_at(answer, tries, now, valid_until),
+                tries,
+            ],
+        )
+    ended = 0
+    if answer.outcome is Outcome.EXCLUDED and before == Outcome.CLEAR:
+        ended = sessions.end_all(int(player_id), why="excluded")
+    record(
+        _KINDS[answer.outcome],
+        actor=ASKER,
+        subject=Subject("player", str(player_id)),
+        component="compliance",
+        before={"outcome": before},
+        after={
+            "registry": policy.registry,
+            "purpose": purpose.value,
+            "outcome": answer.outcome.value,
+            "detail": answer.detail,
+            "sessions_ended": ended,
+        },
+    )
+
+
+def keep_of_visitor(policy: Jurisdiction, purpose: CheckPoint, answer: Answer) -> None:
+    """That a visitor was asked about, and the answer: nothing that says who it was."""
+    now = database_now()
+    _row(None, policy, purpose, answer, now, now)
+
+
+def retry() -> int:
+    """Ask again where no clear answer came, and where one of a player who is signed in lapses.
+
+    Returns how many were asked. Scheduled every 30 s; two at once ask twice, which is harmless.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT player_id FROM compliance_admission a"
+            " WHERE registry_due_at <= clock_timestamp() AND (registry_outcome = 'indeterminate'"
+            " OR EXISTS (SELECT FROM usersessions_usersession u WHERE u.user_id = a.player_id))"
+            " ORDER BY registry_due_at LIMIT %s",
+            [RETRY_BATCH],
+        )
+        due = [PlayerId(row[0]) for row in cursor.fetchall()]
+    for player_id in due:
+        answer = check_player(player_id, CheckPoint.LOGIN)
+        if answer is None:  # their policy asks no more
+            _rest(player_id)
+        log.info("registry_asked_again", outcome=answer.outcome.value if answer else "none")
+    return len(due)
+
+
+def _rest(player_id: PlayerId) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_admission SET registry_due_at = NULL WHERE player_id = %s",
+            [player_id],
+        )
+
+
+def _due_at(answer: Answer, tries: int, now: datetime, valid_until: datetime) -> datetime | None:
+    if answer.outcome is not Outcome.INDETERMINATE:
+        return valid_until - AHEAD
+    if answer.detail.startswith(("lacks_", "bad_number")):
+        return None  # asking again would say the same: the person has to tell us more
+    return now + timedelta(seconds=min(RETRY_FIRST_S * 2 ** (tries - 1), RETRY_LATEST_S))
+
+
+def _row(
+    player_id: PlayerId | None,
+    policy: Jurisdiction,
+    purpose: CheckPoint,
+    answer: Answer,
+    now: datetime,
+    valid_until: datetime,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO compliance_registry_answer (id, player_id, registry, purpose, outcome,"
+            " reference, detail, checked_at, valid_until, policy)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                new_id(),
+                player_id,
+                policy.registry,
+                purpose.value,
+                answer.outcome.value,
+                answer.reference,
+                answer.detail,
+                now,
+                valid_until,
+                policy.policy,
+            ],
+        )

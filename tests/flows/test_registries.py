@@ -1,0 +1,253 @@
+"""National registers over a real local server: what is clear, what refuses, what is asked again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from accounts.models import User
+from audit.database_clock import database_now
+from compliance import gate
+from compliance.jurisdictions.shape import CheckPoint
+from compliance.registries import checking, clients, exchange, facts, known
+from compliance.registries.protocol import Fact, Outcome, Person
+from compliance.registries.simulated import Simulated
+from kernel.clock import monotonic_ms
+from kernel.ids import PlayerId, new_id
+from kernel.invariant import InvariantBroken
+from kernel.money import Money
+from tests import house
+from tests.flows.accounts_steps import PASSWORD, keep_mail_here, sign_in, sign_up
+
+BORN = date(1990, 2, 28)
+#: Of the Swedish tax agency's numbers for tests.
+NUMBER = "199001012385"
+GB = {Fact.GIVEN_NAME: "Anna", Fact.FAMILY_NAME: "Lindqvist", Fact.POSTCODE: "SW1A 1AA"}
+NEEDED = {
+    "gamstop": GB,
+    "spelpaus": {Fact.NATIONAL_NUMBER: NUMBER},
+    "rofus": {Fact.NATIONAL_NUMBER: "280290-1234"},
+}
+WHO = {"gamstop": "anna@example.org", "spelpaus": NUMBER, "rofus": "2802901234"}
+
+
+@pytest.fixture
+def server(settings):
+    one = Simulated()
+    thread = threading.Thread(target=one.serve_forever, daemon=True)
+    thread.start()
+    settings.FARO_REGISTRIES = one.places()
+    yield one
+    one.book.over.set()
+    one.shutdown()
+    one.server_close()
+    thread.join(5)
+
+
+def ask(name: str, **changes) -> tuple[str, str]:
+    registry = known.registry(name)
+    assert registry is not None
+    person = Person("anna@example.org", BORN, NEEDED[name] | changes)
+    answer = clients.ask(registry, person, CheckPoint.REGISTER)
+    return answer.outcome.value, answer.detail
+
+
+@pytest.mark.feature("F103")
+@pytest.mark.parametrize("name", ["gamstop", "spelpaus", "rofus"])
+def test_each_register_says_clear_and_excluded_in_its_own_shape(server, name):
+    assert ask(name) == ("clear", "")
+    server.book.excluded.add(WHO[name])
+    assert ask(name) == ("excluded", "")
+    [(_, asked), _] = server.book.asked
+    shape = {
+        "gamstop": {"firstName": "Anna", "lastName": "Lindqvist", "dateOfBirth": "1990-02-28"},
+        "spelpaus": {"subjectId": NUMBER},
+        "rofus": {"cpr": "2802901234", "purpose": "register"},
+    }
+    assert shape[name].items() <= asked.items()
+
+
+def test_an_indefinite_registration_excludes_too(server):
+    server.book.excluded.add(WHO["rofus"])
+    server.book.fault = "for_ever"
+    assert ask("rofus") == ("excluded", "")
+
+
+@pytest.mark.feature("F103")
+@pytest.mark.parametrize("name", ["gamstop", "spelpaus", "rofus"])
+@pytest.mark.parametrize(("fault", "detail"), [("error", "status_500"), ("nonsense", "nonsense")])
+def test_whatever_is_no_plain_answer_is_indeterminate(server, name, fault, detail):
+    server.book.fault = fault
+    outcome, why = ask(name)
+    assert outcome == "indeterminate"
+    assert why in {detail, "other_request"}
+
+
+@pytest.mark.feature("F103")
+@pytest.mark.parametrize("fault", ["hang", "drip"])
+def test_a_register_that_hangs_is_given_up_in_time(server, monkeypatch, fault):
+    monkeypatch.setattr(exchange, "HARD_END_S", 0.7)
+    server.book.fault = fault
+    began = monotonic_ms()
+    assert ask("gamstop") == ("indeterminate", "too_late")
+    assert monotonic_ms() - began < 2_000
+
+
+def test_a_wrong_key_another_request_and_a_lapsed_entry_are_indeterminate(server, settings):
+    server.book.fault = "other_request"
+    assert ask("spelpaus") == ("indeterminate", "other_request")
+    server.book.fault = "lapsed"
+    assert ask("gamstop") == ("indeterminate", "nonsense")
+    server.book.fault = ""
+    settings.FARO_REGISTRIES = {n: p | {"key": "wrong"} for n, p in server.places().items()}
+    assert ask("gamstop") == ("indeterminate", "status_403")
+    assert ask("spelpaus") == ("indeterminate", "status_401")
+    assert ask("rofus") == ("indeterminate", "status_401")
+    assert [name for name, _ in server.book.asked] == ["spelpaus", "gamstop"]
+
+
+def test_what_a_register_cannot_answer_is_not_sent(server):
+    for number in ("199001012386", "9001012385", "abc", ""):
+        outcome, detail = ask("spelpaus", **{Fact.NATIONAL_NUMBER: number})
+        assert (outcome, detail) in {
+            ("indeterminate", "bad_number"),
+            ("indeterminate", "lacks_national_number"),
+        }
+    assert ask("gamstop", **{Fact.POSTCODE: " "}) == ("indeterminate", "lacks_postcode")
+    assert server.book.asked == []
+
+
+def test_nothing_is_listening_and_nothing_is_configured(settings):
+    settings.FARO_REGISTRIES = {"gamstop": {"url": "http://127.0.0.1:9/", "key": "k"}}
+    assert ask("gamstop") == ("indeterminate", "unreachable")
+    for place in ({}, {"url": "https://a.example/"}, {"url": "http://a.example/", "key": "k"}):
+        settings.FARO_REGISTRIES = {"gamstop": place}
+        assert known.registry("gamstop") is None
+
+
+def test_nobody_is_asked_about_inside_a_transaction(database, server):
+    with transaction.atomic(), pytest.raises(InvariantBroken, match="no network"):
+        ask("gamstop")
+
+
+# -- players -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def british(database, settings, server):
+    settings.FARO_JURISDICTIONS = ["GB"]
+    player = house.player(currency="GBP", country="GB")
+    User.objects.filter(pk=player).update(email="anna@example.org")
+    facts.write(player, GB)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_standing SET age_verified = true, identity_verified = true"
+        )
+    return player
+
+
+def answer_of(player: PlayerId, purpose: gate.Purpose) -> str | None:
+    with transaction.atomic():
+        [one] = gate.decide(
+            [gate.GateRequest(new_id(), player, purpose, Money(100, "GBP"))], now=database_now()
+        )
+    return None if one.code is None else one.code.value
+
+
+def rows() -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT registry, purpose, outcome, detail, valid_until - checked_at"
+            " FROM compliance_registry_answer ORDER BY checked_at"
+        )
+        return cursor.fetchall()
+
+
+@pytest.mark.feature("F103", "F104")
+def test_the_gate_reads_the_answer_and_what_was_never_clear_refuses(british, server):
+    stopped = (gate.Purpose.BET, gate.Purpose.DEPOSIT, gate.Purpose.MARKETING)
+    leaving = (gate.Purpose.WITHDRAWAL, gate.Purpose.SIGN_IN)
+    assert {answer_of(british, one) for one in stopped} == {"registry_unclear"}
+    checking.check_player(british, CheckPoint.LOGIN)
+    assert {answer_of(british, one) for one in (*stopped, *leaving)} == {None}
+    server.book.excluded.add("anna@example.org")
+    checking.check_player(british, CheckPoint.LOGIN)
+    assert {answer_of(british, one) for one in stopped} == {"registry_excluded"}
+    assert {answer_of(british, one) for one in leaving} == {None}
+    assert rows() == [
+        ("gamstop", "login", "clear", "", timedelta(hours=24)),
+        ("gamstop", "login", "excluded", "", timedelta(hours=24)),
+    ]
+
+
+@pytest.mark.feature("F103")
+def test_an_answer_lapses_and_silence_takes_play_away_until_it_is_clear_again(british, server):
+    checking.check_player(british, CheckPoint.LOGIN)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET registry_valid_until = clock_timestamp()")
+    assert answer_of(british, gate.Purpose.BET) == "registry_unclear"
+    server.book.fault = "error"
+    assert checking.check_player(british, CheckPoint.LOGIN).outcome is Outcome.INDETERMINATE
+    assert answer_of(british, gate.Purpose.BET) == "registry_unclear"
+    assert checking.retry() == 0  # not yet due
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
+    assert checking.retry() == 1
+    server.book.fault = ""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
+    assert checking.retry() == 1
+    assert answer_of(british, gate.Purpose.BET) is None
+    assert checking.retry() == 0
+
+
+def sign_up_gb(client: Client, **changes):
+    told = {"country": "GB", "currency": "GBP", "postcode": "SW1A 1AA", **changes}
+    return sign_up(client, **told)
+
+
+@pytest.mark.feature("F103")
+def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(database, settings, server):
+    keep_mail_here(settings)
+    settings.FARO_JURISDICTIONS = ["GB"]
+    without = sign_up_gb(Client(), postcode="")
+    assert "postcode" in without.context["form"].errors
+    server.book.excluded.add("anna@example.org")
+    excluded = sign_up_gb(Client())
+    server.book.fault = "error"
+    unclear = sign_up_gb(Client(), email="ben@example.org")
+    assert excluded.context["form"].errors == unclear.context["form"].errors
+    assert "cannot open this account" in json.dumps(excluded.context["form"].errors)
+    assert User.objects.count() == 0
+    assert [row[2] for row in rows()] == ["excluded", "indeterminate"]
+    server.book.fault = ""
+    fine = sign_up_gb(Client(), email="ben@example.org")
+    assert fine.status_code == 302
+    player = PlayerId(User.objects.get().pk)
+    assert facts.latest(player)[Fact.POSTCODE] == "SW1A 1AA"
+    assert [row[2] for row in rows()] == ["excluded", "indeterminate", "clear"]
+
+
+@pytest.mark.feature("F103", "F104")
+def test_an_excluded_player_still_signs_in_and_was_asked_about(british, server, settings):
+    server.book.excluded.add("anna@example.org")
+    user = User.objects.get(pk=british)
+    user.set_password(PASSWORD)
+    user.save()
+    connection.cursor().execute("UPDATE account_emailaddress SET email = 'anna@example.org'")
+    client = Client()
+    sign_in(client)
+    assert client.get("/me/").status_code == 200
+    assert [row[1:3] for row in rows()] == [("login", "excluded")]
+    assert answer_of(british, gate.Purpose.BET) == "registry_excluded"
+
+
+def test_what_is_kept_of_a_person_is_encrypted(british):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT personal FROM compliance_person_facts")
+        assert all(b"SW1A" not in bytes(row[0]) for row in cursor.fetchall())
