@@ -31,6 +31,7 @@ def player_in(code: str, **standing) -> PlayerId:
         limits_answered_at=None,
         **standing,
     )
+    house.admitted_for_ever(player)
     return player
 
 

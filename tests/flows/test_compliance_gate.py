@@ -20,9 +20,9 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.invariant import InvariantBroken
 from kernel.money import Money
 from kernel.refusal import Refused
-from tests import house
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
+from tests import house
 
 STAFF = Actor.staff(1)
 HOUSE = Actor.system("test")
