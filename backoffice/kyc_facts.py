@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,8 @@ from kernel.ids import PlayerId
 from kernel.refusal import Refused
 
 ROWS: Final = 100
+#: The house looks within seconds; a scanner that is away is listed apart.
+STUCK_AFTER: Final = timedelta(minutes=10)
 _OUTCOMES: Final = {Verdict.VERIFY.value: "verified", Verdict.REJECT.value: "rejected"}
 
 
@@ -72,8 +74,15 @@ def queue() -> dict[str, Any]:
             }
             for one in held[:ROWS]
         ],
+        "stuck": _stuck(now),
         "decided": [_decided(row, names) for row in lately],
     }
+
+
+def _stuck(now: datetime) -> list[KycCheck]:
+    """Handed in, and not looked at since: the worker is away, or a file cannot be read."""
+    rows = KycCheck.objects.filter(state=State.DOCUMENTS.value, changed_at__lt=now - STUCK_AFTER)
+    return list(rows.exclude(subject=Subject.AGE.value).order_by("changed_at")[:ROWS])
 
 
 def of_player(player_id: PlayerId) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class IdentityForm(Keyed):
         label=_("The lines with “<<<” on the document"),
         required=False,
         max_length=mrz.TEXT_MAX,
-        help_text=_("Optional. With them we are faster."),
+        help_text=_("With them we are faster."),
         widget=forms.Textarea({"rows": 3, "spellcheck": "false", "autocapitalize": "characters"}),
     )
 

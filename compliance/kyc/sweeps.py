@@ -88,16 +88,23 @@ def scan_again() -> int:
     )
     waiting = list(rows.order_by("scanned_at")[:BATCH])
     for document in waiting:
-        content = b"".join(vault.get(opening.key_of(document), vault.ORIGINAL))
-        scan = scanning.scanner().scan(content)
-        with transaction.atomic():
-            standing = lock_standing(PlayerId(document.player_id))
-            _judge(standing, document, scan, database_now())
-        if scan.verdict is not Verdict.UNKNOWN:
-            vault.drop(document.id, vault.ORIGINAL)
-        if scan.verdict is Verdict.INFECTED:
-            _drop_pages(document)
+        try:
+            _scan_again(document)
+        except Exception:  # a file that is gone keeps no other from being scanned
+            logger.exception("document %s cannot be scanned", document.id)
     return len(waiting)
+
+
+def _scan_again(document: KycDocument) -> None:
+    content = b"".join(vault.get(opening.key_of(document), vault.ORIGINAL))
+    scan = scanning.scanner().scan(content)
+    with transaction.atomic():
+        standing = lock_standing(PlayerId(document.player_id))
+        _judge(standing, document, scan, database_now())
+    if scan.verdict is not Verdict.UNKNOWN:
+        vault.drop(document.id, vault.ORIGINAL)
+    if scan.verdict is Verdict.INFECTED:
+        _drop_pages(document)
 
 
 def _judge(
@@ -140,7 +147,10 @@ def look_at_documents() -> int:
     """The automatic checks of what was handed in; then an officer's turn, with a due time."""
     ready = _ready()
     for player_id, form in ready:
-        _look(player_id, form)
+        try:
+            _look(player_id, form)
+        except Exception:  # one player's broken file holds up nobody else's
+            logger.exception("documents of player %s cannot be looked at", player_id)
     return len(ready)
 
 

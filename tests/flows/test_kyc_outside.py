@@ -13,7 +13,16 @@ from django.test import override_settings
 
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from compliance.kyc import declarations, faces, handing_in, opening, reviews, scanning, sweeps
+from compliance.kyc import (
+    declarations,
+    faces,
+    handing_in,
+    opening,
+    reviews,
+    scanning,
+    sweeps,
+    vault,
+)
 from compliance.kyc.models import KycTransition
 from compliance.kyc.scanning import EICAR, ClamAV, Verdict
 from compliance.kyc.states import Kind, State, Subject
@@ -162,6 +171,17 @@ def test_a_face_provider_answers_or_a_person_looks(settings, monkeypatch, provid
     row = KycTransition.objects.get(player_id=player, subject="identity", to_state="auto_checked")
     assert row.data["findings"]["face"] == finding
     assert kyc.check(player).state == State.REVIEW
+
+
+def test_one_players_lost_file_holds_up_nobody_else(settings, owner):
+    settings.FARO_FACE_PROVIDER = "compliance.kyc.faces.SimulatedFaces"
+    first, second = house.player(), house.player()
+    for player in (first, second):
+        kyc.hand_in(player, {Kind.FRONT: kyc.card(), Kind.SELFIE: kyc.card("me")})
+    vault.drop(kyc.documents(first)[0].id, 1)
+    assert sweeps.look_at_documents() == 2
+    assert kyc.check(first).state == State.DOCUMENTS
+    assert kyc.check(second).state == State.REVIEW
 
 
 def test_every_opening_of_a_document_is_in_the_audit():

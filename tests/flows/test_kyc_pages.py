@@ -205,6 +205,18 @@ def test_an_officer_finds_the_check_sees_document_and_data_and_decides():
     assert opened.count() == 2
 
 
+def test_what_the_house_did_not_look_at_is_listed(owner):
+    player = house.player()
+    kyc.hand_in(player)
+    client = staff_client(Role.COMPLIANCE)
+    words = "Not looked at by the house for ten minutes"
+    assert words not in client.get("/admin/verification/").content.decode()
+    owner.execute("UPDATE compliance_kyc_check SET changed_at = now() - interval '11 minutes'")
+    page = client.get("/admin/verification/").content.decode()
+    assert words in page
+    assert f"Player {player}</a>, identity" in page
+
+
 def test_two_officers_decide_on_the_page_and_the_first_cannot_agree():
     player = house.player()
     Standing.objects.filter(pk=player).update(jurisdiction="GB")
