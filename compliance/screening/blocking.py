@@ -1,7 +1,8 @@
 """An index over listed names, so that a person is compared with hundreds and not with all. Pure.
 
 A pair is compared when one word of each begins alike (three letters) or has the same consonants in
-the same order. What that misses of comparing all with all is measured by `bin/bench screening`.
+the same order, and word by word when two words of the person do so. What that misses of comparing
+all with all is measured by `bin/bench screening`.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ _VOWELS: Final = frozenset("aeiouyhw")
 
 def keys(name: Name) -> set[str]:
     """Under what a name is found."""
-    found = set()
-    for word in name.tokens:
-        found.add(word[:PREFIX])
-        found.add("." + skeleton(word))
-    return found
+    return {key for word in name.tokens for key in _keys_of(word)}
+
+
+def _keys_of(word: str) -> tuple[str, str]:
+    return word[:PREFIX], "." + skeleton(word)
 
 
 def skeleton(word: str) -> str:
@@ -84,16 +85,25 @@ class NameIndex:
         """Every listed name under one of the person's keys that is at least a candidate."""
         if not person.name:
             return
-        places: set[int] = set()
-        for key in keys(person.name):
-            places.update(self._buckets.get(key, ()))
-        yield from self._among(person, sorted(places))
+        once: set[int] = set()
+        twice: set[int] = set()
+        for word in person.name.tokens:
+            under: set[int] = set()
+            for key in _keys_of(word):
+                under.update(self._buckets.get(key, ()))
+            twice |= once & under
+            once |= under
+        yield from self._among(person, sorted(once), twice)
 
     def matches_of_all(self, person: Person) -> Iterator[tuple[Listed, Match]]:
         """The same without the index: what `matches` is measured against."""
-        yield from self._among(person, range(len(self._listed)))
+        everywhere = range(len(self._listed))
+        yield from self._among(person, everywhere, set(everywhere))
 
-    def _among(self, person: Person, places: Sequence[int]) -> Iterator[tuple[Listed, Match]]:
+    def _among(
+        self, person: Person, places: Sequence[int], by_word: set[int]
+    ) -> Iterator[tuple[Listed, Match]]:
+        """Matches among what is alike as a whole, and among ``by_word`` whatever the whole is."""
         alike = process.extract(
             person.name.text,
             [self._texts[place] for place in places],
@@ -105,14 +115,11 @@ class NameIndex:
         born = person.born.year if person.born is not None else None
         for _text, score, at in alike:
             years = self._years[places[at]]
-            if (
-                born is not None
-                and years
-                and born not in years
-                and score * 1000 < NAME_IF_BORN_ELSE
-            ):
-                continue
-            listed = self._listed[places[at]]
+            is_else = born is not None and years and born not in years
+            if not is_else or score * 1000 >= NAME_IF_BORN_ELSE:
+                by_word.add(places[at])
+        for place in sorted(by_word):
+            listed = self._listed[place]
             match = compare(person, listed)
             if match is not None:
                 yield listed, match

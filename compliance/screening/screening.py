@@ -4,7 +4,8 @@ There is one mechanism for sign-up, a new name and a new list: whoever has no ch
 facts (`people.DIGEST`) against the present lists is due. Each batch is one transaction whose checks
 are keyed by player, facts, lists and matcher, so a run that is killed goes on where it was and two
 at once do nothing twice. What was found is a hit for an officer, once per player, facts and entry:
-what was cleared is not raised again unless the entry or the player has changed.
+what was cleared is not raised again unless the entry or the player has changed, or another matcher
+calls sure what was a candidate.
 """
 
 from __future__ import annotations
@@ -167,6 +168,9 @@ def _write_hits(
             " %s::text::integer[], %s::text::integer[], %s::text::text[], %s::text::text[],"
             " %s::text::text[], %s::text::timestamptz[]) AS h(id, player_id, entry_id,"
             " facts_digest, list_id, level, score, name_score, listed_name, birth, country, due_at)"
+            " WHERE NOT EXISTS (SELECT FROM compliance_screening_hit k"
+            " WHERE (k.player_id, k.entry_id, k.facts_digest)"
+            " = (h.player_id, h.entry_id, h.facts_digest) AND k.level IN ('escalate', h.level))"
             " ON CONFLICT DO NOTHING RETURNING player_id, id, level",
             [MATCHER, *_columns(rows, now)],
         )

@@ -12,8 +12,9 @@ from audit.database_clock import database_now
 from compliance import freezing, gate
 from compliance.kyc import declarations
 from compliance.kyc.states import Subject
-from compliance.screening import hits, screening
+from compliance.screening import hits, matching, screening
 from compliance.screening.hits import HitCode
+from compliance.screening.matching import MATCHER, Level
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -63,7 +64,7 @@ def test_a_listed_person_is_found_and_the_account_rests_without_saying_why():
     hit = one_hit(listed)
     assert (hit.level, hit.score, hit.ref, hit.source) == ("escalate", 1000, "p1", "pep")
     assert hits_of(other) == []
-    assert [(row[0], row[2]) for row in checks(other)] == [("clear", "m1")]
+    assert [(row[0], row[2]) for row in checks(other)] == [("clear", MATCHER)]
     assert str(made.id) in str(checks(listed)[0][1])
     for purpose in (gate.Purpose.BET, gate.Purpose.DEPOSIT, gate.Purpose.WITHDRAWAL):
         answer = ask(listed, purpose)
@@ -135,6 +136,26 @@ def test_a_cleared_pair_is_not_raised_again_until_the_entry_or_the_player_change
     load(general([changed, *THREE[1:]]), shrunk_because="Test.")
     screening.run()
     assert sorted(found.state for found in hits_of(player_id)) == ["false", "open"]
+
+
+def test_what_another_matcher_calls_sure_is_raised_again_and_rests_the_account(
+    officers, monkeypatch
+):
+    load()
+    player_id = named("Vladimir Putin")
+    hit = one_hit(player_id)
+    hits.judge(hit.id, is_true=False, reason="Born 1990.", key=key(), actor=officers[0])
+    monkeypatch.setattr(screening, "MATCHER", "stricter")
+    screening.run()
+    assert [found.id for found in hits_of(player_id)] == [hit.id]  # no more sure than before
+    monkeypatch.setattr(screening, "MATCHER", "strictest")
+    monkeypatch.setattr(matching, "ESCALATE", 850)
+    screening.run()
+    assert sorted((found.level, found.state) for found in hits_of(player_id)) == [
+        (Level.CANDIDATE, "false"),
+        (Level.ESCALATE, "open"),
+    ]
+    assert freezing.grounds(player_id) == [freezing.Ground.SCREENING]
 
 
 def test_a_sure_hit_takes_two_and_false_lets_the_account_go_on(officers):

@@ -59,6 +59,34 @@ def test_scripts_accents_hyphens_and_titles_are_one_name(one, other):
     assert match(one, other).score == 1000
 
 
+SHORTENED = [
+    ("Igor Sechin", "SECHIN, Igor Ivanovich"),
+    ("Joaquin Guzman", "GUZMAN LOERA, Joaquin Archivaldo"),
+    ("Usama bin Ladin", "BIN LADIN, Usama bin Muhammad bin Awad"),
+    ("Saddam Hussein", "HUSSEIN AL-TIKRITI, Saddam"),
+    ("Igor Ivanovich Sechin", "SECHIN, Igor"),
+]
+
+
+@pytest.mark.parametrize(("mine", "theirs"), SHORTENED)
+def test_who_leaves_out_their_other_names_is_found_and_sure_with_the_birth(mine, theirs):
+    assert likeness(normal(mine).text, normal(theirs).text) < CANDIDATE  # the whole would miss it
+    born, other = date(1957, 3, 10), date(1990, 2, 28)
+    assert match(mine, theirs).level is Level.CANDIDATE
+    assert match(mine, theirs, born=born, births=("1957-03-10",)).level is Level.ESCALATE
+    assert match(mine, theirs, born=other, births=("1957-03-10",)) is None
+    index = NameIndex([Listed(normal(theirs), ("1957-03-10",))])
+    ((_, found),) = index.matches(Person(normal(mine), born, ""))
+    assert found.level is Level.ESCALATE
+
+
+def test_a_word_that_is_spelled_otherwise_first_is_found_beside_the_same_one():
+    found = match("Hanna Berg", "BERG, Anna")
+    assert (found.score, found.level) == (916, Level.CANDIDATE)
+    assert match("Igor Sechin", "SECHIN, Oleg Ivanovich") is None
+    assert match("Maria", "GARCIA, Maria Jose") is None
+
+
 def test_the_same_name_born_in_another_year_is_no_sure_hit():
     born = date(1990, 2, 28)
     found = match("Juan Perez", "PEREZ, Juan", born=born, births=("1951-03-03",))
