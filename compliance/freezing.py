@@ -33,6 +33,13 @@ def scopes(player_id: PlayerId) -> tuple[str, ...]:
     return tuple(f"{ground.value}:{player_id}" for ground in Ground)
 
 
+def stops_payout(player_id: PlayerId) -> bool:
+    """Whether money that is on its way out has to wait: by any order about this one player, open or
+    not. Which it is is not said.
+    """
+    return bool(switches.disabled_among((f"player:{player_id}", *scopes(player_id))))
+
+
 def freeze(player_id: PlayerId, ground: Ground, *, actor: Actor) -> bool:
     """Freeze from this commit on; False where it is frozen on this ground already."""
     try:

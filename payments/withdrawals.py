@@ -1,7 +1,8 @@
 """Withdrawals: held at request, looked at by a person, paid by the provider.
 
 There is no way for a player to cancel one (RTS 14B): this module has no such act, and no address
-leads to one. Excluded players may withdraw.
+leads to one. Excluded players may withdraw. Of an account that was stopped since the request
+nothing is approved and nothing submitted; what is approved waits and goes on by itself.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class WithdrawalCode(StrEnum):
     NOT_ENOUGH = "not_enough"
     REFUSED = "withdrawal_refused"
     NOT_IN_REVIEW = "not_in_review"
+    ACCOUNT_STOPPED = "withdrawal_account_stopped"
     REASON_MISSING = "withdrawal_reason_missing"
 
 
@@ -104,12 +106,15 @@ def _begin(
 def approve(withdrawal_id: UUID, *, actor: Actor) -> Withdrawal:
     """A member of staff lets a reviewed withdrawal go; it is submitted by the next sweep or task.
 
-    Refuses with ``NOT_IN_REVIEW``. Locks the payment. Who may call it is the page's question; that
+    Refuses with ``NOT_IN_REVIEW``, and with ``ACCOUNT_STOPPED`` while any order about the player
+    holds, whichever it is. Locks the payment. Who may call it is the page's question; that
     it is staff at all is checked here.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are approved by staff", actor=str(actor))
     with transaction.atomic():
         withdrawal = _in_review(withdrawal_id)
+        if freezing.stops_payout(PlayerId(withdrawal.player_id)):
+            raise Refused(WithdrawalCode.ACCOUNT_STOPPED)
         withdrawal.approved_by = str(actor)
         move_withdrawal(withdrawal, WithdrawalState.APPROVED, actor=actor, cause="approval")
         withdrawal.poll_at = withdrawal.changed_at
@@ -144,11 +149,13 @@ def _in_review(withdrawal_id: UUID) -> Withdrawal:
 def ask_provider(withdrawal_id: UUID) -> None:
     """Submit the payout, or look at it: whichever is due. Outside any transaction; repeatable.
 
-    While officers have frozen the account nothing is submitted: it stays approved, and due again.
+    Nothing is submitted while an order about the player holds that was committed before this look;
+    the next sweeps look again.
     """
-    withdrawal = Withdrawal.objects.get(pk=withdrawal_id)
-    if not withdrawal.provider_ref and freezing.grounds(PlayerId(withdrawal.player_id)):
-        return
+    with transaction.atomic():
+        withdrawal = lock_withdrawal(withdrawal_id)
+        if not withdrawal.provider_ref and freezing.stops_payout(PlayerId(withdrawal.player_id)):
+            return
     house = providers.provider(withdrawal.provider)
     actor = Actor(ActorKind.PROVIDER, withdrawal.provider)
     try:

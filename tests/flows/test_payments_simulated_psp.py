@@ -18,7 +18,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
-from compliance import exclusion, freezing, limits, sign_up
+from compliance import exclusion, limits, sign_up, switches
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -229,24 +229,36 @@ def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
     assert refused.value.code is withdrawals.WithdrawalCode.NOT_IN_REVIEW
 
 
-@pytest.mark.feature("F112")
-def test_a_payout_that_was_approved_waits_while_the_account_is_frozen(browser, player):
+@pytest.mark.feature("F66", "F112")
+@pytest.mark.parametrize("scope", ["screened", "suspected", "player"])
+def test_a_withdrawal_of_an_account_that_was_stopped_since_waits_and_goes_on_after(
+    browser, player, psp, scope
+):
     paid_in(browser)
-    page = browser.get("/cashier/").content.decode()
-    browser.post("/cashier/withdrawals/", {"amount": "20", "key": key_of(page, "withdrawal")})
-    made = Withdrawal.objects.get()
-    withdrawals.approve(made.pk, actor=STAFF)
-    freezing.freeze(player, freezing.Ground.SCREENING, actor=Actor.system("test"))
-    sweep_now()
+    order = f"{scope}:{player}"
+    me, officer = Actor.player(player), Actor.system("test")
+    made = withdrawals.request(player_id=player, amount=Money(2_000, "EUR"), key="a", actor=me)
+    switches.disable(order, reason="Rests.", actor=officer)
+    with pytest.raises(Refused) as refused:
+        withdrawals.approve(made.pk, actor=STAFF)
+    assert (str(refused.value.code), refused.value.data) == ("withdrawal_account_stopped", {})
     made.refresh_from_db()
-    assert (made.state, made.provider_ref) == (WithdrawalState.APPROVED, None)
-    assert made.poll_at > database_now()
-    freezing.thaw(player, freezing.Ground.SCREENING, reason="x", actor=Actor.system("test"))
+    assert (made.state, made.approved_by) == (WithdrawalState.RISK_REVIEW, "")
+    switches.enable(order, reason="Goes on.", actor=officer)
+    withdrawals.approve(made.pk, actor=STAFF)
+    switches.disable(order, reason="Rests again.", actor=officer)
+    for _ in range(2):
+        sweep_now()
+        made.refresh_from_db()
+        assert (made.state, made.provider_ref) == (WithdrawalState.APPROVED, None)
+    assert funds(player) == (3_000, 2_000)
+    switches.enable(order, reason="Goes on.", actor=officer)
     deadline = time.monotonic() + 10
     while made.state != WithdrawalState.PAID:
         assert time.monotonic() < deadline
         sweep_now()
         made.refresh_from_db()
+    assert funds(player) == (3_000, 0)
 
 
 def test_a_rejected_or_failed_withdrawal_gives_the_money_back(browser, player, psp):
