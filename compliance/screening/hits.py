@@ -3,6 +3,8 @@
 A candidate is called false by one officer. Whatever is sure (`Level.ESCALATE`) or is called true
 takes two: one proposes, another agrees or returns it. A sure hit rests the account until
 then; called false, it goes on, unless another hit or ground stands. Called true, it stays frozen.
+Words on hits of one player are said one after the other, and after the screening that is writing
+its hits, under the lock of the standing: no freeze is lost between two of them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from compliance import freezing
 from compliance.notice_kinds import OFFICERS_OVERDUE
 from compliance.screening.lists import WORK
 from compliance.screening.matching import Level
+from compliance.standing import lock_standings
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.send import notify
@@ -240,6 +243,7 @@ def _say(
 ) -> Hit:
     try:
         with transaction.atomic():
+            lock_standings([hit.player_id])  # one after the other with screening and other officers
             with connection.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO compliance_screening_word (id, hit_id, no, step, is_true, reason,"

@@ -28,6 +28,7 @@ from compliance.screening.blocking import NameIndex
 from compliance.screening.entries import Entry
 from compliance.screening.matching import MATCHER, Level, Listed, Match
 from compliance.screening.people import Due
+from compliance.standing import lock_standings
 from kernel.arrays import array_of, array_of_texts
 from kernel.clock import monotonic_ms
 from kernel.ids import Actor, PlayerId, new_id
@@ -113,7 +114,13 @@ def run(*, budget_ms: int = 120_000, only: Sequence[PlayerId] | None = None) -> 
 def _check(batch: list[Due], known: Lists) -> int:
     """Checks and new hits of these players, in one transaction; returns how many hits are new."""
     matches = {one.player_id: _best(one, known) for one in batch}
+    sure = {
+        player_id
+        for player_id, found in matches.items()
+        if any(one.match.level is Level.ESCALATE for one in found)
+    }
     with transaction.atomic():
+        lock_standings(sure)  # an officer who clears another hit of theirs waits, or is waited for
         fresh = _write_hits(batch, matches, known)
         _write_checks(batch, matches, known)
         for player_id, hit_id, level in fresh:

@@ -257,6 +257,42 @@ def test_of_two_officers_who_decide_at_once_one_is_told_that_the_other_was_first
     assert sum(answer in {"hit_stale", "hit_decided"} for answer in answers) == 1
 
 
+def test_a_sure_hit_that_is_found_while_another_is_cleared_keeps_the_account_frozen(
+    officers, monkeypatch
+):
+    load()
+    player_id = named("Vladimir Putin", date(1952, 10, 7))
+    hit = one_hit(player_id)
+    hits.judge(hit.id, is_true=False, reason="A namesake.", key=key(), actor=officers[0])
+    load(general([*THREE, ("p9", "person", "PUTIN, Vladimir", "", "1952-10-07", "", "")]))
+    looked, screened, look = threading.Event(), threading.Event(), hits._others_hold
+
+    def look_slowly(one):
+        answer = look(one)
+        looked.set()
+        screened.wait(2)
+        return answer
+
+    def clear():
+        try:
+            hits.agree(hit.id, reason="Passport seen.", key=key(), actor=officers[1])
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(hits, "_others_hold", look_slowly)
+    clearing = threading.Thread(target=clear)
+    clearing.start()
+    assert looked.wait(20)
+    screening.run()
+    screened.set()
+    clearing.join(20)
+    assert sorted((one.ref, one.state) for one in hits_of(player_id)) == [
+        ("p1", "false"),
+        ("p9", "open"),
+    ]
+    assert freezing.grounds(player_id) == [freezing.Ground.SCREENING]
+
+
 def test_a_name_declared_for_the_identity_check_is_screened_and_the_same_again_raises_nothing():
     load()
     player_id = named("")
