@@ -44,6 +44,7 @@ EVENTS: Final = {
     "returned": "Given back",
     "filed": "Report made",
     "frozen": "Account frozen",
+    "thaw_asked": "End of the freeze proposed",
     "thawed": "Freeze ended",
     "dismissed": "Dismissed",
     "spoken": "Message to the player",

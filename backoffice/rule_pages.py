@@ -28,6 +28,7 @@ STATES: Final = {
     "proposed": "proposed",
     "returned": "in shadow, proposal returned",
     "active": "active",
+    "retiring": "active; somebody would retire it",
     "retired": "retired",
 }
 
@@ -83,6 +84,8 @@ def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpRespons
         "may_retire": found.state == "active",
         "answer": not_done.answer,
         "typed": not_done.typed,
+        "may_agree": found.state == "retiring" and not own,
+        "would_retire": found.state == "retiring",
     }
     page = "admin/desk/watch_rule.html"
     return desk.page(request, page, found.rule.title, facts, not_done.status)

@@ -54,6 +54,7 @@ def _show(request: HttpRequest, reference: str, not_done: NotDone) -> HttpRespon
     found = officer_cases.find_or_404(Family.AML, reference)
     facts = officer_cases.case_facts(found)
     state, own = State(found.state), str(found.proposed_by) == staff_actor(request).id
+    asked_by = aml.thaw_asked_by(found)
     proposals = [event["text"] for event in facts["events"] if event["kind"] == "proposed"]
     facts |= {
         "may_take": officer_cases.may_take(request, found),
@@ -65,6 +66,9 @@ def _show(request: HttpRequest, reference: str, not_done: NotDone) -> HttpRespon
         "says": VERDICTS.get(found.verdict, ""),
         "narrative": proposals[-1] if proposals else "",
         "grounds": [freezing.WORDS[one] for one in freezing.grounds(PlayerId(found.player_id))],
+        "thaw_takes_two": aml.thaw_takes_two(found),
+        "thaw_asked_by": desk.named([asked_by])[asked_by] if asked_by else "",
+        "may_thaw": asked_by != str(staff_actor(request)),
         "is_frozen_here": freezing.Ground.SUSPICION in freezing.grounds(PlayerId(found.player_id)),
     }
     facts |= {"answer": not_done.answer, "typed": not_done.typed}

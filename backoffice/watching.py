@@ -107,7 +107,7 @@ def run() -> dict[str, int]:
 
 def _run_one(version: Version) -> int:
     found = find(version.rule, database_now())
-    return alerts.keep(version, found, is_shadow=version.state != "active")
+    return alerts.keep(version, found, is_shadow=not version.is_active)
 
 
 def backtest(rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS) -> Backtest:

@@ -140,10 +140,11 @@ def events(case_id: UUID) -> list[Event]:
 def join(family: Family, player_id: PlayerId, alert_id: UUID, reason: str) -> UUID:
     """Put an alert into the player's open case of this family, or open one. The caller's
     transaction.
+
+    The open case is joined under its lock and is a new version by it: who has not seen the alert
+    closes nothing with it inside. Where it closed first, the alert opens another.
     """
-    case_id = _open_id(family, player_id)
-    if case_id is None:
-        case_id = _open(family, player_id, WATCHER)
+    case_id = _joined(family, player_id, WATCHER)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_watch_case_alert (case_id, alert_id) VALUES (%s, %s)",
@@ -170,15 +171,32 @@ def open_by_hand(
         raise Refused(WatchCode.BAD_KEY)
     try:
         with transaction.atomic():
-            case_id = _open_id(family, player_id) or _open(family, player_id, actor)
-            if not _was_done(case_id, key, actor):
-                write(case_id, Change("by_hand", text=words), actor, key)
+            known = _open_id(family, player_id)
+            if known is not None and _was_done(known, key, actor):
+                return WatchCase.objects.get(pk=known)
+            case_id = _joined(family, player_id, actor)
+            write(case_id, Change("by_hand", text=words), actor, key)
     except IntegrityError as error:  # no such player, or the same form twice at once
         open_id = _open_id(family, player_id)
         if open_id is None:
             raise Refused(WatchCode.NO_PLAYER) from error
         case_id = open_id
     return WatchCase.objects.get(pk=case_id)
+
+
+def _joined(family: Family, player_id: PlayerId, actor: Actor) -> UUID:
+    """The open case under its lock, its version raised; or a new one."""
+    while True:
+        held = (
+            WatchCase.objects.select_for_update()
+            .filter(family=family.value, player_id=player_id, closed_at=None)
+            .first()
+        )
+        if held is not None:
+            WatchCase.objects.filter(pk=held.pk).update(version=held.version + 1)
+            return held.id
+        if (opened := _open(family, player_id, actor)) is not None:
+            return opened
 
 
 def _open_id(family: Family, player_id: PlayerId) -> UUID | None:
@@ -190,19 +208,23 @@ def _open_id(family: Family, player_id: PlayerId) -> UUID | None:
     return found
 
 
-def _open(family: Family, player_id: PlayerId, actor: Actor) -> UUID:
+def _open(family: Family, player_id: PlayerId, actor: Actor) -> UUID | None:
+    """A new case; None where somebody opened one at the same moment."""
     code = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     due = due_in(family, State.OPEN)
     case_id = new_id()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_watch_case (id, reference, family, player_id, opened_by,"
-            " due_at) VALUES (%s, %s, %s, %s, %s, %s)",
+            " due_at) VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (family, player_id) WHERE closed_at IS NULL DO NOTHING",
             [
                 *(case_id, f"{code[:4]}-{code[4:]}", family.value, player_id, str(actor)),
                 None if due is None else database_now() + due,
             ],
         )
+        if cursor.rowcount == 0:
+            return None
     record(
         OPENED,
         actor=actor,

@@ -2,7 +2,8 @@
 
 A version is named by the hash of its text. A new one runs in shadow: what it finds is kept and
 opens no case. Somebody proposes it with a backtest of that very version; another person makes it
-active, and the version that was active retires in the same transaction.
+active, and the version that was active retires in the same transaction. To stop a rule without
+another in its place takes two as well: until the second agrees it stays in force.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ LOADER: Final = Actor.system("rules")
 BACKTEST_DAYS_MAX: Final = 30
 REASON_MAX: Final = 2_000
 _RULE_LOCK: Final = 6_007
+IN_FORCE: Final = ("active", "retiring")
 FILES: Final = (
     Path(__file__).parent.parent / "aml" / "rules.yaml",
     Path(__file__).parent.parent / "harm" / "rules.yaml",
@@ -67,6 +69,11 @@ class Version:
     state_by: str
     state_at: datetime
     backtest_id: UUID | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is in force: until a second person agrees that it retires, it is."""
+        return self.state in IN_FORCE
 
     @property
     def name(self) -> str:
@@ -160,14 +167,14 @@ def find(rule_id: UUID) -> Version:
 
 def active(code: str) -> Version | None:
     """The version of this rule that is in force."""
-    found = _read("WHERE r.code = %s AND s.step = 'active'", [code])
+    found = _read("WHERE r.code = %s AND s.step = ANY (%s)", [code, list(IN_FORCE)])
     return found[0] if found else None
 
 
 def running() -> list[Version]:
     """What is evaluated: every active version, and of each code the newest one still in shadow."""
     versions = everything()
-    found = [one for one in versions if one.state == "active"]
+    found = [one for one in versions if one.is_active]
     seen: set[str] = set()
     for one in versions:
         if one.rule.code not in seen and one.state in {"shadow", "proposed", "returned"}:
@@ -237,24 +244,34 @@ def approve(rule_id: UUID, *, seen: int, reason: str, actor: Actor) -> Version:
                 "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_RULE_LOCK, version.rule.code]
             )
         before = active(version.rule.code)
+        made = _move(version, "active", actor, reason, version.backtest_id)
         if before is not None and before.id != version.id:
             _move(before, "retired", actor, f"Replaced by {version.name}", None)
-        return _move(version, "active", actor, reason, version.backtest_id)
+        return made
 
 
 def give_back(rule_id: UUID, *, seen: int, reason: str, actor: Actor) -> Version:
-    """The proposal is not agreed to, or taken back; the version stays in shadow."""
+    """The proposal is not agreed to, or taken back; the version stays in shadow, or in force where
+    it should have retired.
+    """
     version = _checked(rule_id, seen, actor)
     if not reason.strip():
         raise Refused(RuleCode.REASON_MISSING)
-    return _move(version, "returned", actor, reason, None)
+    step = "active" if version.state == "retiring" else "returned"
+    return _move(version, step, actor, reason, None)
 
 
 def retire(rule_id: UUID, *, seen: int, reason: str, actor: Actor) -> Version:
-    """An active version stops; nothing of the rule is in force then."""
+    """An active version should stop; when another officer says so too it does, and nothing of the
+    rule is in force then. Refuses with ``SAME_PERSON``.
+    """
     version = _checked(rule_id, seen, actor)
     if not reason.strip():
         raise Refused(RuleCode.REASON_MISSING)
+    if version.state != "retiring":
+        return _move(version, "retiring", actor, reason, None)
+    if version.state_by == str(actor):
+        raise Refused(RuleCode.SAME_PERSON)
     return _move(version, "retired", actor, reason, None)
 
 

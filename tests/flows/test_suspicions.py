@@ -3,10 +3,11 @@
 import hashlib
 import threading
 from datetime import timedelta
+from uuid import UUID
 from xml.etree import ElementTree as xml
 
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 from django.test import Client
 
 from accounts.models import User
@@ -16,11 +17,12 @@ from audit.database_clock import database_now
 from audit.models import AuditEvent
 from compliance import freezing
 from compliance.aml import desk, reports
-from compliance.watching import casework
+from compliance.watching import alerts, casework, versions
+from compliance.watching.alerts import Finding
 from compliance.watching.case_states import State, Verdict
 from compliance.watching.casework import WatchCode
 from compliance.watching.rulebook import Family
-from kernel.ids import Actor
+from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
@@ -88,6 +90,99 @@ def test_a_dismissal_takes_two_as_well_and_ends_the_freeze(people):
     assert freezing.grounds(case.player_id) == []
     assert refused(lambda: casework.note(Family.AML, step(case, one), "More.")) == WatchCode.STEP
     assert reports.of_case(case.id) is None
+
+
+def test_what_was_decided_to_be_reported_stays_frozen_until_two_people_say_otherwise(people):
+    one, other = people
+    case = a_case()
+    player = case.player_id
+    desk.freeze(step(case, one))
+    proposed(case, one)
+    desk.approve(step(case, other), "Yes.")
+    desk.thaw(step(case, one), "Perhaps not.")
+    assert refused(lambda: desk.thaw(step(case, one), "Again.")) == WatchCode.SAME_PERSON
+    desk.file_report(step(case, one))
+    assert freezing.grounds(player) == [freezing.Ground.SUSPICION]
+
+    second = casework.open_by_hand(Family.AML, player, "A call.", key="k", actor=one)
+    desk.thaw(step(second, one), "Let it go.")
+    assert refused(lambda: desk.thaw(step(second, one), "Go on.")) == WatchCode.SAME_PERSON
+    proposed(second, one, Verdict.DISMISS)
+    assert desk.approve(step(second, other), "This was nothing.").state == "dismissed"
+    assert freezing.grounds(player) == [freezing.Ground.SUSPICION]
+
+    third = casework.open_by_hand(Family.AML, player, "The order ended.", key="l", actor=one)
+    desk.thaw(step(third, one), "The authority lets it go.")
+    assert freezing.grounds(player) == [freezing.Ground.SUSPICION]
+    desk.thaw(step(third, other), "Letter of the authority seen.")
+    assert freezing.grounds(player) == []
+    kinds = [event.kind for event in casework.events(third.id)]
+    assert kinds == ["by_hand", "thaw_asked", "thawed"]
+
+
+def test_a_freeze_that_nobody_decided_about_is_ended_by_who_ordered_it(people):
+    case = a_case()
+    desk.freeze(step(case, people[0]))
+    desk.thaw(step(case, people[0]), "The structuring is a salary.")
+    assert freezing.grounds(case.player_id) == []
+    lifted = AuditEvent.objects.filter(kind="switch.enabled").latest("at")
+    assert lifted.reason == "Suspicion looked at again"  # others read the record
+
+
+def another_alert(case) -> UUID:
+    """An alert of the player that is in no case yet."""
+    at = database_now()
+    found = Finding(PlayerId(case.player_id), at, at + timedelta(days=99), {})
+    return alerts._insert(versions.active("structuring"), found, is_shadow=False)
+
+
+def test_an_alert_that_joins_makes_the_decision_look_again_and_a_closed_case_takes_none(people):
+    one, other = people
+    case = a_case()
+    proposed(case, one, Verdict.DISMISS)
+    seen = step(case, other)
+    fresh = another_alert(case)
+    with transaction.atomic():
+        assert casework.join(Family.AML, case.player_id, fresh, "AML-STRUCTURING") == case.id
+    assert refused(lambda: desk.approve(seen, "Nothing.")) == WatchCode.STALE
+    assert desk.approve(step(case, other), "Both are nothing.").state == "dismissed"
+    with connection.cursor() as cursor, pytest.raises(DatabaseError, match="closed case"):
+        cursor.execute(
+            "INSERT INTO compliance_watch_case_alert (case_id, alert_id) VALUES (%s, %s)",
+            [case.id, fresh],
+        )
+
+
+def test_an_alert_that_meets_a_closing_case_opens_another(people, monkeypatch):
+    one, other = people
+    case = a_case()
+    proposed(case, one, Verdict.DISMISS)
+    closing, joined, made = threading.Event(), threading.Event(), []
+    fresh = another_alert(case)
+    write = casework.write
+
+    def write_slowly(case_id, change, actor, key=""):
+        write(case_id, change, actor, key)
+        if change.kind == "approved":
+            closing.set()
+            joined.wait(2)
+
+    def join():
+        try:
+            with transaction.atomic():
+                made.append(casework.join(Family.AML, case.player_id, fresh, "AML-STRUCTURING"))
+        finally:
+            joined.set()
+            connections.close_all()
+
+    monkeypatch.setattr(casework, "write", write_slowly)
+    joining = threading.Thread(target=lambda: closing.wait(20) and join())
+    joining.start()
+    assert desk.approve(step(case, other), "Nothing.").state == "dismissed"
+    joining.join(20)
+    (open_case,) = casework.queue(Family.AML)
+    assert made == [open_case.id]
+    assert open_case.id != case.id
 
 
 def test_a_proposal_that_is_given_back_is_in_hand_again(people):
@@ -164,6 +259,25 @@ def test_the_database_refuses_a_decision_alone_and_a_change_of_the_past(people):
             with pytest.raises(DatabaseError, match="permission denied"):
                 cursor.execute(attack)
     assert state(case) is State.PROPOSED
+
+
+def test_the_database_keeps_what_was_decided(people):
+    case = a_case()
+    proposed(case, people[0])
+    forged = f"decided_by = {people[1].id}, state = 'dismissed', version = version + 1"
+    with connection.cursor() as cursor:
+        with pytest.raises(DatabaseError, match="what was proposed"):
+            cursor.execute(f"UPDATE compliance_watch_case SET {forged}")  # noqa: S608  (fixed)
+        desk.approve(step(case, people[1]), "Yes.")
+        for change in (
+            "verdict = 'dismiss', state = 'dismissed', version = version + 1",
+            "state = 'dismissed', version = version + 1",
+            "state = 'in_hand', decided_by = NULL, version = version + 1",
+            "verdict = 'dismiss', version = version + 1",
+        ):
+            with pytest.raises(DatabaseError, match="decided"):
+                cursor.execute(f"UPDATE compliance_watch_case SET {change}")  # noqa: S608  (fixed)
+    assert state(case) is State.TO_FILE
 
 
 def test_a_case_is_opened_by_hand_once_and_only_about_somebody(people):

@@ -126,8 +126,39 @@ def test_a_proposal_is_returned_and_an_active_rule_is_retired():
     assert refused(lambda: versions.propose(rule_id, seen=5, reason="x", actor=officer())) == (
         "rule_step_not_possible"
     )
-    assert versions.retire(rule_id, seen=5, reason="Broken.", actor=officer()).state == "retired"
+    one = officer()
+    assert versions.retire(rule_id, seen=5, reason="Broken.", actor=one).state == "retiring"
+    assert versions.active("structuring").id == rule_id  # in force until a second one agrees
+    assert rule_id in {found.id for found in versions.running() if found.is_active}
+    again = {"reason": "Broken.", "actor": one}
+    assert refused(lambda: versions.retire(rule_id, seen=6, **again)) == RuleCode.SAME_PERSON
+    assert versions.give_back(rule_id, seen=6, reason="It is not.", actor=officer()).is_active
+    versions.retire(rule_id, seen=7, **again)
+    assert versions.retire(rule_id, seen=8, reason="Yes.", actor=officer()).state == "retired"
     assert versions.active("structuring") is None
+
+
+def test_a_rule_that_somebody_would_retire_still_opens_cases():
+    rule = activate("structuring")
+    versions.retire(rule.id, seen=rule.no, reason="Too many.", actor=officer())
+    player = guilty()
+    watching.run()
+    assert [case.player_id for case in casework.queue(Family.AML)] == [player]
+
+
+def test_the_database_lets_no_rule_retire_alone():
+    rule = activate("structuring")
+    insert = (
+        "INSERT INTO compliance_watch_step (id, rule_id, no, step, by_actor)"
+        " VALUES (%s, %s, %s, %s, 'staff:1')"
+    )
+    with connection.cursor() as cursor:
+        with pytest.raises(DatabaseError, match="another person"):
+            cursor.execute(insert, [new_id(), rule.id, rule.no + 1, "retired"])
+        cursor.execute(insert, [new_id(), rule.id, rule.no + 1, "retiring"])
+        with pytest.raises(DatabaseError, match="another person"):
+            cursor.execute(insert, [new_id(), rule.id, rule.no + 2, "retired"])
+    assert versions.active("structuring").id == rule.id
 
 
 def test_the_database_lets_no_rule_become_active_alone():

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         chosen = [
             one
             for one in versions.running()
-            if one.state != "active" and options["rule"] in {"", one.rule.code}
+            if not one.is_active and options["rule"] in {"", one.rule.code}
         ]
         if not chosen:
             raise CommandError("no version in shadow is named so")
