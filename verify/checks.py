@@ -1,19 +1,20 @@
 """All checks of an export. A new one (ledger, rounds) is a function here and a line in ``CHECKS``.
 
 A check takes the export and one listed source and yields findings; it is run for the sources that
-it names, or for all where it names none.
+it names, or for all where it names none. A source that a check needs and that the signed list of
+contents does not name is a finding, and that check is not run.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from verify.export import Export, Listed
-from verify.findings import Finding, Spoiled, Unusable
+from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
 from verify.observations import check_observations
 from verify.results import check_results
@@ -24,19 +25,21 @@ from verify.signed import load_keys
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name in reports, what it does, and the sources it is for (none: all)."""
+    """One check: its name in reports, what it does, the sources it is for (none: all), and what
+    else it reads."""
 
     name: str
     run: Callable[[Export, Listed], Iterator[Finding]]
     sources: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
-    Check("ledger", check_ledger, ("ledger",)),
-    Check("rounds", check_rounds, ("rounds",)),
-    Check("observations", check_observations, ("sightings",)),
-    Check("results", check_results, ("rounds",)),
+    Check("ledger", check_ledger, ("ledger",), ("ledger_accounts",)),
+    Check("rounds", check_rounds, ("rounds",), ("ledger", "ledger_accounts")),
+    Check("observations", check_observations, ("sightings",), ("device_keys",)),
+    Check("results", check_results, ("rounds",), ("audit", "device_keys", "sightings")),
 )
 
 
@@ -70,24 +73,42 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
     in the export, byte for byte. Without one, an operator who holds the signing key could make a
     whole new history.
     """
-    export = Export(folder, load_keys(public_key), _anchors(anchors or []))
+    export = Export(folder, load_keys(public_key), _anchors(anchors or []), frozenset())
     try:
         listed = export.manifest()
     except Spoiled as spoiled:
         return Report([spoiled.finding], 0, 0, ["manifest"])
-    findings = [
-        finding
-        for source in listed
-        for check in CHECKS
-        if not check.sources or source.name in check.sources
-        for finding in check.run(export, source)
-    ]
+    export = replace(export, names=frozenset(source.name for source in listed))
+    findings = list(_missing(export))
+    ran: dict[str, None] = {}
+    for source in listed:
+        for check in CHECKS:
+            if check.sources and source.name not in check.sources:
+                continue
+            if export.names.issuperset(check.needs):
+                ran[check.name] = None
+                findings += check.run(export, source)
     return Report(
         findings,
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
-        ["manifest", *(check.name for check in CHECKS)],
+        ["manifest", *ran],
     )
+
+
+def _missing(export: Export) -> Iterator[Finding]:
+    """Sources that the list of contents leaves out though a listed one, or a kept seal, is of them.
+
+    Whoever holds the signing key could else drop what contradicts the rest.
+    """
+    wanted: dict[str, str] = {}
+    for check in CHECKS:
+        if export.names.intersection(check.sources):
+            wanted |= dict.fromkeys(check.needs, f"the check of {check.name} reads it")
+    wanted |= dict.fromkeys(export.anchors, "a seal of it was kept elsewhere")
+    for name, why in sorted(wanted.items()):
+        if name not in export.names:
+            yield Finding(name, Code.SOURCE_MISSING, f"is not in the export, and {why}")
 
 
 def _anchors(paths: list[Path]) -> dict[str, dict[int, bytes]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -33,11 +34,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One export, its keys, and copies of seals that were kept elsewhere, by source."""
+    """One export, its keys, copies of seals that were kept elsewhere, and what is part of it.
+
+    A source that the signed list of contents does not name has no rows, whatever lies in a folder
+    of its name: nobody signed it.
+    """
 
     folder: Path
     keys: dict[str, Ed25519PublicKey]
     anchors: dict[str, dict[int, bytes]]
+    names: frozenset[str]
 
     def made_at(self) -> datetime:
         """When the export was made, as its signed list of contents says."""
@@ -82,7 +88,9 @@ class Export:
                 start += len(line)
 
     def opened(self, source: str, file: str) -> BinaryIO:
-        """One file, for whoever reads a line again at its place."""
+        """One file, for whoever reads a line again at its place; empty where it is not listed."""
+        if source not in self.names:
+            return BytesIO()
         try:
             return (self.folder / source / file).open("rb")
         except OSError as error:

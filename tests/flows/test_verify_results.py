@@ -19,9 +19,7 @@ from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, tick_all
 from tests.flows.test_verify_rounds import rows_of, write
 from verify.checks import run
-from verify.export import Export, Listed
 from verify.findings import Code
-from verify.results import check_results
 
 pytestmark = pytest.mark.feature("F44", "F56")
 
@@ -242,12 +240,3 @@ def test_findings_name_the_row(folder):
         ("rounds", SIGNED, 2),
         ("sightings", Code.OBSERVATION_FORGED, row),
     ]
-
-
-def test_an_export_without_observations_names_the_first_round_that_rested_on_them(folder):
-    for path in (folder / "sightings").iterdir():
-        path.unlink()
-    (folder / "sightings").rmdir()
-    listed = Listed("rounds", 4, 1, "")
-    (finding,) = check_results(Export(folder, {}, {}), listed)
-    assert (finding.code, finding.row) == (Code.OBSERVATION_MISSING, 1)

@@ -44,7 +44,7 @@ def house_of(folder: Path, rounds: int, per_round: int = 50) -> Export:
     write(
         folder / "manifest.json", [signed({"at": AT, "sources": {}, "v": EXPORT_CONTEXT.decode()})]
     )
-    return Export(folder, {}, {})
+    return Export(folder, {}, {}, frozenset({"ledger_accounts", "ledger", "rounds"}))
 
 
 def _account(id_: int, kind: str, owner: str) -> dict:
