@@ -43,6 +43,17 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+#: What reading raises where bytes are no JSON, or JSON of another shape than a row of its source.
+UNREADABLE = (
+    AttributeError,
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was looked at and what was found."""
@@ -78,6 +89,9 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
         listed = export.manifest()
     except Spoiled as spoiled:
         return Report([spoiled.finding], 0, 0, ["manifest"])
+    except UNREADABLE as error:
+        finding = Finding("manifest", Code.UNREADABLE, f"is no list of contents: {error!r}")
+        return Report([finding], 0, 0, ["manifest"])
     export = replace(export, names=frozenset(source.name for source in listed))
     findings = list(_missing(export))
     ran: dict[str, None] = {}
@@ -87,13 +101,24 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
                 continue
             if export.names.issuperset(check.needs):
                 ran[check.name] = None
-                findings += check.run(export, source)
+                findings += _run(check, export, source)
     return Report(
         findings,
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
         ["manifest", *ran],
     )
+
+
+def _run(check: Check, export: Export, source: Listed) -> Iterator[Finding]:
+    """What the check finds; bytes that are not what it can read are a finding too."""
+    try:
+        yield from check.run(export, source)
+    except Spoiled as spoiled:
+        yield spoiled.finding
+    except UNREADABLE as error:
+        detail = f"the check of {check.name} cannot read it: {error!r}"
+        yield Finding(source.name, Code.UNREADABLE, detail)
 
 
 def _missing(export: Export) -> Iterator[Finding]:

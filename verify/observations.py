@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from verify.export import Export, Listed
-from verify.findings import Code, Finding
+from verify.findings import Code, Finding, Spoiled
 
 #: What a device signs begins with these words and the name of its key.
 CONTEXT: Final = b"faro studio observation v1\n"
@@ -30,7 +30,7 @@ def check_observations(export: Export, listed: Listed) -> Iterator[Finding]:
     for row, line in export.rows(listed.name):
         try:
             wrong = _wrong(json.loads(line), keys)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             wrong = (Code.UNREADABLE, f"cannot be read: {error!r}")
         if wrong is not None:
             yield Finding(listed.name, *wrong, row)
@@ -59,9 +59,12 @@ def _wrong(one: dict[str, Any], keys: Keys) -> tuple[Code, str] | None:
 def _keys(export: Export) -> Keys:
     """The keys under seals; the first enrolment of a name counts."""
     keys: Keys = {}
-    if (export.folder / KEYS).is_dir():
-        for _, line in export.rows(KEYS):
+    for row, line in export.rows(KEYS):
+        try:
             one = json.loads(line)
             raw = base64.b64decode(one["public_key"], validate=True)
             keys.setdefault(one["id"], (one["device"], Ed25519PublicKey.from_public_bytes(raw)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            detail = f"is no key of a device: {error!r}"
+            raise Spoiled(Finding(KEYS, Code.UNREADABLE, detail, row)) from error
     return keys

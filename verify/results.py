@@ -79,7 +79,7 @@ def check_results(export: Export, listed: Listed) -> Iterator[Finding]:
     """Findings about the results of the export's rounds: none, or that of the earliest row."""
     try:
         found = _found(export, listed.name)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         yield Finding(listed.name, Code.UNREADABLE, f"results cannot be read: {error!r}")
         return
     if found:
@@ -136,7 +136,7 @@ def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
 
 def _record(export: Export, rounds: dict[str, list[_Version]]) -> dict[str, _Told]:
     told = {id_: _Told() for id_ in rounds}
-    for line in _lines(export, RECORD):
+    for _, line in export.rows(RECORD):
         event = json.loads(line)
         kind, (subject, id_), after = event["kind"], event["subject"], event["after"]
         if subject != "round" or id_ not in told:
@@ -222,7 +222,7 @@ class _Ranges:
 
 def _spool(export: Export, ranges: _Ranges, spool: Spool) -> None:
     ranges.arrange()
-    for line in _lines(export, SIGHTINGS):
+    for _, line in export.rows(SIGHTINGS):
         one = json.loads(line)
         id_ = ranges.of(one["table"], one["n"])
         if id_ is not None:
@@ -274,12 +274,6 @@ def _numbers(seen: list[_Seen], since_ms: int) -> dict[str, set[int | None]]:
         if one.kind in _NUMBERS:
             numbers[_NUMBERS[one.kind]].add(one.number)
     return dict(numbers)
-
-
-def _lines(export: Export, source: str) -> Iterator[bytes]:
-    """The rows of another source; none where the export does not have it."""
-    if (export.folder / source).is_dir():
-        yield from (line for _, line in export.rows(source))
 
 
 def _ms(text: str) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 
 import pytest
 
-from tests.pure.verify_house import checked, house, sealed
+from tests.pure.verify_house import checked, house, say, sealed, sealed_lines
 from verify.findings import Code
+from verify.signed import one_spelling
 
 pytestmark = pytest.mark.feature("F44", "F56")
 
@@ -42,3 +45,44 @@ def test_a_source_of_which_a_seal_was_kept_must_be_in_the_export(tmp_path):
     assert [(one.source, one.code) for one in report.findings] == [
         ("sightings", Code.SOURCE_MISSING)
     ]
+
+
+EVIDENCE = ("audit", "device_keys", "sightings")
+
+
+@pytest.mark.parametrize("source", [*EVIDENCE, "rounds"])
+def test_files_with_flipped_bytes_or_cut_lines_end_in_findings(tmp_path, source):
+    export = sealed(tmp_path, house())
+    path = export / source / "rows.jsonl"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x90]) + whole[place + 1 :])
+        assert not checked(export).ok
+        path.write_bytes(whole[:place])
+        assert not checked(export).ok
+
+
+@pytest.mark.parametrize("source", [*EVIDENCE, "rounds"])
+@pytest.mark.parametrize("row", [b"", b"[]", b"{}", b"7", b"\xff", b"[" * 20_000, b'{"v":'])
+def test_rows_that_are_sealed_nonsense_end_in_findings(tmp_path, source, row):
+    lines = {name: [one_spelling(one) for one in ones] for name, ones in house().items()}
+    lines[source].append(row)
+    report = checked(sealed_lines(tmp_path, lines))
+    assert Code.UNREADABLE in {one.code for one in report.findings}
+
+
+@pytest.mark.parametrize("field", ["payload", "signature", "table", "n", "key"])
+@pytest.mark.parametrize("value", [None, [], {}, "", 7, "not base64!"])
+def test_an_observation_with_a_field_of_another_kind_is_a_finding(tmp_path, field, value):
+    rows = house()
+    rows["sightings"][3][field] = value
+    assert found(tmp_path, rows)
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 7])
+def test_an_observation_that_says_nothing_readable_is_a_finding(tmp_path, value):
+    rows = house()
+    one = rows["sightings"][0]
+    words = json.loads(base64.b64decode(one["payload"]))
+    say(one, words | {"data": value})
+    assert ("rounds", Code.UNREADABLE, None) in found(tmp_path, rows)
