@@ -44,7 +44,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     facts = {
         "waiting": [_row(one) | {"is_late": one.due_at < now} for one in hits.waiting()],
         "decided": [_row(one) for one in hits.decided()],
-        "lists": lists.versions(20),
+        "lists": [
+            asdict(one) | {"people": lists.people(one.id) if one.is_active else None}
+            for one in lists.versions(20)
+        ],
         "refused": lists.refused(),
         "ofac_files": OFAC_FILES,
     }
@@ -129,6 +132,7 @@ def upload(request: HttpRequest) -> HttpResponse:
                 format=kind,
                 files=files,
                 sha256=request.POST.get("sha256", "").strip(),
+                expected=int(said) if (said := request.POST.get("entries", "")).isdecimal() else 0,
                 shrunk_because=request.POST.get("shrunk_because", ""),
             ),
             actor=staff_actor(request),
@@ -138,7 +142,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(
             request,
-            f"In force: {made.source}, {made.entries:,} entries. Everybody is screened again.",
+            f"In force: {made.source}, {made.entries:,} entries. Everybody is compared again with"
+            f" {lists.people(made.id):,} of them.",
         )
     return redirect("desk:screening")
 

@@ -143,7 +143,10 @@ def main(words: list[str]) -> int:
         file, listed = a_list(given_words.names)
         a_house(given_words.players, listed)
         before_mb, began = rss_peak_mb(), perf_counter()
-        lists.load(Loading("bench", "csv", {"list.csv": file}), actor=Actor.system("bench"))
+        lists.load(
+            Loading("bench", "csv", {"list.csv": file}, expected=given_words.names),
+            actor=Actor.system("bench"),
+        )
         loaded = perf_counter()
         done = screening.run(budget_ms=3_600_000)
         ended = perf_counter()

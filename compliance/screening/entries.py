@@ -14,8 +14,28 @@ from babel import Locale
 from audit.canonical import canonical, storable
 from compliance.screening.matching import Listed
 from compliance.screening.names import normal
+from kernel.refusal import Refused
 
 NAMES_MAX: Final = 200
+#: How lists say what an entry is, and what the house calls it. "Legal entity" is what OpenSanctions
+#: says where the source does not tell people from companies.
+KINDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("person", "individual", "natural person", "naturalperson", "human", "p", "i"), "person"
+    ),
+    **dict.fromkeys(("legal entity", "legalentity", "unknown", "u"), "unclear"),
+    **dict.fromkeys(
+        ("entity", "organization", "organisation", "company", "public body", "publicbody", "group",
+         "enterprise", "e", "o", "c"), "entity",
+    ),
+    **dict.fromkeys(("vessel", "ship", "v"), "vessel"),
+    **dict.fromkeys(("aircraft", "airplane", "a"), "aircraft"),
+    **dict.fromkeys(
+        ("asset", "vehicle", "security", "cryptowallet", "crypto wallet", "address"), "asset"
+    ),
+}  # fmt: skip
+#: A player is none of these. Whatever else an entry is, players are compared with it.
+NO_PEOPLE: Final = ("entity", "vessel", "aircraft", "asset")
 
 
 class ListCode(StrEnum):
@@ -35,6 +55,20 @@ class ListCode(StrEnum):
     UNKNOWN_FORMAT = "list_unknown_format"
     BAD_SOURCE = "list_bad_source"
     MISSING_FILE = "list_missing_file"
+    UNKNOWN_KIND = "list_unknown_kind"
+    TOO_MANY_NAMES = "list_too_many_names"
+    UNCONFIRMED = "list_unconfirmed"
+    WRONG_COUNT = "list_wrong_count"
+
+
+def kind_of(written: str, file: str, ref: str) -> str:
+    """What an entry is. Refuses with ``UNKNOWN_KIND`` a word that nobody here knows: read as
+    anything, it could hide a list from everybody.
+    """
+    known = KINDS.get(" ".join(written.lower().replace("_", " ").replace("-", " ").split()))
+    if known is None:
+        raise Refused(ListCode.UNKNOWN_KIND, file=file, entry=ref[:40], kind=written[:40])
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +112,16 @@ def entry(
     countries: list[str],
     programme: str,
 ) -> Entry:
-    """An entry with each list in a fixed order and nothing twice."""
+    """An entry with each list in a fixed order and nothing twice. ``TOO_MANY_NAMES`` rather than
+    without some of them.
+    """
     kept = list(dict.fromkeys(storable(name.strip())[:300] for name in names if name.strip()))
+    if len(kept) > NAMES_MAX:
+        raise Refused(ListCode.TOO_MANY_NAMES, entry=ref[:40], names=len(kept), at_most=NAMES_MAX)
     return Entry(
         storable(ref)[:80],
         storable(kind)[:20],
-        tuple(kept[:1] + sorted(kept[1:])[: NAMES_MAX - 1]),
+        tuple(kept[:1] + sorted(kept[1:])),
         tuple(sorted(set(births))),
         tuple(sorted(set(countries))),
         storable(programme)[:120],

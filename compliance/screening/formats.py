@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Final
 
-from compliance.screening.entries import Entry, ListCode, births, country_code, entry
+from compliance.screening.entries import Entry, ListCode, births, country_code, entry, kind_of
 from kernel.refusal import Refused
 
 #: The largest list seen is some 30 MB; what is ten times that is not one.
@@ -27,7 +27,6 @@ NULL: Final = "-0-"
 SDN_COLUMNS: Final = 12
 ADD_COLUMNS: Final = 6
 ALT_COLUMNS: Final = 5
-_KINDS: Final = {"individual": "person", "vessel": "vessel", "aircraft": "aircraft"}
 _REMARK_BIRTH: Final = re.compile(r"(?:^|\s)(?:alt\. )?DOB (.+)$")
 _REMARK_COUNTRY: Final = re.compile(r"(?:^|\s)(?:alt\. )?(?:nationality|citizen) (.+)$")
 
@@ -41,6 +40,15 @@ _HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "countries": ("countries",),
     "programme": ("programme", "sanctions", "dataset"),
 }
+
+
+def lacks_end_mark(file: BinaryIO) -> bool:
+    """Whether the mark is missing with which each file of the OFAC format ends: without it, a file
+    that was cut between two lines looks whole.
+    """
+    file.seek(0, 2)
+    file.seek(-min(file.tell(), 16), 2)
+    return not file.read().rstrip(b"\r\n").endswith(END_MARK)
 
 
 def read_ofac(sdn: BinaryIO, alt: BinaryIO, add: BinaryIO) -> Iterator[Entry]:
@@ -61,7 +69,7 @@ def read_ofac(sdn: BinaryIO, alt: BinaryIO, add: BinaryIO) -> Iterator[Entry]:
         nations = [country_code(one) for one in _found(_REMARK_COUNTRY, remarks)]
         yield entry(
             ref,
-            _KINDS.get(_null(row[2]).lower(), "entity"),
+            kind_of(_null(row[2]) or "entity", "sdn.csv", ref),  # as the format says a company
             [_null(row[1]), *names.get(ref, [])],
             [date for one in _found(_REMARK_BIRTH, remarks) for date in births(one)],
             [one for one in (*nations, *places.get(ref, [])) if one],
@@ -102,7 +110,7 @@ def read_general(file: BinaryIO) -> Iterator[Entry]:
         known.add(ref)
         yield entry(
             ref,
-            cell(row, "kind").lower() or "person",
+            kind_of(cell(row, "kind") or "person", "list", ref),
             [cell(row, "name"), *cell(row, "aliases").split(";")],
             [date for one in cell(row, "birth_dates").split(";") for date in births(one)],
             [code for one in cell(row, "countries").split(";") if (code := country_code(one))],

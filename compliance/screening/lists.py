@@ -20,8 +20,8 @@ from django.db import connection, transaction
 
 from accounts.rights import check_right
 from audit.record import Subject, record, register
-from compliance.screening.entries import Entry, ListCode
-from compliance.screening.formats import CHUNK, read_general, read_ofac
+from compliance.screening.entries import NO_PEOPLE, Entry, ListCode
+from compliance.screening.formats import CHUNK, lacks_end_mark, read_general, read_ofac
 from kernel.arrays import array_of_texts
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
@@ -29,6 +29,14 @@ from kernel.refusal import Refused
 WORK: Final = "compliance.work_screening"
 #: A list that loses more than a tenth at once is taken for a broken one (proposal of the house).
 KEPT_LEAST_PERCENT: Final = 90
+#: What of a list is counted, and may not lose more than that.
+COUNTED: Final = ("entries", "names", "births", "countries", "people")
+_SIZES_SQL: Final = (
+    "SELECT count(*), coalesce(sum(cardinality(names)), 0), coalesce(sum(cardinality(births)), 0),"
+    " coalesce(sum(cardinality(countries)), 0), count(*) FILTER (WHERE kind <> ALL (%s))"
+    " FROM compliance_screening_entry"
+)
+_MEMBERS: Final = "SELECT entry_id FROM compliance_screening_member WHERE list_id = %s"
 BATCH: Final = 1_000
 NOTE_MAX: Final = 400
 #: The files of the OFAC format, in the order in which they are hashed.
@@ -62,14 +70,16 @@ class Version:
 class Loading:
     """What is to be loaded. ``files`` by name: `OFAC_FILES`, or one of any name for ``csv``.
 
-    ``sha256`` is what the sender says the first file hashes to. ``shrunk_because`` lets a list
-    through that lost more than a tenth: the officer's reason, kept with the version.
+    ``sha256`` is what the sender says the files hash to, in their order, with spaces between.
+    ``expected`` is how many entries the sender says there are (0: not said). ``shrunk_because``
+    lets a list through that lost more than a tenth: the officer's reason, kept with the version.
     """
 
     source: str
     format: str
     files: Mapping[str, BinaryIO]
     sha256: str = ""
+    expected: int = 0
     shrunk_because: str = ""
 
 
@@ -81,8 +91,9 @@ def load(loading: Loading, *, actor: Actor) -> Version:
     check_right(actor, WORK)
     if not _SOURCE.fullmatch(loading.source):
         raise Refused(ListCode.BAD_SOURCE)
-    digest, size = _digest(loading)
+    digest = ""
     try:
+        digest, size = _digest(loading)
         with transaction.atomic():
             return _load(loading, digest, size, actor)
     except Refused as refused:
@@ -92,7 +103,10 @@ def load(loading: Loading, *, actor: Actor) -> Version:
 
 
 def _digest(loading: Loading) -> tuple[str, int]:
-    whole, size = hashlib.sha256(), 0
+    """SHA-256 of the files' own and their bytes. Refuses with ``WRONG_DIGEST``, and ``CUT_OFF``
+    where nothing says that a file of the OFAC format is whole: neither its mark nor its digest.
+    """
+    whole, size, said = hashlib.sha256(), 0, loading.sha256.lower().replace(",", " ").split()
     for place, name in enumerate(_names(loading)):
         one = hashlib.sha256()
         file = loading.files[name]
@@ -100,8 +114,11 @@ def _digest(loading: Loading) -> tuple[str, int]:
         while chunk := file.read(CHUNK):
             one.update(chunk)
             size += len(chunk)
-        if place == 0 and loading.sha256 and loading.sha256.lower() != one.hexdigest():
-            raise Refused(ListCode.WRONG_DIGEST, file=name)
+        if place < len(said):
+            if said[place] != one.hexdigest():
+                raise Refused(ListCode.WRONG_DIGEST, file=name)
+        elif size and loading.format == "ofac" and lacks_end_mark(file):
+            raise Refused(ListCode.CUT_OFF, file=name)
         whole.update(one.digest())
     return whole.hexdigest(), size
 
@@ -134,16 +151,19 @@ def _load(loading: Loading, digest: str, size: int, actor: Actor) -> Version:
         raise Refused(ListCode.UNCHANGED)
     list_id = new_id()
     _stage()
-    entries = names = 0
     for batch in _batches(_entries(loading)):
         _keep(loading.source, batch)
-        entries += len(batch)
-        names += sum(len(one.names) for one in batch)
+    now = _sizes("SELECT entry_id FROM screening_staged", [])
+    entries, names = now["entries"], now["names"]
     if not entries:
         raise Refused(ListCode.EMPTY)
-    shrank = before is not None and entries * 100 < before.entries * KEPT_LEAST_PERCENT
-    if before is not None and shrank and not loading.shrunk_because.strip():
-        raise Refused(ListCode.SHRANK, before=before.entries, now=entries)
+    if loading.expected and entries != loading.expected:
+        raise Refused(ListCode.WRONG_COUNT, expected=loading.expected, now=entries)
+    if before is None:
+        if loading.format == "csv" and not loading.sha256 and not loading.expected:
+            raise Refused(ListCode.UNCONFIRMED, now=entries)
+    elif not loading.shrunk_because.strip():
+        _refuse_shrunk(before, now)
     _switch(loading, list_id, (digest, size, entries, names), actor)
     record(
         LOADED,
@@ -151,10 +171,30 @@ def _load(loading: Loading, digest: str, size: int, actor: Actor) -> Version:
         subject=Subject("screening_list", loading.source),
         component="compliance",
         before=None if before is None else {"sha256": before.sha256, "entries": before.entries},
-        after={"sha256": digest, "entries": entries, "names": names},
+        after={"sha256": digest, **now},
         reason=loading.shrunk_because.strip()[:NOTE_MAX],
     )
     return active()[loading.source]
+
+
+def _sizes(which: str, params: list[Any]) -> dict[str, int]:
+    """What the entries of ``which`` come to. ``people``: those that players are compared with."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_SIZES_SQL} WHERE id IN ({which})", [list(NO_PEOPLE), *params])
+        return dict(zip(COUNTED, (int(one) for one in cursor.fetchone()), strict=True))
+
+
+def _refuse_shrunk(before: Version, now: Mapping[str, int]) -> None:
+    """Whatever was cut: entries, names, births, countries, people."""
+    was = _sizes(_MEMBERS, [before.id])
+    for what in COUNTED:
+        if now[what] * 100 < was[what] * KEPT_LEAST_PERCENT:
+            raise Refused(ListCode.SHRANK, what=what, before=was[what], now=now[what])
+
+
+def people(list_id: UUID) -> int:
+    """With how many entries of a version players are compared."""
+    return _sizes(_MEMBERS, [list_id])["people"]
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

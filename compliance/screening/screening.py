@@ -25,7 +25,7 @@ from audit.record import Subject, record, register
 from compliance import freezing
 from compliance.screening import lists, people
 from compliance.screening.blocking import NameIndex
-from compliance.screening.entries import Entry
+from compliance.screening.entries import NO_PEOPLE, Entry
 from compliance.screening.matching import MATCHER, Level, Listed, Match
 from compliance.screening.people import Due
 from compliance.standing import lock_standings
@@ -88,8 +88,8 @@ def _build(digest: str, ids: dict[str, UUID]) -> Lists:
 
 
 def _compared(one: Entry) -> list[Listed]:
-    """A player is a person: ships and companies of a list are not compared with."""
-    return one.listed() if one.kind == "person" else []
+    """Ships and companies of a list are not compared with; whatever may be a person is."""
+    return [] if one.kind in NO_PEOPLE else one.listed()
 
 
 def run(*, budget_ms: int = 120_000, only: Sequence[PlayerId] | None = None) -> Done:

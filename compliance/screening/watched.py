@@ -1,8 +1,10 @@
 """A directory into which lists are laid: each folder is a source, loaded when its files change.
 
 ``<directory>/<source>/sdn.csv, alt.csv, add.csv`` is a list of the OFAC format;
-``<directory>/<source>/list.csv`` one of the general format, and a ``list.csv.sha256`` beside it is
-believed. Files younger than `SETTLED_S` are left alone: somebody may still be writing them.
+``<directory>/<source>/list.csv`` one of the general format. A ``….sha256`` beside a file is
+believed, and the first general list of a source takes one. What fails for another reason than the
+list itself is tried again. Files younger than `SETTLED_S` are left alone: somebody may still be
+writing them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
+
+from django.db import DatabaseError
 
 from compliance.screening import lists
 from compliance.screening.entries import ListCode
@@ -32,23 +36,35 @@ def load_changed(directory: Path, clock: Clock) -> list[Version]:
     """Load every source whose files have changed and settled. Refusals are recorded and logged."""
     made = []
     for folder in sorted(path for path in directory.iterdir() if path.is_dir()):
-        files = _files(folder)
-        state = tuple((path.name, *_stamp(path)) for path in files)
-        if not files or _tried.get(folder) == state:
-            continue
-        newest = max(path.stat().st_mtime for path in files)
-        if clock.now().timestamp() - newest < SETTLED_S:
-            continue
-        _tried[folder] = state
-        if (one := _load(folder.name, files)) is not None:
-            made.append(one)
+        try:
+            made += _load_settled(folder, clock)
+        except (OSError, DatabaseError):  # not the list's fault, and no other folder's: again
+            logger.exception("screening list of %s could not be loaded yet", folder.name)
     return made
 
 
+def _load_settled(folder: Path, clock: Clock) -> list[Version]:
+    files = _files(folder)
+    looked_at = [*files, *(said for path in files if (said := _said(path)).is_file())]
+    state = tuple((path.name, *_stamp(path)) for path in looked_at)
+    if not files or _tried.get(folder) == state:
+        return []
+    newest = max(path.stat().st_mtime for path in looked_at)
+    if clock.now().timestamp() - newest < SETTLED_S:
+        return []
+    made = _load(folder.name, files)
+    _tried[folder] = state
+    return [] if made is None else [made]
+
+
 def _files(folder: Path) -> list[Path]:
-    names = OFAC_FILES if (folder / OFAC_FILES[0]).exists() else ("list.csv",)
-    found = [folder / name for name in names]
-    return found if all(path.is_file() for path in found) else []
+    """What is there of one format. That some of the three are missing is the load's to refuse."""
+    ofac = [path for name in OFAC_FILES if (path := folder / name).is_file()]
+    return ofac or [path for path in (folder / "list.csv",) if path.is_file()]
+
+
+def _said(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -57,13 +73,17 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _load(source: str, files: list[Path]) -> Version | None:
-    said = files[0].with_name(files[0].name + ".sha256")
+    digests = [
+        (_said(path).read_text().split() or ["empty"])[0] if _said(path).is_file() else ""
+        for path in files
+    ]
+    said = digests[: digests.index("")] if "" in digests else digests
     with ExitStack() as stack:
         loading = Loading(
             source=source,
-            format="ofac" if len(files) > 1 else "csv",
+            format="ofac" if files[0].name in OFAC_FILES else "csv",
             files={path.name: stack.enter_context(path.open("rb")) for path in files},
-            sha256=said.read_text().split()[0] if said.is_file() else "",
+            sha256=" ".join(said),
         )
         try:
             return lists.load(loading, actor=WATCHER)

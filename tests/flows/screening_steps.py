@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from datetime import date
 
@@ -30,7 +31,10 @@ def general(rows=THREE, *, head: str = HEAD, end: str = "\n") -> io.BytesIO:
 
 
 def load(file: io.BytesIO | None = None, *, source: str = "pep", actor=LOADER, **more):
-    loading = Loading(source, "csv", {"list.csv": file or general()}, **more)
+    file = file or general()
+    if "expected" not in more:
+        more.setdefault("sha256", hashlib.sha256(file.getvalue()).hexdigest())
+    loading = Loading(source, "csv", {"list.csv": file}, **more)
     return lists.load(loading, actor=actor)
 
 

@@ -55,7 +55,12 @@ def test_a_list_is_uploaded_and_a_broken_one_changes_nothing(database):
     def upload(data):
         return officer.post(
             f"{LIST}lists/",
-            {"source": "pep", "kind": "csv", "files": SimpleUploadedFile("List.CSV", data)},
+            {
+                "source": "pep",
+                "kind": "csv",
+                "entries": "3",
+                "files": SimpleUploadedFile("List.CSV", data),
+            },
             follow=True,
         ).content.decode()
 

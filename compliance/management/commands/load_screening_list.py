@@ -25,7 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("source", help="the list's name in the house, such as ofac-sdn")
         parser.add_argument("files", nargs="+", type=Path, help="ofac: sdn.csv alt.csv add.csv")
         parser.add_argument("--kind", choices=["ofac", "csv"], default="csv", dest="kind")
-        parser.add_argument("--sha256", default="", help="of the first file, as its sender says")
+        parser.add_argument(
+            "--sha256", default="", help="of the files in their order, spaces between"
+        )
+        parser.add_argument("--entries", type=int, default=0, help="how many the sender says")
         parser.add_argument("--shrunk-because", default="", help="let a much shorter list through")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,6 +47,7 @@ class Command(BaseCommand):
                         format=options["kind"],
                         files=files,
                         sha256=options["sha256"],
+                        expected=options["entries"],
                         shrunk_because=options["shrunk_because"],
                     ),
                     actor=Actor.system("command"),
@@ -57,6 +61,7 @@ class Command(BaseCommand):
                     "sha256": made.sha256,
                     "entries": made.entries,
                     "names": made.names,
+                    "people": lists.people(made.id),
                 }
             )
         )
