@@ -21,7 +21,7 @@ from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
-from compliance.screening import hits, lists, people
+from compliance.screening import hits, lists, people, screening
 from compliance.screening.hits import Hit, HitCode
 from compliance.screening.lists import OFAC_FILES, WORK, Loading
 from kernel.refusal import Refused
@@ -49,6 +49,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             for one in lists.versions(20)
         ],
         "refused": lists.refused(),
+        "failed": screening.failed(),
         "ofac_files": OFAC_FILES,
     }
     return desk.page(request, "admin/desk/screening.html", "Screening", facts)

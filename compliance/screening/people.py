@@ -9,6 +9,7 @@ the same name declared again raises nothing again.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,8 @@ from compliance.kyc.states import Subject
 from compliance.screening.matching import Person
 from compliance.screening.names import normal
 from kernel.ids import PlayerId
+
+logger = logging.getLogger(__name__)
 
 _DECLARED: Final = (
     "coalesce((SELECT max(d.id::text) FROM compliance_kyc_declaration d"
@@ -40,6 +43,8 @@ WHERE p.user_id > %s AND (%s::bigint[] IS NULL OR p.user_id = ANY (%s)) AND NOT 
     SELECT FROM compliance_screening_check c
     WHERE c.player_id = p.user_id AND c.lists_digest = %s AND c.matcher = %s
       AND c.facts_digest = {_DIGEST})
+  AND (NOT %s OR NOT EXISTS (
+    SELECT FROM compliance_screening_check c WHERE c.player_id = p.user_id))
 ORDER BY p.user_id LIMIT %s
 """  # noqa: S608  (fixed words alone)
 _NOW_SQL: Final = f"SELECT {_COLUMNS} {_FROM} WHERE p.user_id = %s"
@@ -54,6 +59,8 @@ class Due:
     names: tuple[str, ...]
     born: date
     country: str
+    #: What the player declared cannot be read: the names are not all there are.
+    is_unreadable: bool = False
 
     def persons(self) -> list[Person]:
         """One for each name that differs once normalised; none without a name."""
@@ -74,14 +81,15 @@ def due(
     limit: int,
     *,
     after: int = 0,
+    is_new: bool = False,
     only: Sequence[PlayerId] | None = None,
 ) -> list[Due]:
     """Up to ``limit`` players numbered above ``after`` without a check of what they are now against
-    these lists, by number.
+    these lists, by number; ``is_new``: those alone who were never compared with any.
     """
     players = None if only is None else list(only)
     with connection.cursor() as cursor:
-        cursor.execute(_DUE_SQL, [after, players, players, lists_digest, matcher, limit])
+        cursor.execute(_DUE_SQL, [after, players, players, lists_digest, matcher, is_new, limit])
         rows = cursor.fetchall()
     return [_due(*row) for row in rows]
 
@@ -102,9 +110,13 @@ def _due(
     country: str,
     has_declared: bool,  # noqa: FBT001  (a column)
 ) -> Due:
-    declared = ""
+    declared, is_unreadable = "", False
     if has_declared:
-        fields, _ = declarations.latest(PlayerId(player_id), Subject.IDENTITY)
-        declared = fields.get(NAME, "")
+        try:
+            fields, _ = declarations.latest(PlayerId(player_id), Subject.IDENTITY)
+            declared = fields.get(NAME, "")
+        except Exception:  # whatever is wrong with one declaration, the others go on
+            logger.exception("declaration of player %s cannot be read", player_id)
+            is_unreadable = True
     names = tuple(one for one in (name, declared) if one.strip())
-    return Due(PlayerId(player_id), digest, names, born, country)
+    return Due(PlayerId(player_id), digest, names, born, country, is_unreadable)

@@ -2,16 +2,20 @@
 
 There is one mechanism for sign-up, a new name and a new list: whoever has no check of their present
 facts (`people.DIGEST`) against the present lists is due. Each batch is one transaction whose checks
-are keyed by player, facts, lists and matcher, so a run that is killed goes on where it was and two
-at once do nothing twice. What was found is a hit for an officer, once per player, facts and entry:
-what was cleared is not raised again unless the entry or the player has changed, or another matcher
-calls sure what was a candidate.
+are keyed by player, facts, lists and matcher, so a run that is killed goes on where it was. One run
+is under way at a time; who was never compared comes first. A player who cannot be compared stops
+nobody else: they stay due, it is recorded once a day, and officers see it (`failed`).
+
+What was found is a hit for an officer, once per player, facts and entry: what was cleared is not
+raised again unless the entry or the player has changed, or another matcher calls sure what was a
+candidate.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +42,13 @@ BATCH: Final = 2_000
 #: When an officer should have judged a hit (proposal of the house).
 DUE: Final = {Level.ESCALATE: timedelta(hours=24), Level.CANDIDATE: timedelta(hours=72)}
 
+#: One run at a time.
+RUN_LOCK: Final = 6_000_009
+FAILED_TOLD: Final = timedelta(days=1)
+
+logger = logging.getLogger(__name__)
+
+FAILED: Final = register("screening.player_failed", "Player could not be screened")
 HIT: Final = register("screening.hit", "Player matches an entry of a list")
 
 
@@ -53,11 +64,12 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a run did. ``is_complete``: nobody was left."""
+    """What a run did. ``is_complete``: nobody was left but ``failed``, who are tried again."""
 
     checked: int
     hits: int
     is_complete: bool
+    failed: int = 0
 
 
 _built: list[Lists] = []
@@ -93,22 +105,91 @@ def _compared(one: Entry) -> list[Listed]:
 
 
 def run(*, budget_ms: int = 120_000, only: Sequence[PlayerId] | None = None) -> Done:
-    """Check everybody who is due, batch by batch, until none is left or the time is over."""
-    began = monotonic_ms()
+    """Check everybody who is due, batch by batch, until none is left or the time is over.
+
+    Does nothing while another run is under way: it looks at the same people.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [RUN_LOCK])
+        if not cursor.fetchone()[0]:
+            return Done(0, 0, is_complete=False)
+    try:
+        return _run(monotonic_ms() + budget_ms, only)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [RUN_LOCK])
+
+
+def _run(until_ms: int, only: Sequence[PlayerId] | None) -> Done:
     checked = found = after = 0
-    compared = ""
+    failed: set[PlayerId] = set()
+    compared, is_new = "", True
     while True:
         known = current()
         if known.digest != compared:  # a list changed meanwhile: everybody is due again
-            compared, after = known.digest, 0
-        batch = people.due(known.digest, MATCHER, BATCH, after=after, only=only)
-        if not batch:
-            return Done(checked, found, is_complete=True)
-        found += _check(batch, known)
-        checked += len(batch)
-        after = int(batch[-1].player_id)
-        if monotonic_ms() - began > budget_ms:
-            return Done(checked, found, is_complete=False)
+            compared, after, is_new = known.digest, 0, True
+        batch = people.due(known.digest, MATCHER, BATCH, after=after, is_new=is_new, only=only)
+        if batch:
+            left = [one for one in batch if one.player_id not in failed]
+            fresh, lost = _check_each(left, known)
+            found, checked = found + fresh, checked + len(left) - len(lost)
+            failed.update(lost)
+            after = int(batch[-1].player_id)
+        elif is_new:
+            is_new, after = False, 0
+        else:
+            return Done(checked, found, is_complete=True, failed=len(failed))
+        if batch and monotonic_ms() > until_ms:
+            return Done(checked, found, is_complete=False, failed=len(failed))
+
+
+def _check_each(batch: list[Due], known: Lists) -> tuple[int, list[PlayerId]]:
+    """New hits of the batch, and who could not be checked: where one cannot, each alone."""
+    readable = [one for one in batch if not one.is_unreadable]
+    lost = [one for one in batch if one.is_unreadable]
+    found = 0
+    try:
+        found = _check(readable, known)
+    except Exception:
+        logger.exception("a batch of screening failed: each player alone")
+        for one in readable:
+            try:
+                found += _check([one], known)
+            except Exception:
+                logger.exception("player %s could not be screened", one.player_id)
+                lost.append(one)
+    for one in lost:
+        _note_failure(one.player_id)
+    return found, [one.player_id for one in lost]
+
+
+def _note_failure(player_id: PlayerId) -> None:
+    """Once a day per player."""
+    if player_id in failed_since(database_now() - FAILED_TOLD):
+        return
+    record(
+        FAILED,
+        actor=SCREENER,
+        subject=Subject("player", str(player_id)),
+        component="compliance",
+    )
+
+
+def failed_since(at: datetime) -> list[PlayerId]:
+    """Who could not be screened since then, and was not since."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT e.subject_id::bigint FROM audit_event e WHERE e.kind = %s"
+            " AND e.at > %s AND NOT EXISTS (SELECT FROM compliance_screening_check c"
+            " WHERE c.player_id = e.subject_id::bigint AND c.at > e.at) ORDER BY 1",
+            [FAILED, at],
+        )
+        return [PlayerId(row[0]) for row in cursor.fetchall()]
+
+
+def failed() -> list[PlayerId]:
+    """Who cannot be screened now, as officers see it."""
+    return failed_since(database_now() - FAILED_TOLD)
 
 
 def _check(batch: list[Due], known: Lists) -> int:

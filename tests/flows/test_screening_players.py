@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from accounts.models import Player, User
 from accounts.roles import Role
 from audit.database_clock import database_now
+from audit.models import AuditEvent
 from compliance import freezing, gate
 from compliance.kyc import declarations
 from compliance.kyc.states import Subject
@@ -120,6 +121,72 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(monkeypatch):
     first = screening.run(budget_ms=-1)
     assert (first.checked, first.is_complete) == (2, False)
     assert screening.run().checked == 3
+
+
+def test_who_was_never_compared_comes_before_whom_a_new_list_has_again(monkeypatch):
+    load()
+    old = [named(name) for name in STRANGERS]
+    screening.run()
+    load(general([*THREE, ("p9", "person", "Somebody Else", "", "", "", "")]))
+    fresh = named("Vladimir Putin", date(1952, 10, 7))
+    monkeypatch.setattr(screening, "BATCH", 2)
+    screening.run(budget_ms=-1)
+    assert [len(checks(player)) for player in old] == [1] * 5
+    assert freezing.grounds(fresh) == [freezing.Ground.SCREENING]
+
+
+def test_while_a_run_is_under_way_another_does_nothing():
+    load()
+    named("Anna Berg")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [screening.RUN_LOCK])
+    answers = []
+
+    def run():
+        try:
+            answers.append(screening.run())
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=run)
+    other.start()
+    other.join(20)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [screening.RUN_LOCK])
+    assert [(one.checked, one.is_complete) for one in answers] == [(0, False)]
+    assert screening.run().checked == 1
+
+
+def test_a_player_who_cannot_be_compared_stops_nobody_and_is_shown_until_they_are(monkeypatch):
+    load()
+    broken, unreadable, after = named("Bad Luck"), named("Bo Lindqvist"), named("Vladimir Putin")
+    with transaction.atomic():
+        declarations.write(
+            unreadable, Subject.IDENTITY, 1, {"name": "X Y"}, Actor.player(unreadable)
+        )
+    best, latest = screening._best, declarations.latest
+
+    def fail(one, known):
+        if one.player_id == broken:
+            raise ValueError("odd")
+        return best(one, known)
+
+    def refuse(player_id, subject):
+        raise ValueError("no key")
+
+    monkeypatch.setattr(screening, "_best", fail)
+    monkeypatch.setattr(declarations, "latest", refuse)
+    for _ in range(2):
+        done = screening.run()
+        assert (done.is_complete, done.failed) == (True, 2)
+    assert len(hits_of(after)) == 1
+    assert checks(broken) == checks(unreadable) == []
+    assert screening.failed() == [broken, unreadable]
+    assert AuditEvent.objects.filter(kind="screening.player_failed").count() == 2
+    monkeypatch.setattr(screening, "_best", best)
+    monkeypatch.setattr(declarations, "latest", latest)
+    assert screening.run().checked == 2
+    assert screening.failed() == []
 
 
 def test_a_cleared_pair_is_not_raised_again_until_the_entry_or_the_player_changes(officers):
