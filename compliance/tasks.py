@@ -67,7 +67,7 @@ def compare_with_excluded() -> None:
 
 @shared_task(name="compliance.tasks.sweep_kyc", ignore_result=True)
 def sweep_kyc() -> None:
-    """Whatever is due of identity checks: begin, scan, look, remind, expire. Every 10 s."""
+    """Whatever time brings to identity checks: begin, remind, expire, alarm. Every 10 s."""
     sweeps.sweep()
 
 
@@ -81,3 +81,15 @@ def end_paused_sessions() -> None:
 def forget_old_quarters() -> None:
     """Remove sums that no window reaches any more. Scheduled daily."""
     facts.forget_old_quarters(database_now())
+
+
+@shared_task(name="compliance.tasks.look_at_documents", ignore_result=True)
+def look_at_documents() -> None:
+    """The automatic checks of what was handed in. Every 10 s; ends by itself after 20 s."""
+    sweeps.look_at_documents()
+
+
+@shared_task(name="compliance.tasks.scan_again", ignore_result=True)
+def scan_again() -> None:
+    """Ask about quarantined files once more. Every 60 s; ends at the scanner's first silence."""
+    sweeps.scan_again()

@@ -48,6 +48,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3_600.0,
     },
     "compliance.sweep_kyc": {"task": "compliance.tasks.sweep_kyc", "schedule": 10.0},
+    "compliance.look_at_documents": {
+        "task": "compliance.tasks.look_at_documents",
+        "schedule": 10.0,
+    },
+    "compliance.scan_again": {"task": "compliance.tasks.scan_again", "schedule": 60.0},
     "backoffice.watch": {"task": "backoffice.tasks.watch", "schedule": 1_800.0},
     "casino.self_check": {"task": "casino.tasks.run_self_check", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},

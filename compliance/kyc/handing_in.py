@@ -17,7 +17,7 @@ from audit.record import record, register
 from compliance.kyc import declarations, receiving
 from compliance.kyc.file_guard import FileCode
 from compliance.kyc.models import KycCheck, KycDocument, KycUpload
-from compliance.kyc.moves import KycCode, Step, checks_of, ensure_checks, move
+from compliance.kyc.moves import KycCode, Step, checks_of, ensure_checks, move, policy_of
 from compliance.kyc.receiving import Given, Received, Refusal
 from compliance.kyc.scanning import Verdict
 from compliance.kyc.states import (
@@ -161,10 +161,13 @@ def _write(
     is_declared = declarations.latest(player_id, form.subject)[1] >= check.attempt
     is_complete = not lacking and not received.refused and is_declared
     if is_complete:
+        due_at = now + policy_of(standing, now).review_within
         for subject in served:
             news = "received" if subject is form.subject else ""
             if checks[subject].state == State.STARTED:
-                step = Step(State.DOCUMENTS, cause="handed in", actor=actor, news=news)
+                step = Step(
+                    State.DOCUMENTS, cause="handed in", actor=actor, due_at=due_at, news=news
+                )
                 move(standing, checks[subject], step, now)
     kinds = tuple(one.kind for one in received.taken)
     return HandedIn(kinds, tuple(received.refused), is_complete, lacking)

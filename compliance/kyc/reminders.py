@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,6 +21,8 @@ from compliance.standing import StandingNow, lock_standing
 from kernel.ids import Actor, PlayerId
 from notices.send import notify
 
+logger = logging.getLogger(__name__)
+
 HOUSE: Final = Actor.system("kyc")
 BATCH: Final = 100
 OVERDUE: Final = register("kyc.review_overdue", "Identity check not decided in time")
@@ -29,9 +32,12 @@ def remind() -> int:
     """Once per reminder of the policy: before the player's time, or a document's, is over."""
     told = 0
     for check in _near():
-        with transaction.atomic():
-            standing = lock_standing(PlayerId(check.player_id))
-            told += _remind(standing, KycCheck.objects.get(pk=check.pk), database_now())
+        try:
+            with transaction.atomic():
+                standing = lock_standing(PlayerId(check.player_id))
+                told += _remind(standing, KycCheck.objects.get(pk=check.pk), database_now())
+        except Exception:
+            logger.exception("identity checks: reminding of %s failed", check.pk)
     return told
 
 
@@ -87,17 +93,19 @@ def _midnight(check: KycCheck, now: datetime) -> datetime:
 
 
 def alarm() -> int:
-    """Tell compliance, once, of a check that no officer decided in time."""
+    """Tell compliance, once, of a check that the house or an officer did not finish in time."""
     told = 0
     late = KycCheck.objects.filter(
-        state=State.REVIEW.value, due_at__lt=database_now(), alarmed_at__isnull=True
+        state__in=[State.DOCUMENTS.value, State.REVIEW.value],
+        due_at__lt=database_now(),
+        alarmed_at__isnull=True,
     )
     for check in list(late.order_by("due_at")[:BATCH]):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE compliance_kyc_check SET alarmed_at = clock_timestamp()"
-                " WHERE id = %s AND alarmed_at IS NULL AND state = 'review'",
-                [check.id],
+                " WHERE id = %s AND alarmed_at IS NULL AND state = %s",
+                [check.id, check.state],
             )
             if cursor.rowcount != 1:
                 continue

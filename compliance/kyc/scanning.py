@@ -8,6 +8,7 @@ empty for none, of which production is warned.
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+#: For a whole scan, from connecting to the answer, however the scanner drips.
 TIMEOUT_S: Final = 8
 CHUNK_BYTES: Final = 64 * 1024
 _ANSWER_MAX: Final = 4096
@@ -39,6 +41,8 @@ class Scan:
 
     verdict: Verdict
     detail: str
+    #: Nobody answered at all: asking about the next file now would only wait again.
+    is_silence: bool = False
 
 
 class Scanner(Protocol):
@@ -55,16 +59,18 @@ class ClamAV:
     timeout_s: int = TIMEOUT_S
 
     def scan(self, content: bytes) -> Scan:
+        until = time.monotonic() + self.timeout_s
         try:
             with self._connected() as connection:
-                connection.sendall(b"zINSTREAM\0")
+                _send(connection, b"zINSTREAM\0", until)
                 for at in range(0, len(content), CHUNK_BYTES):
                     chunk = content[at : at + CHUNK_BYTES]
-                    connection.sendall(len(chunk).to_bytes(4, "big") + chunk)
-                connection.sendall(b"\0\0\0\0")
-                answer = _answer(connection)
+                    _send(connection, len(chunk).to_bytes(4, "big") + chunk, until)
+                _send(connection, b"\0\0\0\0", until)
+                answer = _answer(connection, until)
         except OSError as wrong:
-            return Scan(Verdict.UNKNOWN, f"the scanner did not answer: {type(wrong).__name__}")
+            words = f"the scanner did not answer: {type(wrong).__name__}"
+            return Scan(Verdict.UNKNOWN, words, is_silence=True)
         return _read(answer)
 
     def _connected(self) -> socket.socket:
@@ -81,9 +87,23 @@ class ClamAV:
         return socket.create_connection((where.hostname, where.port or 3310), self.timeout_s)
 
 
-def _answer(connection: socket.socket) -> bytes:
+def _bound(connection: socket.socket, until: float) -> None:
+    """Let the next call on the socket take no longer than until the one deadline."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    connection.settimeout(left)
+
+
+def _send(connection: socket.socket, content: bytes, until: float) -> None:
+    _bound(connection, until)
+    connection.sendall(content)
+
+
+def _answer(connection: socket.socket, until: float) -> bytes:
     answer = b""
     while not answer.endswith(b"\0") and len(answer) < _ANSWER_MAX:
+        _bound(connection, until)
         part = connection.recv(1024)
         if not part:
             break

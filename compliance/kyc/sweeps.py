@@ -1,15 +1,20 @@
 """What happens to checks by themselves: begun, scanned again, looked at, reminded of, expired.
 
 PostgreSQL's rows are the queue: each sweep finds what is due, does one thing per transaction, and
-a lost or doubled run changes nothing. Nothing is asked over a network inside a transaction.
+a lost or doubled run changes nothing. Nothing is asked over a network inside a transaction, and
+what asks over a network (`look`, `scan_again`) is a task apart from what keeps times (`sweep`): a
+silent scanner or provider ends its own run, and one thing that cannot be read takes no other along.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
-from typing import Final
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final, TypeVar
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
@@ -30,35 +35,50 @@ from compliance.standing import StandingNow, lock_standing
 from kernel.ids import Actor, PlayerId
 
 logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 HOUSE: Final = Actor.system("kyc")
 BATCH: Final = 100
 #: Between two tries of the scanner.
 RESCAN_AFTER_S: Final = 60
+#: How long a run may begin new questions over the network: the worker has other work to do.
+BUDGET_S: Final = 20
 INFECTED: Final = register("kyc.document_infected", "Uploaded document is infected; destroyed")
 FORGOTTEN: Final = register("kyc.document_forgotten", "Document destroyed with its player's key")
 
 
 def sweep() -> None:
-    """Everything that is due now. Scheduled every 10 s; each part stands alone."""
-    for part in (begin_checks, scan_again, look_at_documents, expire, remind, alarm, forget):
+    """Everything that time brings. Scheduled every 10 s; asks nobody over a network."""
+    for part in (begin_checks, expire, remind, alarm, forget):
         try:
             part()
         except Exception:
             logger.exception("sweep of identity checks: %s failed", part.__name__)
 
 
+def _each(items: Iterable[_T], act: Callable[[_T], bool], what: str) -> int:
+    """How many of ``items`` were acted on; one that fails is logged, and the others go on."""
+    done = 0
+    for item in items:
+        try:
+            done += act(item)
+        except Exception:
+            logger.exception("identity checks: %s failed for %s", what, item)
+    return done
+
+
 def begin_checks() -> int:
     """A player's checks begin with the account; the time to verify in counts from its opening."""
     begun = KycCheck.objects.filter(subject=Subject.IDENTITY.value).values("player_id")
     fresh = Standing.objects.exclude(player_id__in=begun).order_by("created_at")
-    count = 0
-    for player_id, created_at in list(fresh.values_list("player_id", "created_at")[:BATCH]):
+    rows = list(fresh.values_list("player_id", "created_at")[:BATCH])
+
+    def begin(row: tuple[int, datetime]) -> bool:
         with transaction.atomic():
-            standing = lock_standing(PlayerId(player_id))
-            _begin(standing, created_at, database_now())
-            count += 1
-    return count
+            _begin(lock_standing(PlayerId(row[0])), row[1], database_now())
+        return True
+
+    return _each(rows, begin, "beginning")
 
 
 def _begin(standing: StandingNow, created_at: datetime, now: datetime) -> None:
@@ -80,22 +100,42 @@ def _is_verified(standing: StandingNow, subject: Subject) -> bool:
     return standing.age_verified if subject is Subject.AGE else standing.identity_verified
 
 
-def scan_again() -> int:
-    """Ask the scanner about quarantined files once more; what it finds infected is destroyed."""
-    before = database_now() - timedelta(seconds=RESCAN_AFTER_S)
-    rows = KycDocument.objects.filter(
-        scan=Verdict.UNKNOWN.value, destroyed_at__isnull=True, scanned_at__lt=before
-    )
-    waiting = list(rows.order_by("scanned_at")[:BATCH])
-    for document in waiting:
+def scan_again(budget_s: float = BUDGET_S) -> int:
+    """Ask the scanner about quarantined files once more; what it finds infected is destroyed.
+
+    Scheduled every 60 s. Each file is claimed before it is asked about, so two runs never ask
+    twice, and one that cannot be read waits its minute like any other. Ends at the first silence.
+    """
+    until, asked, is_silent = time.monotonic() + budget_s, 0, False
+    while not is_silent and time.monotonic() < until:
+        document = _claim()
+        if document is None:
+            break
+        asked += 1
         try:
-            _scan_again(document)
-        except Exception:  # a file that is gone keeps no other from being scanned
-            logger.exception("document %s cannot be scanned", document.id)
-    return len(waiting)
+            is_silent = _ask_again(document)
+        except Exception:
+            logger.exception("scanning the document %s again failed", document.id)
+    return asked
 
 
-def _scan_again(document: KycDocument) -> None:
+def _claim() -> KycDocument | None:
+    """The file that waits longest, its try written down first."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_kyc_document SET scan_tries = scan_tries + 1,"
+            " scanned_at = clock_timestamp() WHERE id = (SELECT id FROM compliance_kyc_document"
+            "  WHERE scan = 'unknown' AND destroyed_at IS NULL"
+            "   AND scanned_at < clock_timestamp() - make_interval(secs => %s)"
+            "  ORDER BY scanned_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id",
+            [RESCAN_AFTER_S],
+        )
+        row = cursor.fetchone()
+    return None if row is None else KycDocument.objects.get(pk=row[0])
+
+
+def _ask_again(document: KycDocument) -> bool:
+    """Whether the scanner was silent."""
     content = b"".join(vault.get(opening.key_of(document), vault.ORIGINAL))
     scan = scanning.scanner().scan(content)
     with transaction.atomic():
@@ -105,6 +145,7 @@ def _scan_again(document: KycDocument) -> None:
         vault.drop(document.id, vault.ORIGINAL)
     if scan.verdict is Verdict.INFECTED:
         _drop_pages(document)
+    return scan.is_silence
 
 
 def _judge(
@@ -114,7 +155,6 @@ def _judge(
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE compliance_kyc_document SET scan = %s, scan_detail = %s,"
-            " scan_tries = scan_tries + 1, scanned_at = clock_timestamp(),"
             " is_original_kept = is_original_kept AND %s,"
             " wrapped_key = CASE WHEN %s THEN NULL ELSE wrapped_key END"
             " WHERE id = %s AND scan = 'unknown'",
@@ -143,15 +183,25 @@ def _judge(
             move(standing, check, step, now)
 
 
-def look_at_documents() -> int:
-    """The automatic checks of what was handed in; then an officer's turn, with a due time."""
-    ready = _ready()
-    for player_id, form in ready:
+def look_at_documents(budget_s: float = BUDGET_S) -> int:
+    """The automatic checks of what was handed in; then an officer's turn, with a due time.
+
+    Scheduled every 10 s. Ends with its time, or at the first silence of the face provider: that
+    form goes to an officer without an answer, the others wait for the next run.
+    """
+    until, looked = time.monotonic() + budget_s, 0
+    for player_id, form in _ready():
+        if time.monotonic() >= until:
+            break
+        looked += 1
         try:
-            _look(player_id, form)
+            face = _look(player_id, form)
         except Exception:  # one player's broken file holds up nobody else's
-            logger.exception("documents of player %s cannot be looked at", player_id)
-    return len(ready)
+            logger.exception("looking at %s of player %s failed", form, player_id)
+            continue
+        if face is faces.FaceVerdict.UNKNOWN:
+            break
+    return looked
 
 
 def _ready() -> list[tuple[PlayerId, Subject]]:
@@ -169,7 +219,7 @@ def _ready() -> list[tuple[PlayerId, Subject]]:
     return found
 
 
-def _look(player_id: PlayerId, form: Subject) -> None:
+def _look(player_id: PlayerId, form: Subject) -> faces.FaceVerdict:
     attempt = checks_of(player_id)[form].attempt
     rows = KycDocument.objects.filter(
         player_id=player_id, subject=form.value, attempt=attempt, destroyed_at__isnull=True
@@ -197,10 +247,13 @@ def _look(player_id: PlayerId, form: Subject) -> None:
             due_at = now + policy_of(standing, now).review_within
             step = Step(State.REVIEW, cause="an officer decides", actor=HOUSE, due_at=due_at)
             move(standing, check, step, now)
+    return face
 
 
 def _face(files: list[KycDocument]) -> faces.FaceVerdict:
-    """The provider's answer about front and selfie; nothing is asked where one is missing."""
+    """The provider's answer about front and selfie; nothing is read where nobody is asked."""
+    if not settings.FARO_FACE_PROVIDER:
+        return faces.FaceVerdict.NONE
     pictures = {
         one.kind: one
         for one in files
@@ -244,13 +297,15 @@ def expire() -> int:
     now = database_now()
     late = Q(state=State.STARTED.value, due_at__lt=now)
     over = Q(state=State.VERIFIED.value, expires_on__lte=now.date())
-    moved = 0
-    for found in list(KycCheck.objects.filter(late | over).order_by("changed_at")[:BATCH]):
+    rows = list(KycCheck.objects.filter(late | over).order_by("changed_at")[:BATCH])
+
+    def act(found: KycCheck) -> bool:
         with transaction.atomic():
             standing = lock_standing(PlayerId(found.player_id))
             check = KycCheck.objects.get(pk=found.pk)
-            moved += _expire(standing, check, database_now())
-    return moved
+            return _expire(standing, check, database_now())
+
+    return _each(rows, act, "expiry")
 
 
 def _expire(standing: StandingNow, check: KycCheck, now: datetime) -> bool:
@@ -282,18 +337,22 @@ def forget() -> int:
             [BATCH],
         )
         ids = [row[0] for row in cursor.fetchall()]
-    for document in KycDocument.objects.filter(pk__in=ids):
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE compliance_kyc_document SET wrapped_key = NULL, is_original_kept = false"
-                " WHERE id = %s AND destroyed_at IS NULL",
-                [document.id],
-            )
-            if cursor.rowcount == 1:
-                _destroyed(FORGOTTEN, document)
-        vault.drop(document.id, vault.ORIGINAL)
-        _drop_pages(document)
-    return len(ids)
+    return _each(KycDocument.objects.filter(pk__in=ids), _forget, "forgetting")
+
+
+def _forget(document: KycDocument) -> bool:
+    """The bytes go first: a run that dies in between finds the row again."""
+    for part in range(len(document.pages) + 1):
+        vault.drop(document.id, part)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_kyc_document SET wrapped_key = NULL, is_original_kept = false"
+            " WHERE id = %s AND destroyed_at IS NULL",
+            [document.id],
+        )
+        if cursor.rowcount == 1:
+            _destroyed(FORGOTTEN, document)
+    return True
 
 
 def _destroyed(kind: str, document: KycDocument) -> None:
