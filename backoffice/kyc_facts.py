@@ -15,7 +15,7 @@ from backoffice.kyc_words import FIELDS, FINDINGS, KINDS, OUTCOMES, REASONS, STA
 from compliance.kyc import declarations, opening
 from compliance.kyc.checks import EXPIRES, MRZ, as_date, read_zone
 from compliance.kyc.models import KycCheck, KycDocument, KycReview, KycTransition
-from compliance.kyc.moves import checks_of, local_day, policy_of
+from compliance.kyc.moves import checks_of, local_day, newest_move, policy_of
 from compliance.kyc.mrz import Mrz
 from compliance.kyc.names import likeness
 from compliance.kyc.scanning import Verdict as ScanVerdict
@@ -107,6 +107,8 @@ def of_player(player_id: PlayerId) -> dict[str, Any]:
 
 def of_check(player_id: PlayerId, form: Subject, officer_id: int) -> dict[str, Any]:
     """Everything an officer needs to decide one form: documents beside data, and the comparison."""
+    # before anything is read: what moves meanwhile makes the page old, never the decision
+    seen = {one: newest_move(player_id, one) for one in SERVED_BY[form]}
     checks = checks_of(player_id)
     served = [one for one in reversed(SERVED_BY[form]) if one in checks]
     standing = read_standing(player_id)
@@ -128,13 +130,13 @@ def of_check(player_id: PlayerId, form: Subject, officer_id: int) -> dict[str, A
                 "subject": one.value,
                 "name": SUBJECTS[one],
                 "state": STATES[State(checks[one].state)],
-                "attempt": checks[one].attempt,
                 "due_at": checks[one].due_at,
                 "expires_on": checks[one].expires_on,
                 "is_late": _is_late(checks[one], now),
             }
             for one in served
         ],
+        "seen": [(one.value, seen[one]) for one in SERVED_BY[form]],
         "documents": [] if lead is None else _documents(lead, officer_id),
         "declared": _declared(declared),
         "account": {
@@ -288,14 +290,22 @@ def _waiting(player_id: PlayerId, served: list[Subject], officer_id: int) -> dic
     )
     if not rows:
         return None
-    first = rows[0]
+    names = desk.named(f"staff:{row.first_by}" for row in rows)
     return {
-        "subjects": ", ".join(SUBJECTS[Subject(row.subject)] for row in rows),
-        "verdict": "verify" if first.verdict == Verdict.VERIFY else "reject",
-        "reason": REASONS[Reason(first.reason)],
-        "note": first.note,
-        "by": desk.named([f"staff:{first.first_by}"])[f"staff:{first.first_by}"],
-        "at": first.first_at,
+        "proposals": [
+            {
+                "subject": row.subject,
+                "review_id": str(row.id),
+                "name": SUBJECTS[Subject(row.subject)],
+                "verdict": "verify" if row.verdict == Verdict.VERIFY else "reject",
+                "reason": REASONS[Reason(row.reason)],
+                "until": row.expires_on,
+                "note": row.note,
+                "by": names[f"staff:{row.first_by}"],
+                "at": row.first_at,
+            }
+            for row in rows
+        ],
         "is_own": any(row.first_by == officer_id for row in rows),
     }
 

@@ -35,6 +35,8 @@ SEE: Final = "compliance.view_kyc"
 OPEN: Final = "compliance.open_documents"
 DECIDE: Final = "compliance.decide_kyc"
 
+#: What was not proven the last time is asked for beside the rest.
+TRIED: Final = frozenset({State.REJECTED, State.EXPIRED})
 CHECK_OPENED: Final = register("kyc.check_opened", "Identity check with personal data opened")
 
 
@@ -114,7 +116,7 @@ def decide(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
             for one in _named(sent.get("what", ""), form, PlayerId(player_id)):
                 decision = Decision(
                     subject=one,
-                    attempt=_number(sent.get(f"attempt_{one}", "")),
+                    seen=sent.get(f"seen_{one}", ""),
                     verdict=sent.get("verdict", ""),
                     reason=sent.get("reason", ""),
                     note=sent.get("note", ""),
@@ -132,13 +134,17 @@ def decide(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
 def second(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
     """The second officer agrees, or says why not."""
     form, actor = _form(subject), staff_actor(request)
-    agrees, note = request.POST.get("agrees") == "yes", request.POST.get("note", "")
+    sent = request.POST
+    agrees, note = sent.get("agrees") == "yes", sent.get("note", "")
+    shown = tuple(one for one in reversed(SERVED_BY[form]) if sent.get(f"review_{one}")) or (form,)
 
     def act() -> str:
-        waiting = kyc_facts.waiting_subjects(PlayerId(player_id), form) or (form,)
         with transaction.atomic():
-            for one in waiting:
-                reviews.second(PlayerId(player_id), one, agrees=agrees, note=note, actor=actor)
+            for one in shown:
+                review_id = sent.get(f"review_{one}", "")
+                reviews.second(
+                    PlayerId(player_id), one, review_id, agrees=agrees, note=note, actor=actor
+                )
         return "Decided by two." if agrees else "Back to review."
 
     return _act(request, player_id, form, act)
@@ -151,8 +157,8 @@ def more(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
     form, actor, text = _form(subject), staff_actor(request), request.POST.get("text", "")
 
     def act() -> str:
-        attempt = _number(request.POST.get(f"attempt_{form}", ""))
-        reviews.want_more(PlayerId(player_id), form, attempt, text=text, actor=actor)
+        seen = request.POST.get(f"seen_{form}", "")
+        reviews.want_more(PlayerId(player_id), form, seen, text=text, actor=actor)
         return "Asked. The player was told."
 
     return _act(request, player_id, form, act)
@@ -169,9 +175,10 @@ def ask(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
             known = checks_of(PlayerId(player_id))
             for one in SERVED_BY[form]:
                 is_beside = one is not form and one in known
-                if is_beside and known[one].state == State.VERIFIED:
+                if is_beside and State(known[one].state) not in {State.NONE, *TRIED}:
                     continue  # an age stays proven when the card is renewed
-                reviews.ask_for(PlayerId(player_id), one, text=text, actor=actor)
+                seen = request.POST.get(f"seen_{one}", "")
+                reviews.ask_for(PlayerId(player_id), one, seen, text=text, actor=actor)
         return "Asked. The player was told."
 
     return _act(request, player_id, form, act)
@@ -231,7 +238,3 @@ def _form(subject: str) -> Subject:
 def _exists(player_id: int) -> None:
     if not Player.objects.filter(pk=player_id).exists():
         raise Http404
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 9 else 0

@@ -90,6 +90,7 @@ TEXTS: Final = {
     "kyc_document_expired": "The document has expired: reject it with that reason.",
     "kyc_birth_differs": "The date of birth is not the account's: reject it with that reason.",
     "kyc_under_age": "By the document the player is under age: reject it with that reason.",
+    "kyc_not_under_age": "By that date the player is of age: another reason fits.",
     "kyc_not_a_date": "Write the date of birth as the document has it.",
     "mrz_empty": "Type the lines first.",
     "mrz_not_a_zone": "These are not the two or three lines of a zone.",

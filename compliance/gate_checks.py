@@ -15,6 +15,7 @@ from typing import Final
 from compliance import admission, play_rules, switches
 from compliance.gate_reading import OWN_SCOPES, Known
 from compliance.gate_words import Data, GateCode, GateRequest, Purpose
+from compliance.kyc.policies import kyc_policy
 from compliance.limit_arithmetic import LimitKind, Room, gaming_day
 from compliance.models import Status
 from compliance.standing import StandingNow
@@ -97,6 +98,17 @@ def _verified_to_play(_request: GateRequest, standing: StandingNow, known: Known
 def _verified_to_leave(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     needed = known.policies[standing.jurisdiction].verified_before_withdrawal
     return (GateCode.NOT_VERIFIED, {}) if needed and not _verified(standing) else None
+
+
+def _documents(_request: GateRequest, standing: StandingNow, _known: Known) -> Refusal:
+    return (GateCode.DOCUMENTS_OVERDUE, {}) if standing.documents_overdue else None
+
+
+def _documents_to_leave(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
+    if not standing.documents_overdue:
+        return None
+    policy = kyc_policy(standing.jurisdiction, known.now.date())
+    return (GateCode.DOCUMENTS_OVERDUE, {}) if policy.overdue_stops_withdrawal else None
 
 
 def _switch(request: GateRequest, _standing: StandingNow, known: Known) -> Refusal:
@@ -198,6 +210,7 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _place_and_age,
         _verified_to_play,
         _outside,
+        _documents,
         _switch,
         _limits_missing,
         _session,
@@ -213,11 +226,18 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _place_and_age,
         _verified_to_play,
         _outside,
+        _documents,
         _switch,
         _limits_missing,
         _money_limit,
     ),
-    Purpose.WITHDRAWAL: (_suspended, _amount, _verified_to_leave, _switch),
+    Purpose.WITHDRAWAL: (
+        _suspended,
+        _amount,
+        _verified_to_leave,
+        _documents_to_leave,
+        _switch,
+    ),
     Purpose.SIGN_IN: (_closed, _switch),
     Purpose.MARKETING: (_break, _closed, _suspended, _outside, _switch),
 }

@@ -32,6 +32,7 @@ class GateCode(StrEnum):
     COOLING_OFF = "cooling_off"
     UNDER_AGE = "under_age"
     NOT_VERIFIED = "not_verified"
+    DOCUMENTS_OVERDUE = "documents_overdue"
     NOT_OFFERED = "not_offered"
     WRONG_CURRENCY = "wrong_currency"
     NOT_POSITIVE = "not_positive"

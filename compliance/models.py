@@ -50,6 +50,9 @@ class Standing(models.Model):
     verify_by = models.DateTimeField(
         null=True, blank=True, help_text="From then on, unverified play is refused."
     )
+    documents_overdue = models.BooleanField(
+        default=False, help_text="Asked-for documents are missing: no play, no deposits."
+    )
     play_since = models.DateTimeField(null=True, blank=True, help_text="Session of play: begin.")
     play_seen_at = models.DateTimeField(null=True, blank=True, help_text="Last act in it.")
     check_due_at = models.DateTimeField(

@@ -19,6 +19,7 @@ from audit.record import Personal, Subject, record, register
 from compliance import switches
 from compliance.jurisdictions import Jurisdiction, country_profile
 from compliance.jurisdictions.shape import CheckPoint
+from compliance.kyc.policies import kyc_policy
 from compliance.limit_arithmetic import age_on, gaming_day, of_age_on
 from compliance.models import Standing
 from compliance.own_register import entries, likenesses
@@ -86,12 +87,14 @@ def open_standing(
     policy = eligibility(
         date_of_birth=info.date_of_birth, country=info.country, currency=info.currency, now=now
     )
+    within = kyc_policy(policy.code, now.date()).verify_within
     Standing.objects.create(
         player_id=int(player_id),
         jurisdiction=policy.code,
         policy=policy.policy,
         currency=info.currency,
         of_age_on=of_age_on(info.date_of_birth, policy.minimum_age),
+        verify_by=None if within is None else now + within,
     )
     if answer is not None:
         checking.keep(player_id, policy, CheckPoint.REGISTER, answer)

@@ -46,6 +46,8 @@ class StandingNow:
     play_since_us: int | None
     play_seen_us: int | None
     check_due_us: int | None
+    #: An officer asked for documents and they did not come in time, or were not accepted.
+    documents_overdue: bool = False
 
     @property
     def play(self) -> Play | None:
@@ -84,7 +86,8 @@ _SELECT: Final = (
     " check_every_s,"
     " (extract(epoch FROM play_since) * 1000000)::bigint,"
     " (extract(epoch FROM play_seen_at) * 1000000)::bigint,"
-    " (extract(epoch FROM check_due_at) * 1000000)::bigint"
+    " (extract(epoch FROM check_due_at) * 1000000)::bigint,"
+    " documents_overdue"
     " FROM compliance_standing WHERE player_id = ANY(%s::text::bigint[]) ORDER BY player_id"
 )
 _LOCK: Final = f"{_SELECT} FOR NO KEY UPDATE"

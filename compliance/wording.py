@@ -95,6 +95,9 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         _("You must be at least %(age)s years old.") % {"age": d.get("minimum_age", 18)}
     ),
     "not_verified": lambda _d: _("We have to check your identity before this is possible."),
+    "documents_overdue": lambda _d: _(
+        "We are waiting for documents from you. See “Verification” for what is still missing."
+    ),
     "not_offered": lambda _d: _("Live tables may not be offered where you live."),
     "wrong_currency": lambda _d: _("Your account is kept in another currency."),
     "not_positive": lambda _d: _("The amount must be above zero."),

@@ -103,7 +103,7 @@ def _expiry(declared: Mapping[str, str], zone: Mrz | None, today: date) -> list[
     until = read or written
     if until is None:
         return [Finding("expiry", Outcome.UNKNOWN)]
-    found = [Finding("expiry", Outcome.OK if until > today else Outcome.FAIL)]
+    found = [Finding("expiry", Outcome.OK if until >= today else Outcome.FAIL)]
     if read is not None and written is not None and read != written:
         found.append(Finding("expiry_agrees", Outcome.WARN))
     return found

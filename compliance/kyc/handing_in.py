@@ -177,7 +177,11 @@ def _begin(standing: StandingNow, check: KycCheck, actor: Actor, now: datetime) 
     """The check as one that the player works on; a new attempt after one that ended."""
     state = State(check.state)
     if state is State.NONE or (state in ENDED and state is not State.VERIFIED):
-        step = Step(State.STARTED, cause="the player began", actor=actor)
+        due_at = None
+        if standing.verify_by is not None and check.subject in SERVED_BY[Subject.IDENTITY]:
+            again = now + policy_of(standing, now).resubmit_within
+            due_at = standing.verify_by if now < standing.verify_by else again
+        step = Step(State.STARTED, cause="the player began", actor=actor, due_at=due_at)
         return move(standing, check, step, now)
     return check
 

@@ -19,9 +19,9 @@ from django.db import connection
 from audit.canonical import storable
 from audit.record import Subject as Whom
 from audit.record import record, register
-from compliance.kyc.models import KycCheck
+from compliance.kyc.models import KycCheck, KycTransition
 from compliance.kyc.policies import KycPolicy, kyc_policy
-from compliance.kyc.states import AWAITS, MOVES, State, Subject
+from compliance.kyc.states import AWAITS, ENDED, MOVES, State, Subject
 from compliance.limit_arithmetic import gaming_day
 from compliance.models import Standing
 from compliance.notice_kinds import VERIFICATION_NEWS
@@ -31,6 +31,8 @@ from kernel.invariant import ensure
 from kernel.refusal import Refused
 from notices.send import notify
 
+#: The cause of a check that an officer asked for: left unanswered, it stops play and deposits.
+ASKED: Final = "asked for"
 MOVED: Final = register("kyc.moved", "Identity check moved")
 
 
@@ -56,6 +58,7 @@ class KycCode(StrEnum):
     BIRTH_DIFFERS = "kyc_birth_differs"
     UNDER_AGE = "kyc_under_age"
     NOT_A_DATE = "kyc_not_a_date"
+    NOT_UNDER_AGE = "kyc_not_under_age"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,38 @@ def ensure_checks(player_id: PlayerId, subjects: Iterable[Subject]) -> dict[Subj
     return checks_of(player_id)
 
 
+def newest_move(player_id: PlayerId, subject: Subject) -> str:
+    """What a page shows of a check, as a token: the id of its newest move; empty before any."""
+    rows = KycTransition.objects.filter(player_id=player_id, subject=subject.value)
+    found = rows.order_by("-at", "-id").values_list("id", flat=True).first()
+    return "" if found is None else str(found)
+
+
+def is_overdue(moves: Iterable[tuple[str, str]]) -> bool:
+    """Whether one check's moves, as cause and state reached, end without what an officer asked for.
+
+    Time that ran out and a rejection count until the check is verified, or asked for anew with a
+    new time. What a player began by themselves never counts. Pure.
+    """
+    is_asked = is_over = False
+    for cause, to_state in moves:
+        if cause == ASKED:
+            is_asked, is_over = True, False
+        elif to_state == State.VERIFIED:
+            is_asked = is_over = False
+        elif to_state in {State.EXPIRED, State.REJECTED}:
+            is_over = is_asked
+    return is_over
+
+
+def _any_overdue(player_id: PlayerId) -> bool:
+    moves: dict[str, list[tuple[str, str]]] = {}
+    rows = KycTransition.objects.filter(player_id=player_id).order_by("at", "id")
+    for subject, cause, to_state in rows.values_list("subject", "cause", "to_state"):
+        moves.setdefault(subject, []).append((cause, to_state))
+    return any(is_overdue(of_subject) for of_subject in moves.values())
+
+
 _INSERT: Final = """
 INSERT INTO compliance_kyc_transition (id, player_id, subject, from_state, to_state, cause,
     actor_kind, actor_id, reason, text, data, awaits, due_at, expires_on, review_id, policy)
@@ -128,6 +163,9 @@ def move(standing: StandingNow, check: KycCheck, step: Step, now: datetime) -> K
     if subject in _FLAGS:
         is_verified = step.to is State.VERIFIED
         Standing.objects.filter(pk=standing.player_id).update(**{_FLAGS[subject]: is_verified})
+    if step.cause == ASKED or step.to in ENDED:
+        is_over = _any_overdue(standing.player_id)
+        Standing.objects.filter(pk=standing.player_id).update(documents_overdue=is_over)
     record(
         MOVED,
         actor=step.actor,

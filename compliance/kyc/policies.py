@@ -44,6 +44,8 @@ class KycPolicy:
     address_not_older: timedelta
     address_lasts: timedelta
     funds_last: timedelta
+    #: Whether documents that an officer asked for in vain stop withdrawals, as play and deposits.
+    overdue_stops_withdrawal: bool
 
     @property
     def name(self) -> str:
@@ -79,6 +81,12 @@ def _subjects(value: Any) -> frozenset[Subject]:
         raise BadPolicy(f"{value!r} names no subjects") from None
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadPolicy(f"{value!r} is neither true nor false")
+    return value
+
+
 _READERS: Final[dict[str, Any]] = {
     "verify_within": _duration_or_none,
     "resubmit_within": _duration,
@@ -90,6 +98,7 @@ _READERS: Final[dict[str, Any]] = {
     "address_not_older": _duration,
     "address_lasts": _duration,
     "funds_last": _duration,
+    "overdue_stops_withdrawal": _flag,
 }
 
 

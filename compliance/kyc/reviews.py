@@ -20,18 +20,20 @@ from audit.database_clock import database_now
 from audit.record import Personal, record, register
 from audit.record import Subject as Whom
 from compliance.kyc import checks, declarations, mrz
-from compliance.kyc.models import KycCheck, KycDocument, KycReview
+from compliance.kyc.models import KycCheck, KycDocument, KycReview, KycTransition
 from compliance.kyc.moves import (
+    ASKED,
     KycCode,
     Step,
     checks_of,
     ensure_checks,
     local_day,
     move,
+    newest_move,
     policy_of,
 )
 from compliance.kyc.scanning import Verdict as ScanVerdict
-from compliance.kyc.states import REASONS, SERVED_BY, Reason, State, Subject, Verdict
+from compliance.kyc.states import ENDED, REASONS, SERVED_BY, Reason, State, Subject, Verdict
 from compliance.limit_arithmetic import of_age_on
 from compliance.models import Standing
 from compliance.standing import StandingNow, lock_standing
@@ -44,15 +46,20 @@ DECIDED: Final = register("kyc.review_decided", "Identity check decided")
 DISAGREED: Final = register("kyc.review_disagreed", "Second officer disagreed")
 NAME_LEARNED: Final = register("kyc.name_learned", "Name taken from the verified document")
 BIRTH_SEEN: Final = register("kyc.under_age_seen", "Document shows a player under age")
+AGE_RESTORED: Final = register("kyc.registered_age_restored", "Registered day of age counts again")
+ZONE_READ: Final = register("kyc.zone_read_off", "Machine readable zone read off by an officer")
 NOTE_MAX: Final = 2_000
+#: Nothing is under way in these: an officer may ask.
+MAY_BE_ASKED: Final = frozenset({State.NONE, *ENDED})
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an officer says of one subject, and of which attempt they saw."""
+    """What an officer says of one subject, and what of it they saw."""
 
     subject: Subject
-    attempt: int
+    #: `moves.newest_move` as their page had it.
+    seen: str
     verdict: str
     reason: str
     #: For a rejection the sentence the player reads; for a verification what was looked at.
@@ -66,19 +73,20 @@ def decide(player_id: PlayerId, decision: Decision, *, actor: Actor) -> KycRevie
     """Decide a subject in review, or propose it where the policy asks for two people.
 
     Refuses with ``NOT_IN_REVIEW``, ``STALE``, ``WAITS_FOR_SECOND``, ``UNKNOWN_REASON``,
-    ``NO_NOTE``; and to verify, with ``QUARANTINED``, ``NO_DOCUMENT``, ``BIRTH_DIFFERS``,
-    ``UNDER_AGE``, ``NO_EXPIRY`` or ``DOCUMENT_EXPIRED``. Locks the player.
+    ``NO_NOTE``; as under age, with ``NOT_A_DATE`` or ``NOT_UNDER_AGE``; and to verify, with
+    ``QUARANTINED``, ``NO_DOCUMENT``, ``BIRTH_DIFFERS``, ``UNDER_AGE``, ``NO_EXPIRY`` or
+    ``DOCUMENT_EXPIRED``. Locks the player.
     """
     ensure(actor.kind is ActorKind.STAFF, "officers decide", actor=str(actor))
     verdict = _judged(decision)
     with transaction.atomic():
         standing = lock_standing(player_id)
         now = database_now()
-        check = _in_review(standing, decision.subject, decision.attempt)
-        if _waiting(check) is not None:
-            raise Refused(KycCode.WAITS_FOR_SECOND)
+        check = _in_review(standing, decision.subject, decision.seen)
         if verdict is Verdict.VERIFY:
-            _may_verify(standing, check, decision, now)
+            _may_verify(standing, check, decision.birth, decision.expires_on, now)
+        elif decision.reason == Reason.UNDER_AGE:
+            _shows_a_child(standing, decision, now)
         two = decision.subject in policy_of(standing, now).four_eyes
         review = _write(standing, check, decision, actor, is_two=two, now=now)
         if two:
@@ -90,11 +98,19 @@ def decide(player_id: PlayerId, decision: Decision, *, actor: Actor) -> KycRevie
     return review
 
 
-def second(player_id: PlayerId, subject: Subject, *, agrees: bool, note: str, actor: Actor) -> None:
-    """The second officer agrees, and it is done; or not, and it is reviewed anew.
+def second(
+    player_id: PlayerId,
+    subject: Subject,
+    review_id: str,
+    *,
+    agrees: bool,
+    note: str,
+    actor: Actor,
+) -> None:
+    """The second officer agrees to the review they saw, and it is done; or it is reviewed anew.
 
-    Refuses with ``NOTHING_WAITS``, ``SAME_PERSON``, ``NO_NOTE`` (a disagreement says why) or
-    ``QUARANTINED``. Locks the player.
+    Refuses with ``NOTHING_WAITS``, ``STALE`` where another review waits, ``SAME_PERSON``,
+    ``NO_NOTE`` (a disagreement says why), and to verify as `decide`. Locks the player.
     """
     ensure(actor.kind is ActorKind.STAFF, "officers decide", actor=str(actor))
     if not agrees and not note.strip():
@@ -106,10 +122,13 @@ def second(player_id: PlayerId, subject: Subject, *, agrees: bool, note: str, ac
         review = None if check is None else _waiting(check)
         if check is None or review is None:
             raise Refused(KycCode.NOTHING_WAITS)
+        if str(review.id) != review_id or review.attempt != check.attempt:
+            raise Refused(KycCode.STALE, state=check.state)
         if str(review.first_by) == actor.id:
             raise Refused(KycCode.SAME_PERSON)
         if agrees and review.verdict == Verdict.VERIFY:
-            _not_quarantined(check)
+            birth = players.info(player_id).date_of_birth  # what the first saw was the account's
+            _may_verify(standing, check, birth, review.expires_on, now)
         outcome = "decided" if agrees else "disagreed"
         with connection.cursor() as cursor:
             cursor.execute(
@@ -122,11 +141,11 @@ def second(player_id: PlayerId, subject: Subject, *, agrees: bool, note: str, ac
             _apply(standing, check, review, actor, now)
         else:
             _note(DISAGREED, review, actor)
+            if review.reason == Reason.UNDER_AGE:
+                _registered_age(standing, actor, now)
 
 
-def want_more(
-    player_id: PlayerId, subject: Subject, attempt: int, *, text: str, actor: Actor
-) -> None:
+def want_more(player_id: PlayerId, subject: Subject, seen: str, *, text: str, actor: Actor) -> None:
     """Ask the player for more, with a sentence they read; what came stays.
 
     The subjects that one form serves go together. Refuses with ``NO_NOTE``, ``NOT_IN_REVIEW``,
@@ -137,9 +156,7 @@ def want_more(
     with transaction.atomic():
         standing = lock_standing(player_id)
         now = database_now()
-        check = _in_review(standing, subject, attempt)
-        if _waiting(check) is not None:
-            raise Refused(KycCode.WAITS_FOR_SECOND)
+        _in_review(standing, subject, seen)
         due_at = now + policy_of(standing, now).resubmit_within
         for each in _served_with(subject):
             other = checks_of(player_id).get(each)
@@ -155,10 +172,12 @@ def want_more(
                 move(standing, other, step, now)
 
 
-def ask_for(player_id: PlayerId, subject: Subject, *, text: str, actor: Actor) -> None:
+def ask_for(player_id: PlayerId, subject: Subject, seen: str, *, text: str, actor: Actor) -> None:
     """Ask for a subject, at first or anew: the source of funds, an address, a new document.
 
-    What was verified counts no longer. Refuses with ``NO_NOTE`` or ``STALE``. Locks the player.
+    What was verified counts no longer, and what is not answered in time, or rejected, stops play
+    and deposits. Refuses with ``NO_NOTE``, ``WAITS_FOR_SECOND``, or ``STALE`` where it has moved or
+    is under way. Locks the player.
     """
     if not text.strip():
         raise Refused(KycCode.NO_NOTE)
@@ -166,13 +185,17 @@ def ask_for(player_id: PlayerId, subject: Subject, *, text: str, actor: Actor) -
         standing = lock_standing(player_id)
         now = database_now()
         check = ensure_checks(player_id, [subject])[subject]
+        if _waiting(check) is not None:
+            raise Refused(KycCode.WAITS_FOR_SECOND)
+        if State(check.state) not in MAY_BE_ASKED or newest_move(player_id, subject) != seen:
+            raise Refused(KycCode.STALE, state=check.state)
         step = Step(
             State.STARTED,
-            cause="asked for",
+            cause=ASKED,
             actor=actor,
             due_at=now + policy_of(standing, now).resubmit_within,
             text=text.strip()[:NOTE_MAX],
-            news="asked",
+            news="asked" if subject is not Subject.AGE else "",
         )
         move(standing, check, step, now)
 
@@ -187,6 +210,13 @@ def read_off(player_id: PlayerId, subject: Subject, zone: str, *, actor: Actor) 
         lock_standing(player_id)
         check = ensure_checks(player_id, [subject])[subject]
         declarations.write(player_id, subject, check.attempt, {checks.MRZ: zone}, actor)
+        record(
+            ZONE_READ,
+            actor=actor,
+            subject=Whom("player", str(player_id)),
+            component="compliance",
+            after={"subject": subject.value, "attempt": check.attempt},
+        )
 
 
 def _judged(decision: Decision) -> Verdict:
@@ -195,20 +225,33 @@ def _judged(decision: Decision) -> Verdict:
         reason = Reason(decision.reason)
     except ValueError:
         raise Refused(KycCode.UNKNOWN_REASON) from None
-    if reason not in REASONS[verdict]:
+    is_of_a_person = decision.subject in SERVED_BY[Subject.IDENTITY]
+    if reason not in REASONS[verdict] or (reason is Reason.UNDER_AGE and not is_of_a_person):
         raise Refused(KycCode.UNKNOWN_REASON)
     if not decision.note.strip():
         raise Refused(KycCode.NO_NOTE)
     return verdict
 
 
-def _in_review(standing: StandingNow, subject: Subject, attempt: int) -> KycCheck:
+def _in_review(standing: StandingNow, subject: Subject, seen: str) -> KycCheck:
+    """The check as the officer saw it, with no proposal waiting."""
     check = checks_of(standing.player_id).get(subject)
     if check is None or check.state != State.REVIEW:
         raise Refused(KycCode.NOT_IN_REVIEW)
-    if check.attempt != attempt:
+    if newest_move(standing.player_id, subject) != seen:
         raise Refused(KycCode.STALE, state=check.state)
+    if _waiting(check) is not None:
+        raise Refused(KycCode.WAITS_FOR_SECOND)
     return check
+
+
+def _shows_a_child(standing: StandingNow, decision: Decision, now: datetime) -> None:
+    """Under age is said with the date that shows it: by it play stops."""
+    if decision.birth is None:
+        raise Refused(KycCode.NOT_A_DATE)
+    of_age = of_age_on(decision.birth, standing.policy(now).minimum_age)
+    if of_age <= local_day(standing, now):
+        raise Refused(KycCode.NOT_UNDER_AGE)
 
 
 def _waiting(check: KycCheck) -> KycReview | None:
@@ -244,23 +287,29 @@ def _not_quarantined(check: KycCheck) -> None:
         raise Refused(KycCode.QUARANTINED)
 
 
-def _may_verify(standing: StandingNow, check: KycCheck, decision: Decision, now: datetime) -> None:
+def _may_verify(
+    standing: StandingNow,
+    check: KycCheck,
+    birth: date | None,
+    expires_on: date | None,
+    now: datetime,
+) -> None:
     _not_quarantined(check)
-    if decision.subject not in SERVED_BY[Subject.IDENTITY]:
+    if check.subject not in SERVED_BY[Subject.IDENTITY]:
         return
     info = players.info(standing.player_id)
-    if decision.birth is None:
+    if birth is None:
         raise Refused(KycCode.NOT_A_DATE)
-    if decision.birth != info.date_of_birth:
+    if birth != info.date_of_birth:
         raise Refused(KycCode.BIRTH_DIFFERS)
     today = local_day(standing, now)
-    if decision.subject is Subject.AGE:
-        if of_age_on(decision.birth, standing.policy(now).minimum_age) > today:
+    if check.subject == Subject.AGE:
+        if of_age_on(birth, standing.policy(now).minimum_age) > today:
             raise Refused(KycCode.UNDER_AGE)
         return
-    if decision.expires_on is None:
+    if expires_on is None:
         raise Refused(KycCode.NO_EXPIRY)
-    if decision.expires_on <= today:
+    if expires_on < today:  # it is valid on its last day
         raise Refused(KycCode.DOCUMENT_EXPIRED)
 
 
@@ -323,6 +372,8 @@ def _apply(
     _note(DECIDED, review, actor)
     if is_verified and check.subject == Subject.IDENTITY:
         _learn_name(standing, actor)
+    if is_verified and check.subject == Subject.AGE:
+        _registered_age(standing, actor, now)
 
 
 def _learn_name(standing: StandingNow, actor: Actor) -> None:
@@ -360,11 +411,36 @@ def _note(kind: str, review: KycReview, actor: Actor) -> None:
 def _under_age(standing: StandingNow, birth: date, actor: Actor, now: datetime) -> None:
     """The day of age follows the document: from this commit the gate refuses play and deposits."""
     of_age = of_age_on(birth, standing.policy(now).minimum_age)
-    if of_age <= standing.of_age_on:
-        return
+    if of_age > standing.of_age_on:
+        _of_age_from(standing, of_age, BIRTH_SEEN, actor)
+
+
+def _registered_age(standing: StandingNow, actor: Actor, now: datetime) -> None:
+    """The registered day counts again, unless another review still says otherwise."""
+    waits = KycReview.objects.filter(
+        player_id=standing.player_id, reason=Reason.UNDER_AGE.value, outcome="waits"
+    )
+    checks_now = checks_of(standing.player_id)
+    is_rejected = any(
+        checks_now[one].state == State.REJECTED and _last_reason(checks_now[one]) == "under_age"
+        for one in SERVED_BY[Subject.IDENTITY]
+        if one in checks_now
+    )
+    born = players.info(standing.player_id).date_of_birth
+    of_age = of_age_on(born, standing.policy(now).minimum_age)
+    if of_age != standing.of_age_on and not waits.exists() and not is_rejected:
+        _of_age_from(standing, of_age, AGE_RESTORED, actor)
+
+
+def _last_reason(check: KycCheck) -> str:
+    rows = KycTransition.objects.filter(player_id=check.player_id, subject=check.subject)
+    return rows.order_by("-at", "-id").values_list("reason", flat=True)[0]
+
+
+def _of_age_from(standing: StandingNow, of_age: date, kind: str, actor: Actor) -> None:
     Standing.objects.filter(pk=standing.player_id).update(of_age_on=of_age)
     record(
-        BIRTH_SEEN,
+        kind,
         actor=actor,
         subject=Whom("player", str(standing.player_id)),
         component="compliance",

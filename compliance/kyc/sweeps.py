@@ -85,8 +85,9 @@ def _begin(standing: StandingNow, created_at: datetime, now: datetime) -> None:
     served = SERVED_BY[Subject.IDENTITY]
     found = ensure_checks(standing.player_id, served)
     within, profile = policy_of(standing, now).verify_within, standing.policy(now)
-    due_at = None if within is None else created_at + within
-    if due_at is not None:
+    due_at = standing.verify_by
+    if due_at is None and within is not None:  # an account from before its policy asked
+        due_at = created_at + within
         Standing.objects.filter(pk=standing.player_id).update(verify_by=due_at)
     if due_at is None and not (profile.verified_before_play or profile.verified_before_withdrawal):
         return
@@ -309,11 +310,11 @@ def expire() -> int:
 
 
 def _expire(standing: StandingNow, check: KycCheck, now: datetime) -> bool:
-    """Judged again under the lock, by the player's local day."""
+    """Judged again under the lock, by the player's local day: a document counts on its last one."""
     is_late = check.state == State.STARTED and check.due_at is not None and check.due_at < now
     today = local_day(standing, now)
     is_over = (
-        check.state == State.VERIFIED and check.expires_on is not None and check.expires_on <= today
+        check.state == State.VERIFIED and check.expires_on is not None and check.expires_on < today
     )
     if not (is_late or is_over):
         return False

@@ -16,7 +16,8 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance.kyc import handing_in, reviews, sweeps
 from compliance.kyc.handing_in import Form
-from compliance.kyc.models import KycCheck, KycDocument
+from compliance.kyc.models import KycCheck, KycDocument, KycReview
+from compliance.kyc.moves import newest_move
 from compliance.kyc.receiving import Given
 from compliance.kyc.states import Kind, Reason, Subject, Verdict
 from kernel.ids import Actor, PlayerId, new_id
@@ -100,7 +101,7 @@ def officer() -> Actor:
 def verify(player: PlayerId, subject: Subject = Subject.IDENTITY, *, by: Actor, **changes):
     facts = {
         "subject": subject,
-        "attempt": check(player, subject).attempt,
+        "seen": newest_move(player, subject),
         "verdict": Verdict.VERIFY.value,
         "reason": Reason.SOUND.value,
         "note": "Looked at the card.",
@@ -108,6 +109,29 @@ def verify(player: PlayerId, subject: Subject = Subject.IDENTITY, *, by: Actor, 
         "expires_on": database_now().date() + timedelta(days=900),
     }
     return reviews.decide(player, reviews.Decision(**facts | changes), actor=by)
+
+
+def proposal(player: PlayerId, subject: Subject = Subject.IDENTITY) -> str:
+    """The review that waits for a second officer, as a page names it; empty where none does."""
+    rows = KycReview.objects.filter(player_id=player, subject=subject.value, outcome="waits")
+    return "".join(str(row.id) for row in rows)
+
+
+def agree(
+    player: PlayerId,
+    subject: Subject = Subject.IDENTITY,
+    *,
+    by: Actor,
+    is_agreed: bool = True,
+    note: str = "",
+    review_id: str | None = None,
+) -> None:
+    named = proposal(player, subject) if review_id is None else review_id
+    reviews.second(player, subject, named, agrees=is_agreed, note=note, actor=by)
+
+
+def ask(player: PlayerId, subject: Subject, *, by: Actor, text: str = "Please send it.") -> None:
+    reviews.ask_for(player, subject, newest_move(player, subject), text=text, actor=by)
 
 
 def reject(player: PlayerId, subject: Subject = Subject.IDENTITY, *, by: Actor, **changes):

@@ -92,9 +92,7 @@ def test_nothing_is_read_for_a_face_where_nobody_is_asked(settings):
     assert kyc.check(player).state == kyc.check(other).state == State.REVIEW
 
 
-def test_a_silent_provider_ends_the_run_and_each_form_is_asked_about_once(
-    settings, monkeypatch
-):
+def test_a_silent_provider_ends_the_run_and_each_form_is_asked_about_once(settings, monkeypatch):
     settings.FARO_FACE_PROVIDER = "compliance.kyc.faces.SimulatedFaces"
     monkeypatch.setattr(faces, "ask", lambda _question: faces.FaceVerdict.UNKNOWN)
     players = [house.player() for _ in range(3)]

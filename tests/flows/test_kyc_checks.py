@@ -15,7 +15,7 @@ from compliance import gate
 from compliance.gate import GateCode, GateRequest, Purpose
 from compliance.kyc import reviews, states, sweeps
 from compliance.kyc.models import KycCheck, KycReview, KycTransition
-from compliance.kyc.moves import KycCode, ensure_checks
+from compliance.kyc.moves import KycCode, ensure_checks, newest_move
 from compliance.kyc.states import MOVES, Kind, State, Subject
 from compliance.models import Standing
 from kernel.ids import new_id
@@ -179,7 +179,7 @@ def test_the_databases_table_of_moves_is_the_codes():
         ({"note": "  "}, KycCode.NO_NOTE),
         ({"reason": "unreadable"}, KycCode.UNKNOWN_REASON),
         ({"verdict": "perhaps"}, KycCode.UNKNOWN_REASON),
-        ({"attempt": 7}, KycCode.STALE),
+        ({"seen": ""}, KycCode.STALE),
     ],
 )
 def test_an_officer_cannot_verify_what_does_not_fit(changes, code):
@@ -206,9 +206,13 @@ def test_a_rejection_says_why_and_another_try_is_a_new_attempt():
 
 def test_more_is_asked_for_with_a_sentence_and_what_came_stays():
     player, officer = house.player(), kyc.officer()
-    check = kyc.in_review(player)
+    kyc.in_review(player)
     reviews.want_more(
-        player, Subject.IDENTITY, check.attempt, text="The back, please.", actor=officer
+        player,
+        Subject.IDENTITY,
+        newest_move(player, Subject.IDENTITY),
+        text="The back, please.",
+        actor=officer,
     )
     check = kyc.check(player)
     assert (check.state, check.awaits, check.attempt) == (State.STARTED, "player", 1)
@@ -229,7 +233,7 @@ def test_two_officers_decide_where_the_policy_asks_and_never_one_twice():
     assert code_of(lambda: kyc.verify(player, by=second)) == KycCode.WAITS_FOR_SECOND
 
     def agree(by):
-        reviews.second(player, Subject.IDENTITY, agrees=True, note="", actor=by)
+        kyc.agree(player, by=by)
 
     assert code_of(lambda: agree(first)) == KycCode.SAME_PERSON
     with (
@@ -252,7 +256,7 @@ def test_a_second_officer_who_disagrees_says_why_and_it_is_reviewed_anew():
     kyc.verify(player, by=first)
 
     def disagree(note):
-        reviews.second(player, Subject.IDENTITY, agrees=False, note=note, actor=second)
+        kyc.agree(player, by=second, is_agreed=False, note=note)
 
     assert code_of(lambda: disagree(" ")) == KycCode.NO_NOTE
     disagree("The photo is another person.")
@@ -333,7 +337,7 @@ def test_what_was_verified_counts_until_its_document_runs_out(owner):
     assert gate_says(player) is None
     assert sweeps.expire() == 0
     assert (sweeps.remind(), sweeps.remind()) == (1, 0)
-    turn_back(owner, player, expires_on="current_date")
+    turn_back(owner, player, expires_on="current_date - 1")
     owner.execute(
         "UPDATE compliance_kyc_check SET expires_on = NULL"
         " WHERE subject = 'age' AND player_id = %s",
@@ -350,12 +354,12 @@ def test_what_was_verified_counts_until_its_document_runs_out(owner):
 
 def test_an_officer_may_ask_for_the_source_of_funds_and_two_decide_it():
     player, first, second = house.player(), kyc.officer(), kyc.officer()
-    reviews.ask_for(player, Subject.FUNDS, text="Your last payslip.", actor=first)
+    kyc.ask(player, Subject.FUNDS, by=first, text="Your last payslip.")
     assert kyc.check(player, Subject.FUNDS).state == State.STARTED
     kyc.hand_in(player, {Kind.FUNDS: kyc.pdf(2)}, Subject.FUNDS, fields={"source": "salary"})
     sweeps.look_at_documents()
     kyc.verify(player, Subject.FUNDS, by=first)
-    reviews.second(player, Subject.FUNDS, agrees=True, note="", actor=second)
+    kyc.agree(player, Subject.FUNDS, by=second)
     check = kyc.check(player, Subject.FUNDS)
     assert check.state == State.VERIFIED
     assert 364 <= (check.expires_on - database_now().date()).days <= 367

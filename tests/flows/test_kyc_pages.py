@@ -18,7 +18,7 @@ from casino import document_checks
 from compliance.kyc import file_guard, opening, sweeps, wording
 from compliance.kyc.file_guard import FileCode
 from compliance.kyc.models import KycReview
-from compliance.kyc.moves import KycCode
+from compliance.kyc.moves import KycCode, newest_move
 from compliance.kyc.mrz import MrzCode
 from compliance.kyc.states import Kind, State, Subject
 from compliance.models import Standing
@@ -152,9 +152,10 @@ def test_a_player_reads_what_an_officer_asked_and_by_when():
     from compliance.kyc import reviews
 
     player = house.player()
-    check = kyc.in_review(player)
+    kyc.in_review(player)
+    seen = newest_move(player, Subject.IDENTITY)
     reviews.want_more(
-        player, Subject.IDENTITY, check.attempt, text="The <back>, please.", actor=kyc.officer()
+        player, Subject.IDENTITY, seen, text="The <back>, please.", actor=kyc.officer()
     )
     client = browser(player)
     page = client.get(IDENTITY).content.decode()
@@ -184,8 +185,8 @@ def test_an_officer_finds_the_check_sees_document_and_data_and_decides():
         "verdict": "verify",
         "reason": "sound",
         "what": "all",
-        "attempt_identity": "1",
-        "attempt_age": "1",
+        "seen_identity": newest_move(player, Subject.IDENTITY),
+        "seen_age": newest_move(player, Subject.AGE),
         "birth": "1990-02-28",
         "expires_on": (database_now().date() + timedelta(days=400)).isoformat(),
         "note": "Card and account agree.",
@@ -229,16 +230,27 @@ def test_two_officers_decide_on_the_page_and_the_first_cannot_agree():
             "verdict": "reject",
             "reason": "altered",
             "what": "all",
-            "attempt_identity": "1",
-            "attempt_age": "1",
+            "seen_identity": newest_move(player, Subject.IDENTITY),
+            "seen_age": newest_move(player, Subject.AGE),
             "note": "The number was changed.",
         },
     )
     assert "Somebody else agrees to it" in first.get(address).content.decode()
-    refused = first.post(f"{address}second/", {"agrees": "yes"})
+    sent = {"agrees": "yes"} | {
+        f"review_{one}": kyc.proposal(player, one) for one in (Subject.AGE, Subject.IDENTITY)
+    }
+    refused = first.post(f"{address}second/", sent)
     assert "kyc_same_person" in refused.content.decode()
-    assert "The number was changed." in second.get(address).content.decode()
-    assert second.post(f"{address}second/", {"agrees": "yes"}).status_code == 302
+    page = second.get(address).content.decode()
+    assert "The number was changed." in page
+    for name, value in sent.items():
+        assert name == "agrees" or f'name="{name}" value="{value}"' in page
+    assert (
+        "kyc_stale"
+        in second.post(f"{address}second/", sent | {"review_age": str(new_id())}).content.decode()
+    )
+    assert kyc.check(player).state == State.REVIEW
+    assert second.post(f"{address}second/", sent).status_code == 302
     assert kyc.check(player).state == kyc.check(player, Subject.AGE).state == State.REJECTED
 
 
