@@ -20,7 +20,7 @@ from audit.models import AuditEvent
 from audit.record import wording
 from backoffice.desk import amount, named
 from backoffice.models import Audience, PlayerNote
-from compliance import explaining, limits, switches
+from compliance import explaining, freezing, gate, limits, switches
 from compliance.models import Switch
 from compliance.pages import Row, limit_rows
 from compliance.standing import read_standing
@@ -49,8 +49,9 @@ RECORD: Final = "audit.view_auditevent"
 SESSIONS: Final = "accounts.end_sessions"
 NOTES: Final = "backoffice.view_playernote"
 CONFIDENTIAL: Final = "backoffice.read_confidential"
+HIDDEN: Final = switches.HANDLE_HIDDEN
 ALL: Final = (
-    IDENTITY, MONEY, PAYMENTS, BETS, STANDING, RECORD, SESSIONS, NOTES, CONFIDENTIAL,
+    IDENTITY, MONEY, PAYMENTS, BETS, STANDING, RECORD, SESSIONS, NOTES, CONFIDENTIAL, HIDDEN,
 )  # fmt: skip
 
 
@@ -71,6 +72,9 @@ class File:
     player: Player
     rights: frozenset[str]
     now: datetime
+    #: By any order about this player; which it is and why is in ``stopped``, for officers alone:
+    #: where others read the reason of one order, an order without one would be told from it.
+    is_stopped: bool = False
     stopped: Switch | None = None
     standing: Any = None
     excluded: bool = False
@@ -89,6 +93,14 @@ class File:
     notices: list[dict[str, Any]] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     timeline: list[Moment] = field(default_factory=list)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether play is refused to somebody of whom this reader may not know why."""
+        own = (gate.Purpose.BET, gate.Purpose.DEPOSIT)
+        return STANDING not in self.rights and any(
+            one.purpose in own and not one.allowed for one in self.answers
+        )
 
     @property
     def sees(self) -> dict[str, bool]:
@@ -114,9 +126,11 @@ def read(player_id: PlayerId, rights: Collection[str]) -> File | None:
     if player is None:
         return None
     file = File(player, frozenset(rights), database_now())
-    file.stopped = next(
-        (one for one in switches.holding() if one.scope == f"player:{player_id}"), None
-    )
+    file.is_stopped = freezing.stops_payout(player_id)
+    if HIDDEN in file.rights:
+        file.stopped = next(
+            (one for one in switches.holding() if one.scope == f"player:{player_id}"), None
+        )
     _standing(file, player_id)
     _money(file, player_id)
     if BETS in rights:

@@ -40,6 +40,9 @@ DEBT_ACTS: Final = {
     TransferKind.DEBT_WRITTEN_OFF: "Write it off, as a loss of the house",
 }
 
+LIFTED: Final = "The order is lifted. Whatever else stops the player stays."
+HELD_BY_OTHERS: Final = "This is not yours to lift. Ask compliance."
+
 
 @require_safe
 @staff_required(OPEN)
@@ -205,9 +208,13 @@ def _throw(request: HttpRequest, player_id: int, *, on: bool) -> HttpResponse:
             actor=staff_actor(request),
         )
     except Refused as refused:
-        messages.error(request, desk.refusal(refused))
+        known = (switches.SwitchCode.NOT_DISABLED, switches.SwitchCode.GIVEN_BY_OTHERS)
+        if refused.code in known and not request.user.has_perm(switches.HANDLE_HIDDEN):
+            messages.error(request, HELD_BY_OTHERS)  # whether there is an order they may not know
+        else:
+            messages.error(request, desk.refusal(refused))
     else:
-        messages.success(request, "Enabled again." if on else "Disabled: the next bet is refused.")
+        messages.success(request, LIFTED if on else "Disabled: the next bet is refused.")
     return redirect("desk:player", player_id)
 
 

@@ -45,6 +45,8 @@ STOP_PLAYER: Final = "compliance.stop_player"
 
 #: Orders that only officers may know of (`compliance.freezing`): the gate names them to nobody.
 SECRET: Final = ("screened", "suspected")
+#: What the audit reads of such an order, which others than officers read: not whom it is about.
+WITHHELD: Final = "An order of compliance"
 HANDLE_HIDDEN: Final = "compliance.handle_hidden"
 
 #: Scopes that stop one player, followed by the player's id.
@@ -160,11 +162,11 @@ def disable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None)
         record(
             DISABLED,
             actor=actor,
-            subject=Subject("switch", scope),
+            subject=_subject(scope, order),
             component="compliance",
             before={"disabled": False},
             after={"disabled": True},
-            reason=reason,
+            reason=WITHHELD if _is_secret(scope) else reason,
         )
 
 
@@ -193,12 +195,21 @@ def enable(scope: str, *, reason: str, actor: Actor, order: UUID | None = None) 
         record(
             ENABLED,
             actor=actor,
-            subject=Subject("switch", scope),
+            subject=_subject(scope, held.id if held is not None else order),
             component="compliance",
             before={"disabled": True},
             after={"disabled": False},
-            reason=reason,
+            reason=WITHHELD if _is_secret(scope) else reason,
         )
+
+
+def _is_secret(scope: str) -> bool:
+    return scope.partition(":")[0] in SECRET
+
+
+def _subject(scope: str, order: UUID | None) -> Subject:
+    """A secret order by its own number: the scope would name the player."""
+    return Subject("order", str(order)) if _is_secret(scope) else Subject("switch", scope)
 
 
 def _lifted_by(order: UUID, actor: Actor) -> bool:

@@ -15,7 +15,7 @@ from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from compliance import freezing
+from compliance import freezing, switches
 from compliance.aml import desk, reports
 from compliance.watching import alerts, casework, versions
 from compliance.watching.alerts import Finding
@@ -125,8 +125,10 @@ def test_a_freeze_that_nobody_decided_about_is_ended_by_who_ordered_it(people):
     desk.freeze(step(case, people[0]))
     desk.thaw(step(case, people[0]), "The structuring is a salary.")
     assert freezing.grounds(case.player_id) == []
-    lifted = AuditEvent.objects.filter(kind="switch.enabled").latest("at")
-    assert lifted.reason == "Suspicion looked at again"  # others read the record
+    for kind in ("switch.disabled", "switch.enabled"):  # administrators and auditors read these
+        told = AuditEvent.objects.filter(kind=kind).latest("at")
+        assert (told.subject_kind, told.reason) == ("order", "An order of compliance")
+        assert str(case.player_id) not in told.subject_id.split(":")
 
 
 def another_alert(case) -> UUID:
@@ -337,6 +339,29 @@ def test_the_player_reads_nothing_of_a_suspicion_and_gets_no_notice(people):
         for word in (*WORDS, case.reference.lower()):
             assert word not in page, (path, word)
     assert not Notice.objects.filter(person_id=case.player_id).exists()
+
+
+@pytest.mark.parametrize("role", [Role.FINANCE, Role.ADMINISTRATOR, Role.AUDITOR])
+def test_a_frozen_players_page_reads_like_that_of_one_whom_the_desk_disabled(people, role):
+    pages = []
+    client, player = staff_client(role), house.player()
+    path = f"/admin/players/{player}/"
+    plain = client.get(path).content.decode()
+    assert "No stop of ours" in plain
+    for scope in (f"player:{player}", f"suspected:{player}", f"screened:{player}"):
+        switches.disable(scope, reason="Said on the phone.", actor=people[0])
+        page = client.get(path).content.decode()
+        assert ">Disabled</span>" in page
+        assert "No stop of ours" not in page
+        assert "Said on the phone" not in page
+        card = page[page.index('id="gate"') : page.index("nothing is kept of the question")]
+        forms = [form for form in ("/stop/", "/release/") if f"{path}{form[1:]}" in page]
+        pages.append((card, forms))
+        if role is Role.ADMINISTRATOR and not scope.startswith("player"):
+            answer = client.post(f"{path}release/", {"reason": "x"}, follow=True).content.decode()
+            assert "This is not yours to lift" in answer
+        switches.enable(scope, reason="x", actor=people[0])
+    assert pages[0] == pages[1] == pages[2]
 
 
 @pytest.mark.parametrize("role", [Role.SUPPORT, Role.FINANCE, Role.PIT_BOSS])
