@@ -55,7 +55,8 @@ class _Told:
 
     official: list[dict[str, Any]] = field(default_factory=list)
     by_hand: list[dict[str, Any]] = field(default_factory=list)
-    was_respun: bool = False
+    #: Of each time that it spun again: from where on, and since when, evidence counts.
+    respins: list[dict[str, Any]] = field(default_factory=list)
     #: By id of the correction: who proposed it; what was approved, and by whom.
     proposed: dict[str, str] = field(default_factory=dict)
     approved: list[tuple[dict[str, Any], str]] = field(default_factory=list)
@@ -147,7 +148,7 @@ def _record(export: Export, rounds: dict[str, list[_Version]]) -> dict[str, _Tol
         elif kind == "round.manual_result":
             one.by_hand.append(after)
         elif kind in _RESPUN:
-            one.was_respun = True
+            one.respins.append(after)
         elif kind == "correction.proposed":
             one.proposed[after["correction"]] = actor
         elif kind == "correction.approved":
@@ -254,13 +255,29 @@ def _devices(
         which = "one stands twice" if missing is None else f"number {missing} is not there"
         return Code.OBSERVATION_MISSING, f"of observations {after + 1} to {to}, {which}"
     since = official.get("evidence_since", one.opened_ms)  # not told in records of before
-    if since < one.opened_ms or (since > one.opened_ms and not told.was_respun):
-        return Code.RESULT_NOT_SIGNED, "its evidence does not begin where a spin of it does"
+    if not _begins_with_a_spin(one, after, since, told.respins):
+        return Code.RESULT_NOT_SIGNED, "its evidence does not begin where its last spin does"
     numbers = _numbers([by_place[n] for n in sorted(by_place)], since)
     if numbers != {source: {one.result} for source in one.sources}:
         said = ", ".join(f"{who} {sorted(map(str, what))}" for who, what in sorted(numbers.items()))
         return Code.RESULT_NOT_SIGNED, f"{one.result} by {one.sources}; signed is {said or 'none'}"
     return None
+
+
+def _begins_with_a_spin(
+    one: _Version, after: int, since_ms: int, respins: list[dict[str, Any]]
+) -> bool:
+    """Whether evidence from there on is of the last spin: the opening's, or the last respin's.
+
+    A void ball that is reported once more moves the position on and is no respin. Records of
+    respins from before they told where evidence begins say only that there was one.
+    """
+    if not respins:
+        return since_ms == one.opened_ms
+    last = max(respins, key=lambda respin: int(respin["respins"]))
+    if "evidence_since" not in last:
+        return since_ms >= one.opened_ms
+    return bool(since_ms == last["evidence_since"] and after >= last["evidence_after"])
 
 
 def _numbers(seen: list[_Seen], since_ms: int) -> dict[str, set[int | None]]:

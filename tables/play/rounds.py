@@ -201,7 +201,7 @@ def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: 
         round_.phase = step(before, Phase.NO_SPIN)
     round_.phase_at = now if before not in BETTING else round_.phase_at
     round_.evidence_after = n
-    round_.evidence_since = sightings.captured_at(round_.table_id, n)
+    round_.evidence_since = since = sightings.captured_at(round_.table_id, n)
     round_.respins += 1
     round_.save(update_fields=["phase", "phase_at", "evidence_after", "evidence_since", "respins"])
     record(
@@ -210,7 +210,12 @@ def _discard_spin(round_: Round, n: int, reason: str, now: datetime, *, counts: 
         subject=Subject("round", str(round_.id)),
         component="tables",
         before={"phase": before.value},
-        after={"phase": str(round_.phase), "respins": round_.respins},
+        after={
+            "phase": str(round_.phase),
+            "respins": round_.respins,
+            "evidence_after": n,
+            "evidence_since": epoch_ms(since),
+        },
         reason=reason,
     )
     stream.append(

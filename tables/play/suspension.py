@@ -272,7 +272,12 @@ def respin_round(round_id: UUID, *, reason: str, actor: Actor) -> None:
             subject=Subject("round", str(round_.id)),
             component="tables",
             before={"phase": Phase.SUSPENDED.value},
-            after={"phase": round_.phase, "respins": round_.respins},
+            after={
+                "phase": round_.phase,
+                "respins": round_.respins,
+                "evidence_after": round_.evidence_after,
+                "evidence_since": epoch_ms(now),
+            },
             reason=reason,
         )
         stream.append(

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.pure.verify_house import checked, house, say, sealed, sealed_lines
+from tests.pure.verify_house import checked, event, house, ms, say, sealed, sealed_lines
 from verify.findings import Code
 from verify.signed import one_spelling
 
@@ -86,3 +86,34 @@ def test_an_observation_that_says_nothing_readable_is_a_finding(tmp_path, value)
     words = json.loads(base64.b64decode(one["payload"]))
     say(one, words | {"data": value})
     assert ("rounds", Code.UNREADABLE, None) in found(tmp_path, rows)
+
+
+def _declaration(rows, **evidence):
+    """What round 2 was declared from."""
+    official = [one for one in rows["audit"] if one["kind"] == "round.official"][1]
+    official["after"] |= evidence
+    if "result" in evidence:
+        rows["rounds"][1]["result"] = evidence["result"]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"evidence_after": 2, "evidence_to": 4, "evidence_since": ms(200)},
+        {"evidence_after": 2, "evidence_to": 4, "evidence_since": ms(227)},
+        {"evidence_after": 2, "evidence_to": 7, "evidence_since": ms(200)},
+    ],
+)
+def test_the_number_of_a_spin_that_was_discarded_is_not_accepted(tmp_path, evidence):
+    rows = house()
+    _declaration(rows, result=9, **evidence)
+    assert found(tmp_path, rows) == {("rounds", Code.RESULT_NOT_SIGNED, 2)}
+
+
+def test_evidence_begins_with_the_last_of_several_respins(tmp_path):
+    rows = house()
+    event(rows, "round.respun", ("round", "round-2"), 229, phase="no_spin", respins=2,
+          evidence_after=5, evidence_since=ms(229))  # fmt: skip
+    assert found(tmp_path / "lie", rows) == {("rounds", Code.RESULT_NOT_SIGNED, 2)}
+    _declaration(rows, evidence_since=ms(229))
+    assert found(tmp_path / "right", rows) == set()
