@@ -50,6 +50,7 @@ class Code(StrEnum):
     OBSERVATION_FORGED = "observation_forged"
     OBSERVATION_MISSING = "observation_missing"
     RESULT_NOT_SIGNED = "result_not_signed"
+    RESULT_OUT_OF_TIME = "result_out_of_time"
     ENTERED_BY_ONE = "entered_by_one"
     CORRECTED_BY_ONE = "corrected_by_one"
 

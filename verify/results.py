@@ -2,8 +2,9 @@
 
 The sealed record says from which observations a number was declared: those of the table after one
 position and up to another. They are all there, no other round rested on them, and those captured
-since its last spin began name that number, from each source that the round counts. A number by hand
-was entered by two people; a corrected one was proposed by one and approved by another.
+since its last spin began name that number, from each source that the round counts, between the
+close of betting and the declaration; no other number signed meanwhile was left out. A number by
+hand was entered by two people; a corrected one was proposed by one and approved by another.
 
 That an observation was signed by its device is the check of `verify.observations`. Memory grows
 with rounds; observations go by buckets on the disk.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ RECORD: Final = "audit"
 _NUMBERS: Final = {"result": "sensor", "presenter_confirm": "presenter"}
 #: After one of these nothing that the spin said counts.
 _ENDS: Final = frozenset({"no_spin", "presenter_no_spin", "device_fault", "presenter_call"})
+#: How far a device's clock may be off (the platform's own bound for heartbeats), and how long a
+#: report may be in the storing while another decides.
+SLACK_MS: Final = 5_000
 #: How the record says that a round spins again.
 _RESPUN: Final = frozenset({"round.no_spin", "round.respun"})
 _MANUAL: Final = ["manual"]
@@ -47,6 +51,8 @@ class _Version:
     sources: list[str]
     table: str
     opened_ms: int
+    closed_ms: int
+    official_ms: int
 
 
 @dataclass(slots=True)
@@ -64,12 +70,13 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An observation: position, kind, number (if it names one), capture time."""
+    """An observation: position, kind, number (if it names one), when captured and received."""
 
     n: int
     kind: str
     number: int | None
     captured_ms: int
+    received_ms: int
 
 
 #: What is wrong with a version of a round.
@@ -101,7 +108,7 @@ def _found(export: Export, source: str) -> list[tuple[int, _Wrong]]:
     for id_, versions in rounds.items():
         first = versions[0]
         if first.version == 1 and first.sources != _MANUAL and told[id_].official:
-            ranges.add(first.table, told[id_].official[0], id_)
+            ranges.add(first, told[id_].official[0], id_)
     with Spool() as spool:
         _spool(export, ranges, spool)
         names = defaultdict(list)
@@ -121,7 +128,9 @@ def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
     rounds: defaultdict[str, list[_Version]] = defaultdict(list)
     for row, line in export.rows(source):
         one = json.loads(line)
-        if one["phase"] == "settled" and one["sources"] and type(one["result"]) is int:
+        whole = one["sources"] and one["official"] and type(one["result"]) is int
+        if one["phase"] == "settled" and whole:  # what is not whole is named by `verify.rounds`
+            opened = _ms(one["opened"])
             rounds[one["round"]].append(
                 _Version(
                     row,
@@ -129,7 +138,9 @@ def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
                     one["result"],
                     sorted(one["sources"]),
                     one["table"],
-                    _ms(one["opened"]),
+                    opened,
+                    opened if one["closed"] is None else _ms(one["closed"]),
+                    _ms(one["official"]),
                 )
             )
     return rounds
@@ -186,10 +197,13 @@ class _Ranges:
         self._of_table: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
         self._starts: dict[str, list[int]] = {}
         self._reused: dict[str, str] = {}
+        self._in_play: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        self._opened: dict[str, list[int]] = {}
 
-    def add(self, table: str, official: dict[str, Any], id_: str) -> None:
+    def add(self, one: _Version, official: dict[str, Any], id_: str) -> None:
         after, to = official["evidence_after"], official["evidence_to"]
-        self._of_table[table].append((after, to, id_))
+        self._of_table[one.table].append((after, to, id_))
+        self._in_play[one.table].append((one.opened_ms, one.official_ms, id_))
 
     def wanted(self) -> Iterator[tuple[str, str]]:
         """Rounds and their tables; from here on the ranges are in order."""
@@ -199,6 +213,9 @@ class _Ranges:
 
     def arrange(self) -> None:
         """In order of positions; two that reach into each other are noted."""
+        for table, in_play in self._in_play.items():
+            in_play.sort()
+            self._opened[table] = [opened for opened, _, _ in in_play]
         for table, ranges in self._of_table.items():
             ranges.sort()
             self._starts[table] = [after for after, _, _ in ranges]
@@ -220,17 +237,28 @@ class _Ranges:
         _, to, id_ = self._of_table[table][place]
         return id_ if n <= to else None
 
+    def during(self, table: str, at_ms: int) -> str | None:
+        """The round that was played at this instant."""
+        place = bisect_right(self._opened.get(table, []), at_ms) - 1
+        if place < 0:
+            return None
+        _, official, id_ = self._in_play[table][place]
+        return id_ if at_ms <= official else None
+
 
 def _spool(export: Export, ranges: _Ranges, spool: Spool) -> None:
     ranges.arrange()
     for _, line in export.rows(SIGHTINGS):
         one = json.loads(line)
-        id_ = ranges.of(one["table"], one["n"])
-        if id_ is not None:
-            said = json.loads(base64.b64decode(one["payload"]))
-            number = said["data"].get("number") if said["kind"] in _NUMBERS else None
-            fields = [id_, one["n"], said["kind"], number, said["at"]]
-            spool.put(id_, one_spelling(fields) + b"\n")
+        said = json.loads(base64.b64decode(one["payload"]))
+        names = said["kind"] in _NUMBERS
+        wanted = {ranges.of(one["table"], one["n"])}
+        if names:
+            wanted.add(ranges.during(one["table"], said["at"]))
+        number = said["data"].get("number") if names else None
+        for id_ in wanted - {None}:
+            fields = [id_, one["n"], said["kind"], number, said["at"], _ms(one["at"])]
+            spool.put(str(id_), one_spelling(fields) + b"\n")
 
 
 def _bucket(spool: Spool, bucket: int) -> defaultdict[str, list[_Seen]]:
@@ -249,18 +277,53 @@ def _devices(
     if official["result"] != one.result or sorted(official["sources"]) != one.sources:
         detail = f"declared as {official['result']} by {official['sources']}, sealed as otherwise"
         return Code.RESULT_NOT_SIGNED, detail
-    by_place = {each.n: each for each in seen}
+    inside = [each for each in seen if after < each.n <= to]
+    by_place = {each.n: each for each in inside}
     missing = next((n for n in range(after + 1, to + 1) if n not in by_place), None)
-    if missing is not None or len(by_place) < len(seen):
+    if missing is not None or len(by_place) < len(inside):
         which = "one stands twice" if missing is None else f"number {missing} is not there"
         return Code.OBSERVATION_MISSING, f"of observations {after + 1} to {to}, {which}"
     since = official.get("evidence_since", one.opened_ms)  # not told in records of before
     if not _begins_with_a_spin(one, after, since, told.respins):
         return Code.RESULT_NOT_SIGNED, "its evidence does not begin where its last spin does"
-    numbers = _numbers([by_place[n] for n in sorted(by_place)], since)
+    counted = _counted([by_place[n] for n in sorted(by_place)], since)
+    numbers: defaultdict[str, set[int | None]] = defaultdict(set)
+    for each in counted:
+        numbers[_NUMBERS[each.kind]].add(each.number)
     if numbers != {source: {one.result} for source in one.sources}:
         said = ", ".join(f"{who} {sorted(map(str, what))}" for who, what in sorted(numbers.items()))
         return Code.RESULT_NOT_SIGNED, f"{one.result} by {one.sources}; signed is {said or 'none'}"
+    return _out_of_time(one, counted) or _left_out(
+        one, [each for each in seen if not after < each.n <= to], told.respins
+    )
+
+
+def _out_of_time(one: _Version, counted: list[_Seen]) -> _Wrong | None:
+    """Numbers are named after betting closed, and before the result was declared."""
+    for each in counted:
+        name = f"number {each.number} of observation {each.n}"
+        if each.received_ms < one.closed_ms or each.captured_ms < one.closed_ms - SLACK_MS:
+            return Code.RESULT_OUT_OF_TIME, f"{name} was known before betting closed"
+        if max(each.received_ms, each.captured_ms) > one.official_ms + SLACK_MS:
+            return Code.RESULT_OUT_OF_TIME, f"{name} is from after the result was declared"
+    return None
+
+
+def _left_out(one: _Version, outside: list[_Seen], respins: list[dict[str, Any]]) -> _Wrong | None:
+    """Another number, signed while the round was played, counts unless a respin discarded it."""
+    if any("evidence_since" not in respin for respin in respins):
+        return None  # recorded before respins told what they discard
+    for each in outside:
+        early = each.captured_ms < one.opened_ms + SLACK_MS
+        late = each.captured_ms > one.official_ms - SLACK_MS
+        if each.kind not in _NUMBERS or each.number == one.result or early or late:
+            continue
+        if not any(
+            each.n <= respin["evidence_after"] or each.captured_ms < respin["evidence_since"]
+            for respin in respins
+        ):
+            detail = f"number {each.number} of observation {each.n}, signed in this round, is left"
+            return Code.RESULT_NOT_SIGNED, f"{detail} out"
     return None
 
 
@@ -280,17 +343,17 @@ def _begins_with_a_spin(
     return bool(since_ms == last["evidence_since"] and after >= last["evidence_after"])
 
 
-def _numbers(seen: list[_Seen], since_ms: int) -> dict[str, set[int | None]]:
-    """By source, the numbers named since an instant, until the spin counts for nothing."""
-    numbers: defaultdict[str, set[int | None]] = defaultdict(set)
+def _counted(seen: list[_Seen], since_ms: int) -> list[_Seen]:
+    """What named a number since an instant, until the spin counts for nothing."""
+    counted: list[_Seen] = []
     for one in seen:
         if one.captured_ms < since_ms:
             continue
         if one.kind in _ENDS:
             break
         if one.kind in _NUMBERS:
-            numbers[_NUMBERS[one.kind]].add(one.number)
-    return dict(numbers)
+            counted.append(one)
+    return counted
 
 
 def _ms(text: str) -> int:

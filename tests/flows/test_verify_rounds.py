@@ -66,6 +66,7 @@ def write(folder, source: str, rows: list[dict]) -> None:
 #: What is held against devices and people, not against rules and books: `test_verify_results`.
 OF_RESULTS = {
     Code.RESULT_NOT_SIGNED,
+    Code.RESULT_OUT_OF_TIME,
     Code.OBSERVATION_MISSING,
     Code.ENTERED_BY_ONE,
     Code.CORRECTED_BY_ONE,

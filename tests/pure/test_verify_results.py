@@ -8,7 +8,17 @@ import shutil
 
 import pytest
 
-from tests.pure.verify_house import checked, event, house, ms, say, sealed, sealed_lines
+from tests.pure.verify_house import (
+    at,
+    checked,
+    event,
+    house,
+    ms,
+    say,
+    sealed,
+    sealed_lines,
+    sighting,
+)
 from verify.findings import Code
 from verify.signed import one_spelling
 
@@ -71,7 +81,7 @@ def test_rows_that_are_sealed_nonsense_end_in_findings(tmp_path, source, row):
     assert Code.UNREADABLE in {one.code for one in report.findings}
 
 
-@pytest.mark.parametrize("field", ["payload", "signature", "table", "n", "key"])
+@pytest.mark.parametrize("field", ["payload", "signature", "table", "n", "at", "key"])
 @pytest.mark.parametrize("value", [None, [], {}, "", 7, "not base64!"])
 def test_an_observation_with_a_field_of_another_kind_is_a_finding(tmp_path, field, value):
     rows = house()
@@ -117,3 +127,51 @@ def test_evidence_begins_with_the_last_of_several_respins(tmp_path):
     assert found(tmp_path / "lie", rows) == {("rounds", Code.RESULT_NOT_SIGNED, 2)}
     _declaration(rows, evidence_since=ms(229))
     assert found(tmp_path / "right", rows) == set()
+
+
+def _spoken(rows, place: int, captured: float, received: float | None = None, **data):
+    """The device signs another instant, and another number if told; received when said."""
+    one = rows["sightings"][place]
+    words = json.loads(base64.b64decode(one["payload"]))
+    say(one, words | {"at": ms(captured), "data": words["data"] | data})
+    one["at"] = at(captured + 0.5 if received is None else received)
+
+
+@pytest.mark.parametrize(
+    ("captured", "received"),
+    [(105, None), (105, 130), (119, 119.5), (4_000, None), (150, None), (130, 150)],
+)
+def test_numbers_from_before_the_close_or_after_the_declaration_are_no_result(
+    tmp_path, captured, received
+):
+    rows = house()
+    _spoken(rows, 0, captured, received)
+    assert found(tmp_path, rows) == {("rounds", Code.RESULT_OUT_OF_TIME, 1)}
+
+
+def test_a_number_at_the_very_close_and_one_stored_while_another_decided_count(tmp_path):
+    rows = house()
+    _spoken(rows, 0, 118, 120)
+    _spoken(rows, 1, 139, 141)
+    assert found(tmp_path, rows) == set()
+
+
+def test_the_first_pair_cannot_be_skipped_for_a_later_one(tmp_path):
+    """No respin of the record discards 9: nothing but a position says that it does not count."""
+    rows = house()
+    rows["audit"] = [one for one in rows["audit"] if one["kind"] != "round.no_spin"]
+    _declaration(rows, evidence_since=ms(200))
+    assert found(tmp_path, rows) == {("rounds", Code.RESULT_NOT_SIGNED, 2)}
+
+
+def test_a_later_pair_cannot_be_left_out_for_the_first_one(tmp_path):
+    rows = house()
+    rows["audit"] = [one for one in rows["audit"] if one["kind"] != "round.no_spin"]
+    _declaration(rows, result=9, evidence_after=2, evidence_to=4, evidence_since=ms(200))
+    assert found(tmp_path, rows) == {("rounds", Code.RESULT_NOT_SIGNED, 2)}
+
+
+def test_the_same_number_named_again_is_left_out_by_nobody(tmp_path):
+    rows = house()
+    sighting(rows, "keypad", "presenter_confirm", 236, number=5)
+    assert found(tmp_path, rows) == set()
