@@ -72,12 +72,16 @@ class Export:
 
         One that is gone has a line that says so, which `verify.seals` names.
         """
-        for row, line in enumerate(self.lines(source, "rows.jsonl"), 1):
+        return ((row, line) for row, _, line in self.placed_rows(source))
+
+    def placed_rows(self, source: str) -> Iterator[tuple[int, int, bytes]]:
+        """The same, each with the place where it begins in the file too."""
+        for row, (start, line) in enumerate(self.placed(source, "rows.jsonl"), 1):
             if not line.startswith(MISSING):
-                yield row, line
+                yield row, start, line
 
     def placed(self, source: str, file: str) -> Iterator[tuple[int, bytes]]:
-        """The same, each with the place where it begins."""
+        """Lines of one file, each with the place where it begins."""
         start = 0
         with self.opened(source, file) as stream:
             for line in stream:

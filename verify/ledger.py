@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,30 +49,36 @@ def check_ledger(export: Export, listed: Listed) -> Iterator[Finding]:
 
 def _replay(export: Export, source: str, books: _Books) -> None:
     """Batches are sealed as they commit and replayed as they were numbered."""
-    ids, starts = array("q"), array("Q")
-    for row, (start, line) in enumerate(export.placed(source, "rows.jsonl"), 1):
+    ids, starts, rows = array("q"), array("Q"), array("Q")
+    for row, start, line in export.placed_rows(source):
         ids.append(_parsed(line, source, row)["id"])
         starts.append(start)
+        rows.append(row)
     try:
         with export.opened(source, "rows.jsonl") as file:
             for place in sorted(range(len(ids)), key=ids.__getitem__):
                 file.seek(starts[place])
-                batch = _parsed(file.readline(), source, place + 1)
+                row = rows[place]
+                batch = _parsed(file.readline(), source, row)
                 try:
-                    _apply(books, batch, place + 1)
+                    _apply(books, batch, row)
                 except (_Wrong, KeyError, TypeError, ValueError) as wrong:
-                    finding = Finding(source, Code.BOOKS_WRONG, str(wrong), row=place + 1)
+                    finding = Finding(source, Code.BOOKS_WRONG, str(wrong), row=row)
                     raise Spoiled(finding) from wrong
     finally:  # whatever was wrong later: an id that was used before comes first
-        _check_used(export, source, books.used, starts)
+        _check_used(export, source, books.used, (rows, starts))
 
 
-def _check_used(export: Export, source: str, used: Once, starts: Sequence[int]) -> None:
+def _check_used(
+    export: Export, source: str, used: Once, places: tuple[Sequence[int], Sequence[int]]
+) -> None:
+    """``places`` are rows, and where each begins in the file."""
     found = used.first_repeated()
     if found is None:
         return
     with export.opened(source, "rows.jsonl") as file:
-        file.seek(starts[found.row - 1])
+        rows, starts = places
+        file.seek(starts[bisect_left(rows, found.row)])
         batch = _parsed(file.readline(), source, found.row)
     ids = [str(one[1]) for one in batch["transfers"]]
     named = next(id_ for id_ in ids if mark(id_) == found.mark)
@@ -112,7 +119,7 @@ def _move(books: _Books, id_: str, debit: int, credit: int, amount: int) -> None
 
 def _accounts(export: Export) -> Iterator[tuple[int, tuple[str, str]]]:
     known: dict[tuple[str, str], tuple[str, str]] = {}
-    for row, line in enumerate(export.lines(ACCOUNTS_SOURCE, "rows.jsonl"), 1):
+    for row, line in export.rows(ACCOUNTS_SOURCE):
         account = _parsed(line, ACCOUNTS_SOURCE, row)
         one = (account["currency"], account["kind"])
         yield account["id"], known.setdefault(one, one)

@@ -113,7 +113,7 @@ def _check(export: Export, source: str) -> None:
 def _read_all(export: Export, source: str, seen: _Seen, file: BinaryIO, bets: Once) -> None:
     """Every row by its own rules; a bet of two rounds is named first, whatever comes after it."""
     try:
-        for row, (start, line) in enumerate(export.placed(source, "rows.jsonl"), 1):
+        for row, start, line in export.placed_rows(source):
             with _Placed(source, row):
                 _read(seen, json.loads(line), (row, start), file, bets)
     finally:
@@ -266,10 +266,10 @@ def _expected(row: dict[str, Any], bet: list[Any], kind: str) -> tuple[str, int]
 def _spool_money(export: Export, money: Spool) -> None:
     """Movements of every escrow in the order of the books, by the escrow's owner."""
     accounts: dict[int, list[str]] = {}
-    for line in export.lines("ledger_accounts", "rows.jsonl"):
+    for _, line in export.rows("ledger_accounts"):
         one = json.loads(line)
         accounts[one["id"]] = [intern(one["currency"]), intern(one["kind"]), one["owner"]]
-    for line in export.lines("ledger", "rows.jsonl"):
+    for _, line in export.rows("ledger"):
         batch = json.loads(line)
         for _, id_, debit, credit, amount, kind, ref, *_ in batch["transfers"]:
             for side in {debit, credit}:

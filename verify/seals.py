@@ -59,6 +59,9 @@ def _check_batch(payload: dict[str, Any], rows: list[bytes], leaves: list[bytes]
     given = [leaf.decode("latin-1") for leaf in leaves]
     differs = next((i for i in range(min(len(rows), len(given))) if hashes[i] != given[i]), None)
     if len(rows) == count and root(hashes) == payload["root"]:
+        gone = next((i for i, row in enumerate(rows) if row.startswith(MISSING)), None)
+        if gone is not None:  # other checks pass over such a line
+            raise _spoiled(payload, Code.ROW_MISSING, "what is sealed is no row", first + gone)
         if given != hashes:
             row = first + (len(given) if differs is None else differs)
             raise _spoiled(payload, Code.LEAF_CHANGED, "the row is right, its hash is not", row)

@@ -175,3 +175,34 @@ def test_the_same_number_named_again_is_left_out_by_nobody(tmp_path):
     rows = house()
     sighting(rows, "keypad", "presenter_confirm", 236, number=5)
     assert found(tmp_path, rows) == set()
+
+
+@pytest.mark.parametrize("source", ["audit", "device_keys", "sightings", "rounds"])
+def test_a_line_of_a_row_that_is_gone_cannot_be_what_was_sealed(tmp_path, source):
+    lines = {name: [one_spelling(one) for one in ones] for name, ones in house().items()}
+    lines[source].insert(1, b'{"missing":"a row that nobody wants to show"}')
+    report = checked(sealed_lines(tmp_path, lines))
+    assert [(one.source, one.code, one.row) for one in report.findings] == [
+        (source, Code.ROW_MISSING, 2)
+    ]
+
+
+def test_books_with_a_row_that_is_gone_are_replayed_without_it(tmp_path):
+    rows = house()
+    rows["ledger_accounts"] = [
+        {"v": 1, "at": at(0), "id": id_, "currency": "EUR", "kind": "house", "owner": f"h{id_}"}
+        for id_ in (1, 2)
+    ]
+    rows["ledger"] = [
+        {"v": 1, "at": at(n), "id": n, "key": f"k{n}", "n": 1,
+         "transfers": [[1, f"move-{n}", 1, 2, 5, "x", "y", None]]}
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    rows["ledger"][2]["transfers"][0][1] = "move-1"
+    lines = {name: [one_spelling(one) for one in ones] for name, ones in rows.items()}
+    lines["ledger"][1] = b'{"missing":"2"}'
+    report = checked(sealed_lines(tmp_path, lines))
+    assert [(one.code, one.row) for one in report.findings] == [
+        (Code.ROW_MISSING, 2),
+        (Code.BOOKS_WRONG, 3),
+    ]
