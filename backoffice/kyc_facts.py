@@ -115,10 +115,10 @@ def of_check(player_id: PlayerId, form: Subject, officer_id: int) -> dict[str, A
     if standing is None:
         raise Refused(StandingCode.NO_STANDING)
     now = database_now()
-    declared, _ = declarations.latest(player_id, form)
+    lead = checks.get(form)
+    declared, _ = declarations.latest(player_id, form, 1 if lead is None else lead.attempt)
     account, today = account_of(standing, now), local_day(standing, now)
     zone = read_zone(declared.get(MRZ, ""), today)
-    lead = checks.get(form)
     in_review = [one for one in served if checks[one].state == State.REVIEW]
     until = (zone.expires if zone else None) or as_date(declared.get(EXPIRES, ""))
     return {
@@ -197,6 +197,7 @@ def _documents(check: KycCheck, officer_id: int) -> list[dict[str, Any]]:
                 {
                     "number": number,
                     "address": _address(one.id, number, officer_id),
+                    "door": reverse("desk:kyc_document", args=[one.id, number]),
                     "width": page["width"],
                     "height": page["height"],
                 }

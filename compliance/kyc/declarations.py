@@ -12,7 +12,7 @@ from audit.canonical import storable
 from audit.personal_keys import Encrypted, PersonalCode, decrypt_bytes, encrypt_bytes
 from compliance.kyc.models import KycDeclaration
 from compliance.kyc.states import Subject
-from kernel.ids import Actor, PlayerId, new_id
+from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
 
 FIELD_MAX: Final = 2_000
@@ -46,14 +46,20 @@ def write(
         )
 
 
-def latest(player_id: PlayerId, subject: Subject) -> tuple[dict[str, str], int]:
-    """All declarations merged, the newer value counting, and the attempt of the newest.
+def latest(
+    player_id: PlayerId, subject: Subject, attempt: int | None = None
+) -> tuple[dict[str, str], bool]:
+    """An attempt's declarations merged, the newer value counting; and whether a player wrote any.
 
-    Nothing where the person is forgotten.
+    Words of an earlier attempt never stand beside new documents. Without ``attempt`` all of them
+    count, as for screening. Nothing where the person is forgotten.
     """
     merged: dict[str, str] = {}
-    attempt = 0
-    for row in KycDeclaration.objects.filter(player_id=player_id, subject=subject.value):
+    is_players = False
+    rows = KycDeclaration.objects.filter(player_id=player_id, subject=subject.value)
+    for row in rows:
+        if attempt not in {None, row.attempt}:
+            continue
         try:
             plain = decrypt_bytes(
                 int(player_id),
@@ -65,5 +71,5 @@ def latest(player_id: PlayerId, subject: Subject) -> tuple[dict[str, str], int]:
                 raise
             continue
         merged |= {name: str(value) for name, value in json.loads(plain).items() if value}
-        attempt = row.attempt
-    return merged, attempt
+        is_players |= row.actor_kind == ActorKind.PLAYER.value
+    return merged, is_players

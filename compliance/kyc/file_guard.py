@@ -56,8 +56,12 @@ _HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"
 _ARCHIVES: Final = (
     b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ",
 )  # fmt: skip
-#: What makes a browser or a server run a file that also is a picture.
-_ACTIVE: Final = re.compile(rb"<script|<svg|<!doctype|<html|<\?php|<iframe", re.IGNORECASE)
+#: What makes a browser or a server run a file that also is a picture: a whole tag, where a reader
+#: that sniffs looks. The middle is compressed noise, in which any few letters turn up by chance.
+_ACTIVE: Final = re.compile(
+    rb"<(?:script|svg|html|iframe)[\s>/]|<!doctype\s|<\?php\s", re.IGNORECASE
+)
+_ACTIVE_EDGE: Final = 64 * 1024
 _MARKUP: Final = re.compile(rb"^\s*(\xef\xbb\xbf)?\s*<", re.IGNORECASE)
 
 
@@ -103,7 +107,9 @@ def _is_two(content: bytes, found: Media) -> bool:
         return True
     if found is Media.PDF:
         return False
-    return b"%PDF-" in content[:_PDF_EDGE] or _ACTIVE.search(content) is not None
+    edges = (content[:_ACTIVE_EDGE], content[_ACTIVE_EDGE:][-_ACTIVE_EDGE:])
+    is_active = any(_ACTIVE.search(edge) is not None for edge in edges)
+    return b"%PDF-" in content[:_PDF_EDGE] or is_active
 
 
 def _is_cut(content: bytes, found: Media) -> bool:

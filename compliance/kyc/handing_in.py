@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +39,10 @@ RECEIVED: Final = register("kyc.documents_received", "Documents received")
 FORMS_PER_HOUR: Final = 20
 FILES_PER_ATTEMPT: Final = 12
 KEY_MAX: Final = 64
+#: One form of a player is in work at a time, here; the next one waits this long for its turn, so
+#: nobody takes every place where files are opened. Players share a turn in 64ths.
+TURN_S: Final = 20
+_TURNS: Final = tuple(Lock() for _ in range(64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class Form:
     #: What they wrote; empty where it did not pass the form's own look.
     fields: Mapping[str, str]
     key: str
+    #: Whether what they wrote passed; until then it is still their turn, and nothing typed is lost.
+    is_valid: bool = True
 
 
 def hand_in(player_id: PlayerId, form: Form) -> HandedIn:
@@ -66,12 +73,22 @@ def hand_in(player_id: PlayerId, form: Form) -> HandedIn:
 
     Each file is taken or refused for itself. When what is required is there, the checks it serves
     move to ``documents``. The same key with the same content answers the same again. Refuses with
-    ``NOT_OPEN``, ``KEY_REUSED``, ``BAD_KEY``, ``TOO_OFTEN``, ``NOTHING_NEW`` or ``NO_STANDING``,
-    and then nothing is kept. Locks the player.
+    ``NOT_OPEN``, ``KEY_REUSED``, ``BAD_KEY``, ``TOO_OFTEN``, ``TOO_MANY``, ``BUSY``,
+    ``NOTHING_NEW`` or ``NO_STANDING``, and then nothing is kept. Locks the player.
     """
     if not 8 <= len(form.key) <= KEY_MAX:
         raise Refused(KycCode.BAD_KEY)
     print_ = receiving.fingerprint(form.subject, form.files, dict(form.fields))
+    turn = _TURNS[int(player_id) % len(_TURNS)]
+    if not turn.acquire(timeout=TURN_S):
+        raise Refused(FileCode.BUSY)
+    try:
+        return _in_turn(player_id, form, print_)
+    finally:
+        turn.release()
+
+
+def _in_turn(player_id: PlayerId, form: Form, print_: str) -> HandedIn:
     known = _known(player_id, form, print_)
     if known is not None:
         return known
@@ -112,7 +129,7 @@ def _known(player_id: PlayerId, form: Form, print_: str) -> HandedIn | None:
 
 
 def _may_hand_in(player_id: PlayerId, form: Form) -> None:
-    """Before any work: is it the player's turn, and not the twentieth time this hour?"""
+    """Before any work: is it the player's turn, not the twentieth time, not the twelfth file?"""
     check = checks_of(player_id).get(form.subject)
     if check is not None and State(check.state) not in OPEN_TO_PLAYER:
         raise Refused(KycCode.NOT_OPEN)
@@ -121,6 +138,13 @@ def _may_hand_in(player_id: PlayerId, form: Form) -> None:
     since = database_now() - timedelta(hours=1)
     if KycUpload.objects.filter(player_id=player_id, at__gt=since).count() >= FORMS_PER_HOUR:
         raise Refused(KycCode.TOO_OFTEN)
+    goes_on = check is not None and State(check.state) not in ENDED
+    kept = KycDocument.objects.filter(
+        player_id=player_id, subject=form.subject, attempt=check.attempt if check else 0
+    )
+    coming = min(len(form.files), receiving.FILES_MAX)
+    if goes_on and coming and kept.count() + coming > FILES_PER_ATTEMPT:
+        raise Refused(FileCode.TOO_MANY, files_max=FILES_PER_ATTEMPT)
 
 
 def _write(
@@ -158,8 +182,8 @@ def _write(
         },
     )
     lacking = missing(check)
-    is_declared = declarations.latest(player_id, form.subject)[1] >= check.attempt
-    is_complete = not lacking and not received.refused and is_declared
+    is_declared = declarations.latest(player_id, form.subject, check.attempt)[1]
+    is_complete = form.is_valid and is_declared and not lacking and not received.refused
     if is_complete:
         due_at = now + policy_of(standing, now).review_within
         for subject in served:

@@ -7,8 +7,10 @@ address instead of a cookie, so that nothing a document could do touches the sta
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -26,6 +28,8 @@ from compliance.kyc.models import KycDocument
 from compliance.kyc.scanning import Verdict
 from kernel.ids import Actor
 from kernel.refusal import Refused
+
+logger = logging.getLogger(__name__)
 
 SEEN: Final = register("kyc.document_seen", "Identity document opened")
 #: Long enough for a page to load its pictures, short enough that a copied address is worth nothing.
@@ -76,7 +80,12 @@ def open_page(document_id: UUID, page: int, *, actor: Actor) -> Iterator[bytes]:
         raise Refused(OpenCode.DESTROYED)
     if not is_open(document):
         raise Refused(OpenCode.QUARANTINED)
-    key = key_of(document)
+    pieces = vault.get(key_of(document), page)
+    try:
+        first = next(pieces)  # what is not there was not opened, and is no half answer
+    except FileNotFoundError:
+        logger.exception("page %s of the document %s is not in the storage", page, document_id)
+        raise Refused(OpenCode.NO_SUCH_PAGE) from None
     with transaction.atomic():
         record(
             SEEN,
@@ -85,7 +94,7 @@ def open_page(document_id: UUID, page: int, *, actor: Actor) -> Iterator[bytes]:
             component="compliance",
             after={"document": str(document.id), "kind": document.kind, "page": page},
         )
-    return vault.get(key, page)
+    return chain([first], pieces)
 
 
 def answer(document_id: UUID, page: int, *, actor: Actor) -> StreamingHttpResponse:
@@ -98,7 +107,8 @@ def answer(document_id: UUID, page: int, *, actor: Actor) -> StreamingHttpRespon
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Disposition"] = f'inline; filename="page-{page}.jpg"'
     response["Cache-Control"] = "private, no-store"
-    response["Cross-Origin-Resource-Policy"] = "same-site" if origin else "same-origin"
+    # a host of its own may be of another site; who has the signed address may embed it, a minute
+    response["Cross-Origin-Resource-Policy"] = "cross-origin" if origin else "same-origin"
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex"
     return response

@@ -371,14 +371,14 @@ def _apply(
     move(standing, check, step, now)
     _note(DECIDED, review, actor)
     if is_verified and check.subject == Subject.IDENTITY:
-        _learn_name(standing, actor)
+        _learn_name(standing, check.attempt, actor)
     if is_verified and check.subject == Subject.AGE:
         _registered_age(standing, actor, now)
 
 
-def _learn_name(standing: StandingNow, actor: Actor) -> None:
+def _learn_name(standing: StandingNow, attempt: int, actor: Actor) -> None:
     """An account without a name takes the verified one, and is screened by it."""
-    declared, _ = declarations.latest(standing.player_id, Subject.IDENTITY)
+    declared, _ = declarations.latest(standing.player_id, Subject.IDENTITY, attempt)
     name = declared.get(checks.NAME, "")[:150]
     if User.objects.filter(pk=standing.player_id, name="").update(name=name) and name:
         record(

@@ -231,7 +231,7 @@ def _look(player_id: PlayerId, form: Subject) -> faces.FaceVerdict:
     with transaction.atomic():
         standing = lock_standing(player_id)
         now = database_now()
-        declared, _ = declarations.latest(player_id, form)
+        declared, _ = declarations.latest(player_id, form, attempt)
         common = checks.files([one.scan for one in files], is_known=known)
         for subject in SERVED_BY[form]:
             check = checks_of(player_id)[subject]

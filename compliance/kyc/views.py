@@ -5,6 +5,7 @@ A document that was sent is never shown again here, only that it arrived.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Final, cast
 
 from django.contrib import messages
@@ -16,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.models import User
 from compliance.kyc import handing_in, opening, wording
 from compliance.kyc.file_guard import BYTES_MAX
 from compliance.kyc.forms import Keyed, form_for
@@ -47,8 +49,12 @@ from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 
-#: What a browser offers to choose; the server looks at the content whatever was chosen.
-ACCEPT: Final = "image/jpeg,image/png,image/webp,image/heic,application/pdf"
+#: What a browser offers to choose; the server looks at the content whatever was chosen. A phone
+#: that is not offered HEIC sends a JPEG by itself.
+_READ: Final = ("image/jpeg", "image/png", "image/webp", "application/pdf")
+_HEIC: Final = ("image/heic",) if find_spec("pillow_heif") else ()
+ACCEPT: Final = ",".join((*_READ, *_HEIC))
+OPEN_RIGHT: Final = "compliance.open_documents"
 #: A form beyond this is answered before it is read: fields and the edges of parts are small.
 REQUEST_BYTES_MAX: Final = 2 * FORM_BYTES_MAX
 
@@ -100,7 +106,8 @@ def _send(request: HttpRequest, subject: Subject) -> HttpResponse:
     form = form_for(subject, request.POST)
     is_valid = form.is_valid()
     key = str(form.cleaned_data.get("key", ""))
-    wanted = Form(subject, _files(request, subject), form.declared() if is_valid else {}, key)
+    fields = form.declared() if is_valid else {}
+    wanted = Form(subject, _files(request, subject), fields, key, is_valid=is_valid)
     try:
         done = handing_in.hand_in(player_id, wanted)
     except Refused as refused:
@@ -261,6 +268,9 @@ def document(request: HttpRequest, token: str) -> HttpResponseBase:
     if found is None:
         return opening.not_here()
     document_id, page, officer_id = found
+    officer = User.objects.filter(pk=officer_id, is_active=True, is_staff=True).first()
+    if officer is None or not officer.has_perm(OPEN_RIGHT):
+        return opening.not_here()  # a right that was taken counts at once, not in a minute
     try:
         return opening.answer(document_id, page, actor=Actor.staff(officer_id))
     except Refused:

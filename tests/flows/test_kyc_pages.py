@@ -299,13 +299,19 @@ def test_the_documents_own_host_answers_signed_addresses_alone(settings):
     officer = make_staff(Role.COMPLIANCE)
     page = enter(officer).get(f"/admin/verification/{player}/identity/").content.decode()
     assert 'src="https://documents.example/documents/' in page
-    assert "/admin/verification/documents/" not in page
+    door = f"/admin/verification/documents/{row.id}/1/"
+    assert f'src="{door}' not in page
+    assert f'href="{door}"' in page  # a large view has an address of its own minute
+    led = enter(officer).get(door)
+    assert led.status_code == 302
+    assert led.headers["Location"].startswith("https://documents.example/documents/")
+    assert not AuditEvent.objects.filter(kind="kyc.document_seen").exists()
     path = opening.signed_address(row.id, 1, officer.pk).removeprefix("https://documents.example")
     there = {"HTTP_HOST": "documents.example"}
     answer = Client().get(path, **there)
     assert hashlib.sha256(b"".join(answer)).hexdigest() == row.pages[0]["sha256"]
     assert headed(answer, "Cross-Origin-Resource-Policy", "Content-Security-Policy") == [
-        "same-site",
+        "cross-origin",
         opening.POLICY,
     ]
     assert answer.cookies == {}
@@ -315,6 +321,8 @@ def test_the_documents_own_host_answers_signed_addresses_alone(settings):
     for other in ("/", "/admin/", "/staff/account/login/", IDENTITY):
         assert Client().get(other, **there).status_code == 404
     assert Client().get("/healthz", **there).status_code == 200
+    User.objects.filter(pk=officer.pk).update(is_active=False)
+    assert Client().get(path, **there).status_code == 404  # who has left sees nothing more
 
 
 def test_every_refusal_has_words_for_whom_it_meets():
