@@ -128,6 +128,8 @@ def _print(report: Report, form: str) -> None:
         return
     for finding in report.findings:
         sys.stdout.write(f"BAD  {finding}\n")
+    for key in report.keys:
+        sys.stdout.write(f"{key}\n")
     verdict = "everything holds" if report.ok else "DOES NOT HOLD"
     sys.stdout.write(f"{report.rows} rows under {report.seals} seals: {verdict}\n")
 

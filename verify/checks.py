@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
-from verify.observations import check_observations
+from verify.observations import Key, check_observations, device_keys
 from verify.results import check_results
 from verify.rounds import check_rounds
 from verify.seals import check_seals
@@ -38,7 +38,7 @@ CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
     Check("ledger", check_ledger, ("ledger",), ("ledger_accounts",)),
     Check("rounds", check_rounds, ("rounds",), ("ledger", "ledger_accounts")),
-    Check("observations", check_observations, ("sightings",), ("device_keys",)),
+    Check("observations", check_observations, ("sightings",), ("audit", "device_keys")),
     Check("results", check_results, ("rounds",), ("audit", "device_keys", "sightings")),
 )
 
@@ -62,6 +62,8 @@ class Report:
     rows: int
     seals: int
     checks: list[str]
+    #: Keys of devices, for whoever compares them with those of the studio: no file can.
+    keys: list[Key] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -73,6 +75,7 @@ class Report:
             "rows": self.rows,
             "seals": self.seals,
             "checks": self.checks,
+            "device_keys": [key.as_dict() for key in self.keys],
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
@@ -107,7 +110,15 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
         ["manifest", *ran],
+        _keys(export),
     )
+
+
+def _keys(export: Export) -> list[Key]:
+    try:
+        return device_keys(export)
+    except (Spoiled, *UNREADABLE):
+        return []  # a finding already, of the check that reads them
 
 
 def _run(check: Check, export: Export, source: Listed) -> Iterator[Finding]:

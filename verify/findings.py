@@ -48,6 +48,7 @@ class Code(StrEnum):
     DEVICE_UNKNOWN = "device_unknown"
     DEVICE_DIFFERS = "device_differs"
     OBSERVATION_FORGED = "observation_forged"
+    OBSERVATION_REPEATED = "observation_repeated"
     OBSERVATION_MISSING = "observation_missing"
     RESULT_NOT_SIGNED = "result_not_signed"
     RESULT_OUT_OF_TIME = "result_out_of_time"

@@ -74,7 +74,12 @@ def found(folder) -> list[tuple[str, Code, int | None]]:
 
 
 def test_real_rounds_are_what_their_devices_signed_or_two_people_said(folder):
-    assert run(folder, folder.parent / "key.pem").findings == []
+    report = run(folder, folder.parent / "key.pem")
+    assert report.findings == []
+    assert {(key.name, key.kind) for key in report.keys} == {
+        ("alexandria-wheel-k1", "wheel"),
+        ("alexandria-keypad-k1", "keypad"),
+    }
     rows = rows_of(folder, "rounds")
     assert [(one["number"], one["version"], one["result"], one["sources"]) for one in rows] == [
         (1, 1, 17, ["presenter", "sensor"]),
@@ -174,7 +179,7 @@ LIES = {
     "all observations missing": (lambda r: r.update(sightings=[]), {(R, Code.OBSERVATION_MISSING)}),
     "an observation twice": (
         lambda r: r["sightings"].append(_sighting(r, "result")),
-        {(R, Code.OBSERVATION_MISSING)},
+        {(R, Code.OBSERVATION_MISSING), ("sightings", Code.OBSERVATION_REPEATED)},
     ),
     "rests on an earlier round": (
         lambda r: _rest_on(r, 1, evidence_after=1),

@@ -7,13 +7,16 @@ import json
 import shutil
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.pure.verify_house import (
+    DEVICES,
     at,
     checked,
     event,
     house,
     ms,
+    public,
     say,
     sealed,
     sealed_lines,
@@ -44,7 +47,7 @@ def test_a_folder_that_the_signed_list_leaves_out_is_no_evidence(tmp_path, left_
     report = checked(export)
     assert (left_out, Code.SOURCE_MISSING) in {(one.source, one.code) for one in report.findings}
     assert ("rounds" if left_out == "ledger" else "results") not in report.checks
-    assert ("observations" in report.checks) == (left_out in {"audit", "ledger"})
+    assert ("observations" in report.checks) == (left_out == "ledger")
 
 
 def test_a_source_of_which_a_seal_was_kept_must_be_in_the_export(tmp_path):
@@ -206,3 +209,74 @@ def test_books_with_a_row_that_is_gone_are_replayed_without_it(tmp_path):
         (Code.ROW_MISSING, 2),
         (Code.BOOKS_WRONG, 3),
     ]
+
+
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
+
+
+def _enrol(rows, second: float, recorded: str = "device.key_enrolled", key=STRANGER):
+    """The owner's own key for the wheel, with which the number of round 1 is signed."""
+    rows["device_keys"].append(
+        {"v": 1, "at": at(second), "id": "wheel-k2", "device": "wheel", "public_key": public(key)}
+    )
+    if recorded:
+        event(rows, recorded, ("device", "wheel"), second, key="wheel-k2",
+              public_key=public(STRANGER))  # fmt: skip
+    one = rows["sightings"][0]
+    one["key"] = "wheel-k2"
+    say(one, json.loads(base64.b64decode(one["payload"])), by=key)
+
+
+def test_a_further_key_counts_from_its_enrolment_and_stands_in_the_report(tmp_path):
+    rows = house()
+    _enrol(rows, 50)
+    report = checked(sealed(tmp_path, rows))
+    assert report.findings == []
+    assert [(key.name, key.kind, key.public) for key in report.keys] == [
+        ("wheel-k1", "wheel", public(DEVICES["wheel"])),
+        ("keypad-k1", "keypad", public(DEVICES["keypad"])),
+        ("wheel-k2", "wheel", public(STRANGER)),
+    ]
+    assert report.as_dict()["device_keys"][2]["enrolled"] == "2026-03-01T12:00:50+00:00"
+
+
+@pytest.mark.parametrize(
+    ("second", "recorded", "key"),
+    [
+        (131, "device.key_enrolled", STRANGER),  # after the observation came
+        (50, "", STRANGER),  # put into the table of keys by hand
+        (50, "device.retired", STRANGER),
+        (50, "device.key_enrolled", Ed25519PrivateKey.from_private_bytes(bytes([8] * 32))),
+    ],
+)
+def test_a_key_that_nobody_enrolled_in_time_signs_nothing(tmp_path, second, recorded, key):
+    rows = house()
+    _enrol(rows, second, recorded, key)
+    assert found(tmp_path, rows) == {("sightings", Code.DEVICE_UNKNOWN, 1)}
+
+
+def test_a_revoked_key_signs_nothing_more(tmp_path):
+    rows = house()
+    event(rows, "device.key_revoked", ("device", "wheel"), 180, key="wheel-k1", revoked=True)
+    assert found(tmp_path, rows) == {("sightings", Code.DEVICE_UNKNOWN, 3)}
+
+
+@pytest.mark.parametrize(
+    ("place", "device"), [(0, "keypad"), (1, "wheel")], ids=["a keypad's result", "a wheel's yes"]
+)
+def test_one_device_cannot_speak_for_the_other(tmp_path, place, device):
+    rows = house()
+    one = rows["sightings"][place]
+    words = json.loads(base64.b64decode(one["payload"]))
+    one |= {"device": device, "key": f"{device}-k1"}
+    say(one, words | {"device": device})
+    assert found(tmp_path, rows) == {("sightings", Code.DEVICE_DIFFERS, place + 1)}
+
+
+def test_a_sequence_number_is_used_once(tmp_path):
+    rows = house()
+    one = rows["sightings"][5]
+    words = json.loads(base64.b64decode(one["payload"]))
+    one["seq"] = 3
+    say(one, words | {"seq": 3})
+    assert found(tmp_path, rows) == {("sightings", Code.OBSERVATION_REPEATED, 6)}
