@@ -6,8 +6,8 @@ since its last spin began name that number, from each source that the round coun
 close of betting and the declaration; no other number signed meanwhile was left out. A number by
 hand was entered by two people; a corrected one was proposed by one and approved by another.
 
-That an observation was signed by its device is the check of `verify.observations`. Memory grows
-with rounds; observations go by buckets on the disk.
+That an observation was signed by its device is the check of `verify.observations`. What each round
+rests on is held, some hundred bytes; record, rounds and observations go by buckets on the disk.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Final
 from verify.export import Export, Listed
 from verify.findings import Code, Finding
 from verify.signed import one_spelling
-from verify.spool import BUCKETS, Spool, bucket_of
+from verify.spool import BUCKETS, Spool
 
 SIGHTINGS: Final = "sightings"
 RECORD: Final = "audit"
@@ -38,6 +38,15 @@ _ENDS: Final = frozenset({"no_spin", "presenter_no_spin", "device_fault", "prese
 SLACK_MS: Final = 5_000
 #: How the record says that a round spins again.
 _RESPUN: Final = frozenset({"round.no_spin", "round.respun"})
+#: All that is read in the record.
+_TOLD: Final = _RESPUN | {
+    "round.official",
+    "round.manual_result",
+    "correction.proposed",
+    "correction.approved",
+}
+#: A line of the spool that is a version and no event.
+_VERSION: Final = "version"
 _MANUAL: Final = ["manual"]
 
 
@@ -96,75 +105,80 @@ def check_results(export: Export, listed: Listed) -> Iterator[Finding]:
 
 
 def _found(export: Export, source: str) -> list[tuple[int, _Wrong]]:
-    rounds = _rounds(export, source)
-    told = _record(export, rounds)
-    found = [
-        (one.row, wrong)
-        for id_, versions in rounds.items()
-        for one in versions
-        if (wrong := _people(one, told[id_])) is not None
-    ]
+    """What is wrong, with its row; two passes over the rounds, by buckets."""
+    found: list[tuple[int, _Wrong]] = []
     ranges = _Ranges()
-    for id_, versions in rounds.items():
-        first = versions[0]
-        if first.version == 1 and first.sources != _MANUAL and told[id_].official:
-            ranges.add(first, told[id_].official[0], id_)
-    with Spool() as spool:
-        _spool(export, ranges, spool)
-        names = defaultdict(list)
-        for id_, _ in ranges.wanted():
-            names[bucket_of(id_)].append(id_)
+    with Spool() as said, Spool() as seen:
+        _spool_rounds(export, source, said)
+        _spool_record(export, said)
         for bucket in range(BUCKETS):
-            seen = _bucket(spool, bucket)
-            for id_ in names[bucket]:
-                first, official = rounds[id_][0], told[id_].official[0]
-                wrong = ranges.reused(id_) or _devices(first, official, told[id_], seen[id_])
-                if wrong is not None:
-                    found.append((first.row, wrong))
+            for id_, (versions, told) in _rounds(said, bucket).items():
+                wrongs = ((one.row, _people(one, told)) for one in versions)
+                found += [(row, wrong) for row, wrong in wrongs if wrong is not None]
+                if _rests_on_devices(versions, told):
+                    ranges.add(versions[0], told.official[0], id_)
+        _spool_seen(export, ranges, seen)
+        for bucket in range(BUCKETS):
+            observed = _seen(seen, bucket)
+            for id_, (versions, told) in _rounds(said, bucket).items():
+                if _rests_on_devices(versions, told):
+                    official, ones = told.official[0], observed[id_]
+                    wrong = ranges.reused(id_) or _devices(versions[0], official, told, ones)
+                    found += [] if wrong is None else [(versions[0].row, wrong)]
     return found
 
 
-def _rounds(export: Export, source: str) -> dict[str, list[_Version]]:
-    rounds: defaultdict[str, list[_Version]] = defaultdict(list)
+def _spool_rounds(export: Export, source: str, said: Spool) -> None:
+    """Settled versions of rounds, by the round."""
     for row, line in export.rows(source):
         one = json.loads(line)
         whole = one["sources"] and one["official"] and type(one["result"]) is int
         if one["phase"] == "settled" and whole:  # what is not whole is named by `verify.rounds`
-            opened = _ms(one["opened"])
-            rounds[one["round"]].append(
-                _Version(
-                    row,
-                    one["version"],
-                    one["result"],
-                    sorted(one["sources"]),
-                    one["table"],
-                    opened,
-                    opened if one["closed"] is None else _ms(one["closed"]),
-                    _ms(one["official"]),
-                )
-            )
+            opened, official = _ms(one["opened"]), _ms(one["official"])
+            closed = opened if one["closed"] is None else _ms(one["closed"])
+            facts = [row, one["version"], one["result"], sorted(one["sources"]), one["table"]]
+            fields = [one["round"], _VERSION, [*facts, opened, closed, official]]
+            said.put(one["round"], one_spelling(fields) + b"\n")
+
+
+def _spool_record(export: Export, said: Spool) -> None:
+    """What the record says of rounds, by the round."""
+    for _, line in export.rows(RECORD):
+        event = json.loads(line)
+        kind, (subject, id_) = event["kind"], event["subject"]
+        if subject == "round" and kind in _TOLD:
+            fields = [id_, kind, [":".join(event["actor"]), event["after"]]]
+            said.put(id_, one_spelling(fields) + b"\n")
+
+
+def _rounds(said: Spool, bucket: int) -> dict[str, tuple[list[_Version], _Told]]:
+    """The settled rounds of one bucket, and what the record says of each."""
+    rounds: dict[str, tuple[list[_Version], _Told]] = {}
+    for line in said.lines(bucket):
+        id_, kind, fields = json.loads(line)
+        if kind == _VERSION:
+            rounds.setdefault(id_, ([], _Told()))[0].append(_Version(*fields))
+        elif id_ in rounds:
+            _note(rounds[id_][1], kind, *fields)
     return rounds
 
 
-def _record(export: Export, rounds: dict[str, list[_Version]]) -> dict[str, _Told]:
-    told = {id_: _Told() for id_ in rounds}
-    for _, line in export.rows(RECORD):
-        event = json.loads(line)
-        kind, (subject, id_), after = event["kind"], event["subject"], event["after"]
-        if subject != "round" or id_ not in told:
-            continue
-        one, actor = told[id_], ":".join(event["actor"])
-        if kind == "round.official":
-            one.official.append(after)
-        elif kind == "round.manual_result":
-            one.by_hand.append(after)
-        elif kind in _RESPUN:
-            one.respins.append(after)
-        elif kind == "correction.proposed":
-            one.proposed[after["correction"]] = actor
-        elif kind == "correction.approved":
-            one.approved.append((after, actor))
-    return told
+def _note(told: _Told, kind: str, actor: str, after: dict[str, Any]) -> None:
+    if kind == "round.official":
+        told.official.append(after)
+    elif kind == "round.manual_result":
+        told.by_hand.append(after)
+    elif kind in _RESPUN:
+        told.respins.append(after)
+    elif kind == "correction.proposed":
+        told.proposed[after["correction"]] = actor
+    else:
+        told.approved.append((after, actor))
+
+
+def _rests_on_devices(versions: list[_Version], told: _Told) -> bool:
+    first = versions[0]
+    return first.version == 1 and first.sources != _MANUAL and bool(told.official)
 
 
 def _people(one: _Version, told: _Told) -> _Wrong | None:
@@ -205,12 +219,6 @@ class _Ranges:
         self._of_table[one.table].append((after, to, id_))
         self._in_play[one.table].append((one.opened_ms, one.official_ms, id_))
 
-    def wanted(self) -> Iterator[tuple[str, str]]:
-        """Rounds and their tables; from here on the ranges are in order."""
-        for table, ranges in self._of_table.items():
-            for _, _, id_ in ranges:
-                yield id_, table
-
     def arrange(self) -> None:
         """In order of positions; two that reach into each other are noted."""
         for table, in_play in self._in_play.items():
@@ -246,7 +254,7 @@ class _Ranges:
         return id_ if at_ms <= official else None
 
 
-def _spool(export: Export, ranges: _Ranges, spool: Spool) -> None:
+def _spool_seen(export: Export, ranges: _Ranges, spool: Spool) -> None:
     ranges.arrange()
     for _, line in export.rows(SIGHTINGS):
         one = json.loads(line)
@@ -261,7 +269,7 @@ def _spool(export: Export, ranges: _Ranges, spool: Spool) -> None:
             spool.put(str(id_), one_spelling(fields) + b"\n")
 
 
-def _bucket(spool: Spool, bucket: int) -> defaultdict[str, list[_Seen]]:
+def _seen(spool: Spool, bucket: int) -> defaultdict[str, list[_Seen]]:
     seen: defaultdict[str, list[_Seen]] = defaultdict(list)
     for line in spool.lines(bucket):
         id_, *fields = json.loads(line)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.pure.verify_house import declared, house, ms, sighting
 from tests.pure.verify_seals import signed, write
 from verify import rounds as verify_rounds
 from verify.export import Export, Listed
 from verify.findings import Code, Finding
 from verify.ledger import check_ledger
+from verify.results import check_results
 from verify.rounds import check_rounds
 from verify.signed import EXPORT_CONTEXT, one_spelling
 from verify.spool import BUCKETS, Once, Spool, bucket_of
@@ -97,6 +99,34 @@ def test_memory_does_not_grow_with_transfers(tmp_path):
     few = peak_of(house_of(tmp_path / "few", 100, 10))
     many = peak_of(house_of(tmp_path / "many", 100, 150))  # 28,000 transfers more
     assert many - few < 2_000_000  # one round and one batch; all of them held took 20 MB
+
+
+@pytest.mark.feature("F44", "F56")
+def test_memory_hardly_grows_with_what_the_record_says_of_rounds(tmp_path):
+    """Per round, its range of observations is held: not its record, nor the observations."""
+    few = _peak_of_results(tmp_path / "few", 300)
+    many = _peak_of_results(tmp_path / "many", 1_300)
+    assert many - few < 1_000_000  # the record of all rounds, held, took 4 MB
+
+
+def _peak_of_results(folder: Path, rounds: int) -> int:
+    rows = house()
+    for number in range(3, rounds):
+        opened, n = 60 * number + 120, 2 * number + 3
+        sighting(rows, "wheel", "result", opened + 30, number=number % 37)
+        sighting(rows, "keypad", "presenter_confirm", opened + 31, number=number % 37)
+        evidence = {"evidence_after": n - 2, "evidence_to": n, "evidence_since": ms(opened)}
+        declared(rows, number, opened, number % 37, **evidence, words="x" * 2_000)
+    for source in ("rounds", "audit", "sightings"):
+        write(folder / source / "rows.jsonl", [one_spelling(one) for one in rows[source]])
+    export = Export(folder, {}, {}, frozenset(rows))
+    del rows
+    tracemalloc.start()
+    try:
+        assert list(check_results(export, listed("rounds"))) == []
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("where", ["same batch", "earlier round", "later batch"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,9 @@ NOTHING = "0" * 64
 
 
 def at(second: float) -> str:
-    """An instant of the test's day, so many seconds after noon."""
-    whole, part = divmod(round(second * 1_000_000), 1_000_000)
-    minute, left = divmod(whole, 60)
-    return f"2026-03-01T{12 + minute // 60:02d}:{minute % 60:02d}:{left:02d}.{part:06d}Z"
+    """An instant so many seconds after noon of the test's day."""
+    found = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=second)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def ms(second: float) -> int:
@@ -76,7 +75,7 @@ def event(rows: Rows, kind: str, subject: tuple[str, str], second: float, /, **a
     )  # fmt: skip
 
 
-def declared(rows: Rows, number: int, opened: float, result: int, **evidence: int) -> None:
+def declared(rows: Rows, number: int, opened: float, result: int, **evidence: Any) -> None:
     """A round that opened then, closed 20 s, was official 40 s and settled 41 s later."""
     rules = sorted(RULES)[0]
     id_ = f"round-{number}"
