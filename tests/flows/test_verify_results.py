@@ -15,6 +15,7 @@ from studio.protocol.messages import ObservationKind
 from tables.corrections import corrections
 from tables.incidents import manual_result
 from tables.incidents.procedures import Before
+from tables.play.suspension import respin_round
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, tick_all
 from tests.flows.test_verify_rounds import rows_of, write
@@ -57,6 +58,10 @@ def folder(database, settings, tmp_path):
     wanted = {"reason": "misread", "key": "correct-17-20", "actor": person()}
     proposed = corrections.propose(first.id, 20, **wanted)
     corrections.approve(proposed.id, shortfall="receivable", actor=person(Role.FINANCE))
+    return _exported(tmp_path)
+
+
+def _exported(tmp_path):
     for source in seals.sources():
         seals.seal(source)
     export(tmp_path / "export", seals.sources())
@@ -245,3 +250,40 @@ def test_findings_name_the_row(folder):
         ("rounds", SIGNED, 2),
         ("sightings", Code.OBSERVATION_FORGED, row),
     ]
+
+
+def test_the_record_of_a_round_that_spins_again_says_where_evidence_begins(
+    database, settings, tmp_path
+):
+    """People let it spin again after 5 and 6, and the ball was void once more after that."""
+    settings.STATE_DIR = tmp_path / "state"
+    pit = house.pit()
+    round_ = pit.open_round()
+    pit.close_betting()
+    pit.result(5)
+    pit.confirm(6)
+    pit.step()
+    respin_round(round_.id, reason="two numbers", actor=person())
+    pit.wheel_state(3)
+    pit.report("wheel", ObservationKind.NO_SPIN, reason="wrong_direction")
+    pit.step()
+    pit.wheel_state(3)
+    pit.result(8)
+    pit.confirm(8)
+    pit.step()
+    round_.refresh_from_db()
+    assert (round_.result, round_.respins) == (8, 2)
+    folder = _exported(tmp_path)
+    assert found(folder) == []
+    rows = rows_of(folder, "audit")
+    told = {
+        kind: _audit({"audit": rows}, kind)["after"] for kind in ("round.respun", "round.no_spin")
+    }
+    void = rows_of(folder, "sightings")[told["round.no_spin"]["evidence_after"] - 1]
+    assert said(void)["kind"] == "no_spin"
+    assert told["round.no_spin"]["evidence_since"] == said(void)["at"]
+    assert told["round.respun"]["evidence_after"] < told["round.no_spin"]["evidence_after"]
+    official = _audit({"audit": rows}, "round.official")["after"]
+    official["evidence_after"] = told["round.respun"]["evidence_after"]
+    write(folder, "audit", rows)
+    assert found(folder) == [("rounds", SIGNED, 1)]
