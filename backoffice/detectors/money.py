@@ -71,7 +71,8 @@ WITH burst AS (
 ), rested AS (
     SELECT b.*, greatest(
         (SELECT max(d.created_at) FROM payments_deposit d
-          WHERE d.player_id = b.player_id AND d.created_at <= %(since)s),
+          WHERE d.player_id = b.player_id AND d.created_at <= %(since)s
+            AND d.state IN ('succeeded', 'disputed', 'won', 'lost', 'refunded')),
         (SELECT max(t.day)::timestamptz FROM compliance_daytotal t
           WHERE t.player_id = b.player_id AND t.day < (%(since)s)::date AND t.staked_minor > 0),
         (SELECT created_at FROM accounts_player p WHERE p.user_id = b.player_id)) AS last_active
@@ -83,6 +84,7 @@ FROM rested WHERE began - last_active >= make_interval(days => %(dormant_days)s)
 ORDER BY player_id
 """  # noqa: S608  (fixed words alone)
 
+#: Many at one address are a network of many homes; many with one browser or instrument are not.
 SHARED_TRAIT: Final = """
 WITH seen AS (
     SELECT value, player_id, first_at FROM compliance_trait
@@ -90,9 +92,10 @@ WITH seen AS (
 ), shared AS (
     SELECT value, array_agg(player_id ORDER BY first_at DESC, player_id DESC) AS players
     FROM seen GROUP BY value
-    HAVING count(*) BETWEEN %(players_min)s AND %(players_max)s
+    HAVING count(*) >= %(players_min)s
+       AND (%(kind)s <> 'address' OR count(*) <= %(players_max)s)
 )
-SELECT DISTINCT ON (players[1]) players[1] AS player_id, players[2:] AS others,
+SELECT players[1] AS player_id, players[2:200] AS others,
        cardinality(players) AS players, %(kind)s AS trait, left(value, 12) AS trait_hash
 FROM shared ORDER BY players[1], cardinality(players) DESC
 """

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 #: Pairs that something links: a browser, an address, an instrument. What many players share (a
-#: network of many homes) links nobody. Pairs are looked at only where they are linked: without a
-#: link two strangers who bet against each other are chance, and there are millions of pairs.
+#: network of many homes, or a browser with hundreds) links nobody. Pairs are looked at only where
+#: they are linked: without a link two strangers who bet against each other are chance, and there
+#: are millions of pairs.
 _LINKED: Final = """
 link AS (
     SELECT DISTINCT x.player_id AS a, y.player_id AS b
@@ -14,7 +15,7 @@ link AS (
       ON y.kind = x.kind AND y.value = x.value AND y.player_id > x.player_id
     WHERE x.first_at <= %(now)s AND y.first_at <= %(now)s AND (x.kind, x.value) IN (
         SELECT kind, value FROM compliance_trait GROUP BY kind, value
-        HAVING count(*) BETWEEN 2 AND %(players_max)s)
+        HAVING count(*) BETWEEN 2 AND CASE kind WHEN 'address' THEN %(players_max)s ELSE 200 END)
 ), who AS (SELECT a AS player_id FROM link UNION SELECT b FROM link)
 """
 #: What each of them staked in a round, and on which side of the three even chances.

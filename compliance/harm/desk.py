@@ -104,7 +104,7 @@ def comparison(case: WatchCase) -> tuple[dict[str, int | str], dict[str, int | s
         return None
     last = spoken[-1]
     first = last.at.date()
-    until = min(database_now().date(), first + SPAN)
+    until = min(database_now().date(), first + SPAN - timedelta(days=1))  # as many as before it
     return last.data["before"], figures(PlayerId(case.player_id), first, until)
 
 

@@ -1,7 +1,8 @@
 """What rules found, kept with its evidence. An active rule's alert opens a case.
 
 A rule tells of a player once per its window: as long as an alert of it is younger, the same finding
-is the same alert. Test accounts are looked at like any other.
+is the same alert. Somebody else beside them, another trait or currency is another finding. Test
+accounts are looked at like any other.
 """
 
 from __future__ import annotations
@@ -87,13 +88,18 @@ def _insert(version: Version, finding: Finding, *, is_shadow: bool) -> UUID | No
             "INSERT INTO compliance_watch_alert (id, rule_id, code, family, is_shadow, player_id,"
             " others, from_at, to_at, evidence) SELECT %s, %s, %s, %s, %s, %s, %s::text::bigint[],"
             " %s, %s, %s WHERE NOT EXISTS (SELECT FROM compliance_watch_alert WHERE code = %s"
-            " AND player_id = %s AND is_shadow = %s AND rule_id = %s AND to_at > %s)",
+            " AND player_id = %s AND is_shadow = %s AND rule_id = %s AND to_at > %s"
+            " AND others @> %s::text::bigint[]"
+            " AND (evidence #>> '{figures,currency}') IS NOT DISTINCT FROM %s::text"
+            " AND (evidence #>> '{figures,trait_hash}') IS NOT DISTINCT FROM %s::text)",
             [
                 *(alert_id, version.id, version.rule.code, version.rule.family.value, is_shadow),
                 *(finding.player_id, array_of(finding.others), finding.from_at, finding.to_at),
                 json.dumps(plain(evidence)),
                 *(version.rule.code, finding.player_id, is_shadow, version.id),
                 finding.to_at - timedelta(days=version.rule.window_days),
+                array_of(finding.others),
+                *(finding.figures.get("currency"), finding.figures.get("trait_hash")),
             ],
         )
         return alert_id if cursor.rowcount else None

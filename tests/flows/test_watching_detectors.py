@@ -1,7 +1,7 @@
 """Each rule of the house finds the planted behaviour and nobody innocent."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +11,10 @@ from audit.database_clock import database_now
 from backoffice import watching
 from compliance.jurisdictions import profile
 from compliance.standing import read_standing
+from compliance.watching import alerts, versions
 from compliance.watching.traits import TraitKind
 from kernel.ids import new_id
+from kernel.invariant import InvariantBroken
 from tables.models import Slip
 from tests import house
 from tests.flows.case_steps import complaint
@@ -71,6 +73,43 @@ def test_a_browser_of_three_accounts_is_found_and_one_of_two_is_not():
     share(TraitKind.BROWSER, "b1", *three)
     share(TraitKind.BROWSER, "b2", *two)
     assert found("shared_browser") == {three[-1]}
+
+
+def test_a_browser_of_more_accounts_than_a_household_is_found_all_the_more():
+    many = [house.player() for _ in range(51)]
+    share(TraitKind.BROWSER, "farm", *many)
+    assert found("shared_browser") == {many[-1]}
+
+
+def test_whoever_joins_a_browser_or_opens_a_second_one_is_another_alert():
+    three = [house.player() for _ in range(3)]
+    share(TraitKind.BROWSER, "b1", *three)
+    versions.sync()
+    version = next(one for one in versions.running() if one.rule.code == "shared_browser")
+
+    def told() -> list[int]:
+        watching.run()
+        return sorted(len(one.others) for one in alerts.of_rule(version.id))
+
+    assert told() == told() == [2]
+    share(TraitKind.BROWSER, "b2", *three)
+    assert told() == told() == [2, 2]
+    share(TraitKind.BROWSER, "b1", house.player())
+    assert told() == told() == [2, 2, 3]
+
+
+def test_a_deposit_that_failed_is_no_sign_of_life():
+    sleeper = house.player()
+    opened(sleeper, days=300)
+    deposit(sleeper, 1_000, days=20, state="failed")
+    deposit(sleeper, 60_000, hours=3)
+    assert found("dormant_burst") == {sleeper}
+
+
+def test_night_play_is_tried_on_history_before_a_jurisdiction_began():
+    with pytest.raises(InvariantBroken):
+        profile("mt", date(2000, 1, 1))
+    assert found("night_play", datetime(2000, 1, 1, tzinfo=UTC)) == set()
 
 
 def test_an_address_of_a_few_is_found_and_a_network_of_many_homes_is_not():
