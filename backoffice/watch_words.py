@@ -39,6 +39,7 @@ _TEXTS: Final = {
     "rule_stale": "Somebody moved this rule meanwhile. Read it again, then decide.",
     "rule_step_not_possible": "That is not possible while the rule is: {state}.",
     "rule_without_backtest": "Try it on history first; a backtest counts for {days} days.",
+    "rule_backtest_too_long": "History is too long for this page: backtest_rules tries it.",
     "no_such_watch_case": "There is no such case.",
     "watch_case_stale": "Somebody moved this case meanwhile. Read it again, then decide.",
     "watch_step_not_possible": "That is not possible while the case is: {state}.",

@@ -10,23 +10,30 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from accounts.rights import check_right
 from audit.database_clock import database_now
+from audit.models import AuditEvent
+from audit.record import Subject, record, register
 from backoffice.detectors import money, play
 from backoffice.detectors.reading import finding, rows
 from compliance.jurisdictions import known_codes, profile
 from compliance.watching import alerts, versions
 from compliance.watching.alerts import Finding
+from compliance.watching.casework import WATCHER
 from compliance.watching.rulebook import SHAPES, Rule
-from compliance.watching.versions import Backtest, Version
+from compliance.watching.versions import Backtest, RuleCode, Version
+from kernel.clock import monotonic_ms
 from kernel.ids import Actor
-from kernel.invariant import ensure
+from kernel.invariant import InvariantBroken, ensure
+from kernel.refusal import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +56,9 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "failed_deposits": money.FAILED_DEPOSITS,
 }
 ensure(STATEMENTS.keys() == SHAPES.keys(), "every detector has its statement")
+RAN: Final = register("watching.ran", "Rules of watching ran")
+#: How far back it is looked since when a rule fails: two days of runs.
+RUNS_SHOWN: Final = 96
 #: One run at a time.
 RUN_LOCK: Final = 6_000_008
 #: Days of history a backtest looks at, and how many instants of them it asks for.
@@ -79,7 +89,12 @@ def _renamed(row: dict[str, object]) -> dict[str, object]:
 
 
 def _zones(now: datetime) -> str:
-    return json.dumps({code: profile(code, now.date()).zone for code in known_codes()})
+    """Each jurisdiction's zone; one that is not in force then has no players who play."""
+    zones = {}
+    for code in known_codes():
+        with suppress(InvariantBroken):
+            zones[code] = profile(code, now.date()).zone
+    return json.dumps(zones)
 
 
 def run() -> dict[str, int]:
@@ -93,16 +108,50 @@ def run() -> dict[str, int]:
             return {}
     try:
         versions.sync()
-        made = {}
+        made, failed = {}, []
         for one in versions.running():
             try:
                 made[one.name] = _run_one(one)
-            except DatabaseError:  # one rule that fails or takes too long ends no other
+            except Exception:  # one rule that fails or takes too long ends no other
                 logger.exception("rule of watching failed: %s", one.name)
+                failed.append(one.name)
+        record(
+            RAN,
+            actor=WATCHER,
+            subject=Subject("watching", "rules"),
+            component="backoffice",
+            after={"rules": len(made), "alerts": sum(made.values()), "failed": failed},
+        )
         return made
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [RUN_LOCK])
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """When the rules ran last, and which failed then: since when each, as far as was looked."""
+
+    at: datetime
+    failed: dict[str, datetime]
+
+
+def last_run() -> LastRun | None:
+    """The newest run with what failed in it; None before the first."""
+    runs = list(AuditEvent.objects.filter(kind=RAN).order_by("-at")[:RUNS_SHOWN])
+    if not runs:
+        return None
+    failed = dict.fromkeys(_failed(runs[0]), runs[0].at)
+    for name in failed:
+        for one in runs:
+            if name not in _failed(one):
+                break
+            failed[name] = one.at
+    return LastRun(runs[0].at, failed)
+
+
+def _failed(run: AuditEvent) -> list[str]:
+    return list((run.after or {}).get("failed", []))
 
 
 def _run_one(version: Version) -> int:
@@ -110,15 +159,21 @@ def _run_one(version: Version) -> int:
     return alerts.keep(version, found, is_shadow=not version.is_active)
 
 
-def backtest(rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS) -> Backtest:
-    """Try a version on the last ``days``, beside the version that is active, and keep the table."""
+def backtest(
+    rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS, budget_ms: int | None = None
+) -> Backtest:
+    """Try a version on the last ``days``, beside the version that is active, and keep the table.
+
+    ``BACKTEST_TOO_LONG`` where it takes more than ``budget_ms``, and then nothing is kept.
+    """
+    until_ms = None if budget_ms is None else monotonic_ms() + budget_ms
     version = versions.find(rule_id)
     check_right(actor, versions.RIGHTS[version.rule.family])
     now = database_now()
     begin = now - timedelta(days=days)
-    mine = _history(version.rule, begin, now)
+    mine = _history(version.rule, begin, now, until_ms)
     current = versions.active(version.rule.code)
-    theirs = {} if current is None else _history(current.rule, begin, now)
+    theirs = {} if current is None else _history(current.rule, begin, now, until_ms)
     result = {
         "rows": [
             _row(version, mine, theirs),
@@ -130,13 +185,15 @@ def backtest(rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS) -> Backt
     return versions.keep_backtest(rule_id, (begin, now), len(mine), result, actor)
 
 
-def _history(rule: Rule, begin: datetime, now: datetime) -> dict[int, int]:
+def _history(rule: Rule, begin: datetime, now: datetime, until_ms: int | None) -> dict[int, int]:
     """Players found at evenly spaced instants, and at how many of them."""
     found: dict[int, int] = {}
     step = (now - begin) / BACKTEST_STEPS
     for n in range(1, BACKTEST_STEPS + 1):
-        for one in find(rule, begin + step * n):
-            found[one.player_id] = found.get(one.player_id, 0) + 1
+        if until_ms is not None and monotonic_ms() > until_ms:
+            raise Refused(RuleCode.BACKTEST_TOO_LONG)
+        for player_id in {one.player_id for one in find(rule, begin + step * n)}:
+            found[player_id] = found.get(player_id, 0) + 1
     return found
 
 

@@ -54,6 +54,7 @@ class RuleCode(StrEnum):
     SAME_PERSON = "same_person"
     NO_BACKTEST = "rule_without_backtest"
     REASON_MISSING = "reason_missing"
+    BACKTEST_TOO_LONG = "rule_backtest_too_long"
 
 
 @dataclass(frozen=True, slots=True)

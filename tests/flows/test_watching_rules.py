@@ -13,9 +13,10 @@ from compliance.watching import alerts, casework, versions
 from compliance.watching.rulebook import Family, Rule
 from compliance.watching.versions import RuleCode
 from kernel.ids import Actor, new_id
+from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from tests import house
-from tests.flows.staff_steps import make_staff
+from tests.flows.staff_steps import make_staff, staff_client
 from tests.flows.watching_steps import a_case, activate, deposit, officer
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
@@ -206,6 +207,42 @@ def test_of_two_officers_who_approve_at_once_one_is_first():
         thread.join(20)
     assert sorted(answers) == ["active", "rule_stale"]
     assert newest().no == 3
+
+
+def test_a_rule_that_breaks_ends_no_other_and_is_shown_since_when(monkeypatch):
+    player, find = guilty(), watching.find
+
+    def broken(rule, now):
+        if rule.code == "high_spend":
+            raise InvariantBroken("odd")
+        return find(rule, now)
+
+    assert watching.last_run() is None
+    monkeypatch.setattr(watching, "find", broken)
+    watching.run()
+    first = watching.last_run()
+    watching.run()
+    assert counted() == [(True, player)]
+    (name,) = watching.last_run().failed
+    assert name.startswith("high_spend ")
+    assert watching.last_run().failed == {name: first.at}
+    assert watching.last_run().at > first.at
+    page = staff_client(Role.COMPLIANCE).get("/admin/watching/").content.decode()
+    assert f"{name} fails since" in page
+    monkeypatch.setattr(watching, "find", find)
+    watching.run()
+    assert watching.last_run().failed == {}
+
+
+def test_a_backtest_that_takes_longer_than_its_page_waits_keeps_nothing():
+    versions.sync()
+    rule_id = newest().id
+    tried = {"actor": officer(), "days": 30}
+    assert refused(lambda: watching.backtest(rule_id, **tried, budget_ms=-1)) == (
+        RuleCode.BACKTEST_TOO_LONG
+    )
+    assert versions.backtests(rule_id) == []
+    assert watching.backtest(rule_id, **tried, budget_ms=60_000).players == 0
 
 
 def test_history_is_tried_by_command(capsys):
