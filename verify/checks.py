@@ -97,19 +97,19 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
         return Report([finding], 0, 0, ["manifest"])
     export = replace(export, names=frozenset(source.name for source in listed))
     findings = list(_missing(export))
-    ran: dict[str, None] = {}
+    ran: set[str] = set()
     for source in listed:
         for check in CHECKS:
             if check.sources and source.name not in check.sources:
                 continue
             if export.names.issuperset(check.needs):
-                ran[check.name] = None
+                ran.add(check.name)
                 findings += _run(check, export, source)
     return Report(
         findings,
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
-        ["manifest", *ran],
+        ["manifest", *(check.name for check in CHECKS if check.name in ran)],
         _keys(export),
     )
 
