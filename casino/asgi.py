@@ -13,6 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "casino.settings")
 pages = get_asgi_application()
 
 from casino import long_lived, own_check  # noqa: E402  (reads models, so after the set-up)
+from casino.bounded_bodies import bounded  # noqa: E402  (as above)
 from casino.daphne_stop import close_sockets_first  # noqa: E402
 from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
 
@@ -24,7 +25,7 @@ long_lived.keep_what_is_loaded()
 
 application = ProtocolTypeRouter(
     {
-        "http": pages,
+        "http": bounded(pages),
         # A browser sends cookies to a socket of ours from any site: only our own pages may connect.
         "websocket": AllowedHostsOriginValidator(sockets),
     }

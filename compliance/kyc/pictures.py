@@ -1,7 +1,8 @@
 """A stranger's file into pictures that we made, by a bounded process (`picture_child`).
 
 The web process never decodes an upload. The child has one gibibyte, ten seconds of processor and
-a quarter of a minute of time, no environment (so no secret), and one file to read and one to write.
+a quarter of a minute of time, an empty environment, and one file to read and one to write. It runs
+as the same user: code that took it over could still ask the kernel about its parent.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject as Whom
 from audit.record import record, register
-from compliance.kyc.models import KycCheck
+from compliance.kyc.models import KycCheck, KycReview
 from compliance.kyc.moves import policy_of
 from compliance.kyc.states import State
 from compliance.notice_kinds import VERIFICATION_NEWS, VERIFICATION_OVERDUE
-from compliance.standing import StandingNow, lock_standing
+from compliance.standing import StandingNow, lock_standing, read_standing
 from kernel.ids import Actor, PlayerId
 from notices.send import notify
 
@@ -92,6 +92,20 @@ def _midnight(check: KycCheck, now: datetime) -> datetime:
     )
 
 
+def _seconds_late() -> list[KycCheck]:
+    """Checks whose proposal waits for its second officer longer than the policy says."""
+    now = database_now()
+    found: list[KycCheck] = []
+    for review in KycReview.objects.filter(outcome="waits").order_by("first_at"):
+        standing = read_standing(PlayerId(review.player_id))
+        if standing is None or review.first_at + policy_of(standing, now).second_within > now:
+            continue
+        found += KycCheck.objects.filter(
+            player_id=review.player_id, subject=review.subject, alarmed_at__isnull=True
+        )
+    return found[:BATCH]
+
+
 def alarm() -> int:
     """Tell compliance, once, of a check that the house or an officer did not finish in time."""
     told = 0
@@ -100,7 +114,7 @@ def alarm() -> int:
         due_at__lt=database_now(),
         alarmed_at__isnull=True,
     )
-    for check in list(late.order_by("due_at")[:BATCH]):
+    for check in [*late.order_by("due_at")[:BATCH], *_seconds_late()]:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE compliance_kyc_check SET alarmed_at = clock_timestamp()"

@@ -1,6 +1,8 @@
-"""Files of a form, held in memory up to a bound: what is over it is let go while it arrives.
+"""Files of a form, held in memory up to a bound: what is over it is let go while it is read.
 
-Nothing of a document is written to a temporary file in clear, and a form that is too large is
+Here no file of a form is written anywhere. Before this, Django's ASGI handler has put a request of
+more than 2.5 MB into a nameless temporary file, up to the bound of `casino.bounded_bodies`: keep
+the system's temporary directory in memory or on an encrypted disk. A form that is too large is
 answered like any other: with what was taken and what was not.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any, Final, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -55,7 +56,7 @@ _READ: Final = ("image/jpeg", "image/png", "image/webp", "application/pdf")
 _HEIC: Final = ("image/heic",) if find_spec("pillow_heif") else ()
 ACCEPT: Final = ",".join((*_READ, *_HEIC))
 OPEN_RIGHT: Final = "compliance.open_documents"
-#: A form beyond this is answered before it is read: fields and the edges of parts are small.
+#: A form beyond this is answered before its parts are read: fields and edges of parts are small.
 REQUEST_BYTES_MAX: Final = 2 * FORM_BYTES_MAX
 
 
@@ -70,6 +71,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "section": "me",
         "cards": [_card(subject, checks.get(subject)) for subject in SERVED_BY],
         "age": _badge(checks.get(Subject.AGE)),
+        "has_face_service": bool(settings.FARO_FACE_PROVIDER),
     }
     return render(request, "compliance/kyc/overview.html", facts)
 

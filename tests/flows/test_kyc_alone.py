@@ -7,7 +7,7 @@ import pytest
 from casino.settings.jobs import CELERY_BEAT_SCHEDULE
 from compliance.kyc import faces, scanning, sweeps, vault
 from compliance.kyc.scanning import Scan, Verdict
-from compliance.kyc.states import Kind, State
+from compliance.kyc.states import Kind, State, Subject
 from notices.models import Notice
 from tests import house
 from tests.flows import kyc_steps as kyc
@@ -130,6 +130,21 @@ def test_compliance_hears_of_files_that_no_scanner_judged_in_time(monkeypatch, o
     assert (sweeps.alarm(), sweeps.alarm()) == (2, 0)
     told = Notice.objects.filter(kind="verification_overdue", person_id=int(officer.id))
     assert told.count() == 2
+
+
+def test_compliance_hears_once_of_a_proposal_that_nobody_seconded_in_time(owner):
+    player, officer = house.player(), kyc.officer()
+    kyc.ask(player, Subject.FUNDS, by=officer)
+    kyc.hand_in(player, {Kind.FUNDS: kyc.pdf()}, Subject.FUNDS, fields={"source": "salary"})
+    sweeps.look_at_documents()
+    kyc.verify(player, Subject.FUNDS, by=officer)
+    assert sweeps.alarm() == 0
+    owner.execute("ALTER TABLE compliance_kyc_review DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE compliance_kyc_review SET first_at = now() - interval '12 hours 1 second'"
+    )
+    owner.execute("ALTER TABLE compliance_kyc_review ENABLE TRIGGER USER")
+    assert (sweeps.alarm(), sweeps.alarm()) == (1, 0)
 
 
 def test_a_scanner_that_drips_has_one_deadline(monkeypatch):

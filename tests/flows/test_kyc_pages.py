@@ -325,6 +325,14 @@ def test_the_documents_own_host_answers_signed_addresses_alone(settings):
     assert Client().get(path, **there).status_code == 404  # who has left sees nothing more
 
 
+def test_players_read_that_a_service_compares_faces_where_one_does(settings):
+    client = browser(house.player())
+    words = "A service that we chose compares the face"
+    assert words not in client.get("/account/verification/").content.decode()
+    settings.FARO_FACE_PROVIDER = "compliance.kyc.faces.SimulatedFaces"
+    assert words in client.get("/account/verification/").content.decode()
+
+
 def test_every_refusal_has_words_for_whom_it_meets():
     staff_only = {
         code
@@ -354,6 +362,11 @@ def test_every_refusal_has_words_for_whom_it_meets():
             document_checks.document_origin_is_an_origin,
             {"FARO_DOCUMENT_ORIGIN": "https://documents.example"},
             [],
+        ),
+        (
+            document_checks.document_origin_is_an_origin,
+            {"FARO_DOCUMENT_ORIGIN": "https://staff.example:8443", "STAFF_HOST": "staff.example"},
+            ["faro.E012"],
         ),
         (
             document_checks.document_origin_is_an_origin,
