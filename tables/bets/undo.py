@@ -97,8 +97,9 @@ def _give_back(
 ) -> Receipt:
     currency = bets[0][4]
     total = sum(bet[3] for bet in bets)
+    staked_at = bets[0][1]  # of the whole slip: what comes back lessens the window it counted in
     facts.record(
-        [facts.Fact(player_id, facts.FactKind.STAKE_RETURNED, Money(total, currency), now)]
+        [facts.Fact(player_id, facts.FactKind.STAKE_RETURNED, Money(total, currency), staked_at)]
     )
     cash = accounts.player_cash(player_id, currency)
     transfers = [

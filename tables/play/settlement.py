@@ -43,7 +43,8 @@ from tables.rules import roulette
 CHUNK_MAX: Final = 5_000
 
 #: The next bets in the order of their ids; those without an outcome get one. Answers what that owes
-#: to whom and for which bets, and in a row without a player how far it looked. No step leaves the
+#: to whom and for which bets, by quarters of an hour in which they were accepted (no window is cut
+#: within one), and in a row without a player how far it looked. No step leaves the
 #: planner a choice that stale statistics could turn into a scan of every bet there is: one probe
 #: for each of these bets, prices by name, times that say which months to read.
 _END: Final = """
@@ -70,10 +71,11 @@ WITH next AS MATERIALIZED (
 )
 SELECT o.player_id, o.currency, sum(o.minor)::bigint, min(o.id::text),
     (array_agg(o.id) FILTER (WHERE o.minor > 0))::text,
-    (array_agg(o.minor) FILTER (WHERE o.minor > 0))::text
-FROM open o GROUP BY o.player_id, o.currency
+    (array_agg(o.minor) FILTER (WHERE o.minor > 0))::text, min(o.accepted_at)
+FROM open o GROUP BY o.player_id, o.currency,
+    date_bin('15 minutes', o.accepted_at, timestamptz '2000-01-01 00:00:00+00')
 UNION ALL
-SELECT NULL, '', 0, max(n.id::text), NULL, NULL FROM next n
+SELECT NULL, '', 0, max(n.id::text), NULL, NULL, NULL FROM next n
 """
 
 #: What a chunk owes, as transfers: one array of bets and one of amounts for each player.
@@ -100,13 +102,17 @@ _NO_BET: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class _Owed:
-    """What one player is owed for a chunk: bets and their amounts as the database wrote them."""
+    """What one player is owed for bets of a chunk accepted within one quarter of an hour.
+
+    Bets and their amounts as the database wrote them; ``staked_at`` is when the first was accepted.
+    """
 
     player_id: PlayerId
     currency: str
     minor: int
     bets: str
     minors: str
+    staked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,6 @@ class _Chunk:
     ``first_bet`` is the first of them, ``last_bet`` the last that was looked at.
     """
 
-    at: datetime
     first_bet: str
     last_bet: UUID
     owed: list[_Owed]
@@ -243,7 +248,6 @@ def _end_bets(round_: Round, kind: TransferKind, returns: _Returns, after: UUID)
     if last_bet is None:
         return None
     return _Chunk(
-        at=now,
         first_bet=min((row[3] for row in rows), default=""),
         last_bet=UUID(last_bet),
         owed=[_Owed(PlayerId(row[0]), row[1], row[2], *row[4:]) for row in rows if row[2]],
@@ -251,11 +255,14 @@ def _end_bets(round_: Round, kind: TransferKind, returns: _Returns, after: UUID)
 
 
 def _tell_compliance(chunk: _Chunk, kind: TransferKind) -> None:
-    """Returns count for limits in the same transaction as the money, one fact per player."""
+    """Returns count for limits in the same transaction as the money, in the windows of the stakes.
+
+    What comes back after midnight would else be an allowance of the new day.
+    """
     fact = facts.FactKind.STAKE_RETURNED if kind is TransferKind.REFUND else facts.FactKind.PAID_OUT
     facts.record(
         [
-            facts.Fact(owed.player_id, fact, Money(owed.minor, owed.currency), chunk.at)
+            facts.Fact(owed.player_id, fact, Money(owed.minor, owed.currency), owed.staked_at)
             for owed in chunk.owed
         ]
     )

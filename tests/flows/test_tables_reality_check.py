@@ -99,7 +99,7 @@ def test_the_check_shows_time_stakes_wins_and_net_and_survives_everything_but_be
     for client in (browser, browser, browser_of(player)):  # a reload, another device
         text = client.get(address).content.decode()
         assert HEADING in text
-    for figure in ("€4.00", "€36.00", "+€32.00", "2:00:0"):
+    for figure in ("€4.00", "€36.00", "+€32.00", "2:00:"):
         assert figure in text
     for way in ('href="/history/"', 'href="/play-safely/"', 'href="/account/logout/"'):
         assert way in text

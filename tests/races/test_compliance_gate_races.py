@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, entering
-from compliance import exclusion, gate, limits, play_time, sign_up, standing
+from compliance import exclusion, facts, gate, limits, play_time, sign_up, standing
 from compliance.limit_arithmetic import LimitKind, Period
 from compliance.models import GateDecision, Reservation
 from kernel.ids import Actor, PlayerId, new_id
@@ -205,3 +205,48 @@ def test_many_batches_of_shared_players_in_any_order_never_deadlock(database):
 
     assert [one.result(60) for one in [aside(batches, turn) for turn in range(4)]] == [25] * 4
     assert GateDecision.objects.count() == 4 * 25 * 6
+
+
+def both_bets_at_two_tables(player: PlayerId) -> list[gate.GateCode | None]:
+    """Answers to 80 of a stake limit of 100 at two tables, the second while the first is open."""
+
+    def second() -> gate.GateCode | None:
+        with transaction.atomic():
+            return bet_of_80()
+
+    def bet_of_80() -> gate.GateCode | None:
+        [answer] = gate.decide([ask(player, gate.Purpose.BET, 80)], now=database_now())
+        if answer.allowed:
+            amount = Money(80, "EUR")
+            facts.record([facts.Fact(player, facts.FactKind.STAKED, amount, database_now())])
+        return answer.code
+
+    with transaction.atomic():
+        first = bet_of_80()
+        other = aside(second)
+        until(lambda: other.done() or backend_waits_for_a_lock())
+    return [first, other.result(WAIT_S)]
+
+
+def who_may_stake_100() -> PlayerId:
+    player = make_player("ada")
+    play_time.visit(player)
+    limits.set_limit(
+        player,
+        kind=LimitKind.WAGER,
+        period=Period.DAY,
+        amount=Money(100, "EUR"),
+        actor=Actor.player(player),
+        now=database_now(),
+    )
+    return player
+
+
+def test_without_the_lock_two_tables_together_exceed_one_stake_limit(database, no_player_lock):
+    assert both_bets_at_two_tables(who_may_stake_100()) == [None, None]
+
+
+@pytest.mark.feature("F98")
+def test_with_the_lock_the_second_table_waits_and_counts_the_first_one_s_stake(database):
+    answers = both_bets_at_two_tables(who_may_stake_100())
+    assert answers == [None, gate.GateCode.WAGER_LIMIT]

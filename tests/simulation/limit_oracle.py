@@ -1,9 +1,14 @@
 """Players who bet, win, pay in, set limits and let time pass, and an oracle that knows only rules.
 
 Every operation takes its player's lock, then the next instant of a clock of its own, asks the
-oracle what must come out, and then the gate. Several connections do so at once while another one
-folds facts. The oracle keeps every fact as it was told and counts anew each time: it shares no sum,
-no window and no arithmetic with the house. An answer that is not the oracle's is a breach.
+oracle what must come out, and then the gate. The oracle keeps every fact as it was told and counts
+anew each time: it shares no sum, no window and no arithmetic with the house. An answer that is not
+the oracle's is a breach.
+
+This holds the sums to account, not the locks: operations of one player come one after the other, as
+the oracle has to know their order; what runs beside them are other players and the folding of
+facts. That the gate's own lock orders them is raced in `tests/races/test_compliance_gate_races.py`,
+each time without it first.
 """
 
 from __future__ import annotations
