@@ -302,7 +302,10 @@ class Page {
     if (this.#recounting) return;
     this.#recounting = true;
     try {
-      const answer = await fetch(window.location.pathname, { credentials: "same-origin" });
+      const answer = await fetch(window.location.pathname, {
+        credentials: "same-origin",
+        headers: { "Faro-Automatic": "1" },
+      });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("table-config");
       if (fresh) this.statistics.restart(JSON.parse(fresh.textContent).numbers);

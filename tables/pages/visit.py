@@ -6,8 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts import players
+from accounts import doors, players
 from compliance import play_time
+from compliance.play_time import PlayNow
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 from tables import selectors
@@ -24,6 +25,13 @@ def me(request: HttpRequest) -> tuple[PlayerId, str] | None:
     return PlayerId(int(request.user.pk)), info.currency
 
 
+def at_a_table(request: HttpRequest, player_id: PlayerId) -> PlayNow | None:
+    """The player's session, begun or kept going by a person; not where the page asks by itself."""
+    if doors.AUTOMATIC in request.META:
+        return play_time.seen(player_id)
+    return play_time.visit(player_id)
+
+
 def standing(request: HttpRequest, *, at_table: bool = False) -> dict[str, Any] | None:
     """Balance, and of the session of play its net position and time, on every page of the game.
 
@@ -34,7 +42,7 @@ def standing(request: HttpRequest, *, at_table: bool = False) -> dict[str, Any] 
     if known is None:
         return None
     player_id, currency = known
-    play = play_time.visit(player_id) if at_table else play_time.seen(player_id)
+    play = at_a_table(request, player_id) if at_table else play_time.seen(player_id)
     return {
         "currency": currency,
         "balance_minor": selectors.balance_shown(player_id, currency),

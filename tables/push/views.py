@@ -8,12 +8,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from audit.database_clock import database_now
-from compliance import play_time
 from events import tickets
 from kernel.clock import epoch_ms
 from kernel.refusal import Refused
 from tables import selectors
-from tables.pages.visit import me
+from tables.pages.visit import at_a_table, me
 
 
 @require_GET
@@ -31,7 +30,7 @@ def ticket(request: HttpRequest, table_id: str) -> JsonResponse:
     except Refused as refusal:
         return JsonResponse({"code": str(refusal.code)}, status=404)
     known = me(request)
-    play = play_time.visit(known[0]) if known else None
+    play = at_a_table(request, known[0]) if known else None
     text, expires_at_ms = tickets.issue(
         tickets.Ticket(
             place=found.id,

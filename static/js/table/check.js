@@ -53,6 +53,10 @@ export class RealityCheck {
   #show(dialog) {
     dialog.removeAttribute("open");
     dialog.addEventListener("cancel", (event) => event.preventDefault());
+    // a second Escape closes it whatever "cancel" says: while it is due it opens again
+    dialog.addEventListener("close", () => {
+      if (this.dialog === dialog) dialog.showModal();
+    });
     dialog.querySelector("form").addEventListener("submit", (event) => this.#looked(event));
     dialog.showModal();
     dialog.querySelector("h2").focus();
@@ -81,8 +85,9 @@ export class RealityCheck {
 
   #over(answer) {
     this.dueAt = Number(answer.headers.get("Faro-Check-Due")) || null;
-    this.dialog?.close();
-    this.dialog?.remove();
+    const dialog = this.dialog;
     this.dialog = null;
+    dialog?.close();
+    dialog?.remove();
   }
 }

@@ -139,7 +139,7 @@ export class Connection {
       const answer = await fetch(this.urls.ticket, {
         credentials: "same-origin",
         redirect: "manual",
-        headers: { Accept: "application/json" },
+        headers: { Accept: "application/json", "Faro-Automatic": "1" },
         signal: AbortSignal.timeout(JOIN_MS),
       });
       if (attempt !== this.#attempt) return;
