@@ -24,7 +24,7 @@ from audit.record import Subject, record
 from kernel.clock import SystemClock
 from kernel.ids import Actor
 
-_IDLE, _SEEN = "idle_s", "idle_seen_s"
+_IDLE, _SEEN, _KEY = "idle_s", "idle_seen_s", "idle_key"
 #: As at the staff door: the note of use is written at most so often.
 SEEN_EVERY_S: Final = doors.SEEN_EVERY_S
 #: Sessions ended by one sweep; the next comes half a minute later.
@@ -58,8 +58,12 @@ def _end_or_keep(request: HttpRequest) -> bool:
         return False
     if _SEEN not in session:
         session[_IDLE] = int(get_adapter(request).idle_s(user_id))
-        session[_SEEN] = now_s
+        session[_SEEN], session[_KEY] = now_s, key
         _begin(key, user_id, session[_IDLE])
+        return False
+    if session.get(_KEY) != key:  # another key after a new password: the same session goes on
+        session[_SEEN], session[_KEY] = now_s, key
+        _begin(key, user_id, int(session[_IDLE]))
         return False
     unused_s = now_s - int(session[_SEEN])
     if unused_s > int(session[_IDLE]) and not _was_used(key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.db.models import F
@@ -13,6 +14,7 @@ from django.test import Client
 from accounts import idle
 from accounts.models import SessionUse
 from accounts.roles import Role
+from compliance.models import Standing
 from tests import house
 from tests.flows.staff_steps import enter, make_staff
 
@@ -94,3 +96,31 @@ def test_the_sweep_ends_what_no_request_comes_from_and_leaves_the_rest(player):
 def test_staff_have_a_clock_of_their_own(database):
     assert enter(make_staff(Role.SUPPORT)).get("/support/").status_code == 200
     assert SessionUse.objects.count() == 0
+
+
+def test_a_session_whose_key_changed_with_the_password_ends_unused_all_the_same(player):
+    client = browser_of(player)
+    client.get("/me/")
+    session = client.session
+    old = session.session_key
+    session.cycle_key()  # as a change of the password does
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    assert client.get("/me/").status_code == 200
+    key = leave_alone(client, 31 * 60)
+    assert key != old
+    idle.note_use([key])  # a bet over the socket
+    assert client.get("/me/").status_code == 200
+    leave_alone(client, 31 * 60)
+    assert idle.end_unused() >= 1
+    assert not Session.objects.filter(pk=key).exists()
+
+
+def test_what_a_table_s_page_asks_by_itself_neither_begins_play_nor_keeps_it_going(player):
+    client, pit = browser_of(player), house.pit()
+    table, ticket = f"/tables/{pit.table.id}/", f"/tables/{pit.table.id}/ticket"
+    for address in (table, ticket):
+        assert client.get(address, headers={"faro-automatic": "1"}).status_code == 200
+    assert Standing.objects.get(pk=player).play_since is None
+    assert client.get(table).status_code == 200
+    assert Standing.objects.get(pk=player).play_since is not None
