@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import api, api_rounds, my_cases
+from backoffice import api, api_rounds, my_cases, my_data
 
 app_name = "backoffice"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,5 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/cases/new/", my_cases.new, name="my_new_case"),
     path("account/cases/<slug:reference>/", my_cases.case, name="my_case"),
     path("account/cases/<slug:reference>/reply/", my_cases.reply, name="my_reply"),
+    path("account/data/", my_data.my_data, name="my_data"),
+    path("account/data/download/", my_data.download, name="my_data_download"),
     path("rounds/<uuid:round_id>/dispute/", my_cases.dispute, name="my_dispute"),
 ]

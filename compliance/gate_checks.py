@@ -89,6 +89,12 @@ def _place_and_age(_request: GateRequest, standing: StandingNow, known: Known) -
     return None
 
 
+def _signed_off(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
+    """No play and no deposit under a policy that is not signed off; whoever leaves, leaves."""
+    policy = known.policies[standing.jurisdiction].policy
+    return (GateCode.NOT_SIGNED_OFF, {"policy": policy}) if policy in known.inactive else None
+
+
 def _verified_to_play(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     if _verified(standing) or standing.may_play_unverified(known.now):
         return None
@@ -208,6 +214,7 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _suspended,
         _amount,
         _place_and_age,
+        _signed_off,
         _verified_to_play,
         _outside,
         _documents,
@@ -224,6 +231,7 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _suspended,
         _amount,
         _place_and_age,
+        _signed_off,
         _verified_to_play,
         _outside,
         _documents,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from compliance import admission, bet_rooms, limits, rooms, switches
 from compliance.gate_words import GateRequest, Purpose
-from compliance.jurisdictions import Jurisdiction
+from compliance.jurisdictions import Jurisdiction, sign_offs
 from compliance.limit_arithmetic import LimitKind, Room, tightest
 from compliance.standing import StandingNow, lock_standings, microseconds
 from kernel.ids import PlayerId
@@ -37,6 +37,8 @@ class Known:
     standings: dict[PlayerId, StandingNow]
     #: By the code of a jurisdiction.
     policies: dict[str, Jurisdiction]
+    #: Policies that two officers have yet to sign off.
+    inactive: frozenset[str]
     disabled: frozenset[str]
     #: The tightest limit of money for a purpose.
     rooms: dict[tuple[PlayerId, Purpose], Room]
@@ -58,11 +60,13 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
     }
     betting = _who(requests, Purpose.BET, standings)
     paying_in = _who(requests, Purpose.DEPOSIT, standings)
+    policies = {one.jurisdiction: one.policy(now) for one in _one_of_each(standings)}
     found = Known(
         now=now,
         now_us=microseconds(now),
         standings=standings,
-        policies={one.jurisdiction: one.policy(now) for one in _one_of_each(standings)},
+        policies=policies,
+        inactive=sign_offs.inactive(policies.values()) if betting or paying_in else frozenset(),
         disabled=switches.disabled_among(scopes, standings.keys()),
         rooms={},
         time_rooms=rooms.time_left(betting, now),

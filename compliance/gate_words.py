@@ -34,6 +34,7 @@ class GateCode(StrEnum):
     NOT_VERIFIED = "not_verified"
     DOCUMENTS_OVERDUE = "documents_overdue"
     NOT_OFFERED = "not_offered"
+    NOT_SIGNED_OFF = "not_signed_off"
     WRONG_CURRENCY = "wrong_currency"
     NOT_POSITIVE = "not_positive"
     DISABLED = "disabled"

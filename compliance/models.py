@@ -474,6 +474,24 @@ class Likeness(_Record):
         return f"likeness {self.pk}"
 
 
+class ProfileProposal(_Record):
+    """That a profile be offered as it is: read by `compliance.jurisdictions.sign_offs` alone."""
+
+    id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        managed = False
+        db_table = "compliance_profile_proposal"
+        default_permissions = ()
+        permissions = [
+            ("view_profiles", "Can see the profiles of jurisdictions"),
+            ("sign_off_profiles", "Can sign off profiles of jurisdictions"),
+        ]
+
+    def __str__(self) -> str:
+        return f"proposal {self.pk}"
+
+
 from compliance.kyc.models import (  # noqa: E402, F401  (Django finds an app's models here)
     KycCheck,
     KycDeclaration,

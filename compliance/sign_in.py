@@ -37,6 +37,7 @@ from kernel.refusal import Refused
 #: Which field of the sign-up form shows which refusal.
 _FIELDS: Final = {
     SignUpCode.COUNTRY_NOT_OFFERED: "country",
+    SignUpCode.NOT_SIGNED_OFF: "country",
     SignUpCode.CURRENCY_NOT_OFFERED: "currency",
     SignUpCode.UNDER_AGE: "date_of_birth",
     SignUpCode.IMPLAUSIBLE_BIRTH: "date_of_birth",

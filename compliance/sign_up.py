@@ -17,7 +17,7 @@ from accounts import players
 from audit.database_clock import database_now
 from audit.record import Personal, Subject, record, register
 from compliance import switches
-from compliance.jurisdictions import Jurisdiction, country_profile
+from compliance.jurisdictions import Jurisdiction, country_profile, sign_offs
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.kyc.policies import kyc_policy
 from compliance.limit_arithmetic import age_on, gaming_day, of_age_on
@@ -46,17 +46,20 @@ class SignUpCode(StrEnum):
     SIGN_UP_DISABLED = "sign_up_disabled"
     FACT_MISSING = "fact_missing"
     NOT_AT_PRESENT = "not_at_present"
+    NOT_SIGNED_OFF = "not_signed_off"
 
 
 def eligibility(*, date_of_birth: date, country: str, currency: str, now: datetime) -> Jurisdiction:
     """The profile under which this person may play, by their local date on ``now``.
 
     Refuses with ``COUNTRY_NOT_OFFERED``, ``CURRENCY_NOT_OFFERED``, ``IMPLAUSIBLE_BIRTH``,
-    ``UNDER_AGE`` or ``SIGN_UP_DISABLED``.
+    ``UNDER_AGE``, ``NOT_SIGNED_OFF`` or ``SIGN_UP_DISABLED``.
     """
     found = country_profile(country, now.date())
     if found is None:
         raise Refused(SignUpCode.COUNTRY_NOT_OFFERED, country=country)
+    if not sign_offs.is_active(found):
+        raise Refused(SignUpCode.NOT_SIGNED_OFF, country=country)
     if currency not in found.currencies:
         raise Refused(SignUpCode.CURRENCY_NOT_OFFERED, currency=currency)
     today = gaming_day(now, found.zone)

@@ -99,6 +99,9 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         "We are waiting for documents from you. See “Verification” for what is still missing."
     ),
     "not_offered": lambda _d: _("Live tables may not be offered where you live."),
+    "not_signed_off": lambda _d: _(
+        "Play is not open where you live: the rules of that place wait to be confirmed by us."
+    ),
     "wrong_currency": lambda _d: _("Your account is kept in another currency."),
     "not_positive": lambda _d: _("The amount must be above zero."),
     "disabled": lambda _d: _("This is stopped at the moment by us. Nothing was charged."),

@@ -14,7 +14,7 @@ from accounts.staff import create_staff
 from audit.database_clock import database_now
 from casino import demo_settings
 from compliance import facts, gate, limits
-from compliance.jurisdictions import profile
+from compliance.jurisdictions import profile, sign_offs
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.models import Standing
 from compliance.registries import checking
@@ -67,6 +67,27 @@ def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT"
     if balance_minor:
         fund(player_id, balance_minor, currency)
     return player_id
+
+
+def sign_off(*codes: str) -> None:
+    """Two officers sign off today's text of each profile, as they do at their desk."""
+    one, two = (
+        Actor.staff(
+            create_staff(
+                email=f"officer{next(_people)}-{new_id().hex[:8]}@example.test",
+                password="correct horse battery staple",
+                role=Role.COMPLIANCE,
+                totp_key_hex=TOTP_KEY,
+            )
+        )
+        for _ in range(2)
+    )
+    for code in codes:
+        found = profile(code, database_now().date())
+        words = {"digest": found.digest, "reason": "a test"}
+        if not found.ready and not sign_offs.is_active(found):
+            sign_offs.propose(found.policy, **words, actor=one)
+            sign_offs.sign(found.policy, **words, actor=two)
 
 
 def fund(player_id: PlayerId, minor: int, currency: str = "EUR") -> None:

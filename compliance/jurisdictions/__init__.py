@@ -17,6 +17,7 @@ from compliance.jurisdictions.profiles import (
     known_codes,
     offered_countries,
     profile,
+    versions,
 )
 from compliance.jurisdictions.shape import Jurisdiction, OperatorLimit
 
@@ -31,4 +32,5 @@ __all__ = [
     "load_text",
     "offered_countries",
     "profile",
+    "versions",
 ]

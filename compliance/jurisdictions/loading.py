@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -11,7 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
-from compliance.jurisdictions.shape import SURE, Basis, CheckPoint, Jurisdiction, OperatorLimit
+from compliance.jurisdictions.shape import (
+    SURE,
+    Basis,
+    CheckPoint,
+    Jurisdiction,
+    OperatorLimit,
+    Written,
+)
 from compliance.limit_arithmetic import Limit, LimitKind, Period, PeriodKind
 from kernel.money import SCALES, parse
 from kernel.refusal import Refused
@@ -219,8 +228,22 @@ def load_text(text: str, source: str) -> Jurisdiction:
         effective_from=document["effective_from"],
         countries=frozenset(countries),
         unsure=tuple(sorted(unsure)),
+        digest=_digest(document),
+        written=tuple(_written(name, enforced[name]) for name in _READERS),
         **values,
     )
+
+
+def _digest(document: dict[str, Any]) -> str:
+    """SHA-256 of the document's meaning: comments and layout do not count, every value does."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _written(name: str, leaf: dict[str, Any]) -> Written:
+    value = leaf["value"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return Written(name, text, Basis(leaf["basis"]), str(leaf.get("note", "")))
 
 
 def _same_names(source: str, field: str, found: set[str], wanted: set[str]) -> None:

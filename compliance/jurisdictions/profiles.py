@@ -32,6 +32,11 @@ def profile(code: str, on: date) -> Jurisdiction:
     return versions[-1]
 
 
+def versions(code: str) -> tuple[Jurisdiction, ...]:
+    """Every version of ``code`` we have a file for, oldest first, coming ones included."""
+    return _all().get(code, ())
+
+
 def active_codes() -> tuple[str, ...]:
     """The profiles this operator offers (setting ``FARO_JURISDICTIONS``), in that order."""
     return tuple(settings.FARO_JURISDICTIONS)

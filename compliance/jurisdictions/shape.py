@@ -42,6 +42,20 @@ class OperatorLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """One enforced field as its file writes it."""
+
+    name: str
+    value: str
+    basis: Basis
+    note: str
+
+    @property
+    def is_sure(self) -> bool:
+        return self.basis in SURE
+
+
+@dataclass(frozen=True, slots=True)
 class Jurisdiction:
     """One version of one profile. ``policy`` (``GB/2026-06-30``) names it in every decision."""
 
@@ -100,6 +114,10 @@ class Jurisdiction:
     dispute_body: str
     #: Enforced fields whose basis is not sure enough (field names, sorted).
     unsure: tuple[str, ...]
+    #: SHA-256 of all that the file says, as canonical JSON: what officers sign off.
+    digest: str = ""
+    #: Every enforced field as the file writes it, for people.
+    written: tuple[Written, ...] = ()
 
     @property
     def policy(self) -> str:

@@ -39,6 +39,7 @@ OWN = (
     "/cashier/deposits/{deposit}/",
     "/play-safely/",
     "/me/",
+    "/account/data/",
     "/account/sessions/",
     "/account/notices/",
     "/account/second-factor/",

@@ -23,6 +23,7 @@ CURRENCIES = {
 def player_in(code: str, **standing) -> PlayerId:
     """A verified player of age under this profile, whether this house offers it or not."""
     currency = CURRENCIES[code]
+    house.sign_off(code)
     player = house.player(currency=currency)
     Standing.objects.filter(pk=player).update(
         jurisdiction=code,

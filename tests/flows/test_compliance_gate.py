@@ -176,6 +176,7 @@ def test_suspended_and_closed_accounts(database, status, bet, withdrawal, sign_i
 @pytest.mark.feature("F108")
 def test_age_and_verification_are_asked_as_the_policy_says(database):
     player = make_player()
+    house.sign_off("GB")
     Standing.objects.filter(pk=player).update(jurisdiction="GB")
     found = every_code(player)
     assert found[Purpose.BET] is found[Purpose.WITHDRAWAL] is GateCode.NOT_VERIFIED

@@ -141,6 +141,7 @@ def test_nobody_is_asked_about_inside_a_transaction(database, server):
 @pytest.fixture
 def british(database, settings, server):
     settings.FARO_JURISDICTIONS = ["GB"]
+    house.sign_off("GB")
     player = house.player(currency="GBP", country="GB")
     User.objects.filter(pk=player).update(email="anna@example.org")
     facts.write(player, GB)
@@ -215,6 +216,7 @@ def sign_up_gb(client: Client, **changes):
 def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(database, settings, server):
     keep_mail_here(settings)
     settings.FARO_JURISDICTIONS = ["GB"]
+    house.sign_off("GB")
     without = sign_up_gb(Client(), postcode="")
     assert "postcode" in without.context["form"].errors
     server.book.excluded.add("anna@example.org")

@@ -1,0 +1,171 @@
+"""A profile that rests on recollection is offered only after two officers signed its very text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import psycopg
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from accounts.models import User
+from accounts.roles import Role
+from audit.database_clock import database_now
+from audit.models import AuditEvent
+from compliance import gate, sign_up
+from compliance.jurisdictions import profile, sign_offs
+from compliance.jurisdictions.sign_offs import SignOffCode
+from compliance.models import Standing
+from kernel.ids import Actor, new_id
+from kernel.money import Money
+from kernel.refusal import Refused
+from tests import house
+from tests.flows.staff_steps import make_staff, staff_client
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F119")]
+
+
+def malta():
+    return profile("MT", database_now().date())
+
+
+def officers() -> tuple[Actor, Actor]:
+    one, two = (make_staff(Role.COMPLIANCE, key=None).pk for _ in range(2))
+    return Actor.staff(one), Actor.staff(two)
+
+
+def words(**more):
+    found = malta()
+    return {"policy": found.policy, "digest": found.digest, "reason": "read it", **more}
+
+
+def refusal(act, **fields) -> SignOffCode:
+    with pytest.raises(Refused) as refused:
+        act(**fields)
+    return refused.value.code
+
+
+def answers(player, *purposes) -> list:
+    with transaction.atomic():
+        asked = [gate.GateRequest(new_id(), player, one, Money(100, "EUR"), ()) for one in purposes]
+        return [one.code for one in gate.decide(asked, now=database_now())]
+
+
+def in_malta():
+    player = house.player()
+    Standing.objects.filter(pk=player).update(
+        jurisdiction="MT", age_verified=True, identity_verified=True
+    )
+    return player
+
+
+def test_play_waits_for_two_officers_and_withdrawing_does_not():
+    player, (one, two) = in_malta(), officers()
+    both = (gate.Purpose.BET, gate.Purpose.DEPOSIT)
+    assert answers(player, *both) == [gate.GateCode.NOT_SIGNED_OFF] * 2
+    assert answers(player, gate.Purpose.WITHDRAWAL) == [None]
+    sign_offs.propose(**words(), actor=one)
+    assert answers(player, *both) == [gate.GateCode.NOT_SIGNED_OFF] * 2
+    sign_offs.sign(**words(), actor=two)
+    assert answers(player, *both) == [None, None]
+    sign_offs.withdraw(**words(), actor=one)
+    assert answers(player, *both) == [gate.GateCode.NOT_SIGNED_OFF] * 2
+    kinds = AuditEvent.objects.filter(kind__startswith="profile.").values_list("kind", flat=True)
+    assert sorted(kinds) == ["profile.proposed", "profile.signed_off", "profile.withdrawn"]
+
+
+def test_nobody_signs_up_there_before_and_the_form_says_why(settings):
+    settings.FARO_JURISDICTIONS = ["MT"]
+    person = {"date_of_birth": date(1990, 1, 1), "country": "MT", "currency": "EUR"}
+    with pytest.raises(Refused) as refused:
+        sign_up.eligibility(**person, now=database_now())
+    assert refused.value.code is sign_up.SignUpCode.NOT_SIGNED_OFF
+    page = Client().post(
+        "/account/signup/",
+        {
+            "email": "ada@example.com",
+            "password1": "long enough for anybody 77",
+            "given_name": "Ada",
+            "family_name": "Borg",
+            "terms": "on",
+        }
+        | person,
+    )
+    assert "the rules of that place wait to be confirmed" in page.content.decode()
+    assert not User.objects.filter(email="ada@example.com").exists()
+    house.sign_off("MT")
+    assert sign_up.eligibility(**person, now=database_now()).code == "MT"
+
+
+def test_a_changed_file_is_not_signed_off_any_more():
+    house.sign_off("MT")
+    found = malta()
+    assert sign_offs.is_active(found)
+    assert not sign_offs.is_active(replace(found, digest="0" * 64))
+
+
+def test_one_officer_is_not_two_and_others_are_none():
+    one, two = officers()
+    sign_offs.propose(**words(), actor=one)
+    assert refusal(sign_offs.sign, **words(), actor=one) is SignOffCode.SAME_PERSON
+    assert refusal(sign_offs.propose, **words(), actor=two) is SignOffCode.ALREADY_PROPOSED
+    finance = Actor.staff(make_staff(Role.FINANCE, key=None).pk)
+    assert refusal(sign_offs.sign, **words(), actor=finance) is SignOffCode.NOT_ALLOWED
+    assert refusal(sign_offs.sign, **words(), actor=house.TESTER) is SignOffCode.NOT_ALLOWED
+    assert refusal(sign_offs.sign, **words(reason=" "), actor=two) is SignOffCode.REASON_MISSING
+    old = words(digest="0" * 64)
+    assert refusal(sign_offs.sign, **old, actor=two) is SignOffCode.TEXT_CHANGED
+    demo = profile("DEMO", database_now().date())
+    ready = {"policy": demo.policy, "digest": demo.digest, "reason": "x", "actor": two}
+    assert refusal(sign_offs.propose, **ready) is SignOffCode.NEEDS_NONE
+    assert not sign_offs.is_active(malta())
+
+
+def test_the_database_itself_wants_two_officers(database):
+    one, two = officers()
+    proposal = sign_offs.propose(**words(), actor=one)
+    support = make_staff(Role.SUPPORT, key=None).pk
+    with psycopg.connect(database.app_url, autocommit=True) as db:
+        for signer, error in (
+            (one.id, psycopg.errors.CheckViolation),
+            (support, psycopg.errors.RestrictViolation),
+        ):
+            with pytest.raises(error):
+                db.execute(
+                    "INSERT INTO compliance_profile_signoff (proposal_id, proposed_by, signed_by,"
+                    " reason) VALUES (%s, %s, %s, 'x')",
+                    [proposal, int(one.id), int(signer)],
+                )
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            db.execute(
+                "INSERT INTO compliance_profile_signoff (proposal_id, proposed_by, signed_by,"
+                " reason) VALUES (%s, %s, %s, 'x')",
+                [proposal, int(two.id), int(one.id)],
+            )
+    assert not sign_offs.is_active(malta())
+
+
+def test_officers_see_each_value_with_its_basis_and_sign_at_the_desk():
+    one, two = staff_client(Role.COMPLIANCE), staff_client(Role.COMPLIANCE)
+    found = malta()
+    at = f"/admin/jurisdictions/MT/{found.effective_from.isoformat()}/"
+    listed = one.get("/admin/jurisdictions/").content.decode()
+    assert at in listed
+    page = one.get(at).content.decode()
+    assert "recalled, not seen" in page
+    assert f"<code>{found.digest}</code>" in page
+    fields = {"digest": found.digest, "reason": "We asked <counsel>."}
+    said = one.post(f"{at}propose/", fields, follow=True).content.decode()
+    assert "another officer signs" in said
+    assert "We asked &lt;counsel&gt;." in said
+    assert "(same_person)" in one.post(f"{at}sign/", fields, follow=True).content.decode()
+    assert (
+        "Two officers signed this text"
+        in two.post(f"{at}sign/", fields, follow=True).content.decode()
+    )
+    assert one.post(f"{at}nothing/", fields).status_code == 404
+    auditor = staff_client(Role.AUDITOR)
+    assert auditor.get(at).status_code == 200
+    assert auditor.post(f"{at}withdraw/", fields).status_code == 403
