@@ -44,6 +44,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     (
         "Officers",
         (
+            Way("What waits", "checklist", "desk:officers", "compliance.view_profiles"),
             Way("Suspicions", "shield", "desk:suspicions", "compliance.work_aml"),
             Way("Markers of harm", "favorite", "desk:harm_cases", "compliance.work_harm"),
             Way("Exclusions", "block", "desk:exclusions", "compliance.guard_exclusions"),
