@@ -28,6 +28,7 @@ from compliance.kyc import declarations
 from compliance.kyc.models import KycCheck
 from compliance.kyc.states import Subject as KycSubject
 from compliance.models import CaseEvent, Limit, LimitChange, Standing
+from compliance.registries import facts
 from kernel.ids import Actor, PlayerId
 from ledger.models import Account, EntryLine
 from notices.models import Consent, Notice
@@ -49,7 +50,8 @@ beside them; instants are in UTC. manifest.json lists the files, their rows and 
 
 To check that nothing was changed since: sha256sum -c SHA256SUMS
 
-Not in here: what the law forbids us to tell, and what concerns other people.
+Not in here: the pictures of your documents (write to us for them), what the law forbids us to tell,
+and what concerns other people.
 """
 
 
@@ -133,6 +135,7 @@ def _account(pk: int) -> Iterator[dict[str, Any]]:
         "player": pk,
         "email": found.user.email,
         "name": found.user.name,
+        "told_at_sign_up": {fact.value: said for fact, said in facts.latest(PlayerId(pk)).items()},
         "date_of_birth": found.date_of_birth,
         "country": found.country,
         "currency": found.currency,

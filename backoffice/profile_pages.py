@@ -56,7 +56,13 @@ def overview(request: HttpRequest) -> HttpResponse:
 @never_cache
 def profile(request: HttpRequest, code: str, day: str) -> HttpResponse:
     """One version: each value with its basis, who signed it, and the next word."""
-    found = _found(code, day)
+    return _page(request, _found(code, day))
+
+
+def _page(
+    request: HttpRequest, found: Jurisdiction, reason: str = "", status: int = 200
+) -> HttpResponse:
+    """``reason``: what was typed for a word that was refused; it stands in the form again."""
     said = sign_offs.history([found.policy])
     current = next(
         (one for one in said if one.digest == found.digest and (one.is_open or one.counts)), None
@@ -70,6 +76,7 @@ def profile(request: HttpRequest, code: str, day: str) -> HttpResponse:
     )
     facts = {
         "one": found,
+        "reason": reason,
         "row": _row(found, sign_offs.inactive([found]), database_now().date()),
         "values": [{"w": w, "basis": BASES[w.basis.value]} for w in found.written],
         "history": [_word(one, found, names) for one in said],
@@ -81,14 +88,15 @@ def profile(request: HttpRequest, code: str, day: str) -> HttpResponse:
         "is_own": current is not None and current.is_open and str(current.proposed_by) == actor.id,
         "may_withdraw": current is not None and request.user.has_perm(WORK),
     }
-    return desk.page(request, "admin/desk/profile.html", f"Jurisdiction {found.policy}", facts)
+    title = f"Jurisdiction {found.policy}"
+    return desk.page(request, "admin/desk/profile.html", title, facts, status)
 
 
 @require_POST
 @staff_required(WORK)
 def say(request: HttpRequest, code: str, day: str, act: str) -> HttpResponse:
-    """Propose, sign or withdraw what the page showed."""
-    found = _found(code, day)
+    """Propose, sign or withdraw what the page showed. A refusal shows it anew, words kept."""
+    found, reason = _found(code, day), request.POST.get("reason", "")
     do = ACTS.get(act)
     if do is None:
         raise Http404
@@ -96,15 +104,15 @@ def say(request: HttpRequest, code: str, day: str, act: str) -> HttpResponse:
         do(
             found.policy,
             digest=request.POST.get("digest", ""),
-            reason=request.POST.get("reason", ""),
+            reason=reason,
             actor=staff_actor(request),
         )
     except Refused as refused:
         known = TEXTS.get(str(refused.code))
         messages.error(request, f"{known} ({refused.code})" if known else desk.refusal(refused))
-    else:
-        active = sign_offs.is_active(found)
-        messages.success(request, "Done: it is active." if active else "Done: it is not active.")
+        return _page(request, found, reason, status=409)
+    active = sign_offs.is_active(found)
+    messages.success(request, "Done: it is active." if active else "Done: it is not active.")
     return redirect("desk:profile", code, day)
 
 

@@ -18,6 +18,8 @@ from compliance import cases, limits
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from compliance.limit_arithmetic import LimitKind, Period
+from compliance.registries import facts
+from compliance.registries.protocol import Fact
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from tests import house
@@ -61,8 +63,10 @@ def test_a_copy_has_what_is_theirs_and_nothing_of_anybody_else():
             now=database_now(),
         )
     opened(ada, CaseKind.COMPLAINT, Officer(Actor.player(ada)), "The wheel was loud.")
+    facts.write(ada, {Fact.GIVEN_NAME: "Ada", Fact.POSTCODE: "VLT 1455"})
     archive = taken(signed_in(ada))
     [account] = rows(archive, "account.jsonl")
+    assert account["told_at_sign_up"] == {"given_name": "Ada", "postcode": "VLT 1455"}
     assert account["email"] == User.objects.get(pk=ada).email
     assert account["date_of_birth"] == "1990-02-28"
     assert [one["amount_minor"] for one in rows(archive, "limits.jsonl")] == [12_345]

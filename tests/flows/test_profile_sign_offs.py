@@ -160,7 +160,10 @@ def test_officers_see_each_value_with_its_basis_and_sign_at_the_desk():
     said = one.post(f"{at}propose/", fields, follow=True).content.decode()
     assert "another officer signs" in said
     assert "We asked &lt;counsel&gt;." in said
-    assert "(same_person)" in one.post(f"{at}sign/", fields, follow=True).content.decode()
+    refused = one.post(f"{at}sign/", fields)
+    assert refused.status_code == 409
+    assert "(same_person)" in refused.content.decode()
+    assert 'value="We asked &lt;counsel&gt;."' in refused.content.decode()
     assert (
         "Two officers signed this text"
         in two.post(f"{at}sign/", fields, follow=True).content.decode()
