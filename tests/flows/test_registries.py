@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Player, User
 from audit.database_clock import database_now
 from compliance import gate
 from compliance.jurisdictions.shape import CheckPoint
@@ -225,12 +225,12 @@ def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(database
     unclear = sign_up_gb(Client(), email="ben@example.org")
     assert excluded.context["form"].errors == unclear.context["form"].errors
     assert "cannot open this account" in json.dumps(excluded.context["form"].errors)
-    assert User.objects.count() == 0
+    assert not Player.objects.exists()
     assert [row[2] for row in rows()] == ["excluded", "indeterminate"]
     server.book.fault = ""
     fine = sign_up_gb(Client(), email="ben@example.org")
     assert fine.status_code == 302
-    player = PlayerId(User.objects.get().pk)
+    player = PlayerId(Player.objects.get().pk)
     assert facts.latest(player)[Fact.POSTCODE] == "SW1A 1AA"
     assert [row[2] for row in rows()] == ["excluded", "indeterminate", "clear"]
 
@@ -241,7 +241,9 @@ def test_an_excluded_player_still_signs_in_and_was_asked_about(british, server, 
     user = User.objects.get(pk=british)
     user.set_password(PASSWORD)
     user.save()
-    connection.cursor().execute("UPDATE account_emailaddress SET email = 'anna@example.org'")
+    connection.cursor().execute(
+        "UPDATE account_emailaddress SET email = 'anna@example.org' WHERE user_id = %s", [british]
+    )
     client = Client()
     sign_in(client)
     assert client.get("/me/").status_code == 200
