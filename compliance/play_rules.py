@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from kernel.invariant import ensure
+
+#: Acts within this time of the last note are not noted again, to spare a write per bet.
+NOTED_EVERY: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,15 @@ class PlayPolicy:
     longest: timedelta | None
     check_default: timedelta
     check_longest: timedelta
+
+    @property
+    def ends_after(self) -> timedelta:
+        """How long after the last act that was noted a session has ended.
+
+        Where a pause is compulsory it is never shorter than the law's: the last act may have come
+        up to `NOTED_EVERY` after the last that was noted.
+        """
+        return self.pause if self.longest is None else self.pause + NOTED_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ def check_every(wanted_s: int | None, policy: PlayPolicy) -> timedelta:
 
 def goes_on(play: Play | None, now: datetime, policy: PlayPolicy) -> bool:
     """Whether ``play`` is still the session at ``now``."""
-    return play is not None and now - play.seen_at < policy.pause
+    return play is not None and now - play.seen_at < policy.ends_after
 
 
 def joined(play: Play | None, now: datetime, wanted_s: int | None, policy: PlayPolicy) -> Play:
@@ -59,13 +72,17 @@ def over_until(play: Play | None, now: datetime, policy: PlayPolicy) -> datetime
     """When a session that has lasted its longest may be followed by another; None: it may go on."""
     if play is None or policy.longest is None or not goes_on(play, now, policy):
         return None
-    return None if now < play.since + policy.longest else play.seen_at + policy.pause
+    return None if now < play.since + policy.longest else play.seen_at + policy.ends_after
 
 
 def acknowledged(play: Play, now: datetime, wanted_s: int | None, policy: PlayPolicy) -> Play:
-    """``play`` after a check that was due was looked at: the next one comes its interval later."""
+    """``play`` after a check that was due was looked at: the next one comes its interval later.
+
+    Looking is an act, but where the session is over it does not put the end of its pause off.
+    """
     ensure(now >= play.check_due_at, "only a check that is due is looked at", due=play.check_due_at)
-    return replace(play, seen_at=now, check_due_at=now + check_every(wanted_s, policy))
+    seen_at = now if over_until(play, now, policy) is None else play.seen_at
+    return replace(play, seen_at=seen_at, check_due_at=now + check_every(wanted_s, policy))
 
 
 def rescheduled(play: Play, now: datetime, wanted_s: int | None, policy: PlayPolicy) -> Play:

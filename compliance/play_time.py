@@ -21,7 +21,7 @@ from compliance import play_rules
 from compliance.jurisdictions import known_codes, profile
 from compliance.limit_arithmetic import Window
 from compliance.models import Standing
-from compliance.play_rules import Play
+from compliance.play_rules import NOTED_EVERY, Play
 from compliance.standing import (
     StandingNow,
     lock_standing,
@@ -37,8 +37,6 @@ from kernel.refusal import Refused
 LOOKED: Final = register("play.check_looked_at", "Check of reality looked at")
 CHOSEN: Final = register("play.check_interval_chosen", "Interval of checks of reality chosen")
 
-#: Acts within this time of the last note are not noted again, to spare a write per bet.
-NOTED_EVERY: Final = timedelta(seconds=60)
 #: Sessions ended per transaction of the sweep.
 SWEEP_BATCH: Final = 500
 #: The shortest interval a player may choose: below it a check would be all there is.
@@ -255,7 +253,7 @@ def end_paused_sessions() -> int:
 
 def _end_batch(code: str) -> int:
     now = database_now()
-    pause = profile(code, now.date()).session_pause
+    pause = profile(code, now.date()).play_policy.ends_after
     ids = list(
         Standing.objects.filter(
             jurisdiction=code, play_since__isnull=False, play_seen_at__lte=now - pause

@@ -73,10 +73,23 @@ def test_no_player_gets_checks_more_rarely_than_the_policy_says(wanted):
 def test_a_session_that_has_lasted_its_longest_needs_a_pause_from_the_last_act():
     playing = Play(NOW, NOW + minutes(58), NOW + minutes(60))
     assert over_until(playing, NOW + minutes(59), GERMAN) is None
-    assert over_until(playing, NOW + minutes(60), GERMAN) == NOW + minutes(63)
-    assert over_until(playing, NOW + minutes(63), GERMAN) is None
-    assert joined(playing, NOW + minutes(63), None, GERMAN).since == NOW + minutes(63)
+    # the last act came up to a minute after the one that was noted: never less than five minutes
+    assert over_until(playing, NOW + minutes(60), GERMAN) == NOW + minutes(64)
+    assert over_until(playing, NOW + minutes(63), GERMAN) == NOW + minutes(64)
+    assert joined(playing, NOW + minutes(63), None, GERMAN).since == NOW
+    assert over_until(playing, NOW + minutes(64), GERMAN) is None
+    assert joined(playing, NOW + minutes(64), None, GERMAN).since == NOW + minutes(64)
     assert over_until(playing, NOW + minutes(500), POLICY) is None
+
+
+@pytest.mark.feature("F99")
+def test_looking_at_a_check_does_not_put_the_end_of_a_compulsory_pause_off():
+    playing = Play(NOW, NOW + minutes(59), NOW + minutes(60))
+    looked = acknowledged(playing, NOW + minutes(62), None, GERMAN)
+    assert looked.seen_at == NOW + minutes(59)
+    assert over_until(looked, NOW + minutes(62), GERMAN) == NOW + minutes(65)
+    sooner = Play(NOW, NOW + minutes(20), NOW + minutes(20))
+    assert acknowledged(sooner, NOW + minutes(22), None, GERMAN).seen_at == NOW + minutes(22)
 
 
 @pytest.mark.feature("F99")
