@@ -145,7 +145,9 @@ def set_limit(
         _refuse_above(policy, Change(kind, period, currency, LimitState(wanted)))
         before, set_at = _state(standing, kind, period)
         set_at = set_at or quarter(now)
-        ends_at = window(period, now, policy.zone, policy.limit_period_kind, set_at).ends_at
+        ends_at = now  # a limit without a period has no end to wait for, only the delay
+        if period is not Period.ALWAYS:
+            ends_at = window(period, now, policy.zone, policy.limit_period_kind, set_at).ends_at
         after = limit_arithmetic.changed(before, wanted, now, policy.change_policy, ends_at)
         act = Act.DECREASE if after.pending_at is None else Act.INCREASE
         change = Change(kind, period, currency, after)

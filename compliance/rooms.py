@@ -1,8 +1,13 @@
 """What limits still allow: each limit in force, whoever set it, with what is used of it.
 
 Read without locks of their own: whoever decides holds the players' standings, under which alone
-limits change, bets are placed and deposits begin. Facts that arrive without that lock (payouts,
-refunds) only ever free allowance.
+limits change, bets are placed and deposits begin. Facts that take allowance away (a payout or a
+withdrawal that comes back) are told under it too; those that come without it (payouts, refunds,
+withdrawals) only ever free allowance.
+
+A limit on the balance counts what lies in the account when a deposit begins, and what is on its
+way out, which may come back. It does not count stakes of rounds that are open, nor does it refuse
+what is won or returned: those are the player's.
 """
 
 from __future__ import annotations
@@ -165,20 +170,23 @@ def of_time(found: Sequence[InForce], now: datetime) -> list[tuple[InForce, Room
 
 
 def _balances(found: Sequence[InForce]) -> dict[PlayerId, int]:
-    """What these players have, money set aside for withdrawals left out."""
+    """What these players have, money set aside for withdrawals with it: those may fail."""
     if not found:
         return {}
-    names = {
-        one.player_id: (
-            AccountKind.PLAYER_CASH,
-            f"player:{one.player_id}",
-            one.standing.currency,
+    names = [
+        (kind, f"player:{one.player_id}", one.standing.currency)
+        for one in found
+        for kind in (AccountKind.PLAYER_CASH, AccountKind.PLAYER_HELD)
+    ]
+    ids = accounts.ensure_accounts(names)
+    known = accounts.balances(ids.values())
+    return {
+        one.player_id: sum(
+            known[ids[kind, f"player:{one.player_id}", one.standing.currency]].posted_minor
+            for kind in (AccountKind.PLAYER_CASH, AccountKind.PLAYER_HELD)
         )
         for one in found
     }
-    ids = accounts.ensure_accounts(names.values())
-    known = accounts.balances(ids.values())
-    return {player_id: known[ids[name]].posted_minor for player_id, name in names.items()}
 
 
 def _by_player(found: Iterable[tuple[InForce, Room]]) -> dict[PlayerId, list[Room]]:

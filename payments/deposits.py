@@ -48,6 +48,7 @@ class DepositCode(StrEnum):
     BAD_KEY = "bad_key"
     TOO_MANY_FAILURES = "too_many_failures"
     TOO_LARGE = "deposit_too_large"
+    LIMITS_NOT_ASKED = "limits_not_asked"
     REFUSED = "deposit_refused"
 
 
@@ -66,6 +67,7 @@ def start(
 
     The same key with the same amount returns the same deposit; another amount is refused with
     ``KEY_REUSED``. Refuses with a gate code (data of the gate), ``NO_STANDING``,
+    ``LIMITS_NOT_ASKED`` (the profile wants the player's answer about limits first),
     ``TOO_MANY_FAILURES``, ``TOO_LARGE``, ``BAD_KEY`` or a provider code; then nothing was charged.
     When the provider does not answer, the deposit is `unknown` and polled, never failed.
     ``return_base`` plus the deposit's id is where the provider sends the player back to. Locks the
@@ -98,6 +100,8 @@ def _begin(
             raise Refused(DepositCode.KEY_REUSED)
         return known, None
     now = database_now()
+    if limits.must_answer(player_id, now):
+        raise Refused(DepositCode.LIMITS_NOT_ASKED)
     failed = Deposit.objects.filter(
         player_id=player_id, state=DepositState.FAILED, changed_at__gt=now - FAILURES_WITHIN
     ).count()

@@ -16,7 +16,7 @@ from django.db import transaction
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance import facts, freezing, gate
-from compliance.standing import lock_standing
+from compliance.standing import lock_standing, lock_standings
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.invariant import ensure
 from kernel.money import Money
@@ -198,9 +198,12 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
     """Apply what a provider reports about a payout; repeating and reordering is harmless.
 
     One transaction: payment lock → transition table → ledger → facts → history. Another amount
-    than ours is a conflict: nothing moves and the contradiction is recorded once confirmed.
+    than ours is a conflict: nothing moves and the contradiction is recorded once confirmed. Money
+    that the bank returned lessens what was withdrawn, so the player is locked before the payment.
     """
     with transaction.atomic(durable=True):
+        if report.state is WithdrawalState.RETURNED:
+            _lock_player_of(report.payment_id)
         withdrawal = lock_withdrawal(report.payment_id)
         meaning = judge_withdrawal(WithdrawalState(withdrawal.state), report.state)
         foreign = withdrawal.provider_ref not in {None, report.provider_ref}
@@ -227,6 +230,12 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
                 },
             )
     return meaning
+
+
+def _lock_player_of(withdrawal_id: UUID) -> None:
+    """Whose deposit is being decided on now is not told of less allowance until that is done."""
+    of_it = Withdrawal.objects.filter(pk=withdrawal_id).values_list("player_id", flat=True)
+    lock_standings([PlayerId(player_id) for player_id in of_it])
 
 
 def _tell(withdrawal: Withdrawal, kind: facts.FactKind) -> None:

@@ -129,6 +129,7 @@ _REFUSALS: Final = {
     "too_many_failures": gettext_lazy(
         "Several payments failed in a short time. Wait ten minutes, then try again."
     ),
+    "limits_not_asked": gettext_lazy("How much do you want to pay in at most?"),
     "deposit_too_large": gettext_lazy("That is more than can be paid in at once."),
     "not_enough": gettext_lazy("Your balance does not cover that. Nothing was taken."),
     "provider_not_connected": gettext_lazy(

@@ -149,6 +149,10 @@ def _operator_limits(value: Any) -> tuple[OperatorLimit, ...]:
         except Refused as refusal:
             raise ValueError(f"an amount such as 1000.00 EUR ({refusal})") from None
         limit = Limit(LimitKind(item["kind"]), Period(item["period"]), amount.minor)
+        if limit.kind is LimitKind.SESSION_TIME:
+            raise ValueError("limits of money: time has session_longest")
+        if (limit.kind is LimitKind.BALANCE) is not (limit.period is Period.ALWAYS):
+            raise ValueError("balance always, every other kind by day, week or month")
         limits.append(OperatorLimit(limit, amount.currency))
     return tuple(limits)
 

@@ -257,3 +257,17 @@ def test_what_cannot_be_a_limit_there_is_refused_and_nothing_is_kept(
     assert refused.value.code is refusal
     assert limits.own_limits(player) == []
     assert limits.history(player) == []
+
+
+@pytest.mark.feature("F98")
+def test_a_higher_limit_without_a_period_waits_for_the_delay_and_for_no_end(database):
+    from compliance.jurisdictions import profile
+
+    player = player_in("SE")
+    assert profile("SE", MONDAY.date()).change_policy.not_before_period_ends
+    if LimitKind.BALANCE not in profile("SE", MONDAY.date()).limit_kinds:
+        player = player_in("US-NJ")
+    limit(player, LimitKind.BALANCE, 10_000, Period.ALWAYS, MONDAY)
+    raised = limit(player, LimitKind.BALANCE, 20_000, Period.ALWAYS, MONDAY)
+    assert raised.state.pending_at is not None
+    assert raised.state.pending_at <= MONDAY + timedelta(days=7)

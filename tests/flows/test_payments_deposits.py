@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from audit.database_clock import database_now
 from compliance import exclusion, facts, gate, limits, sign_up, switches
 from compliance.limit_arithmetic import LimitKind, Period, window
-from compliance.models import Reservation
+from compliance.models import Reservation, Standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -88,7 +88,7 @@ def psp(monkeypatch) -> MemoryProvider:
 
 @pytest.fixture
 def player(database) -> PlayerId:
-    return sign_up.register_player(
+    player_id = sign_up.register_player(
         email="ada@example.com",
         password="long enough for anybody 77",
         date_of_birth=date(1990, 5, 17),
@@ -96,6 +96,8 @@ def player(database) -> PlayerId:
         currency="EUR",
         actor=Actor.system("test"),
     )
+    Standing.objects.filter(pk=player_id).update(limits_answered_at=database_now())
+    return player_id
 
 
 def eur(minor: int) -> Money:
@@ -132,6 +134,17 @@ def steps(deposit: Deposit) -> list[str]:
 
 def due_now(deposit: Deposit) -> None:
     Deposit.objects.filter(pk=deposit.pk).update(poll_at=database_now() - timedelta(seconds=1))
+
+
+@pytest.mark.feature("F98")
+def test_whoever_was_not_asked_about_limits_begins_no_deposit_by_any_way(psp, player):
+    Standing.objects.filter(pk=player).update(limits_answered_at=None)
+    with pytest.raises(Refused) as refused:
+        start(player)
+    assert refused.value.code is deposits.DepositCode.LIMITS_NOT_ASKED
+    assert Deposit.objects.count() == 0
+    limits.answer(player, actor=Actor.player(player), now=database_now())
+    assert start(player).state == DepositState.REQUIRES_ACTION
 
 
 def test_a_deposit_is_credited_once_however_often_it_is_reported(psp, player):

@@ -10,7 +10,8 @@ import pytest
 from django.test import Client
 from django.test.client import FakePayload
 
-from compliance import sign_up
+from audit.database_clock import database_now
+from compliance import limits, sign_up
 from kernel.clock import SystemClock, epoch_ms
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
@@ -66,6 +67,7 @@ def deposit(database, psp) -> Deposit:
         currency="EUR",
         actor=Actor.system("test"),
     )
+    limits.answer(player, actor=Actor.player(player), now=database_now())
     return deposits.start(
         player_id=player, amount=Money(5_000, "EUR"), key="k", actor=Actor.player(player)
     )

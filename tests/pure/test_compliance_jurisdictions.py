@@ -86,6 +86,14 @@ def test_countries_are_texts_and_unlisted_ones_are_not_offered():
             "reality_check_default",
         ),
         ("[day, week, month]", "[fortnight]", "limit_periods"),
+        *(
+            (
+                "operator_limits: {value: []",
+                f"operator_limits: {{value: [{{kind: {kind}, period: {period}, amount: 1.00 EUR}}]",
+                "operator_limits",
+            )
+            for kind, period in (("session_time", "day"), ("loss", "always"), ("balance", "day"))
+        ),
         (
             "value: true, basis: O}\n  limit_kinds",
             "value: yes please, basis: O}\n  limit_kinds",
