@@ -123,5 +123,4 @@ def in_force_rows(player: StandingNow, now: datetime) -> list[tuple[str, Room]]:
         *rooms.of_money(rooms.in_force([player], kinds, now), in_flight),
         *rooms.of_time(rooms.in_force([player], rooms.OF_TIME, now), now),
     ]
-    operator = [one.limit for one in player.policy(now).operator_limits]
-    return [("operator" if one.limit in operator else "player", room) for one, room in found]
+    return [("operator" if one.by_operator else "player", room) for one, room in found]

@@ -52,6 +52,7 @@ class InForce:
     standing: StandingNow
     limit: Limit
     window: Window
+    by_operator: bool = False
 
     @property
     def player_id(self) -> PlayerId:
@@ -105,7 +106,12 @@ def in_force(
         found.append(InForce(standing, limit, _window(standing, limit, now, windows, set_at)))
     for standing in asked:
         found.extend(
-            InForce(standing, one.limit, _window(standing, one.limit, now, windows, None))
+            InForce(
+                standing,
+                one.limit,
+                _window(standing, one.limit, now, windows, None),
+                by_operator=True,
+            )
             for one in standing.policy(now).operator_limits
             if one.limit.kind in kinds and one.currency in {"", standing.currency}
         )
