@@ -260,14 +260,16 @@ def test_what_cannot_be_a_limit_there_is_refused_and_nothing_is_kept(
 
 
 @pytest.mark.feature("F98")
-def test_a_higher_limit_without_a_period_waits_for_the_delay_and_for_no_end(database):
-    from compliance.jurisdictions import profile
+def test_a_higher_limit_without_a_period_waits_for_the_delay_and_for_no_end(database, monkeypatch):
+    from compliance.jurisdictions import Jurisdiction
+    from compliance.limit_arithmetic import ChangePolicy
+    from tests import house
 
-    player = player_in("SE")
-    assert profile("SE", MONDAY.date()).change_policy.not_before_period_ends
-    if LimitKind.BALANCE not in profile("SE", MONDAY.date()).limit_kinds:
-        player = player_in("US-NJ")
+    until_the_end = ChangePolicy(
+        timedelta(days=1), not_before_period_ends=True, needs_confirmation=False
+    )
+    monkeypatch.setattr(Jurisdiction, "change_policy", until_the_end)
+    player = house.player()
     limit(player, LimitKind.BALANCE, 10_000, Period.ALWAYS, MONDAY)
     raised = limit(player, LimitKind.BALANCE, 20_000, Period.ALWAYS, MONDAY)
-    assert raised.state.pending_at is not None
-    assert raised.state.pending_at <= MONDAY + timedelta(days=7)
+    assert raised.state.pending_at == MONDAY + timedelta(days=1)
