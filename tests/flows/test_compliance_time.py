@@ -145,8 +145,10 @@ def test_a_session_has_a_longest_where_the_policy_says_so_and_then_a_pause(datab
         assert code(player, MONDAY + minutes(played)) is None
     answer = ask(player, MONDAY + minutes(60))
     assert answer.code is GateCode.SESSION_OVER
-    assert answer.data["until"] == (MONDAY + minutes(61)).isoformat()  # five after the last bet
-    assert code(player, MONDAY + minutes(61)) is None
+    assert (
+        answer.data["until"] == (MONDAY + minutes(62)).isoformat()
+    )  # five after the last note, and its minute
+    assert code(player, MONDAY + minutes(62)) is None
 
 
 def test_a_paused_session_is_noted_down_by_the_sweep(database):
