@@ -198,7 +198,7 @@ def test_a_thousand_bets_take_as_many_statements_as_one_whatever_is_set(database
     over = now + timedelta(hours=2)
     ended = statements(people[:1], over), statements(people[1:], over)
     assert [one == many for one, many in (first, again, ended)] == [True] * 3
-    assert again[0] <= 9  # one of them is BEGIN
+    assert again[0] <= 10  # one of them is BEGIN, and one reads what registers and places say
     assert GateDecision.objects.filter(allowed=True).count() == 36
 
 
