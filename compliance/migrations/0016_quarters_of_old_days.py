@@ -45,5 +45,5 @@ def fill(_apps, editor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("compliance", "0014_documents_overdue")]
+    dependencies = [("compliance", "0015_profile_sign_offs")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]
