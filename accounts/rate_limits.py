@@ -48,6 +48,7 @@ class Act(StrEnum):
     SIGN_UP = "sign_up"
     API_WRONG = "api_wrong"  # tokens that open nothing
     API_READ = "api_read"  # uses of one token
+    DATA_COPY = "data_copy"  # of all that the house holds of one person
 
 
 class Per(StrEnum):
@@ -89,6 +90,7 @@ TABLE: Final = (
     Rate(Act.SIGN_UP, Per.EVERYBODY, 1_000, 5 * MINUTE_S),
     Rate(Act.API_WRONG, Per.NETWORK, 20, 5 * MINUTE_S),
     Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
+    Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),
 )
 _RATES: Final = {act: tuple(rates) for act, rates in groupby(TABLE, key=lambda rate: rate.act)}
 

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, cast
 from uuid import UUID
@@ -21,8 +22,9 @@ from django.db.models import Model, QuerySet
 
 from accounts import sessions
 from accounts.models import Player
+from audit.models import AuditEvent
 from audit.record import Subject, record, register
-from compliance import cases
+from compliance import cases, exclusion
 from compliance.cases import Audience
 from compliance.kyc import declarations
 from compliance.kyc.models import KycCheck
@@ -100,6 +102,7 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("limits.jsonl", _rows(Limit.objects.filter(player_id=pk)))
     changes = LimitChange.objects.filter(player_id=pk)
     yield Part("limit_changes.jsonl", _rows(changes.order_by("at")))
+    yield Part("breaks.jsonl", _breaks(pk))
     yield Part("identity_checks.jsonl", _rows(KycCheck.objects.filter(player_id=pk), *_OF_KYC))
     yield Part("declarations.jsonl", _declarations(player_id))
     yield Part("sessions.jsonl", _sessions(pk))
@@ -107,7 +110,7 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("withdrawals.jsonl", _rows(Withdrawal.objects.filter(player_id=pk), *_OF_PAYMENT))
     yield Part(
         "payment_steps.jsonl",
-        _rows(Transition.objects.filter(player_id=pk).order_by("at"), "actor", "cause", "reason"),
+        _rows(_payment_steps(pk).order_by("at"), "actor", "cause", "reason"),
     )
     yield Part("ledger.jsonl", _ledger(pk, now))
     yield Part("bets.jsonl", _rows(Bet.objects.filter(player_id=pk).order_by("accepted_at")))
@@ -125,6 +128,13 @@ _OF_PAYMENT: Final = (
     "return_url",
     "polls",
     "poll_at",
+)
+_BREAKS: Final = (
+    exclusion.COOLING_OFF,
+    exclusion.SELF_EXCLUDED,
+    exclusion.OFFICER_EXCLUDED,
+    exclusion.SAME_PERSON,
+    exclusion.ASKED_TO_RETURN,
 )
 _OF_KYC: Final = ("id", "reminded_until", "alarmed_at", "attempt")
 
@@ -164,17 +174,47 @@ def _sessions(pk: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def _payment_steps(pk: int) -> QuerySet[Transition]:
+    """By payment, as they are indexed: by player every month of the whole house would be read."""
+    own = [*Deposit.objects.filter(player_id=pk).values_list("id", flat=True)]
+    own += Withdrawal.objects.filter(player_id=pk).values_list("id", flat=True)
+    return Transition.objects.filter(payment_id__in=own)
+
+
+def _breaks(pk: int) -> Iterator[dict[str, Any]]:
+    """Every break, exclusion and wish to return; what staff wrote about it is not the player's."""
+    found = AuditEvent.objects.filter(
+        subject_kind="player", subject_id=str(pk), kind__in=_BREAKS
+    ).order_by("at")
+    for at, kind, after in found.values_list("at", "kind", "after"):
+        until = after.get("until") or after.get("excluded_until")
+        yield {"at": at, "what": kind, "until": until}
+
+
 def _ledger(pk: int, now: datetime) -> Iterator[dict[str, Any]]:
     """The entries on the player's own accounts, the newest minutes left out as results are."""
-    own = Account.objects.filter(owner_ref=f"player:{pk}").values("id")
-    found = EntryLine.objects.filter(account__in=own, posted_at__lte=now - RESULTS_AFTER)
-    return _rows(found.order_by("account", "seq"))
+    own = {
+        account: {"account_kind": kind, "currency": currency}
+        for account, kind, currency in Account.objects.filter(owner_ref=f"player:{pk}").values_list(
+            "id", "kind", "currency"
+        )
+    }
+    found = EntryLine.objects.filter(account__in=list(own), posted_at__lte=now - RESULTS_AFTER)
+    for row in _rows(found.order_by("account", "seq")):
+        yield row | own[row["account"]]
 
 
 def _results(pk: int, now: datetime) -> Iterator[dict[str, Any]]:
-    bets = Bet.objects.filter(player_id=pk).values("id")
-    found = BetOutcome.objects.filter(bet_id__in=bets, at__lte=now - RESULTS_AFTER)
-    return _rows(found.order_by("at"))
+    """Piece by piece of the player's bets, whose times say which months of outcomes to read."""
+    bets = Bet.objects.filter(player_id=pk).order_by("accepted_at")
+    own = bets.values_list("id", "accepted_at").iterator(chunk_size=ROWS_PER_PIECE)
+    while piece := list(islice(own, ROWS_PER_PIECE)):
+        found = BetOutcome.objects.filter(
+            bet_id__in=[bet for bet, _ in piece],
+            bet_accepted_at__range=(piece[0][1], piece[-1][1]),
+            at__lte=now - RESULTS_AFTER,
+        )
+        yield from _rows(found.order_by("at"))
 
 
 def _cases(pk: int) -> Iterator[Part]:

@@ -77,7 +77,7 @@ def export(request: HttpRequest, what: str) -> HttpResponseBase:
         after={"query": request.META.get("QUERY_STRING", "")[:1_000]},
     )
     pieces = _pieces(page, listed.queryset)
-    body: Any = _without_waiting(pieces) if isinstance(request, ASGIRequest) else pieces
+    body: Any = without_waiting(pieces) if isinstance(request, ASGIRequest) else pieces
     answer = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{what}.csv"'
     return answer
@@ -98,7 +98,7 @@ def _pieces(page: Any, rows: Any) -> Iterator[bytes]:
         yield _csv([[f"More than {ROWS_MAX} rows: ask for less."]])
 
 
-async def _without_waiting(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def without_waiting(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces for an asynchronous server, each made in the request's own thread."""
     nothing = b""
     while piece := await sync_to_async(lambda: next(pieces, nothing))():

@@ -6,22 +6,27 @@ import hashlib
 import io
 import json
 import zipfile
+from datetime import timedelta
 
 import pytest
-from django.test import Client
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient, Client
 
 from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from compliance import cases, limits
+from backoffice import data_export, my_data
+from compliance import cases, exclusion, limits
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from compliance.limit_arithmetic import LimitKind, Period
 from compliance.registries import facts
 from compliance.registries.protocol import Fact
-from kernel.ids import Actor, PlayerId
+from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
 from tests import house
 from tests.flows.staff_steps import make_staff
 
@@ -45,6 +50,14 @@ def taken(browser: Client) -> zipfile.ZipFile:
 
 def rows(archive: zipfile.ZipFile, name: str) -> list[dict]:
     return [json.loads(line) for line in archive.read(name).splitlines()]
+
+
+def bets(pit: house.Pit, player: PlayerId, minor: int) -> None:
+    slip = place_bets(
+        player, pit.table.id, key=new_id().hex, currency="EUR", stakes=[("red", minor)]
+    )
+    [answer] = place_batch(pit.table.id, [slip])
+    assert isinstance(answer, Receipt)
 
 
 def opened(player: PlayerId, kind: CaseKind, who: Officer, text: str) -> None:
@@ -75,6 +88,47 @@ def test_a_copy_has_what_is_theirs_and_nothing_of_anybody_else():
     assert User.objects.get(pk=bob).email not in everything
     assert "54321" not in everything
     assert "7777" not in everything
+
+
+def test_breaks_bets_and_money_are_theirs_with_their_currency(monkeypatch):
+    monkeypatch.setattr(data_export, "RESULTS_AFTER", timedelta(0))
+    pit = house.pit()
+    ada, bob = house.player(balance_minor=5_000), house.player(balance_minor=5_000)
+    pit.open_round()
+    bets(pit, ada, 300)
+    bets(pit, bob, 400)
+    pit.play(17)
+    until = database_now() + timedelta(days=1)
+    exclusion.cool_off(ada, until=until, actor=Actor.player(ada), reason="Enough for today.")
+    archive = taken(signed_in(ada))
+
+    assert rows(archive, "breaks.jsonl")[0]["what"] == "player.cooling_off"
+    assert rows(archive, "breaks.jsonl")[0]["until"] == until.isoformat()
+    [bet] = rows(archive, "bets.jsonl")
+    [result] = rows(archive, "results.jsonl")
+    assert (bet["stake_minor"], result["bet_id"], result["kind"]) == (300, bet["id"], "lost")
+    money = {(one["account_kind"], one["currency"]) for one in rows(archive, "ledger.jsonl")}
+    assert money == {("player_cash", "EUR")}
+    assert "Enough for today." not in archive.read("breaks.jsonl").decode()
+
+
+def test_a_sixth_copy_within_an_hour_is_refused():
+    browser = signed_in(house.player())
+    for _ in range(5):
+        taken(browser)
+    assert browser.post("/account/data/download/").status_code == 429
+    assert AuditEvent.objects.filter(kind="player.data_exported").count() == 5
+
+
+async def test_an_asynchronous_server_sends_it_in_pieces(monkeypatch):
+    monkeypatch.setattr(my_data, "PIECE_BYTES", 1_000)
+    browser = AsyncClient()
+    browser.cookies = await sync_to_async(lambda: signed_in(house.player()).cookies)()
+    answer = await browser.post("/account/data/download/")
+    pieces = [piece async for piece in answer.streaming_content]
+    assert answer.is_async
+    assert {len(piece) for piece in pieces[:-1]} == {1_000}
+    assert "README.txt" in zipfile.ZipFile(io.BytesIO(b"".join(pieces))).namelist()
 
 
 def test_suspicions_are_never_in_a_copy():
