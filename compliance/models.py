@@ -492,12 +492,5 @@ class ProfileProposal(_Record):
         return f"proposal {self.pk}"
 
 
-from compliance.kyc.models import (  # noqa: E402, F401  (Django finds an app's models here)
-    KycCheck,
-    KycDeclaration,
-    KycDocument,
-    KycReview,
-    KycTransition,
-    KycUpload,
-)
-from compliance.watching.models import WatchCase  # noqa: E402, F401  (the same)
+import compliance.kyc.models  # noqa: E402  (Django finds an app's models here)
+import compliance.watching.models  # noqa: E402, F401  (the same)

@@ -72,7 +72,18 @@ END $$;
 """
 
 
+#: The way back, while no rule is being retired: the older table knows no such step.
+LOOSENING = """
+DROP TRIGGER compliance_watch_case_decided ON compliance_watch_case;
+DROP FUNCTION compliance_watch_case_decided();
+DROP TRIGGER compliance_watch_case_joined ON compliance_watch_case_alert;
+DROP FUNCTION compliance_watch_case_joined();
+ALTER TABLE compliance_watch_step DROP CONSTRAINT compliance_watch_step_step_check;
+ALTER TABLE compliance_watch_step ADD CONSTRAINT compliance_watch_step_step_check
+    CHECK (step IN ('shadow', 'proposed', 'returned', 'active', 'retired'));
+"""
+
+
 class Migration(migrations.Migration):
     dependencies = [("compliance", "0012_hits_by_level")]
-    # a step of the new kind could not be taken back to a table that knows none
-    operations = [migrations.RunSQL(KEEPING)]
+    operations = [migrations.RunSQL(KEEPING, LOOSENING)]

@@ -49,9 +49,11 @@ def _urls() -> types.ModuleType:
         path("cases/new/", lambda request: None, name="my_new_case"),
         path("rounds/<str:round>/dispute/", lambda request: None, name="my_dispute"),
     ]
+    safely = [path("play-safely/", lambda request: None, name="play_safely")]
     module.urlpatterns = [
         path("", include((table, "tables"))),
         path("", include((cases, "backoffice"))),
+        path("", include((safely, "compliance"))),
     ]
     return module
 

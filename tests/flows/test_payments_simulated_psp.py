@@ -310,7 +310,7 @@ def test_an_excluded_player_can_still_withdraw_and_not_deposit(browser, player):
     )
     answer = client.post("/cashier/deposits/", {"amount": "5", "key": "fresh"})
     assert answer.status_code == 422
-    assert "You have excluded yourself" in answer.content.decode()
+    assert "You are excluded from play until" in answer.content.decode()
 
 
 def test_payments_of_others_are_not_shown(browser, player):
