@@ -20,7 +20,7 @@ from accounts import players, sessions
 from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance.models import Standing
+from compliance.models import Standing, Status
 from compliance.own_register import entries, likenesses
 from compliance.own_register.entries import Somebody
 from compliance.own_register.likenesses import GUARD, KEEPER
@@ -115,10 +115,10 @@ def compare_with_all() -> int:
         Q(exclusion_holds=True) | Q(excluded_until__gt=database_now())
     ).values_list("pk", flat=True):
         others = entries.others_like(PlayerId(player_id))
-        if not others:
+        ids = _whom(PlayerId(player_id), others)
+        if len(ids) == 1:
             continue
         with transaction.atomic():
-            ids = {PlayerId(player_id), *(one.player_id for one in others)}
             held, now = lock_standings(ids), database_now()
             if held[PlayerId(player_id)].excluded(now):
                 acted += _others(held[PlayerId(player_id)], others, held, now)
@@ -130,7 +130,7 @@ def _exclude_all(
 ) -> None:
     others = entries.others_like(player_id)
     with transaction.atomic():
-        held = lock_standings({player_id, *(one.player_id for one in others)})
+        held = lock_standings(_whom(player_id, others))
         standing = held.get(player_id)
         if standing is None:
             raise Refused(StandingCode.NO_STANDING, player_id=player_id)
@@ -147,24 +147,45 @@ def _exclude_all(
         _others(_excluded(standing, until, holds), others, held, now)
 
 
+def _whom(player_id: PlayerId, others: list[Somebody]) -> set[PlayerId]:
+    """The player, those who are like them, and those whom an officer has decided about."""
+    alike = {one.player_id for one in others}
+    return {player_id, *alike, *likenesses.decisions(player_id)}
+
+
 def _others(
     standing: StandingNow,
     others: list[Somebody],
     held: dict[PlayerId, StandingNow],
     now: datetime,
 ) -> int:
-    """Exclude the same person's other accounts, have the alike ones looked at; returns how many."""
+    """Exclude the same person's other accounts, have the alike ones looked at; returns how many.
+
+    An officer's decision about the two goes before what names say.
+    """
+    decided = likenesses.decisions(standing.player_id)
+    alike = {one.player_id: one for one in others}
     acted = 0
-    for one in others:
-        other = held.get(one.player_id)
-        if other is None or other.excluded(now) or standing.excluded_until is None:
+    for player_id, other in held.items():
+        if player_id == standing.player_id or other.status == Status.CLOSED:
             continue
-        if one.is_same:
+        if standing.excluded_until is None or _at_least_as_long(other, standing, now):
+            continue
+        found = alike.get(player_id)
+        if decided.get(player_id, found is not None and found.is_same):
             _exclude_with(other, standing.excluded_until, now, standing.exclusion_holds)
             acted += 1
-        else:
-            acted += likenesses.note(one.player_id, standing.player_id, one)
+        elif found is not None and player_id not in decided:
+            acted += likenesses.note(player_id, standing.player_id, found)
     return acted
+
+
+def _at_least_as_long(other: StandingNow, standing: StandingNow, now: datetime) -> bool:
+    """Whether ``other`` is excluded already, and no shorter than ``standing`` is."""
+    if other.excluded_until is None or standing.excluded_until is None or not other.excluded(now):
+        return False
+    holds = other.exclusion_holds or not standing.exclusion_holds
+    return holds and other.excluded_until >= standing.excluded_until
 
 
 def _exclude_with(

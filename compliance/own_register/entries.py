@@ -51,7 +51,7 @@ SELECT p.user_id, u.name, p.date_of_birth, {_SHARES.format(kind="browser")},
     {_SHARES.format(kind="instrument")}
 FROM compliance_standing s JOIN accounts_player p ON p.user_id = s.player_id
 JOIN accounts_user u ON u.id = p.user_id
-WHERE NOT ({_IN_FORCE}) AND s.status <> 'closed' AND p.user_id <> %(self)s
+WHERE s.status <> 'closed' AND p.user_id <> %(self)s
   AND ({_BORN} OR {_SHARES.format(kind="browser")} OR {_SHARES.format(kind="instrument")})
 ORDER BY p.user_id
 """  # noqa: S608  (fixed words alone)
@@ -95,9 +95,9 @@ def excluded_like(
 
 
 def others_like(player_id: PlayerId) -> list[Somebody]:
-    """Accounts that are not excluded and are this player's, or alike; the same ones first.
+    """Accounts that are open and are this player's, or alike; the same ones first.
 
-    People of one household share a browser, so for accounts that are there already a browser with
+    Excluded ones too: theirs may end sooner. People of one household share a browser, so for accounts that are there already a browser with
     nothing else in common says nothing.
     """
     found = known(player_id)

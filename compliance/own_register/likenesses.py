@@ -171,6 +171,21 @@ def close(likeness_id: UUID, *, is_same: bool, reason: str, actor: Actor) -> Wai
     return find(likeness_id)
 
 
+def decisions(player_id: PlayerId) -> dict[PlayerId, bool]:
+    """What officers said of this player and others, whichever was the excluded one: the last word.
+
+    True: the same person. Who is not here is undecided.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT CASE WHEN player_id = %s THEN excluded_id ELSE player_id END, is_same"
+            " FROM compliance_likeness WHERE decided_at IS NOT NULL AND %s IN (player_id,"
+            " excluded_id) ORDER BY decided_at",
+            [player_id, player_id],
+        )
+        return {PlayerId(row[0]): row[1] for row in cursor.fetchall()}
+
+
 def find(likeness_id: UUID) -> Waiting:
     """One of them. Refuses with ``NO_SUCH_LIKENESS``."""
     found = _read("WHERE l.id = %s", [likeness_id])

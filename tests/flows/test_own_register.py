@@ -178,6 +178,52 @@ def test_other_accounts_of_the_same_person_are_excluded_with_the_first_for_every
 
 
 @pytest.mark.feature("F102")
+@pytest.mark.parametrize("excluded_again", ["first", "second"])
+def test_whom_an_officer_called_the_same_person_is_excluded_with_every_later_exclusion(
+    database, excluded_again
+):
+    first, second = named("Jürgen Müller", BORN), named("Jorgen Müller", BORN)
+    exclude(first, days=200)
+    [waiting] = likenesses.waiting()
+    exclusion.decide_likeness(waiting.id, is_same=True, reason="same passport", actor=officer())
+    again, other = (first, second) if excluded_again == "first" else (second, first)
+    User.objects.filter(pk=other).update(name="Somebody Else")  # the officer's word stays
+    exclude(again, days=900)
+    ends = {one.pk: one.excluded_until for one in Standing.objects.all()}
+    assert ends[other] == ends[again] > database_now() + timedelta(days=899)
+    assert answer(other) == "excluded"
+    assert likenesses.waiting() == []
+    assert exclusion.compare_with_all() == 0
+
+
+@pytest.mark.feature("F102")
+def test_a_shorter_exclusion_of_the_same_person_is_lengthened_and_a_longer_one_stays(database):
+    first, second = named("Jürgen Müller", BORN), named("Sofia Rossi", BORN)
+    exclude(first, days=300)
+    exclude(second, days=900)
+    User.objects.filter(pk=second).update(name="Muller Jurgen")
+    longest = Standing.objects.get(pk=second).excluded_until
+    assert exclusion.compare_with_all() == 1
+    assert {one.excluded_until for one in Standing.objects.all()} == {longest}
+    assert exclusion.compare_with_all() == 0
+
+
+@pytest.mark.feature("F102")
+def test_whom_an_officer_called_somebody_else_is_left_alone_whoever_is_excluded_next(database):
+    first, second = named("Jürgen Müller", BORN), named("Jorgen Müller", BORN)
+    exclude(first, days=200)
+    [waiting] = likenesses.waiting()
+    exclusion.decide_likeness(waiting.id, is_same=False, reason="brothers", actor=officer())
+    User.objects.filter(pk=second).update(name="Jürgen Müller")
+    exclude(first, days=900)
+    assert exclusion.compare_with_all() == 0
+    assert answer(second) is None
+    exclude(second, days=1_000)
+    assert Standing.objects.get(pk=first).excluded_until < database_now() + timedelta(days=901)
+    assert likenesses.waiting() == []
+
+
+@pytest.mark.feature("F102")
 def test_a_name_that_is_learned_later_is_compared_later(excluded):
     later = named("", BORN)
     assert answer(later) is None
