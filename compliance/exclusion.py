@@ -161,15 +161,18 @@ def _others(
 ) -> int:
     """Exclude the same person's other accounts, have the alike ones looked at; returns how many.
 
-    An officer's decision about the two goes before what names say.
+    An officer's decision about the two goes before what names say. Waiting to return is no
+    exclusion to share: whoever asked to come back has served the term.
     """
+    if standing.excluded_until is None or _is_returning(standing, now):
+        return 0
     decided = likenesses.decisions(standing.player_id)
     alike = {one.player_id: one for one in others}
     acted = 0
     for player_id, other in held.items():
         if player_id == standing.player_id or other.status == Status.CLOSED:
             continue
-        if standing.excluded_until is None or _at_least_as_long(other, standing, now):
+        if _at_least_as_long(other, standing):
             continue
         found = alike.get(player_id)
         if decided.get(player_id, found is not None and found.is_same):
@@ -180,12 +183,20 @@ def _others(
     return acted
 
 
-def _at_least_as_long(other: StandingNow, standing: StandingNow, now: datetime) -> bool:
-    """Whether ``other`` is excluded already, and no shorter than ``standing`` is."""
-    if other.excluded_until is None or standing.excluded_until is None or not other.excluded(now):
+def _at_least_as_long(other: StandingNow, standing: StandingNow) -> bool:
+    """Whether ``other`` is excluded no shorter than ``standing`` is, or has served that term.
+
+    Who came back has no exclusion that holds and a later end; asking the person again for each
+    account that never asked would keep them out for ever.
+    """
+    if other.excluded_until is None or standing.excluded_until is None:
         return False
-    holds = other.exclusion_holds or not standing.exclusion_holds
-    return holds and other.excluded_until >= standing.excluded_until
+    return other.excluded_until >= standing.excluded_until
+
+
+def _is_returning(standing: StandingNow, now: datetime) -> bool:
+    """Whether the player has asked to come back where exclusions do not end by themselves."""
+    return not standing.exclusion_holds and not standing.policy(now).self_exclusion_ends_by_itself
 
 
 def _exclude_with(

@@ -54,13 +54,14 @@ class SignInAdapter(AccountAdapter):
     def may_sign_in(self, user: User, request: HttpRequest) -> None:
         """Refuses with ``closed`` once a closed account is empty: its money can be taken out.
 
-        People without a standing are staff.
+        While an exclusion holds it lets them in: nobody else asks to return, and until they do, the
+        exclusion binds their other accounts. People without a standing are staff.
         """
         super().may_sign_in(user, request)
         standing = read_standing(PlayerId(user.pk))
         if standing is None or standing.status != Status.CLOSED:
             return
-        if not money_left(standing):
+        if not standing.exclusion_holds and not money_left(standing):
             raise Refused(Status.CLOSED)
 
     def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:

@@ -223,6 +223,23 @@ def test_whom_an_officer_called_somebody_else_is_left_alone_whoever_is_excluded_
     assert likenesses.waiting() == []
 
 
+@pytest.mark.feature("F102", "F105")
+def test_who_has_come_back_is_not_excluded_again_for_an_account_that_has_not_asked(database):
+    first, second = named("Jürgen Müller", BORN), named("Muller Jurgen", BORN)
+    exclude(first)
+    now = database_now()
+    Standing.objects.update(excluded_until=now - timedelta(days=3))
+    for player, served in ((first, 2), (second, 1)):
+        exclusion.come_back(player, actor=Actor.player(player), reason="I am well")
+        assert exclusion.compare_with_all() == 0
+        Standing.objects.filter(pk=player).update(excluded_until=now - timedelta(days=served))
+        assert exclusion.compare_with_all() == 0
+        assert answer(player) is None
+    assert answer(first) is None
+    exclude(first)
+    assert answer(second) == "excluded"
+
+
 @pytest.mark.feature("F102")
 def test_a_name_that_is_learned_later_is_compared_later(excluded):
     later = named("", BORN)

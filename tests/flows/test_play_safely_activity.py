@@ -159,6 +159,22 @@ def test_who_closed_signs_in_while_money_is_left_and_not_after(database):
     assert found == [True, False]
 
 
+@pytest.mark.feature("F97", "F105")
+def test_who_closed_while_excluded_signs_in_to_ask_to_return_and_not_after(database):
+    player = house.player()
+    closing.close_account(player, actor=Actor.player(player), reason="asked by the player")
+    over = database_now() - timedelta(days=1)
+    Standing.objects.filter(pk=player).update(
+        excluded_at=over - timedelta(days=200), excluded_until=over, exclusion_holds=True
+    )
+    browser = signed_in(player)
+    assert "_auth_user_id" in browser.session
+    browser.post("/play-safely/come-back/", {"reason": "I am well"})
+    standing = Standing.objects.get(pk=player)
+    assert (standing.status, standing.exclusion_holds) == ("closed", False)
+    assert "_auth_user_id" not in signed_in(player).session
+
+
 @pytest.mark.feature("F97")
 def test_nothing_closes_by_an_unticked_form_twice_or_while_suspended(database):
     player = house.player()
