@@ -2,7 +2,8 @@
 
 Names are compared as against sanctions lists (`compliance.screening`). Being sure takes the same
 date of birth and the same words, in any order, script or accent, middle names aside. Twins share a
-birth and nearly a name, so a word that is only alike makes a likeness that an officer looks at.
+birth, nearly a name and the family's computer, so a word that is only alike makes a likeness that
+an officer looks at, whatever else is shared.
 """
 
 from __future__ import annotations
@@ -64,9 +65,7 @@ def judge(
     birth = births(one.born, other.born)
     found = _best(one, other, birth)
     linked = by_browser or by_instrument
-    if birth is Birth.SAME and (
-        any(same_words(a, b) for a in one.names for b in other.names) or (linked and found)
-    ):
+    if birth is Birth.SAME and any(same_words(a, b) for a in one.names for b in other.names):
         verdict = Verdict.SAME
     elif linked or (found is not None and (birth is Birth.SAME or found.score >= ESCALATE)):
         verdict = Verdict.ALIKE

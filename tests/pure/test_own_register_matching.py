@@ -56,10 +56,11 @@ def test_another_birth_or_another_name_is_somebody_else():
 
 
 @pytest.mark.feature("F102")
-def test_a_shared_browser_or_instrument_makes_somebody_looked_at_and_with_more_the_same():
+def test_a_shared_browser_or_instrument_makes_somebody_looked_at_and_never_the_same():
     for link in ("by_browser", "by_instrument"):
         assert verdict("Jürgen Müller", "Sofia Rossi", date(1970, 7, 7), **{link: True}) == "alike"
-        assert verdict("Jürgen Müller", "Jurgen Mullor", **{link: True}) == "same"
+        assert verdict("Jürgen Müller", "Jurgen Mullor", **{link: True}) == "alike"
+        assert verdict("Maria Garcia", "Mario Garcia", **{link: True}) == "alike"
         assert verdict("", "", **{link: True}) == "alike"
 
 
