@@ -76,7 +76,8 @@ class SignInAdapter(AccountAdapter):
             traits.note(player_id, TraitKind.ADDRESS, [client_address_text(request)])
             looking.again(request, player_id)
             if not told.get("signup"):
-                checking.check_player(player_id, CheckPoint.LOGIN)
+                here = request.session.session_key
+                checking.check_player(player_id, CheckPoint.LOGIN, except_key=here)
         return response
 
     def may_sign_up(self, form: forms.Form) -> None:

@@ -97,8 +97,8 @@ def excluded_like(
 def others_like(player_id: PlayerId) -> list[Somebody]:
     """Accounts that are open and are this player's, or alike; the same ones first.
 
-    Excluded ones too: theirs may end sooner. People of one household share a browser, so for accounts that are there already a browser with
-    nothing else in common says nothing.
+    Excluded ones too: theirs may end sooner. People of one household share a browser, so for
+    accounts that are there already a browser with nothing else in common says nothing.
     """
     found = known(player_id)
     if found is None:

@@ -53,9 +53,12 @@ def ask_about(policy: Jurisdiction, person: Person, purpose: CheckPoint) -> Answ
     return unclear("not_connected") if known is None else ask(known, person, purpose)
 
 
-def check_player(player_id: PlayerId, purpose: CheckPoint) -> Answer | None:
+def check_player(
+    player_id: PlayerId, purpose: CheckPoint, *, except_key: str | None = None
+) -> Answer | None:
     """Ask about a player and keep the answer; None where their policy does not ask at this point.
 
+    ``except_key`` is the session that asks, which goes on: money must find its way out.
     Locks the player for the second half. Never raises for what the register does.
     """
     standing = read_standing(player_id)
@@ -68,12 +71,22 @@ def check_player(player_id: PlayerId, purpose: CheckPoint) -> Answer | None:
     if answer is not None:
         with transaction.atomic():
             lock_standing(player_id)
-            keep(player_id, policy, purpose, answer)
+            keep(player_id, policy, purpose, answer, except_key=except_key)
     return answer
 
 
-def keep(player_id: PlayerId, policy: Jurisdiction, purpose: CheckPoint, answer: Answer) -> None:
-    """Keep an answer about a player, in the caller's transaction, under their lock. Audited."""
+def keep(
+    player_id: PlayerId,
+    policy: Jurisdiction,
+    purpose: CheckPoint,
+    answer: Answer,
+    *,
+    except_key: str | None = None,
+) -> None:
+    """Keep an answer about a player, in the caller's transaction, under their lock. Audited.
+
+    One that newly excludes ends their sessions but ``except_key``.
+    """
     now = database_now()
     valid_until = now if answer.outcome is Outcome.INDETERMINATE else now + policy.registry_valid
     _row(player_id, policy, purpose, answer, now, valid_until)
@@ -102,8 +115,8 @@ def keep(player_id: PlayerId, policy: Jurisdiction, purpose: CheckPoint, answer:
             ],
         )
     ended = 0
-    if answer.outcome is Outcome.EXCLUDED and before == Outcome.CLEAR:
-        ended = sessions.end_all(int(player_id), why="excluded")
+    if answer.outcome is Outcome.EXCLUDED and before != Outcome.EXCLUDED:
+        ended = sessions.end_all(int(player_id), except_key=except_key, why="excluded")
     record(
         _KINDS[answer.outcome],
         actor=ASKER,

@@ -236,18 +236,26 @@ def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(database
 
 
 @pytest.mark.feature("F103", "F104")
-def test_an_excluded_player_still_signs_in_and_was_asked_about(british, server, settings):
-    server.book.excluded.add("anna@example.org")
+@pytest.mark.parametrize("before", ["clear", "indeterminate"])
+def test_who_is_newly_excluded_still_signs_in_and_loses_every_other_session(
+    british, server, before
+):
     user = User.objects.get(pk=british)
     user.set_password(PASSWORD)
     user.save()
     connection.cursor().execute(
         "UPDATE account_emailaddress SET email = 'anna@example.org' WHERE user_id = %s", [british]
     )
-    client = Client()
-    sign_in(client)
+    other, client = Client(), Client()
+    server.book.fault = "" if before == "clear" else "error"
+    assert sign_in(other).status_code == 302
+    assert other.get("/me/").status_code == 200
+    server.book.fault = ""
+    server.book.excluded.add("anna@example.org")
+    assert sign_in(client).status_code == 302
     assert client.get("/me/").status_code == 200
-    assert [row[1:3] for row in rows()] == [("login", "excluded")]
+    assert other.get("/me/").status_code == 302
+    assert [row[1:3] for row in rows()] == [("login", before), ("login", "excluded")]
     assert answer_of(british, gate.Purpose.BET) == "registry_excluded"
 
 
