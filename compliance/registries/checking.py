@@ -154,18 +154,25 @@ def retry() -> int:
         )
         due = [PlayerId(row[0]) for row in cursor.fetchall()]
     for player_id in due:
-        answer = check_player(player_id, CheckPoint.LOGIN)
+        try:
+            answer = check_player(player_id, CheckPoint.LOGIN)
+        except Exception:  # whatever is wrong with one player, the others go on
+            log.exception("registry_not_asked", player_id=int(player_id))
+            _ask_in(player_id, RETRY_LATEST_S)
+            continue
         if answer is None:  # their policy asks no more
-            _rest(player_id)
+            _ask_in(player_id, None)
         log.info("registry_asked_again", outcome=answer.outcome.value if answer else "none")
     return len(due)
 
 
-def _rest(player_id: PlayerId) -> None:
+def _ask_in(player_id: PlayerId, seconds: int | None) -> None:
+    """Ask again in so many seconds; None: not again by itself."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE compliance_admission SET registry_due_at = NULL WHERE player_id = %s",
-            [player_id],
+            "UPDATE compliance_admission SET registry_due_at ="
+            " clock_timestamp() + make_interval(secs => %s) WHERE player_id = %s",
+            [seconds, player_id],
         )
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from audit.canonical import storable
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.registries.exchange import NoAnswer, Place, Received, post
 from compliance.registries.protocol import (
@@ -144,7 +145,7 @@ def is_personal_number(digits: str) -> bool:
 
 def _answer(got: Received, outcome: Outcome | None, reference: Any) -> Answer:
     """Only a 200 with a word that is known says something."""
-    named = reference[:REFERENCE_MAX] if isinstance(reference, str) else ""
+    named = storable(reference)[:REFERENCE_MAX] if isinstance(reference, str) else ""
     if got.status != _STATUS_OK:
         return unclear(f"status_{got.status}", named)
     return unclear("nonsense", named) if outcome is None else Answer(outcome, named)
@@ -153,6 +154,6 @@ def _answer(got: Received, outcome: Outcome | None, reference: Any) -> Answer:
 def _object(got: Received) -> dict[str, Any]:
     try:
         found = json.loads(got.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or brackets as deep as the answer is long
         return {}
     return found if isinstance(found, dict) else {}

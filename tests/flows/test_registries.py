@@ -6,7 +6,9 @@ import json
 import threading
 from datetime import date, timedelta
 
+import httpx
 import pytest
+from allauth.usersessions.models import UserSession
 from django.db import connection, transaction
 from django.test import Client
 
@@ -122,6 +124,27 @@ def test_what_a_register_cannot_answer_is_not_sent(server):
     assert server.book.asked == []
 
 
+@pytest.mark.feature("F103")
+@pytest.mark.parametrize(
+    ("body", "outcome", "reference"),
+    [
+        (b'{"status": "NotRegistered", "id": "a\\u0000b\\ud800"}', "clear", "a\ufffdb?"),
+        (b"[" * 16_000, "indeterminate", ""),
+    ],
+)
+def test_what_the_database_or_the_parser_cannot_take_breaks_nothing(
+    settings, monkeypatch, body, outcome, reference
+):
+    settings.FARO_REGISTRIES = {"rofus": {"url": "http://127.0.0.1:9/", "key": "k"}}
+    received = exchange.Received(200, httpx.Headers(), body)
+    monkeypatch.setattr(clients, "post", lambda *_, **__: received)
+    registry = known.registry("rofus")
+    assert registry is not None
+    person = Person("anna@example.org", BORN, NEEDED["rofus"])
+    answer = clients.ask(registry, person, CheckPoint.REGISTER)
+    assert (answer.outcome.value, answer.reference) == (outcome, reference)
+
+
 def test_nothing_is_listening_and_nothing_is_configured(settings):
     settings.FARO_REGISTRIES = {"gamstop": {"url": "http://127.0.0.1:9/", "key": "k"}}
     assert ask("gamstop") == ("indeterminate", "unreachable")
@@ -150,6 +173,17 @@ def british(database, settings, server):
             "UPDATE compliance_standing SET age_verified = true, identity_verified = true"
         )
     return player
+
+
+def signed_in_somewhere(player: PlayerId) -> None:
+    UserSession.objects.create(
+        user_id=player, session_key=f"session-of-{player}", ip="127.0.0.1", user_agent="test"
+    )
+
+
+def all_due() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
 
 
 def answer_of(player: PlayerId, purpose: gate.Purpose) -> str | None:
@@ -204,6 +238,34 @@ def test_an_answer_lapses_and_silence_takes_play_away_until_it_is_clear_again(br
         cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
     assert checking.retry() == 1
     assert answer_of(british, gate.Purpose.BET) is None
+    assert checking.retry() == 0
+
+
+def british_too(british: PlayerId) -> PlayerId:
+    """Another one, both signed in and waiting for an answer."""
+    other = house.player(currency="GBP", country="GB")
+    facts.write(other, GB)
+    for player in (british, other):
+        checking.check_player(player, CheckPoint.LOGIN)
+        signed_in_somewhere(player)
+    all_due()
+    return other
+
+
+@pytest.mark.feature("F103")
+def test_a_player_about_whom_asking_fails_holds_up_nobody(british, server, monkeypatch):
+    other, seen, check = british_too(british), [], checking.check_player
+
+    def failing(player: PlayerId, purpose: CheckPoint):
+        seen.append(player)
+        if len(seen) == 1:
+            raise RecursionError
+        return check(player, purpose)
+
+    monkeypatch.setattr(checking, "check_player", failing)
+    assert checking.retry() == 2
+    assert set(seen) == {british, other}
+    assert [row[2] for row in rows()] == ["clear"] * 3
     assert checking.retry() == 0
 
 
