@@ -42,7 +42,11 @@ CELERY_BEAT_SCHEDULE = {
     "compliance.purge_cases": {"task": "compliance.tasks.purge_cases", "schedule": 86_400.0},
     "compliance.screen_players": {"task": "compliance.tasks.screen_players", "schedule": 30.0},
     "compliance.load_lists": {"task": "compliance.tasks.load_lists", "schedule": 60.0},
-    "compliance.ask_registries": {"task": "compliance.tasks.ask_registries", "schedule": 30.0},
+    "compliance.ask_registries": {
+        "task": "compliance.tasks.ask_registries",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
     "compliance.compare_with_excluded": {
         "task": "compliance.tasks.compare_with_excluded",
         "schedule": 3_600.0,

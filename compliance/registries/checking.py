@@ -43,6 +43,8 @@ RETRY_LATEST_S: Final = 900
 #: An answer of somebody who is signed in is asked for anew so long before it lapses.
 AHEAD: Final = timedelta(minutes=10)
 RETRY_BATCH: Final = 25
+#: Details of an answer that never came: whoever asks next would wait as long.
+SILENT: Final = frozenset({"too_late", "unreachable"})
 
 
 def ask_about(policy: Jurisdiction, person: Person, purpose: CheckPoint) -> Answer | None:
@@ -140,20 +142,27 @@ def keep_of_visitor(policy: Jurisdiction, purpose: CheckPoint, answer: Answer) -
 
 
 def retry() -> int:
-    """Ask again where no clear answer came, and where one of a player who is signed in lapses.
+    """Ask again where no clear answer came or one lapses, about players who are signed in.
 
-    Returns how many were asked. Scheduled every 30 s; two at once ask twice, which is harmless.
+    A register that does not answer is left alone for the rest of the run, so that a run ends soon
+    and the other registers have their turn. Returns how many were asked. Scheduled every 30 s; two
+    at once ask twice, which is harmless.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT player_id FROM compliance_admission a"
-            " WHERE registry_due_at <= clock_timestamp() AND (registry_outcome = 'indeterminate'"
-            " OR EXISTS (SELECT FROM usersessions_usersession u WHERE u.user_id = a.player_id))"
+            "SELECT player_id, registry FROM compliance_admission a"
+            " WHERE registry_due_at <= clock_timestamp()"
+            " AND EXISTS (SELECT FROM usersessions_usersession u WHERE u.user_id = a.player_id)"
             " ORDER BY registry_due_at LIMIT %s",
             [RETRY_BATCH],
         )
-        due = [PlayerId(row[0]) for row in cursor.fetchall()]
-    for player_id in due:
+        due = [(PlayerId(row[0]), str(row[1])) for row in cursor.fetchall()]
+    asked, silent = 0, set[str]()
+    for player_id, name in due:
+        if name in silent:
+            _ask_in(player_id, RETRY_FIRST_S)
+            continue
+        asked += 1
         try:
             answer = check_player(player_id, CheckPoint.LOGIN)
         except Exception:  # whatever is wrong with one player, the others go on
@@ -162,8 +171,10 @@ def retry() -> int:
             continue
         if answer is None:  # their policy asks no more
             _ask_in(player_id, None)
+        elif answer.detail in SILENT:
+            silent.add(name)
         log.info("registry_asked_again", outcome=answer.outcome.value if answer else "none")
-    return len(due)
+    return asked
 
 
 def _ask_in(player_id: PlayerId, seconds: int | None) -> None:

@@ -229,13 +229,13 @@ def test_an_answer_lapses_and_silence_takes_play_away_until_it_is_clear_again(br
     server.book.fault = "error"
     assert checking.check_player(british, CheckPoint.LOGIN).outcome is Outcome.INDETERMINATE
     assert answer_of(british, gate.Purpose.BET) == "registry_unclear"
-    assert checking.retry() == 0  # not yet due
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
+    all_due()
+    assert checking.retry() == 0  # not signed in: asked at the next sign-in
+    signed_in_somewhere(british)
     assert checking.retry() == 1
+    assert checking.retry() == 0  # not yet due
     server.book.fault = ""
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE compliance_admission SET registry_due_at = clock_timestamp()")
+    all_due()
     assert checking.retry() == 1
     assert answer_of(british, gate.Purpose.BET) is None
     assert checking.retry() == 0
@@ -267,6 +267,19 @@ def test_a_player_about_whom_asking_fails_holds_up_nobody(british, server, monke
     assert set(seen) == {british, other}
     assert [row[2] for row in rows()] == ["clear"] * 3
     assert checking.retry() == 0
+
+
+@pytest.mark.feature("F103")
+def test_a_silent_register_is_asked_once_a_run(british, server, settings):
+    other = british_too(british)
+    settings.FARO_REGISTRIES = {"gamstop": {"url": "http://127.0.0.1:9/", "key": "k"}}
+    assert checking.retry() == 1
+    assert [row[2:4] for row in rows()[2:]] == [("indeterminate", "unreachable")]
+    assert checking.retry() == 0  # the other one waits as well
+    settings.FARO_REGISTRIES = server.places()
+    all_due()
+    assert checking.retry() == 2
+    assert answer_of(other, gate.Purpose.BET) != "registry_unclear"
 
 
 def sign_up_gb(client: Client, **changes):
