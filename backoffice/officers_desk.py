@@ -25,6 +25,7 @@ from compliance.case_states import CaseState
 from compliance.cases import Officer
 from compliance.jurisdictions import active_codes, sign_offs
 from compliance.kyc.models import KycCheck
+from compliance.own_register import likenesses
 from compliance.screening import hits
 from compliance.watching import casework
 from compliance.watching.rulebook import Family
@@ -86,6 +87,10 @@ QUEUES: Final = (
     Queue(
         "Screening hits", "compliance.work_screening", "desk:screening",
         lambda _: _of(hits.waiting()),
+    ),
+    Queue(
+        "Accounts like an excluded person's", likenesses.GUARD, "desk:exclusions",
+        lambda _: _of(likenesses.waiting()),
     ),
     Queue("Complaints and disputes", "compliance.work_desk", "support:cases", _cases),
     Queue(

@@ -10,6 +10,7 @@ from django.conf import settings
 from audit.database_clock import database_now
 from compliance import case_keeping, exclusion, facts, play_time
 from compliance.kyc import sweeps
+from compliance.own_register import likenesses
 from compliance.registries import checking
 from compliance.screening import hits, screening, watched
 from compliance.watching import casework
@@ -29,6 +30,7 @@ def alarm_overdue_cases() -> None:
     case_keeping.alarm_overdue()
     casework.alarm_overdue()
     hits.alarm_overdue()
+    likenesses.alarm_overdue()
 
 
 @shared_task(name="compliance.tasks.purge_cases", ignore_result=True)

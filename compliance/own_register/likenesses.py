@@ -12,13 +12,18 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
+from accounts.appointments import holders
+from accounts.roles import Role
 from audit.canonical import storable
+from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from compliance.notice_kinds import OFFICERS_OVERDUE
 from compliance.own_register.entries import Somebody
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
+from notices.send import notify
 
 #: The right to decide, and to exclude a player.
 GUARD: Final = "compliance.guard_exclusions"
@@ -204,7 +209,25 @@ def decided() -> list[Waiting]:
     return _read("WHERE l.decided_at IS NOT NULL ORDER BY l.decided_at DESC LIMIT %s", [SHOWN])
 
 
-def _read(where: str, params: list[UUID | int]) -> list[Waiting]:
+def alarm_overdue(at_most: int = SHOWN) -> int:
+    """Tell the officers once of each likeness that nobody decided in time; returns how many.
+
+    The notice itself is the mark that it was told.
+    """
+    late = _read(
+        "WHERE l.decided_at IS NULL AND l.due_at < %s AND NOT EXISTS (SELECT FROM"
+        " notices_notice n WHERE n.kind = %s AND n.context ->> 'reference' = l.id::text)"
+        " ORDER BY l.due_at LIMIT %s",
+        [database_now(), OFFICERS_OVERDUE, at_most],
+    )
+    for one in late:
+        with transaction.atomic():
+            for person in sorted(holders(Role.COMPLIANCE)):
+                notify(person, OFFICERS_OVERDUE, {"reference": str(one.id)})
+    return len(late)
+
+
+def _read(where: str, params: list[UUID | int | str | datetime]) -> list[Waiting]:
     with connection.cursor() as cursor:
         cursor.execute(_SQL + where, params)
         return [Waiting(row[0], PlayerId(row[1]), PlayerId(row[2]), *row[3:]) for row in cursor]

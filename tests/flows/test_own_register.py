@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
-from compliance import exclusion, gate
+from compliance import exclusion, gate, tasks
 from compliance.models import Standing
 from compliance.own_register import likenesses
 from compliance.own_register.likenesses import LikenessCode
@@ -21,11 +21,11 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from notices import consent, kinds
-from notices.models import Channel, Delivery
+from notices.models import Channel, Delivery, Notice
 from notices.send import notify
 from tests.flows.accounts_steps import audit_kinds, keep_mail_here, latest_code, sign_up
 from tests.flows.screening_steps import named
-from tests.flows.staff_steps import make_staff
+from tests.flows.staff_steps import make_staff, staff_client
 
 BORN = date(1985, 3, 12)
 JURGEN = {"given_name": "Jürgen", "family_name": "Müller", "date_of_birth": "1985-03-12"}
@@ -126,6 +126,28 @@ def test_who_is_only_alike_gets_an_account_that_may_not_play_until_an_officer_de
             actor=Actor.staff(make_staff(Role.SUPPORT, key=None).pk),
         )
     assert refused.value.code == "not_allowed"
+
+
+@pytest.mark.feature("F102", "F112")
+def test_a_likeness_waits_at_the_officers_desk_and_is_told_of_once_when_late(excluded, monkeypatch):
+    named("Jorgen Müller", BORN)
+    assert exclusion.compare_with_all() == 1
+    [waiting] = likenesses.waiting()
+    desk = staff_client(Role.COMPLIANCE)
+    [row] = [
+        row
+        for row in desk.get("/admin/officers/").context["rows"]
+        if row["title"] == "Accounts like an excluded person's"
+    ]
+    assert (row["count"], row["late"], row["first"]) == (1, 0, waiting.due_at)
+    tasks.alarm_overdue_cases()
+    told = Notice.objects.filter(kind="officers_overdue", context__reference=str(waiting.id))
+    assert not told.exists()
+    later = database_now() + timedelta(hours=25)
+    monkeypatch.setattr(likenesses, "database_now", lambda: later)
+    tasks.alarm_overdue_cases()
+    tasks.alarm_overdue_cases()
+    assert told.count() == 1
 
 
 def test_what_an_officer_decided_never_changes(excluded, owner):
