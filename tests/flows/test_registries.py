@@ -254,7 +254,8 @@ def british_too(british: PlayerId) -> PlayerId:
 
 @pytest.mark.feature("F103")
 def test_a_player_about_whom_asking_fails_holds_up_nobody(british, server, monkeypatch):
-    other, seen, check = british_too(british), [], checking.check_player
+    other, check = british_too(british), checking.check_player
+    seen: list[PlayerId] = []
 
     def failing(player: PlayerId, purpose: CheckPoint):
         seen.append(player)
