@@ -187,8 +187,8 @@ def _breaks(pk: int) -> Iterator[dict[str, Any]]:
         subject_kind="player", subject_id=str(pk), kind__in=_BREAKS
     ).order_by("at")
     for at, kind, after in found.values_list("at", "kind", "after"):
-        until = after.get("until") or after.get("excluded_until")
-        yield {"at": at, "what": kind, "until": until}
+        told = after or {}
+        yield {"at": at, "what": kind, "until": told.get("until") or told.get("excluded_until")}
 
 
 def _ledger(pk: int, now: datetime) -> Iterator[dict[str, Any]]:
