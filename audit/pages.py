@@ -7,19 +7,11 @@ proxy may keep them; none reads a sealed row.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
@@ -28,6 +20,7 @@ from django.views.decorators.http import require_safe
 from audit import published, witness
 from audit.canonical import canonical, instant
 from audit.keys import public_key_pem, public_keys
+from audit.streamed import streamed
 
 #: Seals come once a minute.
 FRESH_S: Final = 30
@@ -92,10 +85,7 @@ def lines(request: HttpRequest, source: str) -> HttpResponseBase:
     if found is None:
         raise Http404
     tag = f'"{found.tag}"'
-    body: Any = _pieces(found)
-    if isinstance(request, ASGIRequest):
-        body = _without_waiting(body)
-    answer: Any = StreamingHttpResponse(body, content_type="application/jsonl")
+    answer: Any = streamed(request, _pieces(found), "application/jsonl")
     answer["ETag"] = tag
     answer["Content-Disposition"] = f'attachment; filename="{source}.jsonl"'
     if found.is_full:
@@ -116,13 +106,6 @@ def _after(request: HttpRequest) -> int:
 def _pieces(found: published.Page) -> Iterator[bytes]:
     lines = found.lines()
     while piece := b"".join(islice(lines, LINES_PER_PIECE)):
-        yield piece
-
-
-async def _without_waiting(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces for an asynchronous server, each made in the request's own thread."""
-    nothing = b""
-    while piece := await sync_to_async(lambda: next(pieces, nothing))():
         yield piece
 
 

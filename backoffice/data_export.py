@@ -67,8 +67,8 @@ class Part:
 
 def write(player_id: PlayerId, now: datetime, *, actor: Actor) -> IO[bytes]:
     """The ZIP, ready to be read from its begin. Audited with its manifest's hash."""
-    # The answer closes it when it was sent.
-    out = cast(IO[bytes], SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115
+    spool = SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115  (the answer closes it)
+    out = cast(IO[bytes], spool)
     listed: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for part in parts(player_id, now):

@@ -7,30 +7,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import lookup_field
 from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import Model
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponseBadRequest,
-    HttpResponseBase,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponseBadRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from audit.models import AuditEvent
 from audit.record import Subject, record, register
+from audit.streamed import streamed
 from backoffice.spreadsheet import cell
 from ledger.models import Account, Batch, EntryLine, TransferRow
 
@@ -76,9 +69,7 @@ def export(request: HttpRequest, what: str) -> HttpResponseBase:
         component="backoffice",
         after={"query": request.META.get("QUERY_STRING", "")[:1_000]},
     )
-    pieces = _pieces(page, listed.queryset)
-    body: Any = without_waiting(pieces) if isinstance(request, ASGIRequest) else pieces
-    answer = StreamingHttpResponse(body, content_type="text/csv; charset=utf-8")
+    answer = streamed(request, _pieces(page, listed.queryset), "text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{what}.csv"'
     return answer
 
@@ -96,13 +87,6 @@ def _pieces(page: Any, rows: Any) -> Iterator[bytes]:
         yield _csv([[_value(name, row, page) for name in names] for row in piece])
     if next(found, None) is not None:
         yield _csv([[f"More than {ROWS_MAX} rows: ask for less."]])
-
-
-async def without_waiting(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces for an asynchronous server, each made in the request's own thread."""
-    nothing = b""
-    while piece := await sync_to_async(lambda: next(pieces, nothing))():
-        yield piece
 
 
 def _value(name: str, row: Model, page: Any) -> Any:

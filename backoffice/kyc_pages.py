@@ -112,7 +112,7 @@ def document(request: HttpRequest, document_id: UUID, page: int) -> HttpResponse
         if settings.FARO_DOCUMENT_ORIGIN:
             officer_id = int(staff_actor(request).id)
             return HttpResponseRedirect(opening.signed_address(document_id, page, officer_id))
-        return opening.answer(document_id, page, actor=staff_actor(request))
+        return opening.answer(request, document_id, page, actor=staff_actor(request))
     except Refused:
         raise Http404 from None
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Final
 
 from django.contrib.auth.decorators import login_required
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -16,8 +15,8 @@ from accounts.models import Player
 from accounts.rate_limits import Act, consume
 from accounts.step_up import recently_authenticated, step_up_required
 from audit.database_clock import database_now
+from audit.streamed import streamed
 from backoffice import data_export
-from backoffice.exports import without_waiting
 from kernel.ids import Actor, PlayerId
 
 FILE_NAME: Final = "my-data.zip"
@@ -47,8 +46,7 @@ def download(request: HttpRequest) -> HttpResponseBase:
     player_id = PlayerId(int(request.user.pk or 0))
     consume(request, Act.DATA_COPY, email=_email(player_id))
     pieces = _pieces(data_export.write(player_id, database_now(), actor=Actor.player(player_id)))
-    body: Any = without_waiting(pieces) if isinstance(request, ASGIRequest) else pieces
-    answer = StreamingHttpResponse(body, content_type="application/zip")
+    answer = streamed(request, pieces, "application/zip")
     answer["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
     return answer
 

@@ -7,12 +7,13 @@ player did with money.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from compliance.kept_rows import KeptRow
 from compliance.limit_arithmetic import LimitKind, Period
 from kernel.ids import new_id
 
@@ -303,20 +304,7 @@ class Switch(models.Model):
         return f"{self.scope}: {self.reason}"
 
 
-class _Record(models.Model):
-    """Append-only rows: the database refuses changes, and so does the model."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"{type(self).__name__} rows are written by their act, and never change")
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise TypeError(f"{type(self).__name__} rows never change")
-
-
-class LimitChange(_Record):
+class LimitChange(KeptRow):
     """What was asked about a limit, by whom, and when it counts. Partitioned by month."""
 
     id = models.UUIDField(primary_key=True)
@@ -341,7 +329,7 @@ class LimitChange(_Record):
         return f"{self.act} {self.kind} per {self.period} of player {self.player_id}"
 
 
-class PlaySession(_Record):
+class PlaySession(KeptRow):
     """A session of play that is over: from its first act to its last. Partitioned by month."""
 
     id = models.UUIDField(primary_key=True)
@@ -358,7 +346,7 @@ class PlaySession(_Record):
         return f"player {self.player_id} played from {self.started_at}"
 
 
-class GateDecision(_Record):
+class GateDecision(KeptRow):
     """One answer of the gate, allowed or refused. Its id is the permit. Partitioned by month."""
 
     id = models.UUIDField(primary_key=True)
@@ -382,7 +370,7 @@ class GateDecision(_Record):
         return f"{self.purpose} of player {self.player_id}: {self.code or 'allowed'}"
 
 
-class Case(_Record):
+class Case(KeptRow):
     """A complaint, a dispute, a report. Opened and moved by `compliance.cases` alone."""
 
     id = models.UUIDField(primary_key=True)
@@ -421,7 +409,7 @@ class Case(_Record):
         return self.reference
 
 
-class CaseEvent(_Record):
+class CaseEvent(KeptRow):
     """One thing that happened in a case, and who may read it. Append-only."""
 
     id = models.UUIDField(primary_key=True)
@@ -444,7 +432,7 @@ class CaseEvent(_Record):
         return f"{self.kind} in {self.case_id}"
 
 
-class ScreeningHit(_Record):
+class ScreeningHit(KeptRow):
     """A player who is like an entry of a list: read by `compliance.screening.hits` alone."""
 
     id = models.UUIDField(primary_key=True)
@@ -458,7 +446,7 @@ class ScreeningHit(_Record):
         return f"hit {self.pk}"
 
 
-class Likeness(_Record):
+class Likeness(KeptRow):
     """A player who is like an excluded one: read by `compliance.own_register` alone."""
 
     id = models.UUIDField(primary_key=True)
@@ -474,7 +462,7 @@ class Likeness(_Record):
         return f"likeness {self.pk}"
 
 
-class ProfileProposal(_Record):
+class ProfileProposal(KeptRow):
     """That a profile be offered as it is: read by `compliance.jurisdictions.sign_offs` alone."""
 
     id = models.UUIDField(primary_key=True)

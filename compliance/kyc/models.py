@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 
-
-class _Kept(models.Model):
-    """Written by the acts of `compliance.kyc` alone, mostly in SQL; never saved as an object."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"{type(self).__name__} rows are written by their act")
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise TypeError(f"{type(self).__name__} rows are kept")
+from compliance.kept_rows import KeptRow
 
 
-class KycCheck(_Kept):
+class KycCheck(KeptRow):
     """Where one subject of one player is. Moved by the database when a transition is written."""
 
     id = models.TextField(primary_key=True)
@@ -49,7 +38,7 @@ class KycCheck(_Kept):
         return f"{self.subject} of player {self.player_id}: {self.state}"
 
 
-class KycTransition(_Kept):
+class KycTransition(KeptRow):
     """One move of a check. Append-only; ``text`` is what the player reads."""
 
     id = models.UUIDField(primary_key=True)
@@ -80,7 +69,7 @@ class KycTransition(_Kept):
         return f"{self.subject} of player {self.player_id}: {self.from_state} to {self.to_state}"
 
 
-class KycReview(_Kept):
+class KycReview(KeptRow):
     """What an officer decided, and the second one where the policy asks for two."""
 
     id = models.UUIDField(primary_key=True)
@@ -108,7 +97,7 @@ class KycReview(_Kept):
         return f"{self.verdict} {self.subject} of player {self.player_id}: {self.outcome}"
 
 
-class KycUpload(_Kept):
+class KycUpload(KeptRow):
     """One form that came with files; its key is answered the same for ever."""
 
     id = models.UUIDField(primary_key=True)
@@ -128,7 +117,7 @@ class KycUpload(_Kept):
         return f"upload {self.key} of player {self.player_id}"
 
 
-class KycDocument(_Kept):
+class KycDocument(KeptRow):
     """One file that was taken: what it is, where its pages' hashes are, and its wrapped key."""
 
     id = models.UUIDField(primary_key=True)
@@ -160,7 +149,7 @@ class KycDocument(_Kept):
         return f"{self.kind} of player {self.player_id}"
 
 
-class KycDeclaration(_Kept):
+class KycDeclaration(KeptRow):
     """What a player wrote, or an officer read off, encrypted under the player's key."""
 
     id = models.UUIDField(primary_key=True)

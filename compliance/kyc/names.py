@@ -31,92 +31,19 @@ _SHORTER: Final = {
     "Þ": "TH", "Ð": "D", "Đ": "D", "Ł": "L", "Ħ": "H", "Ŋ": "N", "Ŧ": "T", "ı": "I", "İ": "I",
     "Ĳ": "IJ", "Ñ": "N",
 }  # fmt: skip
-_CYRILLIC: Final = dict(
-    zip(
-        "АБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯІЇЄҐЎЈЉЊЋЏЂЌЅ",
-        [
-            "A",
-            "B",
-            "V",
-            "G",
-            "D",
-            "E",
-            "E",
-            "ZH",
-            "Z",
-            "I",
-            "I",
-            "K",
-            "L",
-            "M",
-            "N",
-            "O",
-            "P",
-            "R",
-            "S",
-            "T",
-            "U",
-            "F",
-            "KH",
-            "TS",
-            "CH",
-            "SH",
-            "SHCH",
-            "IE",
-            "Y",
-            "-",
-            "E",
-            "IU",
-            "IA",
-            "I",
-            "I",
-            "IE",
-            "G",
-            "U",
-            "J",
-            "LJ",
-            "NJ",
-            "C",
-            "DZ",
-            "D",
-            "K",
-            "DZ",
-        ],
-        strict=True,
-    )
-)
-_GREEK: Final = dict(
-    zip(
-        "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ",
-        [
-            "A",
-            "V",
-            "G",
-            "D",
-            "E",
-            "Z",
-            "I",
-            "TH",
-            "I",
-            "K",
-            "L",
-            "M",
-            "N",
-            "X",
-            "O",
-            "P",
-            "R",
-            "S",
-            "T",
-            "Y",
-            "F",
-            "CH",
-            "PS",
-            "O",
-        ],
-        strict=True,
-    )
-)
+_CYRILLIC: Final = dict(zip(
+    "АБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯІЇЄҐЎЈЉЊЋЏЂЌЅ", [
+        "A", "B", "V", "G", "D", "E", "E", "ZH", "Z", "I", "I", "K", "L", "M", "N", "O", "P", "R",
+        "S", "T", "U", "F", "KH", "TS", "CH", "SH", "SHCH", "IE", "Y", "-", "E", "IU", "IA", "I",
+        "I", "IE", "G", "U", "J", "LJ", "NJ", "C", "DZ", "D", "K", "DZ",
+    ], strict=True,
+))  # fmt: skip
+_GREEK: Final = dict(zip(
+    "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ", [
+        "A", "V", "G", "D", "E", "Z", "I", "TH", "I", "K", "L", "M", "N", "X", "O", "P", "R", "S",
+        "T", "Y", "F", "CH", "PS", "O",
+    ], strict=True,
+))  # fmt: skip
 _APOSTROPHES: Final = re.compile(r"['’ʼ`´.]")
 
 

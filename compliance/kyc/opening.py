@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from audit.personal_keys import Encrypted, PersonalCode
 from audit.record import Subject as Whom
 from audit.record import record, register
+from audit.streamed import streamed
 from compliance.kyc import vault
 from compliance.kyc.models import KycDocument
 from compliance.kyc.scanning import Verdict
@@ -97,11 +98,11 @@ def open_page(document_id: UUID, page: int, *, actor: Actor) -> Iterator[bytes]:
     return chain([first], pieces)
 
 
-def answer(document_id: UUID, page: int, *, actor: Actor) -> StreamingHttpResponse:
+def answer(
+    request: HttpRequest, document_id: UUID, page: int, *, actor: Actor
+) -> StreamingHttpResponse:
     """The page as an answer that nothing can make more of than a picture."""
-    response = StreamingHttpResponse(
-        open_page(document_id, page, actor=actor), content_type="image/jpeg"
-    )
+    response = streamed(request, open_page(document_id, page, actor=actor), "image/jpeg")
     origin = settings.FARO_DOCUMENT_ORIGIN
     response["Content-Security-Policy"] = POLICY
     response["X-Content-Type-Options"] = "nosniff"

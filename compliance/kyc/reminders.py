@@ -36,7 +36,7 @@ def remind() -> int:
             with transaction.atomic():
                 standing = lock_standing(PlayerId(check.player_id))
                 told += _remind(standing, KycCheck.objects.get(pk=check.pk), database_now())
-        except Exception:
+        except Exception:  # the others are reminded all the same
             logger.exception("identity checks: reminding of %s failed", check.pk)
     return told
 

@@ -52,7 +52,7 @@ def sweep() -> None:
     for part in (begin_checks, expire, remind, alarm, forget):
         try:
             part()
-        except Exception:
+        except Exception:  # expiry must come whatever the part before it met
             logger.exception("sweep of identity checks: %s failed", part.__name__)
 
 
@@ -62,7 +62,7 @@ def _each(items: Iterable[_T], act: Callable[[_T], bool], what: str) -> int:
     for item in items:
         try:
             done += act(item)
-        except Exception:
+        except Exception:  # one player's broken row holds up nobody else's
             logger.exception("identity checks: %s failed for %s", what, item)
     return done
 
@@ -115,7 +115,7 @@ def scan_again(budget_s: float = BUDGET_S) -> int:
         asked += 1
         try:
             is_silent = _ask_again(document)
-        except Exception:
+        except Exception:  # its try is written down: the next file comes, this one later again
             logger.exception("scanning the document %s again failed", document.id)
     return asked
 

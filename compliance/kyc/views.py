@@ -274,6 +274,6 @@ def document(request: HttpRequest, token: str) -> HttpResponseBase:
     if officer is None or not officer.has_perm(OPEN_RIGHT):
         return opening.not_here()  # a right that was taken counts at once, not in a minute
     try:
-        return opening.answer(document_id, page, actor=Actor.staff(officer_id))
+        return opening.answer(request, document_id, page, actor=Actor.staff(officer_id))
     except Refused:
         return opening.not_here()

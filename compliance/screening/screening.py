@@ -150,12 +150,12 @@ def _check_each(batch: list[Due], known: Lists) -> tuple[int, list[PlayerId]]:
     found = 0
     try:
         found = _check(readable, known)
-    except Exception:
+    except Exception:  # whatever it is: one by one, it costs one player's check and no other's
         logger.exception("a batch of screening failed: each player alone")
         for one in readable:
             try:
                 found += _check([one], known)
-            except Exception:
+            except Exception:  # noted below and shown to officers; stays due
                 logger.exception("player %s could not be screened", one.player_id)
                 lost.append(one)
     for one in lost:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
+from compliance.kept_rows import KeptRow
 
-class WatchCase(models.Model):
+
+class WatchCase(KeptRow):
     """A suspicion or a marker of harm: opened and moved by `compliance.watching.casework` alone."""
 
     id = models.UUIDField(primary_key=True)

@@ -33,6 +33,14 @@ def test_texts_travel_compressed(path):
     assert (answer.streaming, int(answer["Content-Length"])) == (False, len(body))
 
 
+def test_files_are_not_padded_and_pages_are():
+    files = {len(get("/static/js/table.js")[1]) for _ in range(5)}
+    plain = (ROOT / "static" / "js" / "table.js").read_bytes()
+    assert files == {len(gzip.compress(plain, 6, mtime=0))}
+    pages = {get("/help/")[1][3] for _ in range(3)}
+    assert pages == {8}  # FNAME: the flag of the name that Django pads with (RFC 1952 §2.3.1)
+
+
 def test_fonts_are_compressed_already_and_stay_as_they_are():
     answer, _ = get("/static/fonts/figtree.woff2")
     assert "Content-Encoding" not in answer
