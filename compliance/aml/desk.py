@@ -154,16 +154,18 @@ def _last_of(case: WatchCase, kinds: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def _others_froze(case: WatchCase) -> bool:
-    """Whether another case of the player, decided to be reported, ordered a freeze and no officer
-    ended it there.
+    """Whether another case of the player, decided to be reported, ordered a freeze that was not
+    ended since: there, or by two people in a later case.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM compliance_watch_case c JOIN LATERAL (SELECT kind"
-            " FROM compliance_watch_event WHERE case_id = c.id AND kind IN ('frozen', 'thawed')"
+            "SELECT EXISTS (SELECT FROM compliance_watch_case c JOIN LATERAL (SELECT kind,"
+            " at FROM compliance_watch_event WHERE case_id = c.id AND kind IN ('frozen', 'thawed')"
             " ORDER BY at DESC, id DESC LIMIT 1) e ON true WHERE c.family = 'aml'"
             " AND c.player_id = %s AND c.id <> %s AND c.state IN ('to_file', 'filed')"
-            " AND e.kind = 'frozen')",
+            " AND e.kind = 'frozen' AND NOT EXISTS (SELECT FROM compliance_watch_event later"
+            " JOIN compliance_watch_case o ON o.id = later.case_id WHERE o.family = 'aml'"
+            " AND o.player_id = c.player_id AND later.kind = 'thawed' AND later.at > e.at))",
             [case.player_id, case.id],
         )
         return bool(cursor.fetchone()[0])

@@ -118,6 +118,15 @@ def test_what_was_decided_to_be_reported_stays_frozen_until_two_people_say_other
     assert freezing.grounds(player) == []
     kinds = [event.kind for event in casework.events(third.id)]
     assert kinds == ["by_hand", "thaw_asked", "thawed"]
+    proposed(third, one, Verdict.DISMISS)
+    assert desk.approve(step(third, other), "Nothing new.").state == "dismissed"
+
+    fourth = casework.open_by_hand(Family.AML, player, "Another call.", key="m", actor=one)
+    desk.freeze(step(fourth, one))
+    assert freezing.grounds(player) == [freezing.Ground.SUSPICION]
+    proposed(fourth, one, Verdict.DISMISS)
+    assert desk.approve(step(fourth, other), "A mistake of the bank.").state == "dismissed"
+    assert freezing.grounds(player) == []
 
 
 def test_a_freeze_that_nobody_decided_about_is_ended_by_who_ordered_it(people):
