@@ -1,8 +1,9 @@
 """The check of observations: each was signed by the device that it names, with a key under a seal.
 
 A device signs its own bytes; which key is whose is the sealed list ``device_keys``. A key counts
-from its enrolment to its revocation, and only with the record's word of who enrolled it as what: a
-wheel names the result, a keypad or console confirms it. No device uses a sequence number twice.
+from its enrolment, the later of what that list and the record say of it, to its revocation, and
+only with the record's word of who enrolled it as what: a wheel names the result, a keypad or
+console confirms it. No device uses a sequence number twice.
 
 Nothing sealed can say that a key was in the device when it was enrolled: the report names every
 key, to be compared with the studio's. One pass, memory for the keys alone; sequence numbers go to
@@ -148,7 +149,7 @@ def device_keys(export: Export) -> list[Key]:
 def _note_record(export: Export, keys: dict[str, Key]) -> None:
     """What each device was enrolled as, which keys were enrolled with it, and revocations."""
     kinds: dict[str, str] = {}
-    enrolled: list[Key] = []
+    enrolled: dict[str, datetime] = {}
     for row, line in export.rows(RECORD):
         try:
             event = json.loads(line)
@@ -160,15 +161,17 @@ def _note_record(export: Export, keys: dict[str, Key]) -> None:
             key = keys.get(after["key"]) if kind in _OF_KEYS else None
             if key is None or key.device != device:
                 continue
+            at = datetime.fromisoformat(event["at"])
             if kind == "device.key_revoked":
-                key.revoked = key.revoked or datetime.fromisoformat(event["at"])
+                key.revoked = key.revoked or at
             elif after.get("public_key", key.public) == key.public:
-                enrolled.append(key)
+                enrolled[key.name] = min(at, enrolled.get(key.name, at))
         except _BAD as error:
             detail = f"is no event of the record: {error!r}"
             raise Spoiled(Finding(RECORD, Code.UNREADABLE, detail, row)) from error
-    for key in enrolled:
-        key.kind = kinds.get(key.device, "")
+    for name, at in enrolled.items():
+        key = keys[name]
+        key.kind, key.at = kinds.get(key.device, ""), max(key.at, at)
 
 
 def _opened(key: Key) -> Ed25519PublicKey:

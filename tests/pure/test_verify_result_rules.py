@@ -214,13 +214,23 @@ def test_books_with_a_row_that_is_gone_are_replayed_without_it(tmp_path):
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([9] * 32))
 
 
-def _enrol(rows, second: float, recorded: str = "device.key_enrolled", key=STRANGER):
-    """The owner's own key for the wheel, with which the number of round 1 is signed."""
+def _enrol(
+    rows,
+    second: float,
+    recorded: str = "device.key_enrolled",
+    key=STRANGER,
+    recorded_second: float | None = None,
+):
+    """The owner's own key for the wheel, with which the number of round 1 is signed.
+
+    The record tells of it at ``recorded_second``, where that is not the time that its row names.
+    """
     rows["device_keys"].append(
         {"v": 1, "at": at(second), "id": "wheel-k2", "device": "wheel", "public_key": public(key)}
     )
     if recorded:
-        event(rows, recorded, ("device", "wheel"), second, key="wheel-k2",
+        told = second if recorded_second is None else recorded_second
+        event(rows, recorded, ("device", "wheel"), told, key="wheel-k2",
               public_key=public(STRANGER))  # fmt: skip
     one = rows["sightings"][0]
     one["key"] = "wheel-k2"
@@ -253,6 +263,27 @@ def test_a_key_that_nobody_enrolled_in_time_signs_nothing(tmp_path, second, reco
     rows = house()
     _enrol(rows, second, recorded, key)
     assert found(tmp_path, rows) == {("sightings", Code.DEVICE_UNKNOWN, 1)}
+
+
+def test_a_key_whose_row_is_older_than_the_record_of_it_counts_from_the_record(tmp_path):
+    rows = house()
+    _enrol(rows, 50, recorded_second=131)  # after the observation came
+    report = checked(sealed(tmp_path, rows))
+    assert [(one.source, one.code, one.row) for one in report.findings] == [
+        ("sightings", Code.DEVICE_UNKNOWN, 1)
+    ]
+    assert "came before its key wheel-k2 was enrolled" in report.findings[0].detail
+    assert report.as_dict()["device_keys"][2]["enrolled"] == "2026-03-01T12:02:11+00:00"
+
+
+def test_a_key_that_the_record_tells_of_twice_counts_from_the_first_time(tmp_path):
+    rows = house()
+    _enrol(rows, 50, recorded_second=60)
+    event(rows, "device.key_enrolled", ("device", "wheel"), 300, key="wheel-k2",
+          public_key=public(STRANGER))  # fmt: skip
+    report = checked(sealed(tmp_path, rows))
+    assert report.findings == []
+    assert report.as_dict()["device_keys"][2]["enrolled"] == "2026-03-01T12:01:00+00:00"
 
 
 def test_a_revoked_key_signs_nothing_more(tmp_path):
