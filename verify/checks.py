@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
-from verify.observations import Key, check_observations, device_keys
+from verify.observations import KEYS, Key, check_observations, device_keys
 from verify.results import check_results
 from verify.rounds import check_rounds
 from verify.seals import check_seals
@@ -34,11 +34,13 @@ class Check:
     needs: tuple[str, ...] = ()
 
 
+OBSERVATIONS: Final = "observations"
+
 CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
     Check("ledger", check_ledger, ("ledger",), ("ledger_accounts",)),
     Check("rounds", check_rounds, ("rounds",), ("ledger", "ledger_accounts")),
-    Check("observations", check_observations, ("sightings",), ("audit", "device_keys")),
+    Check(OBSERVATIONS, check_observations, ("sightings",), ("audit", "device_keys")),
     Check("results", check_results, ("rounds",), ("audit", "device_keys", "sightings")),
 )
 
@@ -105,20 +107,29 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
             if export.names.issuperset(check.needs):
                 ran.add(check.name)
                 findings += _run(check, export, source)
+    keys, unread = _keys(export)
+    if OBSERVATIONS not in ran:  # else it has found that already: it reads them first
+        findings += unread
     return Report(
         findings,
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
         ["manifest", *(check.name for check in CHECKS if check.name in ran)],
-        _keys(export),
+        keys,
     )
 
 
-def _keys(export: Export) -> list[Key]:
+def _keys(export: Export) -> tuple[list[Key], list[Finding]]:
+    """The keys that the report names; none, and what is wrong, where they cannot be read."""
+    if KEYS not in export.names:
+        return [], []
     try:
-        return device_keys(export)
-    except (Spoiled, *UNREADABLE):
-        return []  # a finding already, of the check that reads them
+        return device_keys(export), []
+    except Spoiled as spoiled:
+        return [], [spoiled.finding]
+    except UNREADABLE as error:
+        detail = f"the keys of devices cannot be read: {error!r}"
+        return [], [Finding(KEYS, Code.UNREADABLE, detail)]
 
 
 def _run(check: Check, export: Export, source: Listed) -> Iterator[Finding]:

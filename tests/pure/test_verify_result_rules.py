@@ -286,6 +286,22 @@ def test_a_key_that_the_record_tells_of_twice_counts_from_the_first_time(tmp_pat
     assert report.as_dict()["device_keys"][2]["enrolled"] == "2026-03-01T12:01:00+00:00"
 
 
+@pytest.mark.parametrize(("source", "row"), [("device_keys", 3), ("audit", 3)])
+@pytest.mark.parametrize("others", [("sightings",), ()], ids=["observations too", "keys alone"])
+def test_keys_that_cannot_be_read_are_found_once_whether_or_not_observations_are_listed(
+    tmp_path, source, row, others
+):
+    rows = {name: house()[name] for name in ("device_keys", *others)}
+    rows["audit"] = house()["audit"][:2]
+    rows[source].append({"v": 1, "at": at(1)})  # dated, and nothing else
+    report = checked(sealed(tmp_path, rows))
+    assert report.keys == []
+    assert ("observations" in report.checks) == bool(others)
+    assert [(one.source, one.code, one.row) for one in report.findings] == [
+        (source, Code.UNREADABLE, row)
+    ]
+
+
 def test_a_revoked_key_signs_nothing_more(tmp_path):
     rows = house()
     event(rows, "device.key_revoked", ("device", "wheel"), 180, key="wheel-k1", revoked=True)
