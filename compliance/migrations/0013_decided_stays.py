@@ -2,6 +2,9 @@
 two people, or when another version of it has become active.
 """
 
+from importlib import import_module
+from typing import Final
+
 from django.db import migrations
 
 KEEPING = """
@@ -72,8 +75,15 @@ END $$;
 """
 
 
+#: The check of steps as it was before, without the trigger that asks it.
+_STEPS_BEFORE: Final = (
+    import_module("compliance.migrations.0008_watching")
+    .KEEPING.partition("CREATE TRIGGER")[0]
+    .replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
+)
 #: The way back, while no rule is being retired: the older table knows no such step.
-LOOSENING = """
+LOOSENING = f"""
+{_STEPS_BEFORE}
 DROP TRIGGER compliance_watch_case_decided ON compliance_watch_case;
 DROP FUNCTION compliance_watch_case_decided();
 DROP TRIGGER compliance_watch_case_joined ON compliance_watch_case_alert;

@@ -1,6 +1,7 @@
 """Rules come into force by two people after a backtest, and run in shadow until then."""
 
 import threading
+from importlib import import_module
 
 import pytest
 from django.core.management import call_command
@@ -160,6 +161,29 @@ def test_the_database_lets_no_rule_retire_alone():
         with pytest.raises(DatabaseError, match="another person"):
             cursor.execute(insert, [new_id(), rule.id, rule.no + 2, "retired"])
     assert versions.active("structuring").id == rule.id
+
+
+def test_the_way_back_from_retiring_by_two_brings_the_older_check_of_steps(owner):
+    before, after = (
+        import_module(f"compliance.migrations.{name}")
+        for name in ("0008_watching", "0013_decided_stays")
+    )
+    owner.execute(after.LOOSENING)
+    (body,) = owner.execute(
+        "SELECT prosrc FROM pg_proc WHERE proname = 'compliance_watch_step_check'"
+    ).fetchone()
+    assert "'active' AND last.step = 'proposed'" in body
+    assert f"$${body}$$" in before.KEEPING
+    rule = activate("structuring")
+    with connection.cursor() as cursor:  # one person alone, and no other version: as it was
+        cursor.execute(
+            "INSERT INTO compliance_watch_step (id, rule_id, no, step, by_actor)"
+            " VALUES (%s, %s, %s, 'retired', 'staff:1')",
+            [new_id(), rule.id, rule.no + 1],
+        )
+    assert versions.active("structuring") is None
+    owner.execute(after.KEEPING)  # and forward again
+    assert versions.find(rule.id).state == "retired"
 
 
 def test_the_database_lets_no_rule_become_active_alone():
