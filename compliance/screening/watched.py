@@ -74,8 +74,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _load(source: str, files: list[Path]) -> Version | None:
     digests = [
-        (_said(path).read_text().split() or ["empty"])[0] if _said(path).is_file() else ""
-        for path in files
+        (file.read_text(errors="replace").split() or ["empty"])[0] if file.is_file() else ""
+        for file in map(_said, files)
     ]
     said = digests[: digests.index("")] if "" in digests else digests
     with ExitStack() as stack:

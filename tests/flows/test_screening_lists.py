@@ -252,6 +252,19 @@ def test_what_is_wrong_in_the_directory_is_told_once_and_a_mended_digest_is_read
     assert [one.source for one in watched.load_changed(tmp_path, clock)] == ["pep"]
 
 
+def test_a_digest_that_is_no_text_refuses_its_list_once_and_stops_no_other(tmp_path):
+    clock = ManualClock(datetime(2026, 5, 1, tzinfo=UTC))
+    digest = hashlib.sha256(general().getvalue()).hexdigest()
+    for source, said in (("a", digest.encode("utf-16")), ("b", digest.encode())):
+        laid(tmp_path / source, "list.csv", general().getvalue(), clock)
+        laid(tmp_path / source, "list.csv.sha256", said, clock)
+    assert [one.source for one in watched.load_changed(tmp_path, clock)] == ["b"]
+    assert watched.load_changed(tmp_path, clock) == []
+    assert [(one.source, one.code) for one in lists.refused()] == [("a", "list_wrong_digest")]
+    laid(tmp_path / "a", "list.csv.sha256", digest.encode() + b"\n", clock)
+    assert [one.source for one in watched.load_changed(tmp_path, clock)] == ["a"]
+
+
 def test_a_folder_that_could_not_be_loaded_is_tried_again_and_stops_no_other(tmp_path, monkeypatch):
     clock = ManualClock(datetime(2026, 5, 1, tzinfo=UTC))
     digest = hashlib.sha256(general().getvalue()).hexdigest().encode()
