@@ -101,7 +101,8 @@ def decide_likeness(
         theirs, mine = held.get(seen.excluded_id), held.get(seen.player_id)
         if is_same and mine is not None and theirs is not None and theirs.excluded_until:
             now = database_now()
-            _exclude_with(mine, max(now, theirs.excluded_until), now, theirs.exclusion_holds)
+            if theirs.excluded(now):  # who has come back leaves nothing to share
+                _exclude_with(mine, max(now, theirs.excluded_until), now, theirs.exclusion_holds)
     return decided
 
 
@@ -141,10 +142,10 @@ def _exclude_all(
             raise Refused(ExclusionCode.TOO_SHORT, least=least.isoformat())
         if standing.excluded_until is not None and until < standing.excluded_until:
             raise Refused(ExclusionCode.WOULD_SHORTEN, until=standing.excluded_until.isoformat())
-        holds = not policy.self_exclusion_ends_by_itself
+        holds = standing.exclusion_holds or not policy.self_exclusion_ends_by_itself
         _exclude(standing, until, now, holds)
         _tell(standing, kind, until=until, actor=actor, reason=reason)
-        _others(_excluded(standing, until, holds), others, held, now)
+        _others(_excluded(standing, until, now, holds), others, held, now)
 
 
 def _whom(player_id: PlayerId, others: list[Somebody]) -> set[PlayerId]:
@@ -164,7 +165,7 @@ def _others(
     An officer's decision about the two goes before what names say. Waiting to return is no
     exclusion to share: whoever asked to come back has served the term.
     """
-    if standing.excluded_until is None or _is_returning(standing, now):
+    if standing.excluded_until is None or standing.is_returning:
         return 0
     decided = likenesses.decisions(standing.player_id)
     alike = {one.player_id: one for one in others}
@@ -172,7 +173,7 @@ def _others(
     for player_id, other in held.items():
         if player_id == standing.player_id or other.status == Status.CLOSED:
             continue
-        if _at_least_as_long(other, standing):
+        if _at_least_as_long(other, standing, now):
             continue
         found = alike.get(player_id)
         if decided.get(player_id, found is not None and found.is_same):
@@ -183,20 +184,19 @@ def _others(
     return acted
 
 
-def _at_least_as_long(other: StandingNow, standing: StandingNow) -> bool:
+def _at_least_as_long(other: StandingNow, standing: StandingNow, now: datetime) -> bool:
     """Whether ``other`` is excluded no shorter than ``standing`` is, or has served that term.
 
-    Who came back has no exclusion that holds and a later end; asking the person again for each
-    account that never asked would keep them out for ever.
+    One that ends by itself is shorter than one that holds, whatever its end. Who came back has a
+    later end and is returning; asking the person again for each account that never asked would
+    keep them out for ever.
     """
     if other.excluded_until is None or standing.excluded_until is None:
         return False
+    ends_by_itself = other.excluded(now) and not other.exclusion_holds and not other.is_returning
+    if standing.exclusion_holds and ends_by_itself:
+        return False
     return other.excluded_until >= standing.excluded_until
-
-
-def _is_returning(standing: StandingNow, now: datetime) -> bool:
-    """Whether the player has asked to come back where exclusions do not end by themselves."""
-    return not standing.exclusion_holds and not standing.policy(now).self_exclusion_ends_by_itself
 
 
 def _exclude_with(
@@ -205,9 +205,14 @@ def _exclude_with(
     now: datetime,
     holds: bool,  # noqa: FBT001  (a column)
 ) -> None:
-    """Exclude another account of an excluded person; a longer exclusion of its own stays."""
+    """Exclude another account of an excluded person; a longer exclusion of its own stays.
+
+    It holds where the first one's does, and where the other account's own policy wants it.
+    """
     if standing.excluded_until is not None:
-        until, holds = max(until, standing.excluded_until), holds or standing.exclusion_holds
+        until = max(until, standing.excluded_until)
+    holds = holds or standing.exclusion_holds
+    holds = holds or not standing.policy(now).self_exclusion_ends_by_itself
     _exclude(standing, until, now, holds)
     _tell(standing, SAME_PERSON, until=until, actor=KEEPER, reason="the same person is excluded")
 
@@ -226,9 +231,10 @@ def _exclude(
 def _excluded(
     standing: StandingNow,
     until: datetime,
+    now: datetime,
     holds: bool,  # noqa: FBT001  (a column)
 ) -> StandingNow:
-    return replace(standing, excluded_until=until, exclusion_holds=holds)
+    return replace(standing, excluded_at=now, excluded_until=until, exclusion_holds=holds)
 
 
 def cool_off(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str) -> None:
@@ -272,7 +278,9 @@ def come_back(player_id: PlayerId, *, actor: Actor, reason: str) -> datetime:
             raise Refused(ExclusionCode.NOT_OVER, until=standing.excluded_until.isoformat())
         back_at = now + standing.policy(now).return_delay
         _marketing_off(player_id, actor)
-        Standing.objects.filter(pk=player_id).update(excluded_until=back_at, exclusion_holds=False)
+        Standing.objects.filter(pk=player_id).update(
+            excluded_at=None, excluded_until=back_at, exclusion_holds=False
+        )
         record(
             ASKED_TO_RETURN,
             actor=actor,

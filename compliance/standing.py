@@ -48,6 +48,8 @@ class StandingNow:
     check_due_us: int | None
     #: An officer asked for documents and they did not come in time, or were not accepted.
     documents_overdue: bool = False
+    #: None of somebody with an end: they asked to come back, and wait or have waited for it.
+    excluded_at: datetime | None = None
 
     @property
     def play(self) -> Play | None:
@@ -61,6 +63,11 @@ class StandingNow:
         if self.excluded_until is None:
             return False
         return self.exclusion_holds or now < self.excluded_until
+
+    @property
+    def is_returning(self) -> bool:
+        """Whether the player asked to come back after their last exclusion, whenever that was."""
+        return self.excluded_until is not None and self.excluded_at is None
 
     def cooling_off(self, now: datetime) -> bool:
         """Whether a break holds at ``now``."""
@@ -87,7 +94,7 @@ _SELECT: Final = (
     " (extract(epoch FROM play_since) * 1000000)::bigint,"
     " (extract(epoch FROM play_seen_at) * 1000000)::bigint,"
     " (extract(epoch FROM check_due_at) * 1000000)::bigint,"
-    " documents_overdue"
+    " documents_overdue, excluded_at"
     " FROM compliance_standing WHERE player_id = ANY(%s::text::bigint[]) ORDER BY player_id"
 )
 _LOCK: Final = f"{_SELECT} FOR NO KEY UPDATE"

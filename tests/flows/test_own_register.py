@@ -17,6 +17,7 @@ from compliance.models import Standing
 from compliance.own_register import likenesses
 from compliance.own_register.likenesses import LikenessCode
 from compliance.sign_up import SignUpCode, register_player
+from compliance.standing import read_standings
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -260,6 +261,93 @@ def test_who_has_come_back_is_not_excluded_again_for_an_account_that_has_not_ask
     assert answer(first) is None
     exclude(first)
     assert answer(second) == "excluded"
+
+
+def in_two_countries(second_in: str) -> tuple[PlayerId, PlayerId]:
+    """One person's accounts, where exclusions hold until they ask and where they end."""
+    first, second = named("Jürgen Müller", BORN), named("Muller Jurgen", BORN)
+    Standing.objects.filter(pk=first).update(jurisdiction="GB")
+    Standing.objects.filter(pk=second).update(jurisdiction=second_in)
+    return first, second
+
+
+@pytest.mark.feature("F102", "F105")
+@pytest.mark.parametrize("second_in", ["SE", "DK"])
+def test_an_exclusion_that_ends_by_itself_does_not_end_before_one_that_holds(database, second_in):
+    holding, ending = in_two_countries(second_in)
+    User.objects.filter(pk=ending).update(name="Sofia Rossi")
+    exclude(holding, days=200)
+    exclude(ending, days=900)
+    assert not Standing.objects.get(pk=ending).exclusion_holds
+    User.objects.filter(pk=ending).update(name="Muller Jurgen")
+    assert exclusion.compare_with_all() == 2  # the one longer, the other until they ask
+    assert exclusion.compare_with_all() == 0
+    now = database_now()
+    Standing.objects.update(excluded_until=now - timedelta(days=1))
+    assert (answer(holding), answer(ending)) == ("excluded", "excluded")
+    for player in (holding, ending):
+        exclusion.come_back(player, actor=Actor.player(player), reason="I am well")
+        assert exclusion.compare_with_all() == 0
+    Standing.objects.update(excluded_until=now - timedelta(minutes=1))
+    assert exclusion.compare_with_all() == 0
+    assert not any(one.excluded(now) for one in read_standings([holding, ending]))
+    exclude(ending)
+    assert (answer(holding), answer(ending)) == ("excluded", "excluded")
+
+
+@pytest.mark.feature("F102", "F105")
+def test_who_is_excluded_with_another_account_asks_where_their_own_policy_wants_it(database):
+    holding, ending = in_two_countries("SE")
+    exclude(ending, days=300)
+    told = Standing.objects.get(pk=holding)
+    assert told.exclusion_holds
+    assert told.excluded_until == Standing.objects.get(pk=ending).excluded_until
+    third = named("Jürgen Müller", BORN)
+    assert exclusion.compare_with_all() == 2  # the new one, and the first until they ask
+    assert answer(third) == "excluded"
+    Standing.objects.update(excluded_until=database_now() - timedelta(days=1))
+    for player in (holding, ending, third):
+        assert answer(player) == "excluded"
+        with pytest.raises(Refused) as refused:
+            exclusion.come_back(player, actor=officer(), reason="seems well")
+        assert refused.value.code is exclusion.ExclusionCode.NOT_YOURS
+
+
+@pytest.mark.feature("F102", "F105")
+def test_who_was_excluded_with_another_is_not_taken_for_somebody_who_asked_to_return(database):
+    holding, ending = in_two_countries("SE")
+    exclude(ending, days=300)
+    Standing.objects.filter(pk=ending).update(status="closed")
+    third = named("Jürgen Müller", BORN)
+    assert exclusion.compare_with_all() == 1
+    assert Standing.objects.get(pk=third).exclusion_holds
+    Standing.objects.filter(pk=holding).update(excluded_until=database_now())
+    exclusion.come_back(holding, actor=Actor.player(holding), reason="I am well")
+    exclude(holding, days=900)
+    held, first = Standing.objects.get(pk=third), Standing.objects.get(pk=holding)
+    assert held.excluded_until == first.excluded_until
+    assert (held.exclusion_holds, first.exclusion_holds) == (True, True)
+
+
+@pytest.mark.feature("F102")
+def test_a_longer_exclusion_of_ones_own_keeps_one_that_holds(database):
+    holding, ending = in_two_countries("SE")
+    exclude(holding, days=300)
+    assert Standing.objects.get(pk=ending).exclusion_holds
+    exclude(ending, days=900)
+    assert Standing.objects.get(pk=ending).exclusion_holds
+
+
+@pytest.mark.feature("F102")
+def test_whom_an_officer_finds_to_be_somebody_who_came_back_may_play(database):
+    first, second = named("Jürgen Müller", BORN), named("Jorgen Müller", BORN)
+    exclude(first, days=200)
+    [waiting] = likenesses.waiting()
+    Standing.objects.filter(pk=first).update(excluded_until=database_now())
+    exclusion.come_back(first, actor=Actor.player(first), reason="I am well")
+    Standing.objects.filter(pk=first).update(excluded_until=database_now())
+    exclusion.decide_likeness(waiting.id, is_same=True, reason="same passport", actor=officer())
+    assert (answer(first), answer(second)) == (None, None)
 
 
 @pytest.mark.feature("F102")
