@@ -112,7 +112,7 @@ def _move(
     _post(correction, round_, list(zip(worked, splits, strict=True)))
     _keep_outcomes(correction, worked, now)
     _keep_shares(correction, worked, splits, now)
-    _tell_compliance(worked, splits, now)
+    _tell_compliance(worked, splits)
     for player, share in zip(worked, splits, strict=True):
         _notify(correction, round_, player, share)
 
@@ -267,17 +267,22 @@ def _keep_shares(
     )
 
 
-def _tell_compliance(worked: Sequence[Played], splits: Sequence[Split], now: datetime) -> None:
-    """Limits count what the player gained and lost by it now; what the house bears, nobody lost."""
+def _tell_compliance(worked: Sequence[Played], splits: Sequence[Split]) -> None:
+    """Limits count what the player gained and lost by it, where the round's first stake counts.
+
+    As a settlement does: what is paid today for a bet of yesterday gives no allowance today. What
+    the house bears, nobody lost.
+    """
     told = []
     for one, share in zip(worked, splits, strict=True):
+        staked_at = min(bet.accepted_at for bet in one.bets)
         back_minor = share.taken_minor + share.owed_minor + share.regained_minor
         for kind, minor in (
             (facts.FactKind.PAID_OUT, share.paid_minor),
             (facts.FactKind.PAID_BACK, back_minor),
         ):
             if minor:
-                told.append(facts.Fact(one.player_id, kind, Money(minor, one.currency), now))
+                told.append(facts.Fact(one.player_id, kind, Money(minor, one.currency), staked_at))
     facts.record(told)
 
 

@@ -1,6 +1,7 @@
 """A wrong result is corrected: two people, two versions, money back and forth, books in balance."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -12,7 +13,8 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from backoffice import reports, rounds
 from compliance import facts
-from compliance.limit_arithmetic import Period, window
+from compliance.limit_arithmetic import Period, quarter, window
+from compliance.models import QuarterTotal
 from kernel.ids import Actor, new_id
 from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
@@ -316,6 +318,29 @@ def test_limits_count_what_a_correction_took_and_paid(played):
     assert (used().staked_minor, used().paid_out_minor) == (300, 4_000 - 3_600)
     facts.fold()
     assert (used().staked_minor, used().paid_out_minor) == (300, 400)
+
+
+@pytest.mark.feature("F35", "F97")
+def test_a_correction_after_midnight_gives_and_takes_no_allowance_of_the_new_day(
+    played, monkeypatch
+):
+    accepted = BetOutcome.objects.values_list("bet_accepted_at", flat=True)
+    now, quarters = min(accepted), {quarter(at) for at in accepted}
+    tomorrow = window(Period.DAY, now + timedelta(days=1), "Europe/Malta")
+    monkeypatch.setattr(correction_money, "database_now", lambda: tomorrow.starts_at)
+    played.correct(20)
+
+    def used(player, days):
+        one = window(Period.DAY, now + timedelta(days=days), "Europe/Malta")
+        found = facts.totals([facts.Span(player, "EUR", one)])[0]
+        return found.staked_minor, found.paid_out_minor
+
+    for _ in range(2):  # fresh, then folded
+        assert (used(played.anna, 1), used(played.ben, 1)) == ((0, 0), (0, 0))
+        assert (used(played.anna, 0), used(played.ben, 0)) == ((300, 400), (50, 1_800))
+        facts.fold()
+    assert CorrectionShare.objects.filter(at=tomorrow.starts_at).count() == 2
+    assert set(QuarterTotal.objects.values_list("starts_at", flat=True)) == quarters
 
 
 def test_an_official_round_is_settled_before_it_is_corrected(played, monkeypatch):
