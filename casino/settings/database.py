@@ -12,6 +12,10 @@ CONNECT_TIMEOUT_S = 3
 #: Notice a dead peer within seconds instead of the kernel's 15 minutes (measured: 2.2 s).
 TCP_USER_TIMEOUT_MS = 2_000
 
+#: Connections that this process shares among its requests, at most; 0: each request makes its own.
+#: For the web role, whose requests are many and short; a crowd cannot ask more of the server.
+FARO_DATABASE_POOL: int = env.int("FARO_DATABASE_POOL", default=0)
+
 DATABASE_URL: str = env.str("DATABASE_URL")
 DATABASE_OWNER_URL: str = env.str("DATABASE_OWNER_URL", default="")
 FARO_ROLE: str = env.str("FARO_ROLE", default="app")
@@ -27,7 +31,7 @@ _database = env.db_url_config(_url)
 _database.update(
     ENGINE="django.db.backends.postgresql",
     CONN_MAX_AGE=0,
-    CONN_HEALTH_CHECKS=False,
+    CONN_HEALTH_CHECKS=FARO_DATABASE_POOL > 0,  # a shared one may have died since its last use
     ATOMIC_REQUESTS=False,
 )
 _database.setdefault("OPTIONS", {}).update(
@@ -35,4 +39,13 @@ _database.setdefault("OPTIONS", {}).update(
     tcp_user_timeout=TCP_USER_TIMEOUT_MS,
     application_name=f"faro-{FARO_ROLE}",
 )
+if FARO_DATABASE_POOL:
+    _database["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": FARO_DATABASE_POOL,
+        "timeout": CONNECT_TIMEOUT_S,
+        # One attempt and the next caller's: with psycopg's own five minutes of ever longer pauses,
+        # a server that is back would stay unasked for up to a minute and more.
+        "reconnect_timeout": CONNECT_TIMEOUT_S,
+    }
 DATABASES = {"default": _database}

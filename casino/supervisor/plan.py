@@ -15,6 +15,9 @@ from casino.supervisor.state import State
 #: Stages, first started first. The outside world comes last: the house must be open before.
 OUTSIDE_HELP, HOUSE, STUDIO, AUDIENCE = range(4)
 
+#: Ten tables' intakes and the hub keep one each; the rest is for pages, a few milliseconds each.
+WEB_CONNECTIONS = {"FARO_DATABASE_POOL": "20"}
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -39,7 +42,7 @@ def processes(python: str, state: State, ports: Ports, *, server: str) -> list[P
             ),
             OUTSIDE_HELP,
         ),
-        Process("web", web(python, ports.web, server), HOUSE),
+        Process("web", web(python, ports.web, server), HOUSE, WEB_CONNECTIONS),
         Process("tables", (*manage, "run_tables"), HOUSE),
         Process("relay", (*manage, "relay"), HOUSE),
         Process(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
 
 from kernel.refusal import Refused
 from tables import locks
@@ -172,8 +172,11 @@ def take_bets(slip: PlaceBets) -> Receipt:
     ``BUSY`` after ``ANSWER_TIMEOUT_S``: the answer is not known yet, and asking again with the same
     key tells it.
     """
+    future = submit(slip)
+    if not connection.in_atomic_block:
+        connection.close()  # whoever waits for the batch must not hold what the batch may need
     try:
-        answer = submit(slip).result(ANSWER_TIMEOUT_S)
+        answer = future.result(ANSWER_TIMEOUT_S)
     except FutureTimeout:
         raise Refused(BettingCode.BUSY, waiting=0) from None
     if isinstance(answer, Refused):

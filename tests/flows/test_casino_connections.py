@@ -1,0 +1,122 @@
+"""The web role's shared connections: few, checked before use, and never waited for in a circle."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: Uses connections as requests do: one each, given back at the request's end. Prints JSON.
+PROGRAM = """
+import json, threading, time
+import django
+django.setup()
+from django.db import OperationalError, connection, connections
+from django.core.signals import request_finished
+
+def pid():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+def request():
+    found = pid()
+    request_finished.send(sender=None)
+    return found
+
+def in_thread(work):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    return thread, found
+
+def several(count):
+    pairs = [in_thread(request) for _ in range(count)]
+    for thread, _ in pairs:
+        thread.join()
+    return {pid for _, found in pairs for pid in found}
+
+def refused():
+    began = time.monotonic()
+    try:
+        pid()
+    except OperationalError:
+        return time.monotonic() - began
+    return None
+
+out = {"pids": len({request() for _ in range(12)}), "crowd": len(several(12))}
+import psycopg
+from django.conf import settings
+with psycopg.connect(settings.DATABASE_URL, autocommit=True) as other:
+    killed = request()
+    other.execute("SELECT pg_terminate_backend(%s)", [killed])
+    out["another_after_a_kill"] = request() != killed
+holders, leave = [], threading.Event()
+def hold():
+    pid()
+    leave.wait(20)
+    connections.close_all()
+for _ in range(3):
+    holders.append(in_thread(hold)[0])
+time.sleep(0.5)
+thread, waited = in_thread(refused)
+thread.join()
+out["refused_after_s"] = waited[0]
+leave.set()
+for holder in holders:
+    holder.join()
+out["goes_on"] = request() > 0
+connection.close_pool()
+print(json.dumps(out))
+"""
+
+
+@pytest.fixture
+def used(database) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env=database.environment() | {"FARO_DATABASE_POOL": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_requests_share_few_connections_a_dead_one_is_replaced_and_a_crowd_is_refused(used):
+    assert used["pids"] <= 3
+    assert used["crowd"] <= 3
+    assert used["another_after_a_kill"] is True
+    assert used["refused_after_s"] == pytest.approx(3, abs=1.5)
+    assert used["goes_on"] is True
+
+
+def test_whoever_waits_for_a_batch_holds_no_connection(database, monkeypatch):
+    """Or requests that wait hold all there are, and the intake, which needs one, waits for them."""
+    from concurrent.futures import Future
+
+    from django.db import connection
+
+    from kernel.refusal import Refused
+    from tables.bets import intake
+
+    held: list[bool] = []
+
+    class Waits(Future):
+        def result(self, timeout: float | None = None) -> object:
+            held.append(connection.connection is not None)
+            return Refused(intake.BettingCode.BUSY, waiting=7)
+
+    monkeypatch.setattr(intake, "submit", lambda slip: Waits())
+    connection.ensure_connection()
+    with pytest.raises(Refused):
+        intake.take_bets(None)
+    assert held == [False]
