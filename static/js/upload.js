@@ -33,8 +33,7 @@ function refusal(words) {
   return line;
 }
 
-function chosen(event) {
-  const input = event.target;
+function chosen(input) {
   const slot = input.closest(".upload");
   for (const old of slot.querySelectorAll(".upload-chosen, .upload-told")) old.remove();
   const tooLarge = [...input.files].some((file) => file.size > Number(form.dataset.bytesMax));
@@ -50,8 +49,12 @@ function chosen(event) {
 if (form) {
   form.classList.add("is-live");
   form.addEventListener("change", (event) => {
-    if (event.target.matches("input[type=file]")) chosen(event);
+    if (event.target.matches("input[type=file]")) chosen(event.target);
   });
+  // A hand may be quicker than this module, and a page that comes back keeps what was chosen.
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    if (input.files.length > 0) chosen(input);
+  }
   form.addEventListener("submit", () => {
     const button = form.querySelector(".form-actions button");
     button.setAttribute("aria-disabled", "true");

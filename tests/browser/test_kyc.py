@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.roles import Role
 from audit.database_clock import database_now
@@ -123,3 +123,20 @@ def _an_officer_verifies(page: Page, player, tag: str, found: list[str]) -> None
     verify.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("Decided.")).to_be_visible()
     look(page, f"kyc-decided-{tag}", found)
+
+
+def test_what_was_chosen_before_the_script_came_is_shown_when_it_comes(visit, anna, tmp_path):
+    Standing.objects.filter(pk=anna).update(jurisdiction="MT")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # list.append itself has no signature that Playwright can read
+        held.append(route)
+
+    page = visit(anna)
+    page.route("**/js/upload*.js", hold)
+    page.goto("/account/verification/identity/", wait_until="commit")
+    fill(page, tmp_path)
+    assert page.locator(".upload-chosen").count() == 0
+    page.wait_for_timeout(100)  # lets the route be seen, should it not have been yet
+    held.pop().continue_()
+    expect(page.locator(".upload-chosen")).to_have_text(["front.jpg", "back.jpg"])
