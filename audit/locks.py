@@ -14,7 +14,8 @@ Within one call the rows are locked by an ordered SELECT before any UPDATE touch
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -99,3 +100,21 @@ def lock_rows(rank: LockRank, sql: str, params: Sequence[Any] = ()) -> list[tupl
         cursor.execute(sql, params)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+@contextmanager
+def only_one(number: int) -> Iterator[bool]:
+    """Whether this run is the only one of its kind, for as long as the block lasts.
+
+    An advisory lock of the database session, under a ``number`` that no other kind of run has: it
+    spans transactions, is never waited for, and goes with the connection of whoever dies.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        is_alone = bool(cursor.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

@@ -21,6 +21,7 @@ from django.db.models import Q
 from accounts import players
 from accounts.models import User
 from audit.database_clock import database_now
+from audit.locks import only_one
 from audit.record import Subject as Whom
 from audit.record import record, register
 from compliance.kyc import checks, declarations, faces, opening, receiving, scanning, vault
@@ -43,6 +44,8 @@ BATCH: Final = 100
 RESCAN_AFTER_S: Final = 60
 #: How long a run may begin new questions over the network: the worker has other work to do.
 BUDGET_S: Final = 20
+#: One run of looking at documents at a time.
+LOOK_LOCK: Final = 6_000_010
 INFECTED: Final = register("kyc.document_infected", "Uploaded document is infected; destroyed")
 FORGOTTEN: Final = register("kyc.document_forgotten", "Document destroyed with its player's key")
 
@@ -187,10 +190,16 @@ def _judge(
 def look_at_documents(budget_s: float = BUDGET_S) -> int:
     """The automatic checks of what was handed in; then an officer's turn, with a due time.
 
-    Scheduled every 10 s. Ends with its time, or at the first silence of the face provider: that
-    form goes to an officer without an answer, the others wait for the next run.
+    Scheduled every 10 s; does nothing while another run is under way, which asks about the same
+    faces. Ends with its time, or at the first silence of the face provider: that form goes to an
+    officer without an answer, the others wait for the next run.
     """
-    until, looked = time.monotonic() + budget_s, 0
+    with only_one(LOOK_LOCK) as is_alone:
+        return _look_at_all(time.monotonic() + budget_s) if is_alone else 0
+
+
+def _look_at_all(until: float) -> int:
+    looked = 0
     for player_id, form in _ready():
         if time.monotonic() >= until:
             break

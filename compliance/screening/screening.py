@@ -25,6 +25,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from audit.database_clock import database_now
+from audit.locks import only_one
 from audit.record import Subject, record, register
 from compliance import freezing
 from compliance.screening import lists, people
@@ -109,15 +110,10 @@ def run(*, budget_ms: int = 120_000, only: Sequence[PlayerId] | None = None) -> 
 
     Does nothing while another run is under way: it looks at the same people.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [RUN_LOCK])
-        if not cursor.fetchone()[0]:
+    with only_one(RUN_LOCK) as is_alone:
+        if not is_alone:
             return Done(0, 0, is_complete=False)
-    try:
         return _run(monotonic_ms() + budget_ms, only)
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [RUN_LOCK])
 
 
 def _run(until_ms: int, only: Sequence[PlayerId] | None) -> Done:
@@ -158,21 +154,22 @@ def _check_each(batch: list[Due], known: Lists) -> tuple[int, list[PlayerId]]:
             except Exception:  # noted below and shown to officers; stays due
                 logger.exception("player %s could not be screened", one.player_id)
                 lost.append(one)
-    for one in lost:
-        _note_failure(one.player_id)
+    if lost:
+        _note_failures([one.player_id for one in lost])
     return found, [one.player_id for one in lost]
 
 
-def _note_failure(player_id: PlayerId) -> None:
-    """Once a day per player."""
-    if player_id in failed_since(database_now() - FAILED_TOLD):
-        return
-    record(
-        FAILED,
-        actor=SCREENER,
-        subject=Subject("player", str(player_id)),
-        component="compliance",
-    )
+def _note_failures(lost: Sequence[PlayerId]) -> None:
+    """Once a day per player; who was told of already is read once for all of them."""
+    told = set(failed_since(database_now() - FAILED_TOLD))
+    for player_id in lost:
+        if player_id not in told:
+            record(
+                FAILED,
+                actor=SCREENER,
+                subject=Subject("player", str(player_id)),
+                component="compliance",
+            )
 
 
 def failed_since(at: datetime) -> list[PlayerId]:

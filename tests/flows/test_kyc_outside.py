@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, connections
 from django.test import override_settings
 
 from audit.database_clock import database_now
+from audit.locks import only_one
 from audit.models import AuditEvent
 from compliance.kyc import (
     declarations,
@@ -171,6 +172,27 @@ def test_a_face_provider_answers_or_a_person_looks(settings, monkeypatch, provid
     row = KycTransition.objects.get(player_id=player, subject="identity", to_state="auto_checked")
     assert row.data["findings"]["face"] == finding
     assert kyc.check(player).state == State.REVIEW
+
+
+def test_while_documents_are_looked_at_another_run_asks_about_nothing(settings):
+    settings.FARO_FACE_PROVIDER = "compliance.kyc.faces.SimulatedFaces"
+    player, answers = house.player(), []
+    kyc.hand_in(player, {Kind.FRONT: kyc.card(), Kind.SELFIE: kyc.card("me")})
+
+    def run():
+        try:
+            answers.append(sweeps.look_at_documents())
+        finally:
+            connections.close_all()
+
+    with only_one(sweeps.LOOK_LOCK) as is_alone:
+        assert is_alone
+        other = threading.Thread(target=run)
+        other.start()
+        other.join(20)
+    assert answers == [0]
+    assert kyc.check(player).state == State.DOCUMENTS
+    assert sweeps.look_at_documents() == 1
 
 
 def test_one_players_lost_file_holds_up_nobody_else(settings, owner):

@@ -189,6 +189,23 @@ def test_a_player_who_cannot_be_compared_stops_nobody_and_is_shown_until_they_ar
     assert screening.failed() == []
 
 
+def test_who_was_told_of_is_read_once_however_many_cannot_be_compared(monkeypatch):
+    load()
+    broken = {named(name) for name in STRANGERS}
+    asked, since = [], screening.failed_since
+    monkeypatch.setattr(screening, "failed_since", lambda at: asked.append(at) or since(at))
+
+    def fail(one, known):
+        raise ValueError("odd")
+
+    monkeypatch.setattr(screening, "_best", fail)
+    for run in (1, 2):
+        assert screening.run().failed == 5
+        assert len(asked) == run
+        assert AuditEvent.objects.filter(kind="screening.player_failed").count() == 5
+    assert set(screening.failed()) == broken
+
+
 def test_a_cleared_pair_is_not_raised_again_until_the_entry_or_the_player_changes(officers):
     one, _ = officers
     load()
