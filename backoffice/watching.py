@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,7 +23,7 @@ from audit.models import AuditEvent
 from audit.record import Subject, record, register
 from backoffice.detectors import money, play
 from backoffice.detectors.reading import finding, rows
-from compliance.jurisdictions import known_codes, profile
+from compliance.jurisdictions import in_force_codes, profile
 from compliance.watching import alerts, versions
 from compliance.watching.alerts import Finding
 from compliance.watching.casework import WATCHER
@@ -32,7 +31,7 @@ from compliance.watching.rulebook import SHAPES, Rule
 from compliance.watching.versions import Backtest, RuleCode, Version
 from kernel.clock import monotonic_ms
 from kernel.ids import Actor
-from kernel.invariant import InvariantBroken, ensure
+from kernel.invariant import ensure
 from kernel.refusal import Refused
 
 logger = logging.getLogger(__name__)
@@ -90,11 +89,8 @@ def _renamed(row: dict[str, object]) -> dict[str, object]:
 
 def _zones(now: datetime) -> str:
     """Each jurisdiction's zone; one that is not in force then has no players who play."""
-    zones = {}
-    for code in known_codes():
-        with suppress(InvariantBroken):
-            zones[code] = profile(code, now.date()).zone
-    return json.dumps(zones)
+    on = now.date()
+    return json.dumps({code: profile(code, on).zone for code in in_force_codes(on)})
 
 
 def run() -> dict[str, int]:

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance import play_rules
-from compliance.jurisdictions import known_codes, profile
+from compliance.jurisdictions import in_force_codes, profile
 from compliance.limit_arithmetic import Window
 from compliance.models import Standing
 from compliance.play_rules import NOTED_EVERY, Play
@@ -245,7 +245,7 @@ def _running(standing: StandingNow, now: datetime) -> list[tuple[datetime, datet
 def end_paused_sessions() -> int:
     """Note down sessions whose pause has ended them, in batches; returns how many. Swept."""
     done = 0
-    for code in known_codes():
+    for code in in_force_codes(database_now().date()):
         while batch := _end_batch(code):
             done += batch
     return done

@@ -23,6 +23,17 @@ def known_codes() -> tuple[str, ...]:
     return tuple(sorted(_all()))
 
 
+def in_force_codes(on: date) -> tuple[str, ...]:
+    """Every profile that has a version in force on ``on``, sorted: `profile` answers for each.
+
+    A file may come before its day. Until then nobody plays under it, and whoever goes through all
+    profiles passes it over.
+    """
+    return tuple(
+        code for code in known_codes() if any(one.effective_from <= on for one in _all()[code])
+    )
+
+
 @lru_cache(maxsize=256)
 def profile(code: str, on: date) -> Jurisdiction:
     """The version of ``code`` in force on ``on``; ``InvariantBroken`` where there is none."""
