@@ -9,5 +9,5 @@ from backoffice import watching
 
 @shared_task(name="backoffice.tasks.watch", ignore_result=True)
 def watch() -> None:
-    """Evaluate the rules of watching. Scheduled every 10 minutes."""
+    """Evaluate the rules of watching. Scheduled every half hour."""
     watching.run()

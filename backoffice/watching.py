@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from accounts.rights import check_right
 from audit.database_clock import database_now
+from audit.locks import only_one
 from audit.models import AuditEvent
 from audit.record import Subject, record, register
 from backoffice.detectors import money, play
@@ -69,11 +70,11 @@ STATEMENT_TIMEOUT: Final = "120s"
 
 
 def find(rule: Rule, now: datetime) -> list[Finding]:
-    """What the rule finds as of ``now``. One statement; reads only."""
+    """What the rule finds as of ``now``. One statement, the version's own; reads only."""
     more = {"zones": _zones(now)} if rule.detector == "night_play" else {}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [STATEMENT_TIMEOUT])
-        found = rows(STATEMENTS[rule.detector], rule, now, **more)
+        found = rows(rule.statement or STATEMENTS[rule.detector], rule, now, **more)
     return [finding(_renamed(row), rule, now) for row in found]
 
 
@@ -93,17 +94,20 @@ def _zones(now: datetime) -> str:
     return json.dumps({code: profile(code, on).zone for code in in_force_codes(on)})
 
 
+def sync() -> list[str]:
+    """Load what files and detectors say now; returns the codes of new versions."""
+    return versions.sync(STATEMENTS)
+
+
 def run() -> dict[str, int]:
     """Evaluate every active and every newest shadow version; returns new alerts per version.
 
     New versions of the files are loaded first. Does nothing while another run is under way.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [RUN_LOCK])
-        if not cursor.fetchone()[0]:
+    with only_one(RUN_LOCK) as is_alone:
+        if not is_alone:
             return {}
-    try:
-        versions.sync()
+        sync()
         made, failed = {}, []
         for one in versions.running():
             try:
@@ -119,9 +123,6 @@ def run() -> dict[str, int]:
             after={"rules": len(made), "alerts": sum(made.values()), "failed": failed},
         )
         return made
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [RUN_LOCK])
 
 
 @dataclass(frozen=True, slots=True)

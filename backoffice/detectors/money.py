@@ -32,7 +32,8 @@ HAVING count(*) >= %(count_min)s AND sum(amount_minor) >= (%(amounts)s::jsonb ->
 ORDER BY player_id
 """  # noqa: S608  (fixed words alone)
 
-#: What was staked, less what came back unplayed, in the window; whole days and what is not folded.
+#: What was staked in the very window, less what came back unplayed. Bet by bet: the sums of days
+#: would count what was staked on its first day before it began.
 IN_AND_OUT: Final = f"""
 WITH paid AS (
     SELECT player_id, currency,
@@ -46,15 +47,14 @@ WITH paid AS (
     SELECT * FROM paid WHERE deposited >= (%(amounts)s::jsonb ->> currency)::bigint
        AND withdrawn * 100 >= deposited * %(out_percent)s
 ), staked AS (
-    SELECT player_id, currency, sum(staked) AS staked FROM (
-        SELECT d.player_id, d.currency, d.staked_minor - d.returned_minor AS staked
-        FROM compliance_daytotal d JOIN candidate USING (player_id, currency)
-        WHERE d.day >= (%(since)s)::date AND d.day <= (%(now)s)::date UNION ALL
-        SELECT f.player_id, f.currency, CASE f.kind WHEN 'staked' THEN f.amount_minor
-            WHEN 'stake_returned' THEN -f.amount_minor ELSE 0 END
-        FROM compliance_freshfact f JOIN candidate USING (player_id, currency)
-        WHERE f.at > %(since)s AND f.at <= %(now)s) s
-    GROUP BY player_id, currency
+    SELECT b.player_id, b.currency, sum(b.stake_minor) AS staked
+    FROM candidate c JOIN tables_bet b USING (player_id, currency)
+    LEFT JOIN LATERAL (SELECT kind FROM tables_bet_outcome WHERE bet_id = b.id
+        AND bet_accepted_at = b.accepted_at AND at <= %(now)s ORDER BY version DESC LIMIT 1) o
+        ON true
+    WHERE b.accepted_at > %(since)s AND b.accepted_at <= %(now)s
+      AND o.kind IS DISTINCT FROM 'undone' AND o.kind IS DISTINCT FROM 'refunded'
+    GROUP BY b.player_id, b.currency
 )
 SELECT player_id, currency, deposited::bigint AS deposited_minor,
        withdrawn::bigint AS withdrawn_minor, coalesce(staked, 0)::bigint AS staked_minor, payments

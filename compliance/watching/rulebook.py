@@ -1,7 +1,9 @@
 """Rules as data: one YAML file per family, strictly read, each rule named by the hash of its text.
 
-A rule names a detector and its parameters. Money is given per currency in minor units; a currency
-that is not named is not watched by that rule. An odd file raises ``BadRules`` with the field. Pure.
+Its text is what the file says and the SQL of its detector: who changes either has made another
+version. A rule names a detector and its parameters. Money is given per currency in minor units; a
+currency that is not named is not watched by that rule. An odd file raises ``BadRules`` with the
+field. Pure.
 """
 
 from __future__ import annotations
@@ -88,9 +90,12 @@ class Rule:
     detector: str
     params: Params
     effective_from: date
+    #: The SQL that finds; empty of a version from before it was kept with its rule.
+    statement: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """What is hashed and kept."""
+        statement = {"statement": self.statement} if self.statement else {}
         return {
             "code": self.code,
             "family": self.family.value,
@@ -100,6 +105,7 @@ class Rule:
             "detector": self.detector,
             "params": {name: _plain(value) for name, value in sorted(self.params.items())},
             "effective_from": self.effective_from.isoformat(),
+            **statement,
         }
 
     @property

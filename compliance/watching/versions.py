@@ -1,16 +1,18 @@
 """Which rule is in force: shadow, proposed with a backtest, active by another person.
 
-A version is named by the hash of its text. A new one runs in shadow: what it finds is kept and
-opens no case. Somebody proposes it with a backtest of that very version; another person makes it
-active, and the version that was active retires in the same transaction. To stop a rule without
-another in its place takes two as well: until the second agrees it stays in force.
+A version is named by the hash of its text, the SQL of its detector included, and runs as that SQL
+until it retires: a program with another SQL brings another version. A new one runs in shadow: what
+it finds is kept and opens no case. Somebody proposes it with a backtest of that very version;
+another person makes it active, and the version that was active retires in the same transaction. To
+stop a rule without another in its place takes two as well: until the second agrees it stays in
+force.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -96,11 +98,14 @@ class Backtest:
     at: datetime
 
 
-def sync(files: Iterable[Path] = FILES) -> list[str]:
-    """Load what the files say; new versions begin in shadow. Returns their codes. Idempotent."""
+def sync(statements: Mapping[str, str], files: Iterable[Path] = FILES) -> list[str]:
+    """Load what the files say, each rule with the SQL of its detector; new versions begin in
+    shadow. Returns their codes. Idempotent.
+    """
     fresh = []
     for path in files:
-        for rule in load_file(path):
+        for read in load_file(path):
+            rule = replace(read, statement=statements[read.detector])
             with transaction.atomic(), connection.cursor() as cursor:
                 rule_id = new_id()
                 cursor.execute(
@@ -144,6 +149,7 @@ def _rule(body: dict[str, Any] | str) -> Rule:
         found["detector"],
         found["params"],
         date.fromisoformat(found["effective_from"]),
+        found.get("statement", ""),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.roles import Role
+from backoffice import watching
 from compliance.screening import hits, screening
 from compliance.watching import casework, versions
 from compliance.watching.rulebook import Family
@@ -71,7 +72,7 @@ def test_screening_rules_and_markers_of_harm_break_no_rule(visit, anna, device, 
         load()
         named("Vladimir Putin")
         screening.run()
-    versions.sync()
+    watching.sync()
     harm = casework.queue(Family.HARM) or [
         casework.open_by_hand(
             Family.HARM, anna, "Wrote that it is too much.", key="k", actor=casework.WATCHER

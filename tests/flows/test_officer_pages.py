@@ -113,7 +113,7 @@ def test_a_rule_becomes_active_on_its_page_by_two_officers(one, other):
     player = house.player()
     for days in (1, 2, 3):
         deposit(player, 190_000, days=days)
-    versions.sync()
+    watching.sync()
     (found,) = [v for v in versions.everything() if v.rule.code == "structuring"]
     page = f"/admin/watching/{found.id}/"
     assert "in shadow" in one.get("/admin/watching/").content.decode()

@@ -63,9 +63,24 @@ def test_money_in_and_out_again_is_found_unless_it_was_played_with():
     withdrawal(guilty, 55_000, hours=2)
     withdrawal(gambler, 55_000, hours=2)
     withdrawal(returned, 55_000, hours=2, state="rejected")
-    staked(guilty, 10_000)
-    staked(gambler, 70_000)
+    bet(guilty, "red", 10_000)
+    bet(gambler, "red", 70_000)
     assert found("rapid_in_and_out") == {guilty}
+
+
+def test_what_was_staked_before_the_window_or_came_back_unplayed_is_no_turnover_of_it():
+    early, undone = house.player(), house.player()
+    now = database_now()
+    since = now - timedelta(days=3)
+    for player in (early, undone):
+        deposit(player, 60_000, days=2)
+        withdrawal(player, 55_000, hours=2)
+    bet(early, "red", 70_000, at=since - timedelta(minutes=1))  # of the same day, before it began
+    staked(early, 70_000, days=3)
+    bet(undone, "red", 70_000, returned=70_000, kind="undone")
+    assert found("rapid_in_and_out", now) == {early, undone}
+    bet(early, "red", 60_000, at=since + timedelta(minutes=1))
+    assert found("rapid_in_and_out", now) == {undone}
 
 
 def test_a_browser_of_three_accounts_is_found_and_one_of_two_is_not():
@@ -84,7 +99,7 @@ def test_a_browser_of_more_accounts_than_a_household_is_found_all_the_more():
 def test_whoever_joins_a_browser_or_opens_a_second_one_is_another_alert():
     three = [house.player() for _ in range(3)]
     share(TraitKind.BROWSER, "b1", *three)
-    versions.sync()
+    watching.sync()
     version = next(one for one in versions.running() if one.rule.code == "shared_browser")
 
     def told() -> list[int]:

@@ -55,7 +55,7 @@ def test_a_new_version_runs_in_shadow_and_opens_no_case():
 
 def test_a_rule_becomes_active_by_another_person_after_a_backtest():
     player = guilty()
-    versions.sync()
+    watching.sync()
     one, other, rule_id = officer(), officer(), newest().id
     assert (
         refused(lambda: versions.propose(rule_id, seen=1, reason="Now.", actor=one))
@@ -87,7 +87,7 @@ def test_the_next_version_is_compared_with_the_active_one_and_replaces_it(monkey
         params=dict(before.rule.params) | {"count_min": 4},
     )
     monkeypatch.setattr(versions, "load_file", lambda path: [changed])
-    versions.sync()
+    watching.sync()
     fresh = newest()
     assert (fresh.state, fresh.sha256 != before.sha256) == ("shadow", True)
     assert {one.id for one in versions.running()} == {fresh.id, before.id} | {
@@ -104,8 +104,44 @@ def test_the_next_version_is_compared_with_the_active_one_and_replaces_it(monkey
     assert versions.find(before.id).state == "retired"
 
 
+def test_another_sql_is_another_version_and_the_active_one_goes_on_as_it_was_approved(monkeypatch):
+    player = guilty()
+    before = activate("structuring")
+    assert before.rule.statement == watching.STATEMENTS["structuring"]
+    assert before.sha256 == before.rule.sha256
+    nobody = watching.STATEMENTS["structuring"].replace("count(*) >=", "count(*) > 100 +")
+    changed = dict(watching.STATEMENTS) | {"structuring": nobody}
+    monkeypatch.setattr(watching, "STATEMENTS", changed)
+    assert watching.sync() == ["structuring"]
+    assert watching.sync() == []
+    fresh = newest()
+    assert (fresh.state, fresh.rule.statement) == ("shadow", nobody)
+    assert fresh.sha256 != before.sha256
+    watching.run()
+    assert versions.active("structuring").id == before.id
+    assert [one.player_id for one in alerts.of_rule(before.id)] == [player]
+    assert alerts.of_rule(fresh.id) == []
+    page = staff_client(Role.COMPLIANCE).get(f"/admin/watching/{fresh.id}/").content.decode()
+    assert "The SQL that is part of this version" in page
+    assert "count(*) &gt; 100 +" in page
+
+
+def test_a_version_from_before_its_sql_was_kept_runs_as_the_program_does(owner):
+    player = guilty()
+    before = activate("structuring")
+    owner.execute("ALTER TABLE compliance_watch_rule DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE compliance_watch_rule SET body = body - 'statement' WHERE id = %s", [before.id]
+    )
+    owner.execute("ALTER TABLE compliance_watch_rule ENABLE TRIGGER USER")
+    old = versions.find(before.id)
+    assert (old.rule.statement, old.sha256) == ("", before.sha256)
+    watching.run()
+    assert [one.player_id for one in alerts.of_rule(before.id)] == [player]
+
+
 def test_a_step_on_a_page_that_is_out_of_date_or_without_the_right_is_refused():
-    versions.sync()
+    watching.sync()
     rule_id = newest().id
     watching.backtest(rule_id, actor=officer(), days=10)
     support = Actor.staff(make_staff(Role.SUPPORT, key=None).pk)
@@ -117,7 +153,7 @@ def test_a_step_on_a_page_that_is_out_of_date_or_without_the_right_is_refused():
 
 
 def test_a_proposal_is_returned_and_an_active_rule_is_retired():
-    versions.sync()
+    watching.sync()
     rule_id = newest().id
     watching.backtest(rule_id, actor=officer(), days=10)
     versions.propose(rule_id, seen=1, reason="x", actor=officer())
@@ -187,7 +223,7 @@ def test_the_way_back_from_retiring_by_two_brings_the_older_check_of_steps(owner
 
 
 def test_the_database_lets_no_rule_become_active_alone():
-    versions.sync()
+    watching.sync()
     tested = watching.backtest(newest().id, actor=officer(), days=10)
     rows = [
         ("active", "staff:1", None),
@@ -209,7 +245,7 @@ def test_the_database_lets_no_rule_become_active_alone():
 
 
 def test_of_two_officers_who_approve_at_once_one_is_first():
-    versions.sync()
+    watching.sync()
     rule_id = newest().id
     watching.backtest(rule_id, actor=officer(), days=10)
     versions.propose(rule_id, seen=1, reason="x", actor=officer())
@@ -259,7 +295,7 @@ def test_a_rule_that_breaks_ends_no_other_and_is_shown_since_when(monkeypatch):
 
 
 def test_a_backtest_that_takes_longer_than_its_page_waits_keeps_nothing():
-    versions.sync()
+    watching.sync()
     rule_id = newest().id
     tried = {"actor": officer(), "days": 30}
     assert refused(lambda: watching.backtest(rule_id, **tried, budget_ms=-1)) == (

@@ -62,7 +62,7 @@ def staked(player, minor, *, currency="EUR", **ago):
     DayTotal.objects.create(player_id=player, currency=currency, day=day, staked_minor=minor)
 
 
-def bet(player, position, minor, *, round_id=None, returned=None, at=None):
+def bet(player, position, minor, *, round_id=None, returned=None, at=None, kind=""):
     """A bet as it is kept; ``returned`` is what came back, None: not decided."""
     bet_id, at = new_id(), at or database_now() - timedelta(minutes=1)
     with connection.cursor() as cursor:
@@ -78,7 +78,7 @@ def bet(player, position, minor, *, round_id=None, returned=None, at=None):
                 " returned_minor, transfer_id, at) VALUES (%s, %s, 1, %s, %s, %s, %s, %s)",
                 [
                     *(bet_id, at, round_id or new_id()),
-                    *("paid" if returned else "lost", returned),
+                    *(kind or ("paid" if returned else "lost"), returned),
                     *(new_id() if returned else None, at),
                 ],
             )
@@ -102,7 +102,7 @@ def opened(player, **ago) -> None:
 
 def activate(code: str) -> versions.Version:
     """The newest version of the rule made active: a backtest, a proposal, another's yes."""
-    versions.sync()
+    watching.sync()
     one = next(found for found in versions.running() if found.rule.code == code)
     watching.backtest(one.id, actor=officer(), days=30)
     asked = versions.propose(one.id, seen=one.no, reason="Hits look right.", actor=officer())

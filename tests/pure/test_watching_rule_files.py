@@ -1,5 +1,7 @@
 """Rules are read strictly, named by their text, and cases move along their table."""
 
+from dataclasses import replace
+
 import pytest
 
 from compliance.harm.desk import Outcome, suggestion
@@ -38,6 +40,9 @@ def test_a_rule_is_named_by_what_it_says():
     (other,) = load_text(GOOD.replace("count_min: 3", "count_min: 4"), "x")
     assert one.sha256 == same.sha256
     assert one.sha256 != other.sha256
+    first, second = (replace(one, statement=sql) for sql in ("SELECT 1", "SELECT 2"))
+    assert len({one.sha256, first.sha256, second.sha256}) == 3
+    assert first.as_dict()["statement"] == "SELECT 1"
     assert (one.window_days, dict(one.params["amounts"])) == (7, {"EUR": 200000})
 
 

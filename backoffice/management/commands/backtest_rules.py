@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        versions.sync()
+        watching.sync()
         chosen = [
             one
             for one in versions.running()
