@@ -6,12 +6,11 @@ done. What a reader may not see is not asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any, Final
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -26,6 +25,7 @@ from compliance.cases import Officer
 from compliance.jurisdictions import active_codes, sign_offs
 from compliance.kyc.models import KycCheck
 from compliance.own_register import likenesses
+from compliance.queues import Tally, tally
 from compliance.screening import hits
 from compliance.watching import casework
 from compliance.watching.rulebook import Family
@@ -34,68 +34,59 @@ from payments.models import Withdrawal
 
 #: Whoever may look at what binds the house may look at what waits; each queue has its own right.
 SEE: Final = sign_offs.VIEW
-Due = list[datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue: ``waiting`` gives when each thing in it is due, None where it has no time."""
+    """One queue: ``waiting`` counts what waits there for this reader at this time."""
 
     title: str
     right: str
     page: str
-    waiting: Callable[[Actor], Due]
+    waiting: Callable[[Actor, datetime], Tally]
 
 
-def _due(found: QuerySet[Any], field: str) -> Due:
-    return list(found.values_list(field, flat=True))
+def _cases(actor: Actor, now: datetime) -> Tally:
+    return tally(cases.visible(Officer(actor)).exclude(state=CaseState.CLOSED), "due_at", now)
 
 
-def _of(found: Iterable[Any]) -> Due:
-    return [one.due_at for one in found]
-
-
-def _cases(actor: Actor) -> Due:
-    told = cases.visible(Officer(actor)).exclude(state=CaseState.CLOSED)
-    return _due(told.order_by(), "due_at")
-
-
-def _sign_offs(_actor: Actor) -> Due:
+def _sign_offs(_actor: Actor, now: datetime) -> Tally:
     """Offered profiles that are not active: due on the day they begin."""
     offered = [one for one in sign_offs.every_profile() if one.code in active_codes()]
     blocked = sign_offs.inactive(offered)
-    return [
+    due = [
         datetime.combine(one.effective_from, time(), UTC)
         for one in offered
         if one.policy in blocked
     ]
+    return Tally(len(due), sum(at < now for at in due), 0, min(due, default=None))
 
 
 QUEUES: Final = (
     Queue(
         "Identity checks", "compliance.view_kyc", "desk:kyc",
-        lambda _: _due(KycCheck.objects.filter(state="review"), "due_at"),
+        lambda _, now: tally(KycCheck.objects.filter(state="review"), "due_at", now),
     ),
     Queue(
         "Suspicions", "compliance.work_aml", "desk:suspicions",
-        lambda _: _of(casework.queue(Family.AML)),
+        lambda _, now: casework.tally(Family.AML, now),
     ),
     Queue(
         "Markers of harm", "compliance.work_harm", "desk:harm_cases",
-        lambda _: _of(casework.queue(Family.HARM)),
+        lambda _, now: casework.tally(Family.HARM, now),
     ),
     Queue(
         "Screening hits", "compliance.work_screening", "desk:screening",
-        lambda _: _of(hits.waiting()),
+        lambda _, now: hits.tally(now),
     ),
     Queue(
         "Accounts like an excluded person's", likenesses.GUARD, "desk:exclusions",
-        lambda _: _of(likenesses.waiting()),
+        lambda _, now: likenesses.tally(now),
     ),
     Queue("Complaints and disputes", "compliance.work_desk", "support:cases", _cases),
     Queue(
         "Withdrawals under way", "payments.view_withdrawal", "desk:withdrawals",
-        lambda _: _due(Withdrawal.objects.filter(state__in=UNDER_WAY), "expected_by"),
+        lambda _, now: tally(Withdrawal.objects.filter(state__in=UNDER_WAY), "expected_by", now),
     ),
     Queue("Jurisdictions to sign off", sign_offs.VIEW, "desk:profiles", _sign_offs),
 )  # fmt: skip
@@ -108,21 +99,14 @@ def officers(request: HttpRequest) -> HttpResponse:
     """Every queue this reader may see; late ones first, then what is due first."""
     actor, now = staff_actor(request), database_now()
     rows = [
-        _row(queue, queue.waiting(actor), now)
+        {"title": queue.title, "page": queue.page, "tally": queue.waiting(actor, now)}
         for queue in QUEUES
         if request.user.has_perm(queue.right)
     ]
-    rows.sort(key=lambda row: (row["first"] is None, row["first"] or now))
+    rows.sort(key=_urgency)
     return desk.page(request, "admin/desk/officers.html", "What waits", {"rows": rows, "now": now})
 
 
-def _row(queue: Queue, waiting: Due, now: datetime) -> dict[str, Any]:
-    dated = [at for at in waiting if at is not None]
-    return {
-        "title": queue.title,
-        "page": queue.page,
-        "count": len(waiting),
-        "late": sum(at < now for at in dated),
-        "first": min(dated, default=None),
-        "undated": len(waiting) - len(dated),
-    }
+def _urgency(row: dict[str, Any]) -> tuple[bool, datetime]:
+    first = row["tally"].first
+    return first is None, first or datetime.max.replace(tzinfo=UTC)

@@ -12,18 +12,16 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
-from accounts.appointments import holders
-from accounts.roles import Role
 from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance.notice_kinds import OFFICERS_OVERDUE
+from compliance import queues
 from compliance.own_register.entries import Somebody
+from compliance.queues import UNTOLD, Tally
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
-from notices.send import notify
 
 #: The right to decide, and to exclude a player.
 GUARD: Final = "compliance.guard_exclusions"
@@ -204,27 +202,26 @@ def waiting() -> list[Waiting]:
     return _read("WHERE l.decided_at IS NULL ORDER BY l.due_at, l.id LIMIT %s", [SHOWN])
 
 
+def tally(now: datetime) -> Tally:
+    """How many nobody has decided."""
+    return queues.tally_sql(
+        "SELECT l.due_at FROM compliance_likeness l WHERE l.decided_at IS NULL", now
+    )
+
+
 def decided() -> list[Waiting]:
     """The last that were decided."""
     return _read("WHERE l.decided_at IS NOT NULL ORDER BY l.decided_at DESC LIMIT %s", [SHOWN])
 
 
 def alarm_overdue(at_most: int = SHOWN) -> int:
-    """Tell the officers once of each likeness that nobody decided in time; returns how many.
-
-    The notice itself is the mark that it was told.
-    """
+    """Tell the officers once of each likeness that nobody decided in time; returns how many."""
     late = _read(
-        "WHERE l.decided_at IS NULL AND l.due_at < %s AND NOT EXISTS (SELECT FROM"
-        " notices_notice n WHERE n.kind = %s AND n.context ->> 'reference' = l.id::text)"
+        f"WHERE l.decided_at IS NULL AND l.due_at < %s AND {UNTOLD.format(id='l.id')}"
         " ORDER BY l.due_at LIMIT %s",
-        [database_now(), OFFICERS_OVERDUE, at_most],
+        [database_now(), at_most],
     )
-    for one in late:
-        with transaction.atomic():
-            for person in sorted(holders(Role.COMPLIANCE)):
-                notify(person, OFFICERS_OVERDUE, {"reference": str(one.id)})
-    return len(late)
+    return queues.tell_overdue([one.id for one in late])
 
 
 def _read(where: str, params: list[UUID | int | str | datetime]) -> list[Waiting]:

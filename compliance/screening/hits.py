@@ -17,20 +17,17 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
-from accounts.appointments import holders
 from accounts.rights import check_right
-from accounts.roles import Role
 from audit.canonical import storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance import freezing
-from compliance.notice_kinds import OFFICERS_OVERDUE
+from compliance import freezing, queues
+from compliance.queues import UNTOLD, Tally
 from compliance.screening.lists import WORK
 from compliance.screening.matching import Level
 from compliance.standing import lock_standings
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
-from notices.send import notify
 
 REASON_MAX: Final = 2_000
 SHOWN: Final = 100
@@ -108,7 +105,12 @@ class Hit:
         return is_true or self.level is Level.ESCALATE
 
 
-_SQL: Final = """
+#: The last word on each hit.
+_LAST: Final = """
+LEFT JOIN LATERAL (SELECT no, step, is_true, by_staff FROM compliance_screening_word
+    WHERE hit_id = h.id ORDER BY no DESC LIMIT 1) w ON true
+"""
+_SQL: Final = f"""
 SELECT h.id, h.player_id, h.level, h.score, h.name_score, h.listed_name, h.birth, h.country,
        h.found_at, h.due_at, e.source, e.ref, e.names, e.births, e.countries, e.programme,
        l.sha256, l.loaded_at, u.name, p.date_of_birth, p.country,
@@ -118,9 +120,8 @@ FROM compliance_screening_hit h
 JOIN compliance_screening_entry e ON e.id = h.entry_id
 JOIN compliance_screening_list l ON l.id = h.list_id
 JOIN accounts_player p ON p.user_id = h.player_id JOIN accounts_user u ON u.id = p.user_id
-LEFT JOIN LATERAL (SELECT no, step, is_true, by_staff FROM compliance_screening_word
-    WHERE hit_id = h.id ORDER BY no DESC LIMIT 1) w ON true
-"""
+{_LAST}"""  # noqa: S608  (fixed words alone)
+_WAITS: Final = "w.step IS DISTINCT FROM 'decided'"
 
 
 def _read(where: str, params: list[UUID | int | str | datetime]) -> list[Hit]:
@@ -141,9 +142,13 @@ def _read(where: str, params: list[UUID | int | str | datetime]) -> list[Hit]:
 
 def waiting(limit: int = SHOWN) -> list[Hit]:
     """What is not decided: sure hits first, then by due time."""
-    return _read(
-        "WHERE w.step IS DISTINCT FROM 'decided' ORDER BY h.level DESC, h.due_at LIMIT %s", [limit]
-    )
+    return _read(f"WHERE {_WAITS} ORDER BY h.level DESC, h.due_at LIMIT %s", [limit])
+
+
+def tally(now: datetime) -> Tally:
+    """How many are not decided."""
+    hits = f"SELECT h.due_at FROM compliance_screening_hit h {_LAST} WHERE {_WAITS}"  # noqa: S608  (fixed words alone)
+    return queues.tally_sql(hits, now)
 
 
 def decided(limit: int = 30) -> list[Hit]:
@@ -290,20 +295,10 @@ def _others_hold(hit: Hit) -> bool:
 
 
 def alarm_overdue(at_most: int = SHOWN) -> int:
-    """Tell the officers once of each hit that nobody decided in time; returns how many hits.
-
-    The notice itself is the mark that it was told.
-    """
-    told = 0
+    """Tell the officers once of each hit that nobody decided in time; returns how many hits."""
     late = _read(
-        "WHERE w.step IS DISTINCT FROM 'decided' AND h.due_at < %s AND NOT EXISTS (SELECT FROM"
-        " notices_notice n WHERE n.kind = %s AND n.context ->> 'reference' = h.id::text)"
+        f"WHERE {_WAITS} AND h.due_at < %s AND {UNTOLD.format(id='h.id')}"
         " ORDER BY h.due_at LIMIT %s",
-        [database_now(), OFFICERS_OVERDUE, at_most],
+        [database_now(), at_most],
     )
-    for hit in late:
-        with transaction.atomic():
-            for person in sorted(holders(Role.COMPLIANCE)):
-                notify(person, OFFICERS_OVERDUE, {"reference": str(hit.id)})
-        told += 1
-    return told
+    return queues.tell_overdue([hit.id for hit in late])

@@ -17,20 +17,20 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
-from accounts.appointments import holders
 from accounts.rights import check_right
-from accounts.roles import Role
 from audit.canonical import plain, storable
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from compliance import queues
 from compliance.notice_kinds import OFFICERS_OVERDUE
+from compliance.queues import Tally
 from compliance.watching.case_states import CLOSED, State, due_in, may_follow
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
-from notices.send import notify
 
 RIGHTS: Final = {Family.AML: "compliance.work_aml", Family.HARM: "compliance.work_harm"}
 WATCHER: Final = Actor.system("watching")
@@ -105,9 +105,16 @@ def find(family: Family, reference: str) -> WatchCase:
 
 def queue(family: Family, limit: int = 100) -> list[WatchCase]:
     """Open cases, by when the next step is due."""
-    return list(
-        WatchCase.objects.filter(family=family.value, closed_at=None).order_by("due_at")[:limit]
-    )
+    return list(_open_cases(family).order_by("due_at")[:limit])
+
+
+def tally(family: Family, now: datetime) -> Tally:
+    """How many are open."""
+    return queues.tally(_open_cases(family), "due_at", now)
+
+
+def _open_cases(family: Family) -> QuerySet[WatchCase]:
+    return WatchCase.objects.filter(family=family.value, closed_at=None)
 
 
 def closed(family: Family, limit: int = 30) -> list[WatchCase]:
@@ -357,7 +364,6 @@ def alarm_overdue(at_most: int = 200) -> int:
                 component="compliance",
                 after={"state": case.state},
             )
-            for person in sorted(holders(Role.COMPLIANCE)):
-                notify(person, OFFICERS_OVERDUE, {"reference": case.reference})
+            queues.tell_officers(OFFICERS_OVERDUE, {"reference": case.reference})
         told += 1
     return told

@@ -8,8 +8,10 @@ from accounts.roles import Role
 from compliance import cases
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
+from compliance.screening import hits, screening
 from kernel.ids import Actor
 from tests import house
+from tests.flows.screening_steps import load, named
 from tests.flows.staff_steps import staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
@@ -18,7 +20,10 @@ PAGE = "/admin/officers/"
 
 def rows(client) -> dict[str, tuple[int, int, bool]]:
     found = client.get(PAGE).context["rows"]
-    return {row["title"]: (row["count"], row["late"], row["first"] is not None) for row in found}
+    return {
+        row["title"]: (row["tally"].count, row["tally"].late, row["tally"].first is not None)
+        for row in found
+    }
 
 
 def test_officers_see_what_waits_and_what_is_late_first(settings):
@@ -38,6 +43,30 @@ def test_officers_see_what_waits_and_what_is_late_first(settings):
     assert next(iter(found)) == "Jurisdictions to sign off"
     house.sign_off("MT")
     assert rows(officer)["Jurisdictions to sign off"] == (0, 0, False)
+
+
+def test_a_hundred_and_one_of_a_kind_are_counted_as_that_and_not_as_a_page_of_a_hundred(owner):
+    players = [house.player() for _ in range(2)]
+    load()
+    named("Vladimir Putin")
+    screening.run()
+    owner.execute(
+        "INSERT INTO compliance_screening_hit (id, player_id, entry_id, facts_digest, list_id,"
+        " matcher, level, score, name_score, listed_name, birth, country, due_at)"
+        " SELECT gen_random_uuid(), player_id, entry_id, 'copy ' || n, list_id, matcher, level,"
+        " score, name_score, listed_name, birth, country, now() - interval '1 hour'"
+        " FROM compliance_screening_hit, generate_series(1, 100) n"
+    )
+    owner.execute(
+        "INSERT INTO compliance_likeness (id, player_id, excluded_id, score, name_score, birth,"
+        " by_browser, by_instrument, due_at) SELECT gen_random_uuid(), %s, %s, 900, 900, 'same',"
+        " false, false, now() + interval '1 day'",
+        players,
+    )
+    found = rows(staff_client(Role.COMPLIANCE))
+    assert found["Screening hits"] == (101, 100, True)
+    assert found["Accounts like an excluded person's"] == (1, 0, True)
+    assert len(hits.waiting()) == 100
 
 
 def test_an_auditor_learns_of_no_suspicion_there():

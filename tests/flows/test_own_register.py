@@ -16,6 +16,7 @@ from compliance import exclusion, gate, tasks
 from compliance.models import Standing
 from compliance.own_register import likenesses
 from compliance.own_register.likenesses import LikenessCode
+from compliance.queues import Tally
 from compliance.sign_up import SignUpCode, register_player
 from compliance.standing import read_standings
 from kernel.ids import Actor, PlayerId, new_id
@@ -135,12 +136,12 @@ def test_a_likeness_waits_at_the_officers_desk_and_is_told_of_once_when_late(exc
     assert exclusion.compare_with_all() == 1
     [waiting] = likenesses.waiting()
     desk = staff_client(Role.COMPLIANCE)
-    [row] = [
-        row
+    [tally] = [
+        row["tally"]
         for row in desk.get("/admin/officers/").context["rows"]
         if row["title"] == "Accounts like an excluded person's"
     ]
-    assert (row["count"], row["late"], row["first"]) == (1, 0, waiting.due_at)
+    assert tally == Tally(1, 0, 0, waiting.due_at)
     tasks.alarm_overdue_cases()
     told = Notice.objects.filter(kind="officers_overdue", context__reference=str(waiting.id))
     assert not told.exists()
