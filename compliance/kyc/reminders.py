@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 
-from accounts.appointments import holders
-from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject as Whom
 from audit.record import record, register
+from compliance import queues
 from compliance.kyc.models import KycCheck, KycReview
 from compliance.kyc.moves import policy_of
 from compliance.kyc.states import State
@@ -92,34 +93,52 @@ def _midnight(check: KycCheck, now: datetime) -> datetime:
     )
 
 
-def _seconds_late() -> list[KycCheck]:
-    """Checks whose proposal waits for its second officer longer than the policy says."""
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A check that somebody of the house let lie, since when, and whether that is the second."""
+
+    check: KycCheck
+    since: datetime
+    is_second: bool
+
+
+def _late() -> list[_Late]:
+    """Checks that are not decided in time, then those whose proposal waits too long for its second
+    officer. Each is told of once, also where the first officer was late before.
+    """
     now = database_now()
-    found: list[KycCheck] = []
+    first = KycCheck.objects.filter(
+        state__in=[State.DOCUMENTS.value, State.REVIEW.value],
+        due_at__lt=now,
+        alarmed_at__isnull=True,
+    ).order_by("due_at")
+    found = [_Late(check, check.due_at or now, False) for check in first[:BATCH]]
     for review in KycReview.objects.filter(outcome="waits").order_by("first_at"):
         standing = read_standing(PlayerId(review.player_id))
-        if standing is None or review.first_at + policy_of(standing, now).second_within > now:
+        if standing is None:
             continue
-        found += KycCheck.objects.filter(
-            player_id=review.player_id, subject=review.subject, alarmed_at__isnull=True
-        )
-    return found[:BATCH]
+        since = review.first_at + policy_of(standing, now).second_within
+        if since > now:
+            continue
+        untold = Q(alarmed_at__isnull=True) | Q(alarmed_at__lt=since)
+        checks = KycCheck.objects.filter(untold, player_id=review.player_id, subject=review.subject)
+        found += [_Late(check, since, True) for check in checks]
+    return found[: 2 * BATCH]
 
 
 def alarm() -> int:
-    """Tell compliance, once, of a check that the house or an officer did not finish in time."""
+    """Tell compliance of a check that was not finished in time: once of the house or the officer
+    whose turn it was, and once more of the second officer.
+    """
     told = 0
-    late = KycCheck.objects.filter(
-        state__in=[State.DOCUMENTS.value, State.REVIEW.value],
-        due_at__lt=database_now(),
-        alarmed_at__isnull=True,
-    )
-    for check in [*late.order_by("due_at")[:BATCH], *_seconds_late()]:
+    for late in _late():
+        check = late.check
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE compliance_kyc_check SET alarmed_at = clock_timestamp()"
-                " WHERE id = %s AND alarmed_at IS NULL AND state = %s",
-                [check.id, check.state],
+                "UPDATE compliance_kyc_check SET alarmed_at = greatest(clock_timestamp(), %s)"
+                " WHERE id = %s AND (alarmed_at IS NULL OR (%s AND alarmed_at < %s))"
+                " AND state = %s",
+                [late.since, check.id, late.is_second, late.since, check.state],
             )
             if cursor.rowcount != 1:
                 continue
@@ -128,9 +147,12 @@ def alarm() -> int:
                 actor=HOUSE,
                 subject=Whom("player", str(check.player_id)),
                 component="compliance",
-                after={"subject": check.subject, "due_at": str(check.due_at)},
+                after={
+                    "subject": check.subject,
+                    "due_at": str(late.since),
+                    "waits_for": "second officer" if late.is_second else "house",
+                },
             )
-            for person_id in sorted(holders(Role.COMPLIANCE)):
-                notify(person_id, VERIFICATION_OVERDUE, {"player": check.player_id})
+            queues.tell_officers(VERIFICATION_OVERDUE, {"player": check.player_id})
             told += 1
     return told

@@ -13,9 +13,10 @@ from audit.database_clock import database_now
 from audit.models import AuditEvent
 from compliance import gate
 from compliance.gate import GateCode, GateRequest, Purpose
-from compliance.kyc import reviews, states, sweeps
+from compliance.kyc import reminders, reviews, states, sweeps
 from compliance.kyc.models import KycCheck, KycReview, KycTransition
 from compliance.kyc.moves import KycCode, ensure_checks, newest_move
+from compliance.kyc.policies import kyc_policy
 from compliance.kyc.states import MOVES, Kind, State, Subject
 from compliance.models import Standing
 from kernel.ids import new_id
@@ -363,6 +364,27 @@ def test_an_officer_may_ask_for_the_source_of_funds_and_two_decide_it():
     check = kyc.check(player, Subject.FUNDS)
     assert check.state == State.VERIFIED
     assert 364 <= (check.expires_on - database_now().date()).days <= 367
+
+
+def test_compliance_hears_of_a_second_officer_who_is_late_also_where_the_first_one_was(
+    owner, monkeypatch
+):
+    player, first = player_in("GB"), kyc.officer()
+    kyc.in_review(player)
+    turn_back(owner, player, due_at="clock_timestamp() - interval '1 second'")
+    assert (sweeps.alarm(), sweeps.alarm()) == (2, 0)  # identity and age: the first officer is late
+    kyc.verify(player, by=first)
+    assert kyc.proposal(player)
+    assert sweeps.alarm() == 0  # the second one has time
+    within = kyc_policy("GB", database_now().date()).second_within
+    later = database_now() + within
+    monkeypatch.setattr(reminders, "database_now", lambda: later)
+    assert (sweeps.alarm(), sweeps.alarm()) == (1, 0)
+    events = AuditEvent.objects.filter(kind="kyc.review_overdue").order_by("at")
+    waits_for = [event.after["waits_for"] for event in events]
+    assert waits_for == ["house", "house", "second officer"]
+    told = Notice.objects.filter(kind="verification_overdue", person_id=int(first.id))
+    assert told.count() == 3
 
 
 def test_compliance_hears_once_of_a_check_that_nobody_decided(owner):
