@@ -41,7 +41,7 @@ FILES_PER_ATTEMPT: Final = 12
 KEY_MAX: Final = 64
 #: One form of a player is in work at a time, here; the next one waits this long for its turn, so
 #: nobody takes every place where files are opened. Players share a turn in 64ths.
-TURN_S: Final = 20
+TURN_S: Final = 2
 _TURNS: Final = tuple(Lock() for _ in range(64))
 
 
@@ -92,7 +92,7 @@ def _in_turn(player_id: PlayerId, form: Form, print_: str) -> HandedIn:
     known = _known(player_id, form, print_)
     if known is not None:
         return known
-    _may_hand_in(player_id, form)
+    _may_hand_in(player_id, form, min(len(form.files), receiving.FILES_MAX))
     received = receiving.receive(form.files[: receiving.FILES_MAX])
     received.refused += [
         Refusal(one.kind, FileCode.TOO_MANY, {"files_max": receiving.FILES_MAX})
@@ -128,8 +128,11 @@ def _known(player_id: PlayerId, form: Form, print_: str) -> HandedIn | None:
     )
 
 
-def _may_hand_in(player_id: PlayerId, form: Form) -> None:
-    """Before any work: is it the player's turn, not the twentieth time, not the twelfth file?"""
+def _may_hand_in(player_id: PlayerId, form: Form, coming: int) -> None:
+    """Is it the player's turn, not the twenty-first form, and not the thirteenth file of an attempt
+    with ``coming`` more? Asked before any work, and again under the player's lock: another process
+    may have taken a form meanwhile.
+    """
     check = checks_of(player_id).get(form.subject)
     if check is not None and State(check.state) not in OPEN_TO_PLAYER:
         raise Refused(KycCode.NOT_OPEN)
@@ -142,7 +145,6 @@ def _may_hand_in(player_id: PlayerId, form: Form) -> None:
     kept = KycDocument.objects.filter(
         player_id=player_id, subject=form.subject, attempt=check.attempt if check else 0
     )
-    coming = min(len(form.files), receiving.FILES_MAX)
     if goes_on and coming and kept.count() + coming > FILES_PER_ATTEMPT:
         raise Refused(FileCode.TOO_MANY, files_max=FILES_PER_ATTEMPT)
 
@@ -151,20 +153,11 @@ def _write(
     standing: StandingNow, form: Form, received: Received, print_: str, now: datetime
 ) -> HandedIn:
     player_id, actor = standing.player_id, Actor.player(standing.player_id)
+    _may_hand_in(player_id, form, len(received.taken))
     served = SERVED_BY[form.subject]
     checks = ensure_checks(player_id, served)
-    if State(checks[form.subject].state) not in OPEN_TO_PLAYER:
-        raise Refused(KycCode.NOT_OPEN)
     checks = {subject: _begin(standing, checks[subject], actor, now) for subject in served}
     check = checks[form.subject]
-    if (
-        KycDocument.objects.filter(
-            player_id=player_id, subject=form.subject, attempt=check.attempt
-        ).count()
-        + len(received.taken)
-        > FILES_PER_ATTEMPT
-    ):
-        raise Refused(FileCode.TOO_MANY, files_max=FILES_PER_ATTEMPT)
     upload = _write_upload(form, received, check, print_)
     for one in received.taken:
         receiving.write_down(one, player_id, form.subject, check.attempt, upload)

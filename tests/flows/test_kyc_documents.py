@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import zipfile
 import zlib
 from importlib.util import find_spec
@@ -285,6 +286,28 @@ def test_a_flood_of_forms_is_stopped():
         kyc.hand_in(player, {Kind.BACK: b""})
     assert code_of(lambda: kyc.hand_in(player)) == KycCode.TOO_OFTEN
     assert kyc.documents(player) == []
+
+
+def test_forms_that_another_process_took_meanwhile_count_when_this_one_is_written(monkeypatch):
+    player, receive = house.player(), receiving.receive
+
+    def meanwhile(files):
+        found = receive(files)
+        monkeypatch.setattr(receiving, "receive", receive)
+        for _ in range(handing_in.FORMS_PER_HOUR):
+            with monkeypatch.context() as elsewhere:  # its turns are its own
+                elsewhere.setattr(handing_in, "_TURNS", (threading.Lock(),))
+                kyc.hand_in(player, {Kind.BACK: b""})
+        return found
+
+    monkeypatch.setattr(receiving, "receive", meanwhile)
+    assert code_of(lambda: kyc.hand_in(player)) == KycCode.TOO_OFTEN
+    assert kyc.documents(player) == []
+    assert KycUpload.objects.filter(player_id=player).count() == handing_in.FORMS_PER_HOUR
+
+
+def test_who_waits_for_their_turn_is_told_within_two_seconds():
+    assert handing_in.TURN_S == 2
 
 
 def test_letters_that_chance_put_into_a_photo_refuse_no_photo():
