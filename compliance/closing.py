@@ -16,11 +16,10 @@ from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.exclusion import PLAYER_CLOSED, PLAYER_EXCLUDED, WHY
 from compliance.models import Standing, Status
-from compliance.standing import StandingNow, lock_standing
+from compliance.standing import lock_standing
 from events import orders
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
-from ledger import accounts as ledger_accounts
 
 CLOSED: Final = register(PLAYER_CLOSED, "Account closed by its player")
 
@@ -63,12 +62,3 @@ def close_account(player_id: PlayerId, *, actor: Actor, reason: str) -> None:
             {"player_id": int(player_id), "kind": PLAYER_CLOSED, "until": now.isoformat()},
             actor,
         )
-
-
-def money_left(standing: StandingNow) -> bool:
-    """Whether the account holds money, free or on its way out. Takes no lock: for signing in."""
-    wanted = [
-        ledger_accounts.player_cash(standing.player_id, standing.currency),
-        ledger_accounts.player_held(standing.player_id, standing.currency),
-    ]
-    return any(one.posted_minor > 0 for one in ledger_accounts.balances(wanted).values())

@@ -65,6 +65,15 @@ def _closed(_request: GateRequest, standing: StandingNow, _known: Known) -> Refu
     return (GateCode.CLOSED, {}) if standing.status == Status.CLOSED else None
 
 
+def _closed_and_over(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
+    """A closed account is still entered while there is money to take out, and while an exclusion
+    holds: nobody else asks to return, and until they do, it binds their other accounts.
+    """
+    if standing.status != Status.CLOSED or standing.exclusion_holds:
+        return None
+    return None if standing.player_id in known.with_money else (GateCode.CLOSED, {})
+
+
 def _suspended(_request: GateRequest, standing: StandingNow, _known: Known) -> Refusal:
     return (GateCode.SUSPENDED, {}) if standing.status == Status.SUSPENDED else None
 
@@ -246,6 +255,8 @@ _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
         _documents_to_leave,
         _switch,
     ),
-    Purpose.SIGN_IN: (_closed, _switch),
+    # An order about one player stops play and money and keeps nobody from their own account: who
+    # came to a closed door would know of it, also of one that only officers may know of.
+    Purpose.SIGN_IN: (_closed_and_over,),
     Purpose.MARKETING: (_break, _closed, _suspended, _outside, _switch),
 }

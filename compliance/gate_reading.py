@@ -15,8 +15,10 @@ from compliance import admission, bet_rooms, limits, rooms, switches
 from compliance.gate_words import GateRequest, Purpose
 from compliance.jurisdictions import Jurisdiction, sign_offs
 from compliance.limit_arithmetic import LimitKind, Room, tightest
+from compliance.models import Status
 from compliance.standing import StandingNow, lock_standings, microseconds
 from kernel.ids import PlayerId
+from ledger import accounts
 
 #: Scopes that each purpose touches besides those the caller names. Withdrawals ignore ``all``.
 OWN_SCOPES: Final[dict[Purpose, tuple[str, ...]]] = {
@@ -48,6 +50,9 @@ class Known:
     reserved: dict[UUID, limits.Reserved]
     #: What registers, likenesses and places say of those of whom they say something.
     admissions: dict[PlayerId, admission.Admission]
+    #: Of those who closed their account and want to sign in: who has money there, free or on its
+    #: way out.
+    with_money: frozenset[PlayerId]
 
 
 def read(requests: Sequence[GateRequest], now: datetime) -> Known:
@@ -75,6 +80,13 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
         ),
         reserved=limits.reservations([one.player_id for one in paying_in]),
         admissions=admission.read(standings.keys()),
+        with_money=_with_money(
+            [
+                one
+                for one in _who(requests, Purpose.SIGN_IN, standings)
+                if one.status is Status.CLOSED
+            ]
+        ),
     )
     for player_id, room in bet_rooms.tightest(betting, now).items():
         found.rooms[player_id, Purpose.BET] = room
@@ -90,6 +102,22 @@ def _who(
 ) -> list[StandingNow]:
     ids = {request.player_id for request in requests if request.purpose is purpose}
     return [standings[player_id] for player_id in sorted(ids & standings.keys())]
+
+
+def _with_money(closed: Sequence[StandingNow]) -> frozenset[PlayerId]:
+    """Takes no lock: money that comes or goes meanwhile is seen at the next sign-in."""
+    held = {
+        account: one.player_id
+        for one in closed
+        for account in (
+            accounts.player_cash(one.player_id, one.currency),
+            accounts.player_held(one.player_id, one.currency),
+        )
+    }
+    if not held:
+        return frozenset()
+    found = accounts.balances(held)
+    return frozenset(held[account] for account, one in found.items() if one.posted_minor > 0)
 
 
 def _one_of_each(standings: dict[PlayerId, StandingNow]) -> list[StandingNow]:

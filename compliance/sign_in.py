@@ -18,11 +18,10 @@ from accounts.client_address import client_address_text
 from accounts.models import User
 from accounts.rate_limits import Act
 from audit.database_clock import database_now
-from compliance.closing import money_left
+from compliance import gate
 from compliance.jurisdictions import Jurisdiction, active_codes, profile
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.location import looking
-from compliance.models import Status
 from compliance.own_register import entries, likenesses
 from compliance.registries import checking, facts, known
 from compliance.registries.protocol import Fact, Outcome, Person
@@ -31,7 +30,8 @@ from compliance.standing import read_standing
 from compliance.watching import traits
 from compliance.watching.traits import TraitKind
 from compliance.wording import known_codes, refusal_text
-from kernel.ids import Actor, PlayerId
+from kernel.ids import Actor, PlayerId, new_id
+from kernel.money import Money
 from kernel.refusal import Refused
 
 #: Which field of the sign-up form shows which refusal.
@@ -52,17 +52,19 @@ class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
     def may_sign_in(self, user: User, request: HttpRequest) -> None:
-        """Refuses with ``closed`` once a closed account is empty: its money can be taken out.
-
-        While an exclusion holds it lets them in: nobody else asks to return, and until they do, the
-        exclusion binds their other accounts. People without a standing are staff.
-        """
+        """Refuses with the gate's code where the gate does. People without a standing are staff."""
         super().may_sign_in(user, request)
         standing = read_standing(PlayerId(user.pk))
-        if standing is None or standing.status != Status.CLOSED:
+        if standing is None:
             return
-        if not standing.exclusion_holds and not money_left(standing):
-            raise Refused(Status.CLOSED)
+        nothing = Money(0, standing.currency)
+        with transaction.atomic():
+            [answer] = gate.decide(
+                [gate.GateRequest(new_id(), standing.player_id, gate.Purpose.SIGN_IN, nothing)],
+                now=database_now(),
+            )
+        if answer.code is not None:
+            raise Refused(answer.code, **answer.data)
 
     def post_login(self, request: HttpRequest, user: User, **told: Any) -> HttpResponse:
         """Notes browser and address, as hashes, for rules of watching; asks register and place.
