@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
+from casino.templatetags import money
 from compliance.gate import GateCode
 from compliance.models import Standing
 from kernel.ids import PlayerId, new_id
@@ -86,7 +87,7 @@ def test_a_due_check_refuses_new_bets_and_what_was_placed_is_paid(pit, player):
 @pytest.mark.feature("F100")
 @pytest.mark.feature("F101")
 def test_the_check_shows_time_stakes_wins_and_net_and_survives_everything_but_being_looked_at(
-    pit, player, browser
+    pit, player, browser, monkeypatch
 ):
     pit.open_round()
     bet(pit, player, 100)
@@ -94,12 +95,14 @@ def test_the_check_shows_time_stakes_wins_and_net_and_survives_everything_but_be
     pit.open_round()
     bet(pit, player, 300)
     grow_old(player)
-    Standing.objects.filter(pk=player).update(play_since=database_now() - timedelta(hours=2))
+    shown_at = database_now()
+    Standing.objects.filter(pk=player).update(play_since=shown_at - timedelta(hours=2))
+    monkeypatch.setattr(money.SystemClock, "now", lambda _clock: shown_at)
     address = f"/tables/{pit.table.id}/"
     for client in (browser, browser, browser_of(player)):  # a reload, another device
         text = client.get(address).content.decode()
         assert HEADING in text
-    for figure in ("€4.00", "€36.00", "+€32.00", "2:00:"):
+    for figure in ("€4.00", "€36.00", "+€32.00", ">2:00:00<"):
         assert figure in text
     for way in ('href="/history/"', 'href="/play-safely/"', 'href="/account/logout/"'):
         assert way in text
