@@ -27,7 +27,7 @@ BASES: Final = {
 }
 TEXTS: Final = {
     "unknown_profile": "There is no such profile.",
-    "sign_off_not_needed": "Every value of it rests on a seen source; nothing is to be signed.",
+    "sign_off_not_needed": "It is a demonstration, or rests on seen sources: nobody signs it.",
     "profile_changed": "The file is not what this page showed. Look at its values again.",
     "sign_off_proposed": "A sign-off of this text is proposed or in force already.",
     "sign_off_not_proposed": "No officer has proposed this text.",

@@ -13,6 +13,7 @@ from django.db import Error as DatabaseError
 
 from audit import keys
 from casino.database_rights import problems_of_runtime_role
+from compliance.jurisdictions import sign_offs, versions
 from tables.console import key as console_key
 
 Apps = Sequence[AppConfig] | None
@@ -45,6 +46,30 @@ def no_embedded_server_in_production(app_configs: Apps, **_: Any) -> list[CheckM
             )
         ]
     return []
+
+
+@register(Tags.security, deploy=True)
+def jurisdictions_may_be_offered(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Each code of `FARO_JURISDICTIONS` has a profile, and in production none is a demonstration.
+
+    The gate refuses sign-up, deposits and bets under one there; this says so before anybody tries.
+    """
+    return [
+        Error(
+            f"FARO_JURISDICTIONS names {code}: {why}.",
+            hint="Name the codes of compliance/jurisdictions/*.yaml that you are licensed for.",
+            id="faro.E004",
+        )
+        for code in settings.FARO_JURISDICTIONS
+        if (why := _not_offered(code))
+    ]
+
+
+def _not_offered(code: str) -> str:
+    found = versions(code)
+    if not found:
+        return "there is no such profile"
+    return "it is a demonstration" if any(map(sign_offs.is_barred, found)) else ""
 
 
 @register(Tags.database, deploy=True)

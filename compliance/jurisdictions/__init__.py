@@ -4,8 +4,9 @@ Every value that the code enforces is written with its basis. Code never asks fo
 the profile. A file with an unknown, missing or badly typed field does not load at all.
 
 Basis letters: P official text seen, S secondary source seen, R recalled, U not found (the value is
-our stricter guess), O the operator's own decision. A profile is *ready* when every basis is P, S or
-O; one that is not ready needs two officers' sign-off before it may be offered.
+our stricter guess), O the operator's own decision. A profile is *ready* when every basis is P or S;
+one that is not ready needs two officers' sign-off before it may be offered. A *demonstration* needs
+none, and production offers none.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from compliance.jurisdictions.loading import BadProfile, load_directory, load_te
 from compliance.jurisdictions.profiles import (
     active_codes,
     country_profile,
-    known_codes,
     in_force_codes,
+    known_codes,
     offered_countries,
     profile,
     versions,
@@ -28,8 +29,8 @@ __all__ = [
     "OperatorLimit",
     "active_codes",
     "country_profile",
-    "known_codes",
     "in_force_codes",
+    "known_codes",
     "load_directory",
     "load_text",
     "offered_countries",

@@ -205,7 +205,9 @@ def load_text(text: str, source: str) -> Jurisdiction:
         raise BadProfile(source, "file", f"is not YAML: {error}") from None
     if not isinstance(document, dict):
         raise BadProfile(source, "file", "is not a mapping")
-    _same_names(source, "file", set(document), _HEAD)
+    _same_names(source, "file", set(document) - {"demonstration"}, _HEAD)
+    if document.get("demonstration", True) is not True:
+        raise BadProfile(source, "demonstration", "must be true, or not there")
     if document["format"] != FORMAT:
         raise BadProfile(source, "format", f"must be {FORMAT}")
     if type(document["effective_from"]) is not date:
@@ -234,6 +236,7 @@ def load_text(text: str, source: str) -> Jurisdiction:
         unsure=tuple(sorted(unsure)),
         digest=_digest(document),
         written=tuple(_written(name, enforced[name]) for name in _READERS),
+        is_demonstration="demonstration" in document,
         **values,
     )
 

@@ -21,8 +21,9 @@ class Basis(StrEnum):
     OPERATOR = "O"
 
 
-#: Bases on which a value may be enforced without two officers' sign-off.
-SURE: Final = frozenset({Basis.OFFICIAL, Basis.SECONDARY, Basis.OPERATOR})
+#: Bases on which a value may be enforced without two officers' sign-off: its source was seen. What
+#: the operator decided for itself has no source at all, so two officers say that it was decided.
+SURE: Final = frozenset({Basis.OFFICIAL, Basis.SECONDARY})
 
 
 class CheckPoint(StrEnum):
@@ -118,6 +119,8 @@ class Jurisdiction:
     digest: str = ""
     #: Every enforced field as the file writes it, for people.
     written: tuple[Written, ...] = ()
+    #: A fictional licence for trying the house out: no officer signs it, no production offers it.
+    is_demonstration: bool = False
 
     @property
     def policy(self) -> str:
@@ -131,8 +134,10 @@ class Jurisdiction:
 
     @property
     def ready(self) -> bool:
-        """Whether every enforced value rests on a seen source or the operator's own decision."""
-        return not self.unsure
+        """Whether nobody has to sign it: every enforced value rests on a seen source, or it is a
+        demonstration.
+        """
+        return self.is_demonstration or not self.unsure
 
     @property
     def change_policy(self) -> ChangePolicy:

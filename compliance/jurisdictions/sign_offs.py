@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from accounts import rights
@@ -78,14 +79,24 @@ WHERE p.policy = ANY (%s) AND NOT EXISTS
 
 
 def inactive(profiles: Iterable[Jurisdiction]) -> frozenset[str]:
-    """Those policies that may not be offered now. One statement, none where every one is ready."""
-    asked = {one.policy: one.digest for one in profiles if not one.ready}
+    """Those policies that may not be offered now. One statement, none where every one is ready.
+
+    A demonstration is not offered in production, whatever anybody signed.
+    """
+    several = list(profiles)
+    barred = frozenset(one.policy for one in several if is_barred(one))
+    asked = {one.policy: one.digest for one in several if not one.ready}
     if not asked:
-        return frozenset()
+        return barred
     with connection.cursor() as cursor:
         cursor.execute(_SIGNED_SQL, [sorted(asked)])
         signed = set(cursor.fetchall())
-    return frozenset(policy for policy, digest in asked.items() if (policy, digest) not in signed)
+    return barred | {policy for policy, digest in asked.items() if (policy, digest) not in signed}
+
+
+def is_barred(profile: Jurisdiction) -> bool:
+    """Whether this is a demonstration and the house is none: then nothing makes it active."""
+    return profile.is_demonstration and settings.FARO_MODE == "production"
 
 
 def is_active(profile: Jurisdiction) -> bool:

@@ -16,7 +16,7 @@ PRODUCTION = {
     "FARO_MODE": "production",
     "ALLOWED_HOSTS": "play.example.com",
     "CSRF_TRUSTED_ORIGINS": "https://play.example.com",
-    "FARO_JURISDICTIONS": "DEMO",
+    "FARO_JURISDICTIONS": "MT",
     "FARO_METRICS_TOKEN": "scraper-token",
     "FARO_VIRUS_SCANNER": "tcp://scanner.internal:3310",
     "PYTHONWARNINGS": "error",
@@ -69,6 +69,17 @@ def test_check_deploy_warns_of_the_embedded_server_in_production_only(settings):
     settings.FARO_MODE = "production"
     (found,) = checks.no_embedded_server_in_production(None)
     assert found.id == "faro.W001"
+
+
+@pytest.mark.feature("F119")
+def test_check_deploy_refuses_a_demonstration_and_a_profile_that_is_not_there(database, settings):
+    settings.FARO_JURISDICTIONS = ["DEMO", "MT"]
+    assert checks.jurisdictions_may_be_offered(None) == []
+    done = _check(database, FARO_JURISDICTIONS="MT,DEMO,XX")
+    assert done.returncode != 0
+    assert done.stderr.count("faro.E004") == 2
+    assert "names DEMO: it is a demonstration" in done.stderr
+    assert "names XX: there is no such profile" in done.stderr
 
 
 def test_no_migration_is_missing(database):

@@ -99,6 +99,26 @@ def test_nobody_signs_up_there_before_and_the_form_says_why(settings):
     assert sign_up.eligibility(**person, now=database_now()).code == "MT"
 
 
+def test_production_offers_no_demonstration_whoever_signs_it(settings):
+    player, demo = house.player(), profile("DEMO", database_now().date())
+    settings.FARO_JURISDICTIONS = ["DEMO"]
+    person = {"date_of_birth": date(1990, 1, 1), "country": "NO", "currency": "EUR"}
+    assert sign_up.eligibility(**person, now=database_now()).code == "DEMO"
+    assert answers(player, gate.Purpose.BET) == [None]
+    settings.FARO_MODE = "production"
+    with pytest.raises(Refused) as refused:
+        sign_up.eligibility(**person, now=database_now())
+    assert refused.value.code is sign_up.SignUpCode.NOT_SIGNED_OFF
+    play = (gate.Purpose.BET, gate.Purpose.DEPOSIT)
+    assert answers(player, *play) == [gate.GateCode.NOT_SIGNED_OFF] * 2
+    assert answers(player, gate.Purpose.WITHDRAWAL) == [None]
+    said = {"policy": demo.policy, "digest": demo.digest, "reason": "x", "actor": officers()[0]}
+    assert refusal(sign_offs.propose, **said) is SignOffCode.NEEDS_NONE
+    assert sign_offs.inactive([demo]) == {demo.policy}
+    page = staff_client(Role.COMPLIANCE).get(f"/admin/jurisdictions/{demo.policy}/")
+    assert "nothing makes it active here" in page.content.decode()
+
+
 def test_a_changed_file_is_not_signed_off_any_more():
     house.sign_off("MT")
     found = malta()

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 import compliance.jurisdictions as package
-from compliance.jurisdictions import BadProfile, country_profile, known_codes, load_text, profile
+from compliance.jurisdictions import (
+    BadProfile,
+    country_profile,
+    in_force_codes,
+    known_codes,
+    load_text,
+    profile,
+)
 from compliance.limit_arithmetic import LimitKind, Period
 from kernel.invariant import InvariantBroken
 
@@ -55,7 +62,27 @@ def test_a_profile_that_rests_on_recollection_is_not_ready_and_says_which_values
     found = profile("GB", TODAY)
     assert not found.ready
     assert "minimum_age" in found.unsure
-    assert profile("DEMO", TODAY).ready
+    assert "limits_required" not in found.unsure  # an official text was seen
+
+
+@pytest.mark.feature("F119")
+def test_what_the_operator_decided_for_itself_rests_on_no_source_and_waits_for_two():
+    assert {"currencies", "zone"} <= set(profile("GB", TODAY).unsure)
+    demo = profile("DEMO", TODAY)
+    assert (demo.is_demonstration, demo.ready) == (True, True)
+    own = load_text(DEMO.replace("demonstration: true\n", ""), "own.yaml")
+    assert (own.is_demonstration, own.ready) == (False, False)
+    assert set(own.unsure) == {one.name for one in own.written}
+    assert [one.code for one in (demo, own)] == ["DEMO", "DEMO"]
+
+
+def test_codes_in_force_are_those_that_have_a_version_on_the_day():
+    assert in_force_codes(TODAY) == known_codes()
+    before = in_force_codes(date(2026, 6, 29))
+    assert "GB" not in before
+    assert "DEMO" in before
+    assert all(profile(code, date(2026, 6, 29)).code == code for code in before)
+    assert in_force_codes(date(1990, 1, 1)) == ()
 
 
 def test_a_profile_is_in_force_from_its_day():
@@ -112,6 +139,8 @@ def test_countries_are_texts_and_unlisted_ones_are_not_offered():
         ),
         ('"NO"', "NO", "countries"),
         ("format: 1", "format: 2", "format"),
+        ("demonstration: true", "demonstration: false", "demonstration"),
+        ("demonstration: true", "demonstration: 1", "demonstration"),
         ("effective_from: 2026-01-01", "effective_from: soon", "effective_from"),
         ("[EUR, GBP", "[XXX, GBP", "currencies"),
     ],
