@@ -72,7 +72,7 @@ def _drawings(found: Activity) -> list[Drawing]:
             "time",
             (
                 _("Time played"),
-                _("From bet to bet; pauses of more than 15 minutes are not counted."),
+                _("Your sessions of play, as limits of time count them."),
             ),
             "time",
             [(day.on, day.played_s) for day in found.days],

@@ -8,7 +8,7 @@ kinds of rows in one statement (`totals`), so the sum is exact at every moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -58,6 +58,10 @@ class Fact:
     at: datetime
 
 
+#: What a day on which nothing happened comes to.
+NOTHING: Final = Used()
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A question for `totals`: what did this player do in this currency since a window began?"""
@@ -88,38 +92,77 @@ def record(facts: Sequence[Fact]) -> None:
         )
 
 
-_TOTALS_SQL: Final = """
+#: The sums of a day and of a quarter; each is a column ``<name>_minor``, in this order.
+SUMS: Final = ("staked", "returned", "paid_out", "deposited", "withdrawn")
+#: What each kind adds to, and with which sign. Nothing else says it: what is folded is made of
+#: this, and so is every statement that adds facts which are not folded yet.
+COUNTS: Final[Mapping[FactKind, tuple[str, int]]] = {
+    FactKind.STAKED: ("staked", 1),
+    FactKind.STAKE_RETURNED: ("returned", 1),
+    FactKind.PAID_OUT: ("paid_out", 1),
+    FactKind.PAID_BACK: ("paid_out", -1),
+    FactKind.DEPOSITED: ("deposited", 1),
+    FactKind.WITHDRAWN: ("withdrawn", 1),
+    FactKind.CAME_BACK: ("withdrawn", -1),
+}
+ensure(COUNTS.keys() == set(FactKind), "every kind of fact counts somewhere")
+
+
+def fresh(row: str, **signs: int) -> str:
+    """SQL: what the fact ``row`` adds to these sums together, each with its sign.
+
+    ``fresh("f", staked=1, returned=-1)`` is what it adds to a wager.
+    """
+    ensure(set(signs) <= set(SUMS), "facts add to sums that there are", sums=sorted(signs))
+    parts = [
+        f"WHEN '{kind.value}' THEN {'-' if sign * signs[name] < 0 else ''}{row}.amount_minor"
+        for kind, (name, sign) in COUNTS.items()
+        if name in signs
+    ]
+    return f"CASE {row}.kind {' '.join(parts)} ELSE 0 END"
+
+
+#: What limits on bets count: the stakes that stand, and against losses what was paid on them.
+WAGER: Final[Mapping[str, int]] = {"staked": 1, "returned": -1}
+PAID: Final[Mapping[str, int]] = {"paid_out": 1}
+
+
+def _all_fresh(row: str) -> str:
+    """SQL: every sum of a fact, in their order."""
+    return ", ".join(f"{fresh(row, **{name: 1})} AS {name}" for name in SUMS)
+
+
+def _all_summed(row: str) -> str:
+    """SQL: the same of a row of sums."""
+    return ", ".join(f"{row}.{name}_minor AS {name}" for name in SUMS)
+
+
+_ADDED: Final = ", ".join(f"sum({name})::bigint" for name in SUMS)
+_TOTALS_SQL: Final = f"""
 WITH span AS (
     SELECT * FROM unnest(%s::text::integer[], %s::text::bigint[], %s::text::text[],
         %s::text::date[], %s::text::timestamptz[])
         AS s(n, player_id, currency, first_day, starts_at)
 )
-SELECT n, sum(deposited)::bigint, sum(staked)::bigint, sum(returned)::bigint,
-       sum(paid_out)::bigint, sum(withdrawn)::bigint
+SELECT n, {_ADDED}
 FROM (
-    SELECT s.n, d.deposited_minor AS deposited, d.staked_minor AS staked,
-           d.returned_minor AS returned, d.paid_out_minor AS paid_out,
-           d.withdrawn_minor AS withdrawn
+    SELECT s.n, {_all_summed("d")}
     FROM span s JOIN compliance_daytotal d USING (player_id, currency)
     WHERE d.day >= s.first_day
     UNION ALL
-    SELECT s.n, q.deposited_minor, q.staked_minor, q.returned_minor, q.paid_out_minor,
-           q.withdrawn_minor
+    SELECT s.n, {_all_summed("q")}
     FROM span s JOIN compliance_quartertotal q USING (player_id, currency)
     WHERE s.first_day IS NULL AND q.starts_at >= s.starts_at
     UNION ALL
-    SELECT s.n,
-           CASE f.kind WHEN 'deposited' THEN f.amount_minor ELSE 0 END,
-           CASE f.kind WHEN 'staked' THEN f.amount_minor ELSE 0 END,
-           CASE f.kind WHEN 'stake_returned' THEN f.amount_minor ELSE 0 END,
-           CASE f.kind WHEN 'paid_out' THEN f.amount_minor
-                       WHEN 'paid_back' THEN -f.amount_minor ELSE 0 END,
-           CASE f.kind WHEN 'withdrawn' THEN f.amount_minor
-                       WHEN 'came_back' THEN -f.amount_minor ELSE 0 END
+    SELECT s.n, {_all_fresh("f")}
     FROM span s JOIN compliance_freshfact f USING (player_id, currency)
     WHERE f.at >= s.starts_at
 ) AS one GROUP BY n
-"""
+"""  # noqa: S608  (fixed words alone)
+
+
+def _used(sums: Sequence[int]) -> Used:
+    return Used(**{f"{name}_minor": minor for name, minor in zip(SUMS, sums, strict=True)})
 
 
 def totals(spans: Sequence[Span]) -> list[Used]:
@@ -138,45 +181,57 @@ def totals(spans: Sequence[Span]) -> list[Used]:
                 array_of(span.window.starts_at for span in spans),
             ],
         )
-        for n, deposited, staked, returned, paid_out, withdrawn in cursor.fetchall():
-            found[n] = Used(
-                deposited_minor=deposited,
-                staked_minor=staked,
-                returned_minor=returned,
-                paid_out_minor=paid_out,
-                withdrawn_minor=withdrawn,
-            )
+        for n, *sums in cursor.fetchall():
+            found[n] = _used(sums)
     return found
 
 
-#: Kind → the column of the day total it goes to, and with which sign.
-_COLUMNS: Final = {
-    FactKind.STAKED: (0, 1),
-    FactKind.STAKE_RETURNED: (1, 1),
-    FactKind.PAID_OUT: (2, 1),
-    FactKind.PAID_BACK: (2, -1),
-    FactKind.DEPOSITED: (3, 1),
-    FactKind.WITHDRAWN: (4, 1),
-    FactKind.CAME_BACK: (4, -1),
-}
-_COLUMN_COUNT: Final = 5
+_BY_DAY_SQL: Final = f"""
+SELECT day, {_ADDED} FROM (
+    SELECT d.day, {_all_summed("d")} FROM compliance_daytotal d
+    WHERE d.player_id = %(player)s AND d.currency = %(currency)s
+      AND d.day BETWEEN %(first)s AND %(last)s
+    UNION ALL
+    SELECT (f.at AT TIME ZONE %(zone)s)::date, {_all_fresh("f")} FROM compliance_freshfact f
+    WHERE f.player_id = %(player)s AND f.currency = %(currency)s
+) one WHERE day BETWEEN %(first)s AND %(last)s GROUP BY day
+"""  # noqa: S608  (fixed words alone)
+
+
+def by_day(
+    player_id: PlayerId, currency: str, zone: str, first: date, last: date
+) -> dict[date, Used]:
+    """What the player did on each gaming day of ``zone`` from ``first`` to ``last``, both included.
+
+    For people to look at, exact as it is read; days without anything are absent. One statement,
+    without a lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BY_DAY_SQL,
+            {
+                "player": player_id,
+                "currency": currency,
+                "zone": zone,
+                "first": first,
+                "last": last,
+            },
+        )
+        return {day: _used(sums) for day, *sums in cursor.fetchall()}
+
+
 _PERIODS: Final = (Period.DAY, Period.WEEK, Period.MONTH)
 
 #: Table, the column of its key that is a time, and that column's type.
 _DAYS: Final = ("compliance_daytotal", "day", "date")
 _QUARTERS: Final = ("compliance_quartertotal", "starts_at", "timestamptz")
-_UPSERT_SQL: Final = """
-INSERT INTO {0} AS d (player_id, currency, {1}, staked_minor, returned_minor,
-    paid_out_minor, deposited_minor, withdrawn_minor)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::{2}[], %s::bigint[], %s::bigint[],
-    %s::bigint[], %s::bigint[], %s::bigint[])
-ON CONFLICT (player_id, currency, {1}) DO UPDATE SET
-    staked_minor = d.staked_minor + excluded.staked_minor,
-    returned_minor = d.returned_minor + excluded.returned_minor,
-    paid_out_minor = d.paid_out_minor + excluded.paid_out_minor,
-    deposited_minor = d.deposited_minor + excluded.deposited_minor,
-    withdrawn_minor = d.withdrawn_minor + excluded.withdrawn_minor
-"""
+_UPSERT_SQL: Final = f"""
+INSERT INTO {{0}} AS d (player_id, currency, {{1}}, {", ".join(f"{name}_minor" for name in SUMS)})
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::{{2}}[],
+    {", ".join(["%s::bigint[]"] * len(SUMS))})
+ON CONFLICT (player_id, currency, {{1}}) DO UPDATE SET
+    {", ".join(f"{name}_minor = d.{name}_minor + excluded.{name}_minor" for name in SUMS)}
+"""  # noqa: S608  (fixed words alone)
 Row = tuple[int, str, str, int, datetime]
 Sums = dict[tuple[int, str, Any], list[int]]
 
@@ -219,7 +274,7 @@ def _add(table: tuple[str, str, str], sums: Sums) -> None:
             _UPSERT_SQL.format(*table),
             [
                 *([key[part] for key in keys] for part in range(3)),
-                *([sums[key][column] for key in keys] for column in range(_COLUMN_COUNT)),
+                *([sums[key][column] for key in keys] for column in range(len(SUMS))),
             ],
         )
 
@@ -256,19 +311,23 @@ def _add_windows(days: Sums) -> None:
                     [key[0] for key in keys],
                     [key[1] for key in keys],
                     *([first_day(period, day)] * len(keys) for period in _PERIODS),
-                    [days[key][0] - days[key][1] for key in keys],
-                    [days[key][2] for key in keys],
+                    [_summed_up(days[key], WAGER) for key in keys],
+                    [_summed_up(days[key], PAID) for key in keys],
                 ],
             )
+
+
+def _summed_up(sums: Sequence[int], signs: Mapping[str, int]) -> int:
+    return sum(sign * sums[SUMS.index(name)] for name, sign in signs.items())
 
 
 def _summed(rows: Sequence[Row], when: Callable[[int, datetime], date | datetime]) -> Sums:
     """Sums per player, currency and whatever ``when`` says of a player's instant."""
     sums: Sums = {}
     for player_id, currency, kind, amount_minor, at in rows:
-        column, sign = _COLUMNS[FactKind(kind)]
+        name, sign = COUNTS[FactKind(kind)]
         key = (player_id, currency, when(player_id, at))
-        sums.setdefault(key, [0] * _COLUMN_COUNT)[column] += sign * amount_minor
+        sums.setdefault(key, [0] * len(SUMS))[SUMS.index(name)] += sign * amount_minor
     return sums
 
 

@@ -9,6 +9,7 @@ of proposal and transfers are made of provider and dispute, so nothing happens t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from django.db import connection, transaction
 
 from audit.locks import LockRank, entering
 from audit.record import Subject, record, register
+from kernel.arrays import array_of
 from kernel.ids import AccountId, Actor
 from kernel.refusal import Refused
 from ledger import accounts, two_people
@@ -276,6 +278,20 @@ def find(id: UUID) -> Chargeback:
 def of_deposit(deposit: UUID) -> list[Chargeback]:
     """Every proposal about the deposit that this transfer credited, the oldest first."""
     return _read(_SELECT + " WHERE c.deposit = %s ORDER BY c.proposed_at, c.id", [deposit])
+
+
+def taken_minor(deposits: Sequence[UUID]) -> int:
+    """What providers took back in the end of what these transfers credited: approved and posted,
+    less what they returned. One statement.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(CASE c.step WHEN 'taken' THEN c.amount ELSE -c.amount END), 0)"
+            " FROM ledger_chargeback c JOIN ledger_chargeback_decision x ON x.chargeback = c.id"
+            " WHERE x.decision = 'approved' AND c.deposit = ANY (%s::text::uuid[])",
+            [array_of(deposits)],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def waiting() -> list[Chargeback]:

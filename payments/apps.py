@@ -8,4 +8,7 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import notice_kinds  # noqa: F401  (registers them)
+        from compliance import activity
+        from payments import notice_kinds, selectors  # noqa: F401  (registers its kinds)
+
+        activity.ask_what_went_back(selectors.went_back_minor)

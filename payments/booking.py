@@ -91,8 +91,13 @@ def reverse(deposit: Deposit, actor: Actor) -> None:
             return
 
 
+def reversal_key(deposit_id: UUID) -> str:
+    """Under which a refund of the deposit is posted, in however many parts."""
+    return f"deposit:{deposit_id}:reversal"
+
+
 def _reverse(deposit: Deposit, actor: Actor) -> None:
-    key, clearing, cash = f"deposit:{deposit.pk}:reversal", _clearing(deposit), _cash(deposit)
+    key, clearing, cash = reversal_key(deposit.pk), _clearing(deposit), _cash(deposit)
     owed = accounts.receivable(PlayerId(deposit.player_id), deposit.currency)
     share = cover(deposit.amount_minor, accounts.balance(cash).available_minor)
     posting.post(

@@ -8,10 +8,15 @@ from typing import Final
 
 from compliance.standing import read_standing
 from kernel.ids import PlayerId
-from ledger import accounts, holds
+from ledger import accounts, chargebacks, holds, statements
+from payments import booking
+from payments.chargebacks import CAPTURED
 from payments.models import Deposit, Withdrawal
+from payments.states import DepositState
 
 PAYMENTS_MAX: Final = 50
+#: A dispute is entered about what was captured; one that was never credited has nothing to go back.
+_MAY_HAVE_GONE_BACK: Final = (*CAPTURED, DepositState.REFUNDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,18 @@ def funds(player_id: PlayerId) -> Funds | None:
         set_aside_minor=set_aside_minor,
         holds=tuple(holds.open_on(cash)) if set_aside_minor else (),
     )
+
+
+def went_back_minor(player_id: PlayerId, currency: str) -> int:
+    """What the ledger took of the player's deposits for their source: refunds of what was credited,
+    and approved chargebacks less what was returned of them. Whoever bore a part of it.
+    """
+    deposits = Deposit.objects.filter(player_id=player_id, currency=currency)
+    ids = list(deposits.filter(state__in=_MAY_HAVE_GONE_BACK).values_list("pk", flat=True))
+    if not ids:
+        return 0
+    refunded_minor = statements.posted_under([booking.reversal_key(pk) for pk in ids])
+    return refunded_minor + chargebacks.taken_minor([booking.credit_id(pk) for pk in ids])
 
 
 def payments(player_id: PlayerId, at_most: int = PAYMENTS_MAX) -> Sequence[Deposit | Withdrawal]:

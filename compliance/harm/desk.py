@@ -7,14 +7,17 @@ means. All of it are rows of the case.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit.database_clock import database_now
+from compliance import facts
+from compliance.limit_arithmetic import LimitKind, Used, gaming_day
 from compliance.notice_kinds import HARM_NOTICES
+from compliance.standing import read_standing
 from compliance.watching import casework
 from compliance.watching.case_states import State
 from compliance.watching.casework import Change, Step, WatchCode
@@ -63,8 +66,9 @@ def speak(step: Step, template: str, words: str) -> WatchCase:
         case, is_done = casework.locked(HARM, step)
         if is_done:
             return case
-        today = database_now().date()
-        before = figures(PlayerId(case.player_id), today - SPAN, today - timedelta(days=1))
+        player_id = PlayerId(case.player_id)
+        today = _gaming_day(player_id, database_now())
+        before = figures(player_id, today - SPAN, today - timedelta(days=1))
         moved = casework.move(
             case,
             Change("spoken", State.SPOKEN, text, {"template": template, "before": before}),
@@ -102,37 +106,36 @@ def comparison(case: WatchCase) -> tuple[dict[str, int | str], dict[str, int | s
     spoken = [event for event in casework.events(case.id) if event.kind == "spoken"]
     if not spoken:
         return None
-    last = spoken[-1]
-    first = last.at.date()
-    until = min(database_now().date(), first + SPAN - timedelta(days=1))  # as many as before it
-    return last.data["before"], figures(PlayerId(case.player_id), first, until)
+    last, player_id = spoken[-1], PlayerId(case.player_id)
+    first = _gaming_day(player_id, last.at)
+    today = _gaming_day(player_id, database_now())
+    until = min(today, first + SPAN - timedelta(days=1))  # as many as before it
+    return last.data["before"], figures(player_id, first, until)
 
 
 def figures(player_id: PlayerId, first: date, last: date) -> dict[str, int | str]:
-    """Deposits, stakes and net result of these days, both included, in minor units; days played."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(deposited), 0), coalesce(sum(staked), 0),"
-            " coalesce(sum(returned), 0), count(DISTINCT day) FILTER (WHERE staked > 0) FROM ("
-            " SELECT day, deposited_minor AS deposited, staked_minor AS staked,"
-            " returned_minor + paid_out_minor AS returned FROM compliance_daytotal"
-            " WHERE player_id = %s AND day BETWEEN %s AND %s UNION ALL"
-            " SELECT at::date, CASE kind WHEN 'deposited' THEN amount_minor ELSE 0 END,"
-            " CASE kind WHEN 'staked' THEN amount_minor ELSE 0 END,"
-            " CASE kind WHEN 'paid_out' THEN amount_minor WHEN 'stake_returned' THEN amount_minor"
-            " WHEN 'paid_back' THEN -amount_minor ELSE 0 END FROM compliance_freshfact"
-            " WHERE player_id = %s AND at::date BETWEEN %s AND %s) f",
-            [player_id, first, last, player_id, first, last],
-        )
-        deposited, staked, returned, days = cursor.fetchone()
+    """Deposits, stakes and net result of these gaming days of the player's, both included, in minor
+    units of their currency; days played.
+    """
+    standing = read_standing(player_id)
+    days: list[Used] = []
+    if standing is not None:
+        zone = standing.policy(database_now()).zone
+        days = [*facts.by_day(player_id, standing.currency, zone, first, last).values()]
     return {
         "from": first.isoformat(),
         "to": last.isoformat(),
-        "deposited_minor": int(deposited),
-        "staked_minor": int(staked),
-        "net_minor": int(returned) - int(staked),
-        "days_played": int(days),
+        "deposited_minor": sum(day.deposited_minor for day in days),
+        "staked_minor": sum(day.staked_minor for day in days),
+        "net_minor": -sum(day.towards(LimitKind.LOSS) for day in days),
+        "days_played": sum(day.staked_minor > 0 for day in days),
     }
+
+
+def _gaming_day(player_id: PlayerId, at: datetime) -> date:
+    """The player's day, as the sums of days are cut."""
+    standing = read_standing(player_id)
+    return at.date() if standing is None else gaming_day(at, standing.policy(at).zone)
 
 
 def suggestion(before: dict[str, int | str], after: dict[str, int | str]) -> Outcome:

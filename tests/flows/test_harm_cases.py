@@ -1,13 +1,17 @@
 """A marker of harm leads to a message to the player, and what came of it is recorded."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import translation
 
 from accounts.models import User
+from audit.database_clock import database_now
 from backoffice import watching
+from compliance import facts
 from compliance.harm import desk
 from compliance.harm.desk import Outcome
 from compliance.notice_kinds import HARM_NOTICES
@@ -15,6 +19,7 @@ from compliance.watching import casework
 from compliance.watching.case_states import DUE, State
 from compliance.watching.casework import WatchCode
 from compliance.watching.rulebook import Family
+from kernel.money import Money
 from kernel.refusal import Refused
 from notices.delivery import render, subject
 from notices.models import Notice
@@ -112,3 +117,34 @@ def test_each_message_reads_in_english_and_german(kind):
     assert said["en"][0] != said["de"][0]
     assert "Ihr Team" in said["de"][1]
     assert "Play safely" not in said["de"][1]
+
+
+def test_figures_are_of_the_players_gaming_days_whether_folded_or_fresh(database):
+    player, zone = house.player(), ZoneInfo("Europe/Malta")
+    late = datetime.combine(
+        database_now().date() - timedelta(days=2), time(23, 30), UTC
+    )  # 00:30 of the next day in Malta
+    own, utc = late.astimezone(zone).date(), late.date()
+    with transaction.atomic():
+        facts.record(
+            [
+                facts.Fact(player, kind, Money(minor, "EUR"), late)
+                for kind, minor in (
+                    (facts.FactKind.STAKED, 900),
+                    (facts.FactKind.STAKE_RETURNED, 100),
+                    (facts.FactKind.PAID_OUT, 500),
+                    (facts.FactKind.PAID_BACK, 200),
+                    (facts.FactKind.DEPOSITED, 700),
+                )
+            ]
+        )
+    for _ in range(2):
+        found = desk.figures(player, own, own)
+        assert (found["staked_minor"], found["net_minor"], found["deposited_minor"]) == (
+            900,
+            -500,
+            700,
+        )
+        assert found["days_played"] == 1
+        assert desk.figures(player, utc, utc)["staked_minor"] == 0
+        facts.fold()

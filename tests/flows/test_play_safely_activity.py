@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import transaction
 from django.test import Client
 
 from accounts.models import User
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from compliance import activity, closing, facts, gate
-from compliance.models import Standing
+from compliance import activity, closing, facts, gate, play_time
+from compliance.limit_arithmetic import Period, PeriodKind, window
+from compliance.models import PlaySession, Standing
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
@@ -52,15 +54,12 @@ def asked(player_id: PlayerId, purpose: gate.Purpose) -> gate.Decision:
     return answer
 
 
-def bet_at(player_id: PlayerId, at) -> None:
-    """An allowed bet as the gate wrote it down at ``at``."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO compliance_gatedecision (id, at, ref, player_id, purpose, allowed,"
-            " amount_minor, currency, policy, facts)"
-            " VALUES (%s, %s, %s, %s, 'bet', true, 100, 'EUR', 'DEMO', '{}')",
-            [new_id(), at, new_id(), player_id],
-        )
+def played(player_id: PlayerId, begin, minutes: int) -> None:
+    """A session of play that is over."""
+    over = begin + timedelta(minutes=minutes)
+    PlaySession.objects.bulk_create(
+        [PlaySession(id=new_id(), player_id=player_id, started_at=begin, ended_at=over)]
+    )
 
 
 @pytest.mark.feature("F96")
@@ -85,14 +84,39 @@ def test_days_add_up_whether_facts_are_folded_or_fresh(database):
 
 
 @pytest.mark.feature("F96")
-def test_time_played_leaves_pauses_out_and_never_counts_another_player(database):
+def test_time_played_is_what_limits_of_time_count_cut_at_the_players_own_midnights(database):
     player, other, now = house.player(), house.player(), database_now()
-    noon = (now - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
-    for minutes in (0, 10, 24, 60):  # 10 + 14, a pause, and one bet by itself
-        bet_at(player, noon + timedelta(minutes=minutes))
-    bet_at(other, noon + timedelta(minutes=5))
-    found = activity.activity(read_standing(player), 7, now)
-    assert found.played_s == (1 + 10 + 14 + 1) * 60
+    malta = ZoneInfo("Europe/Malta")
+    today = now.astimezone(malta).date()
+    midnight = datetime.combine(today - timedelta(days=2), time(0), malta)
+    played(player, midnight - timedelta(minutes=20), 50)  # 20 before midnight, 30 after
+    played(player, midnight + timedelta(hours=12), 24)
+    played(other, midnight + timedelta(hours=12), 5)
+    begin = now - timedelta(minutes=7)
+    Standing.objects.filter(pk=player).update(
+        play_since=begin, play_seen_at=now, check_due_at=begin + timedelta(hours=1)
+    )
+    standing = read_standing(player)
+    found = activity.activity(standing, 7, now)
+    by_day = {day.on: day.played_s for day in found.days}
+    assert by_day[today - timedelta(days=3)] == 20 * 60
+    assert by_day[today - timedelta(days=2)] == 54 * 60
+    assert found.played_s == (20 + 54 + 7) * 60
+    whole = window(Period.WEEK, now, "Europe/Malta", PeriodKind.ROLLING)
+    assert play_time.seconds_played([(standing, whole)], now) == [found.played_s]
+
+
+@pytest.mark.feature("F96")
+def test_a_fact_of_the_last_hour_before_midnight_in_utc_counts_on_the_players_own_day(database):
+    player, now = house.player(), database_now()
+    late = datetime.combine(now.date() - timedelta(days=2), time(23, 30), UTC)  # 00:30 in Malta
+    told(player, facts.FactKind.DEPOSITED, 900, late)
+    for _ in range(2):  # fresh, and folded
+        found = activity.activity(read_standing(player), 7, now)
+        by_day = {day.on: day.deposited_minor for day in found.days}
+        assert by_day[late.astimezone(ZoneInfo("Europe/Malta")).date()] == 900
+        assert found.deposited_minor == 900
+        facts.fold()
 
 
 @pytest.mark.feature("F96")
