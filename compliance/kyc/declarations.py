@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
 from django.db import connection
 
 from audit.canonical import storable
-from audit.personal_keys import Encrypted, PersonalCode, decrypt_bytes, encrypt_bytes
+from compliance import personal_words
 from compliance.kyc.models import KycDeclaration
 from compliance.kyc.states import Subject
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
-from kernel.refusal import Refused
 
 FIELD_MAX: Final = 2_000
 
@@ -23,12 +21,7 @@ def write(
 ) -> None:
     """Add a declaration, in the caller's transaction. Values are cut at ``FIELD_MAX``."""
     row_id = new_id()
-    plain = {name: storable(value.strip())[:FIELD_MAX] for name, value in fields.items()}
-    sealed = encrypt_bytes(
-        int(player_id),
-        json.dumps(plain, ensure_ascii=False).encode(),
-        binding=f"kyc-declaration|{row_id}",
-    )
+    sealed = personal_words.seal(player_id, fields, binding=_binding(row_id), chars_max=FIELD_MAX)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_kyc_declaration (id, player_id, subject, attempt, actor_kind,"
@@ -60,16 +53,13 @@ def latest(
     for row in rows:
         if attempt not in {None, row.attempt}:
             continue
-        try:
-            plain = decrypt_bytes(
-                int(player_id),
-                Encrypted(row.person_key, bytes(row.personal)),
-                binding=f"kyc-declaration|{row.id}",
-            )
-        except Refused as refused:
-            if refused.code is not PersonalCode.ERASED:
-                raise
-            continue
-        merged |= {name: str(value) for name, value in json.loads(plain).items() if value}
-        is_players |= row.actor_kind == ActorKind.PLAYER.value
+        words = personal_words.unseal(
+            player_id, row.person_key, row.personal, binding=_binding(row.id)
+        )
+        merged |= {name: value for name, value in words.items() if value}
+        is_players |= bool(words) and row.actor_kind == ActorKind.PLAYER.value
     return merged, is_players
+
+
+def _binding(row_id: object) -> str:
+    return f"kyc-declaration|{row_id}"

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
 from django.db import connection
 
-from audit.canonical import storable
-from audit.personal_keys import Encrypted, PersonalCode, decrypt_bytes, encrypt_bytes
+from compliance import personal_words
 from compliance.registries.protocol import Fact
 from kernel.ids import PlayerId, new_id
-from kernel.refusal import Refused
 
 CHARS_MAX: Final = 150
 
 
 def write(player_id: PlayerId, facts: Mapping[Fact, str]) -> None:
     """Keep them, in the caller's transaction; nothing where nothing is given."""
-    plain = {
-        fact.value: storable(text.strip())[:CHARS_MAX]
-        for fact, text in facts.items()
-        if text.strip()
-    }
-    if not plain:
+    words = {fact.value: text for fact, text in facts.items() if text.strip()}
+    if not words:
         return
     row_id = new_id()
-    sealed = encrypt_bytes(
-        int(player_id), json.dumps(plain, ensure_ascii=False).encode(), binding=_binding(row_id)
-    )
+    sealed = personal_words.seal(player_id, words, binding=_binding(row_id), chars_max=CHARS_MAX)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO compliance_person_facts (id, player_id, person_key, personal)"
@@ -49,15 +40,8 @@ def latest(player_id: PlayerId) -> dict[Fact, str]:
         rows = cursor.fetchall()
     merged: dict[Fact, str] = {}
     for row_id, key_id, personal in rows:
-        try:
-            plain = decrypt_bytes(
-                int(player_id), Encrypted(key_id, bytes(personal)), binding=_binding(row_id)
-            )
-        except Refused as refused:
-            if refused.code is not PersonalCode.ERASED:
-                raise
-            continue
-        merged |= {Fact(name): text for name, text in json.loads(plain).items()}
+        words = personal_words.unseal(player_id, key_id, personal, binding=_binding(row_id))
+        merged |= {Fact(name): text for name, text in words.items()}
     return merged
 
 
