@@ -8,7 +8,6 @@ the test connects as the application's role, commits for real, and drops its clo
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
 import shutil
 import tempfile
@@ -56,14 +55,24 @@ def _start_services() -> tuple[str, str]:
     return postgres, valkey
 
 
+def template_name() -> str:
+    from tests import kept_cluster
+
+    return f"faro_template_{kept_cluster.digest()}"
+
+
 def _start_postgres(home: Path) -> str:
     from casino.embedded import postgres
+    from tests import kept_cluster
 
+    kept = kept_cluster.fetch(home / "postgres")
     cluster = postgres.Cluster(home / "postgres")
     address = cluster.start()
     atexit.register(cluster.stop)
     url = address.url("postgres", "postgres")
-    _spare_the_disk(url)
+    if not kept:
+        atexit.register(kept_cluster.keep, cluster, url, template_name())
+        _spare_the_disk(url)
     return url
 
 
@@ -116,16 +125,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
-def _migrations_digest() -> str:
-    digest = hashlib.sha256()
-    for path in [*sorted(ROOT.glob("*/migrations/*")), ROOT / "audit" / "append_only.py"]:
-        if path.suffix in {".py", ".sql"}:
-            digest.update(path.name.encode() + path.read_bytes())
-    for path in sorted((ROOT / "ledger").glob("sql/*.sql")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 def _ensure_roles(db: psycopg.Connection) -> None:
     known = {row[0] for row in db.execute("SELECT rolname FROM pg_roles")}
     for role, rights in ((OWNER, "CREATEDB"), (APP, "NOCREATEDB")):
@@ -148,7 +147,7 @@ def _create(db: psycopg.Connection, name: str, template: str = "template1") -> N
 @pytest.fixture(scope="session")
 def template_database(django_db_blocker) -> str:
     """The name of a database with every migration applied, made once per set of migrations."""
-    name = f"faro_template_{_migrations_digest()}"
+    name = template_name()
     with psycopg.connect(SUPER_URL, autocommit=True) as db:
         db.execute("SELECT pg_advisory_lock(7001)")  # xdist workers make it once
         _ensure_roles(db)
