@@ -44,7 +44,10 @@ KIND_WORDS: Final = {
     LimitKind.LOSS: _("Counts what you stake less what comes back, open bets included."),
     LimitKind.WAGER: _("Counts all you stake, whatever you win. Bets taken back do not count."),
     LimitKind.SESSION_TIME: _("Counts the time you play, at all tables and on all devices."),
-    LimitKind.BALANCE: _("No deposit may bring your balance above it. Winnings may."),
+    LimitKind.BALANCE: _(
+        "No deposit may bring your balance, open bets and withdrawals under way included, above it."
+        " Winnings may."
+    ),
 }
 #: Hours and minutes, or minutes alone.
 _TIME: Final = re.compile(r"(?:(?P<hours>[0-9]{1,3}):(?P<rest>[0-5][0-9])|(?P<minutes>[0-9]{1,5}))")

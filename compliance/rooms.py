@@ -5,9 +5,9 @@ limits change, bets are placed and deposits begin. Facts that take allowance awa
 withdrawal that comes back) are told under it too; those that come without it (payouts, refunds,
 withdrawals) only ever free allowance.
 
-A limit on the balance counts what lies in the account when a deposit begins, and what is on its
-way out, which may come back. It does not count stakes of rounds that are open, nor does it refuse
-what is won or returned: those are the player's.
+A limit on the balance counts all that is the player's when a deposit begins: what lies in the
+account, what is at stake in rounds that are open, and what is on its way out; the last two may come
+back. It refuses deposits alone: what is won or returned is the player's, however much it is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 
 from django.db import connection
 
-from compliance import facts, play_time
+from compliance import at_stake, facts, play_time
 from compliance.limit_arithmetic import (
     Limit,
     LimitKind,
@@ -145,7 +145,7 @@ def _window(
 def of_money(
     found: Sequence[InForce], in_flight: dict[PlayerId, int]
 ) -> list[tuple[InForce, Room]]:
-    """What is used of each; one statement for sums, one for balances, none where not needed."""
+    """What is used of each; one statement for sums, two for balances, none where not needed."""
     of_balance = [one for one in found if one.limit.kind is LimitKind.BALANCE]
     of_sums = [one for one in found if one.limit.kind is not LimitKind.BALANCE]
     sums = facts.totals(
@@ -176,9 +176,14 @@ def of_time(found: Sequence[InForce], now: datetime) -> list[tuple[InForce, Room
 
 
 def _balances(found: Sequence[InForce]) -> dict[PlayerId, int]:
-    """What these players have, money set aside for withdrawals with it: those may fail."""
+    """What these players have, with what is set aside for withdrawals and what is at stake.
+
+    Stakes are read first: rounds are settled without the player's lock, and what moves from a stake
+    to the account in between is counted twice for that moment, and never not at all.
+    """
     if not found:
         return {}
+    staked = at_stake.minor_of([one.player_id for one in found])
     names = [
         (kind, f"player:{one.player_id}", one.standing.currency)
         for one in found
@@ -187,7 +192,8 @@ def _balances(found: Sequence[InForce]) -> dict[PlayerId, int]:
     ids = accounts.ensure_accounts(names)
     known = accounts.balances(ids.values())
     return {
-        one.player_id: sum(
+        one.player_id: staked[one.player_id]
+        + sum(
             known[ids[kind, f"player:{one.player_id}", one.standing.currency]].posted_minor
             for kind in (AccountKind.PLAYER_CASH, AccountKind.PLAYER_HELD)
         )

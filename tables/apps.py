@@ -8,7 +8,8 @@ class TablesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Make the lag of public streams known, and the game to those who seal."""
+        """Make the lag of public streams known, and the game to those who seal and who limit."""
         from tables import reveal, sealed_sources  # noqa: F401  (the second registers)
+        from tables.bets import at_stake  # noqa: F401  (registers)
 
         reveal.lag_public_streams()

@@ -1,20 +1,25 @@
-"""Money on its way out counts for a limit on the balance, and what comes back locks its player."""
+"""A limit on the balance counts what is on its way out and what is at stake: both may come back."""
 
 from __future__ import annotations
 
 import pytest
 
 from audit.database_clock import database_now
-from compliance import facts
+from compliance import at_stake, facts
 from compliance.gate import GateCode, Purpose
 from compliance.limit_arithmetic import LimitKind, Period
-from compliance.models import FreshFact, Standing
-from kernel.ids import Actor, ActorKind
+from compliance.models import FreshFact, Reservation, Standing
+from compliance.pages import limit_rows
+from compliance.standing import StandingNow, read_standing
+from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from payments import withdrawals
 from payments.models import Withdrawal
 from payments.providers.protocol import PayoutReport
 from payments.states import WithdrawalState
+from tables.bets.betting import place_batch
+from tables.bets.slips import Receipt, place_bets
+from tables.bets.undo import undo_last
 from tests import house
 from tests.flows.limit_steps import code, limit
 
@@ -55,3 +60,69 @@ def test_a_withdrawal_that_the_bank_returns_is_told_under_the_player_s_lock(data
     assert order == [facts.FactKind.WITHDRAWN, [player], facts.FactKind.CAME_BACK]
     assert FreshFact.objects.filter(kind="came_back").count() == 1
     assert house.balance(player) == 6_000
+
+
+def at_the_table(balance_minor: int = 6_000) -> tuple[house.Pit, PlayerId]:
+    """A player with so much, and a limit of 10,000 on what they have here."""
+    pit, player = house.pit(), house.player(balance_minor=balance_minor)
+    pit.open_round()
+    limit(player, LimitKind.BALANCE, 10_000, Period.ALWAYS, database_now())
+    return pit, player
+
+
+def bet(player: PlayerId, position: str, minor: int) -> None:
+    slip = place_bets(
+        player, "alexandria", key=new_id().hex, currency="EUR", stakes=[(position, minor)]
+    )
+    assert isinstance(place_batch("alexandria", [slip])[0], Receipt)
+
+
+def room_for(player: PlayerId) -> int:
+    """The largest deposit that is allowed; one minor unit more is refused and charges nothing."""
+    [row] = limit_rows(found(player), database_now())
+    left = row.left_minor or 0
+    before = house.balance(player)
+    assert code(player, database_now(), left + 1, Purpose.DEPOSIT) is GateCode.BALANCE_LIMIT
+    assert not left or code(player, database_now(), left, Purpose.DEPOSIT) is None
+    assert (house.balance(player), Reservation.objects.count()) == (before, 0)
+    return left
+
+
+def found(player: PlayerId) -> StandingNow:
+    standing = read_standing(player)
+    assert standing is not None
+    return standing
+
+
+@pytest.mark.feature("F98")
+def test_open_stakes_count_to_the_cent_whatever_becomes_of_them(database):
+    pit, player = at_the_table()
+    bet(player, "straight:17", 100)
+    bet(player, "red", 2_000)
+    assert house.balance(player) == 3_900
+    assert room_for(player) == 4_000
+    undo_last(player, "alexandria", key="undo-key-1")
+    assert house.balance(player) == 5_900
+    assert room_for(player) == 4_000
+    pit.play(17)
+    assert house.balance(player) == 5_900 + 3_600
+    assert room_for(player) == 500
+
+
+@pytest.mark.feature("F98")
+def test_a_lost_stake_makes_room_and_a_win_above_the_limit_is_paid(database):
+    pit, player = at_the_table()
+    bet(player, "straight:17", 1_000)
+    pit.play(4)
+    assert (house.balance(player), room_for(player)) == (5_000, 5_000)
+    pit.open_round()
+    bet(player, "straight:17", 1_000)
+    assert room_for(player) == 5_000
+    pit.play(17)
+    assert house.balance(player) == 4_000 + 36_000
+    assert room_for(player) == 0
+
+
+@pytest.mark.feature("F98")
+def test_every_game_tells_what_is_at_stake():
+    assert at_stake.known_sources() == {"tables"}
