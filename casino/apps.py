@@ -8,7 +8,12 @@ class CasinoConfig(AppConfig):
 
     def ready(self) -> None:
         # Tasks find their broker through the Celery application, in every process.
-        from casino import celery, checks, document_checks, long_lived
+        from casino import celery, checks, document_checks, jurisdiction_checks, long_lived
 
-        del celery, checks, document_checks  # imported for what importing registers
+        del (
+            celery,
+            checks,
+            document_checks,
+            jurisdiction_checks,
+        )  # imported for what importing registers
         long_lived.keep_what_is_loaded()

@@ -2,7 +2,8 @@
 
 ``/healthz`` touches nothing: a process that answers is alive. ``/readyz`` asks what a request will
 need: the database, migrations applied, the broker, and that the runtime role cannot rewrite
-history; as a flag it says whether something else runs than was approved. Both answer JSON; a failed
+history; flags say whether something else runs than was approved, and whether play is stopped
+where no place can be looked up or a profile is not signed. Both answer JSON; a failed
 check says what is wrong in words, never with an address.
 """
 
@@ -22,8 +23,9 @@ from redis.retry import Retry
 
 from audit import witness
 from audit.database_clock import database_now
-from casino import self_check
+from casino import jurisdiction_checks, self_check
 from casino.database_rights import problems_of_runtime_role
+from compliance.jurisdictions import stops
 
 #: redis-py's default retries block for 58 s on a dead peer (measured); a probe must answer.
 BROKER_TIMEOUT_S = 1
@@ -114,6 +116,18 @@ def _self_check() -> None:
         raise NotReady("a host was not checked within a day or since the approval")
 
 
+def _places() -> None:
+    blocked = jurisdiction_checks.cannot_look_for()
+    if blocked:
+        raise NotReady(f"places cannot be looked up: no play under {', '.join(blocked)}")
+
+
+def _profiles() -> None:
+    stopped = [one.profile.policy for one in stops.ahead(database_now().date(), 0)]
+    if stopped:
+        raise NotReady(f"no play until two officers sign {', '.join(stopped)}")
+
+
 def _witness() -> None:
     lag = witness.lag()
     if lag is None:
@@ -131,4 +145,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "runtime_role": _runtime_role,
 }
 #: Told beside the checks, and no reason to send requests elsewhere: every process would say it.
-FLAGS: dict[str, Callable[[], None]] = {"self_check": _self_check}
+FLAGS: dict[str, Callable[[], None]] = {
+    "self_check": _self_check,
+    "places": _places,
+    "profiles": _profiles,
+}

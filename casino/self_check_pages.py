@@ -13,8 +13,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from accounts.staff_access import staff_actor, staff_required
-from casino import program_hashes, self_check
+from audit.database_clock import database_now
+from casino import jurisdiction_checks, program_hashes, self_check
 from casino.self_check import DO, CheckCode, Verdict
+from compliance.jurisdictions import stops
 from kernel.refusal import Refused
 
 SEE: Final = "accounts.view_program_checks"
@@ -51,6 +53,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "changes": changes[: self_check.CHANGES_MAX],
         "more": max(0, len(changes) - self_check.CHANGES_MAX),
         "may_do": request.user.has_perm(DO),
+        "stops": stops.ahead(database_now().date()),
+        "cannot_look_for": jurisdiction_checks.cannot_look_for(),
     }
     return render(request, "staff/self_check.html", context)
 

@@ -21,13 +21,15 @@ from kernel.ids import PlayerId
 
 
 class AdmissionCode(StrEnum):
-    """Why play and deposits, and for the first three marketing, are refused from outside."""
+    """Why play and deposits, and for the first four marketing, are refused from outside."""
 
     REGISTRY_EXCLUDED = "registry_excluded"
     REGISTRY_UNCLEAR = "registry_unclear"
+    REGISTRY_FACTS = "registry_facts_missing"
     UNDER_REVIEW = "under_review"
     PLACE_NOT_ALLOWED = "place_not_allowed"
     PLACE_UNKNOWN = "place_unknown"
+    PLACE_NOT_CHECKED = "place_not_checked"
 
 
 class PlaceOutcome(StrEnum):
@@ -48,6 +50,8 @@ class Admission:
     place_outcome: str = ""
     place_valid_until: datetime | None = None
     likenesses: int = 0
+    #: Facts that the register cannot answer without, by name, blanks between.
+    registry_lacks: str = ""
 
 
 NOTHING: Final = Admission()
@@ -58,7 +62,7 @@ def read(player_ids: Collection[PlayerId]) -> dict[PlayerId, Admission]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT player_id, registry, registry_outcome, registry_valid_until, place_outcome,"
-            " place_valid_until, likenesses FROM compliance_admission"
+            " place_valid_until, likenesses, registry_lacks FROM compliance_admission"
             " WHERE player_id = ANY (%s::text::bigint[])",
             [array_of(player_ids)],
         )
@@ -66,32 +70,55 @@ def read(player_ids: Collection[PlayerId]) -> dict[PlayerId, Admission]:
 
 
 def refusal(
-    policy: Jurisdiction, found: Admission | None, now: datetime, *, marketing: bool = False
+    policy: Jurisdiction,
+    found: Admission | None,
+    now: datetime,
+    *,
+    marketing: bool = False,
+    can_look: bool = True,
 ) -> AdmissionCode | None:
-    """Why not, or None. Where a policy asks and nothing was answered, that is unclear."""
+    """Why not, or None. Where a policy asks and nothing was answered, that is unclear.
+
+    ``can_look``: whether the house can find out where anybody is (`location.geoip.can_look`).
+    """
     found = found or NOTHING
-    if policy.asks_registry:
-        valid = found.registry_valid_until is not None and now < found.registry_valid_until
-        if found.registry == policy.registry and found.registry_outcome == Outcome.EXCLUDED:
-            return AdmissionCode.REGISTRY_EXCLUDED
-        if (
-            not valid
-            or found.registry != policy.registry
-            or (found.registry_outcome != Outcome.CLEAR)
-        ):
-            return AdmissionCode.REGISTRY_UNCLEAR
+    told = _registry_refusal(policy, found, now) if policy.asks_registry else None
+    if told is not None:
+        return told
     if found.likenesses:
         return AdmissionCode.UNDER_REVIEW
     if marketing or not policy.location_required:
         return None
-    return _place_refusal(policy, found, now)
+    return _place_refusal(policy, found, now, can_look)
 
 
-def _place_refusal(policy: Jurisdiction, found: Admission, now: datetime) -> AdmissionCode | None:
+def _registry_refusal(
+    policy: Jurisdiction, found: Admission, now: datetime
+) -> AdmissionCode | None:
+    """The answer of another register says nothing, but that this one was never asked."""
+    is_of_this = found.registry == policy.registry
+    if is_of_this and found.registry_outcome == Outcome.EXCLUDED:
+        return AdmissionCode.REGISTRY_EXCLUDED
+    if is_of_this and found.registry_lacks:
+        return AdmissionCode.REGISTRY_FACTS
+    is_valid = found.registry_valid_until is not None and now < found.registry_valid_until
+    if is_of_this and is_valid and found.registry_outcome == Outcome.CLEAR:
+        return None
+    return AdmissionCode.REGISTRY_UNCLEAR
+
+
+def _place_refusal(
+    policy: Jurisdiction,
+    found: Admission,
+    now: datetime,
+    can_look: bool,  # noqa: FBT001  (a fact of the house)
+) -> AdmissionCode | None:
     seen = found.place_outcome
     fresh = found.place_valid_until is not None and now < found.place_valid_until
     if seen == PlaceOutcome.NOT_ALLOWED:  # until somewhere else is seen, however long ago
         return AdmissionCode.PLACE_NOT_ALLOWED
     if seen == PlaceOutcome.ALLOWED and fresh:
         return None
+    if policy.location_unchecked_refuses and not can_look:
+        return AdmissionCode.PLACE_NOT_CHECKED
     return AdmissionCode.PLACE_UNKNOWN if policy.location_unknown_refuses else None

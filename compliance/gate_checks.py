@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from compliance import admission, play_rules, switches
+from compliance.admission import AdmissionCode
 from compliance.gate_reading import OWN_SCOPES, Known
 from compliance.gate_words import Data, GateCode, GateRequest, Purpose
 from compliance.kyc.policies import kyc_policy
@@ -198,12 +199,16 @@ def _money_limit(request: GateRequest, standing: StandingNow, known: Known) -> R
 
 def _outside(request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     """What registers, likenesses and, but for marketing, the place say."""
+    found = known.admissions.get(standing.player_id)
     code = admission.refusal(
         known.policies[standing.jurisdiction],
-        known.admissions.get(standing.player_id),
+        found,
         known.now,
         marketing=request.purpose is Purpose.MARKETING,
+        can_look=known.can_look,
     )
+    if code is AdmissionCode.REGISTRY_FACTS and found is not None:
+        return GateCode.REGISTRY_FACTS, {"facts": found.registry_lacks}
     return None if code is None else (GateCode(code.value), {})
 
 

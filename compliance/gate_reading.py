@@ -15,6 +15,7 @@ from compliance import admission, bet_rooms, limits, rooms, switches
 from compliance.gate_words import GateRequest, Purpose
 from compliance.jurisdictions import Jurisdiction, sign_offs
 from compliance.limit_arithmetic import LimitKind, Room, tightest
+from compliance.location import geoip
 from compliance.models import Status
 from compliance.standing import StandingNow, lock_standings, microseconds
 from kernel.ids import PlayerId
@@ -53,6 +54,8 @@ class Known:
     #: Of those who closed their account and want to sign in: who has money there, free or on its
     #: way out.
     with_money: frozenset[PlayerId]
+    #: Whether the house can find out where players are, where one of the policies wants to know.
+    can_look: bool
 
 
 def read(requests: Sequence[GateRequest], now: datetime) -> Known:
@@ -87,6 +90,7 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
                 if one.status is Status.CLOSED
             ]
         ),
+        can_look=not any(one.location_required for one in policies.values()) or geoip.can_look(),
     )
     for player_id, room in bet_rooms.tightest(betting, now).items():
         found.rooms[player_id, Purpose.BET] = room

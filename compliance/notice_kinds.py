@@ -11,6 +11,8 @@ CASE_OVERDUE = register("case_overdue")
 VERIFICATION_NEWS = register("verification_news")
 VERIFICATION_OVERDUE = register("verification_overdue")
 OFFICERS_OVERDUE = register("officers_overdue")
+PROFILE_STOPS = register("profile_stops")
+EXCLUSION_LIFTED = register("exclusion_lifted")
 
 #: What an officer writes to a player whose play shows markers of harm.
 HARM_NOTICES: Final = (

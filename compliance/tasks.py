@@ -9,7 +9,8 @@ from django.conf import settings
 
 from audit.database_clock import database_now
 from compliance import case_keeping, exclusion, facts, play_time
-from compliance.kyc import sweeps
+from compliance.jurisdictions import stop_alarm
+from compliance.kyc import strays, sweeps
 from compliance.own_register import likenesses
 from compliance.registries import checking
 from compliance.screening import hits, screening, watched
@@ -26,11 +27,12 @@ def fold_facts() -> None:
 
 @shared_task(name="compliance.tasks.alarm_overdue_cases", ignore_result=True)
 def alarm_overdue_cases() -> None:
-    """Tell support, compliance and officers which cases have become late. Scheduled every 5 min."""
+    """Tell support, compliance and officers what is late or stops play. Scheduled every 5 min."""
     case_keeping.alarm_overdue()
     casework.alarm_overdue()
     hits.alarm_overdue()
     likenesses.alarm_overdue()
+    stop_alarm.alarm()
 
 
 @shared_task(name="compliance.tasks.purge_cases", ignore_result=True)
@@ -89,6 +91,12 @@ def forget_old_quarters() -> None:
 def look_at_documents() -> None:
     """The automatic checks of what was handed in. Every 10 s; ends by itself after 20 s."""
     sweeps.look_at_documents()
+
+
+@shared_task(name="compliance.tasks.sweep_strays", ignore_result=True)
+def sweep_strays() -> None:
+    """Delete stored bytes that no document answers for. Every hour; ends by itself after 30 s."""
+    strays.sweep()
 
 
 @shared_task(name="compliance.tasks.scan_again", ignore_result=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from kernel.money import SCALES, Money
 
@@ -81,6 +82,20 @@ def _limit(data: Data, words: str) -> str:
     }
 
 
+#: What a register asks for, as a field's label says it.
+FACT_NAMES: Final = {
+    "given_name": gettext_lazy("Given name"),
+    "family_name": gettext_lazy("Family name"),
+    "postcode": gettext_lazy("Postcode"),
+    "national_number": gettext_lazy("Personal number"),
+}
+
+
+def _facts(data: Data) -> str:
+    words = str(data.get("facts", "")).split()
+    return ", ".join(str(FACT_NAMES[word]) for word in words if word in FACT_NAMES)
+
+
 _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     "no_standing": lambda _d: _("This account is not set up for play. Our support can help."),
     "suspended": lambda _d: _("Your account is suspended while we look at it. Ask our support."),
@@ -122,8 +137,8 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     "balance_limit": lambda d: _limit(
         d,
         _(
-            "Your balance limit is %(limit)s; a deposit of %(left)s would reach it. Nothing was"
-            " charged."
+            "Your balance limit is %(limit)s; with open bets and withdrawals under way, a deposit"
+            " of %(left)s would reach it. Nothing was charged."
         ),
     ),
     "wager_limit": lambda d: _limit(
@@ -183,6 +198,26 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         % {"until": _moment(d, "until")}
     ),
     "fact_missing": lambda _d: _("The national register of excluded people asks for this."),
+    "fact_too_long": lambda _d: _("That is too long."),
+    "fact_no_name": lambda _d: _("A name has letters."),
+    "fact_no_postcode": lambda _d: _("That is no postcode. Write it like SW1A 1AA."),
+    "fact_no_number": lambda _d: _("That is no personal number. Check its digits."),
+    "fact_other_birth": lambda _d: _(
+        "This number does not go with the date of birth of your account. Check both; our support"
+        " can help."
+    ),
+    "fact_other_name": lambda _d: _(
+        "That is not the name of this account. Write it as in your passport; our support can help."
+    ),
+    "registry_needs_nothing": lambda _d: _("The register has what it needs."),
+    "registry_told_too_often": lambda _d: _("You have tried often today. Try again tomorrow."),
+    "registry_facts_missing": lambda d: (
+        _(
+            "Before you play, the national register of excluded people needs from you: %(facts)s."
+            " You can tell it under Play safely. You can withdraw your money at any time."
+        )
+        % {"facts": _facts(d)}
+    ),
     "not_at_present": lambda _d: _(
         "We cannot open this account to you at present. Our support can say more. If play worries"
         " you, our page Play safely says who helps."
@@ -203,6 +238,10 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     ),
     "place_unknown": lambda _d: _(
         "We have to know where you are before you play. Load this page again, without a proxy."
+    ),
+    "place_not_checked": lambda _d: _(
+        "We cannot see at the moment where you are, and the law where you live asks for that. Play"
+        " goes on when we can. You can withdraw your money at any time."
     ),
     "return_is_the_players": lambda _d: _("Only the player can ask to come back."),
     "reason_missing": lambda _d: _("Tell us why in a few words."),

@@ -22,6 +22,10 @@ FARO_JURISDICTIONS: list[str] = env.list(
     "FARO_JURISDICTIONS", default=[] if FARO_MODE == "production" else ["DEMO"]
 )
 
+#: So many days before a version of an offered profile begins that two officers have not signed, the
+#: officers are told, and `check --deploy` warns: from its day on it stops play.
+FARO_SIGN_OFF_WARN_DAYS: int = env.int("FARO_SIGN_OFF_WARN_DAYS", default=30)
+
 #: Address of the simulated payment provider, and the secret its webhooks are signed with. None:
 #: not configured, and then deposits through it are refused with a code.
 SIMULATED_PSP_URL: str | None = env.str("SIMULATED_PSP_URL", default=None)
@@ -36,5 +40,5 @@ FARO_SCREENING_DIRECTORY: str = env.str("FARO_SCREENING_DIRECTORY", default="")
 #: and whoever's profile names it may not play.
 FARO_REGISTRIES: dict[str, dict[str, str]] = env.json("FARO_REGISTRIES", default={})
 #: A MaxMind database (GeoLite2 or GeoIP2, country or city) that says where an address is. Empty:
-#: every place is unknown, and each profile says whether that refuses.
+#: nobody can look, and each profile says whether that refuses play (`check --deploy` names those).
 FARO_GEOIP_DATABASE: str = env.str("FARO_GEOIP_DATABASE", default="")

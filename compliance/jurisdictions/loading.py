@@ -182,6 +182,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "registry_valid": _duration,
     "location_required": _flag,
     "location_unknown_refuses": _flag,
+    "location_unchecked_refuses": _flag,
     "location_areas": _maybe_texts,
     "location_valid": _duration,
     "verified_before_play": _flag,

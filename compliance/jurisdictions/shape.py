@@ -94,6 +94,8 @@ class Jurisdiction:
     #: Whether a place where play is not offered refuses, and whether an unknown one does.
     location_required: bool
     location_unknown_refuses: bool
+    #: Whether nobody plays while the house cannot look at all: no database of places can be read.
+    location_unchecked_refuses: bool
     #: Where play is allowed: countries (``GB``) or parts (``US-NJ``). None: wherever it is offered.
     location_areas: tuple[str, ...]
     #: For how long a place that was seen is relied on.

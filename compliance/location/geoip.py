@@ -49,6 +49,11 @@ class GeoIp:
 _NOWHERE: Final = Nowhere()
 
 
+def can_look() -> bool:
+    """Whether the house can find out where anybody is at all."""
+    return locator() is not _NOWHERE
+
+
 def locator() -> Locator:
     """The one that settings name. One that cannot be read is logged, and nothing is known."""
     path: str = settings.FARO_GEOIP_DATABASE

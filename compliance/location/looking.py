@@ -15,7 +15,7 @@ from audit.database_clock import database_now
 from audit.record import Personal, Subject, record, register
 from compliance.admission import AdmissionCode, PlaceOutcome
 from compliance.jurisdictions import Jurisdiction, offered_countries
-from compliance.location.geoip import locator
+from compliance.location.geoip import can_look, locator
 from compliance.location.protocol import Address, judge
 from compliance.standing import lock_standing, read_standing
 from kernel.clock import SystemClock
@@ -30,10 +30,13 @@ WATCHER: Final = Actor.system("location")
 def check_visitor(request: HttpRequest, policy: Jurisdiction) -> None:
     """Whether an account under ``policy`` may be opened from here.
 
-    Refuses with ``PLACE_NOT_ALLOWED``, or ``PLACE_UNKNOWN`` where the policy says so.
+    Refuses with ``PLACE_NOT_ALLOWED``, with ``PLACE_NOT_CHECKED`` where nobody can look and the
+    policy says that this refuses, or with ``PLACE_UNKNOWN`` where it says so.
     """
     if not policy.location_required:
         return
+    if policy.location_unchecked_refuses and not can_look():
+        raise Refused(AdmissionCode.PLACE_NOT_CHECKED)
     place = locator().place(client_address(request))
     outcome = judge(policy, place, offered_countries(database_now().date()))
     if outcome is PlaceOutcome.NOT_ALLOWED:

@@ -403,7 +403,7 @@ def test_readiness_and_metrics_carry_the_flag(copy, settings):
     approved()
     self_check.check(self_check.DAILY)
     web = Client()
-    assert web.get("/readyz").json()["flags"] == {"self_check": "ok"}
+    assert set(web.get("/readyz").json()["flags"].values()) == {"ok"}
     (copy / "kernel" / "money.py").write_text("# other\n")
     self_check.check(self_check.DAILY)
     answer = web.get("/readyz").json()

@@ -41,7 +41,7 @@ def test_ready_when_database_migrations_broker_and_rights_are_right(web):
     assert answer.json() == {
         "ready": True,
         "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "runtime_role": "ok"},
-        "flags": {"self_check": "ok"},
+        "flags": {"self_check": "ok", "places": "ok", "profiles": "ok"},
     }
     assert answer.status_code == 200
 

@@ -9,41 +9,30 @@ from ipaddress import ip_address
 import pytest
 from django.db import connection, transaction
 from django.test import Client
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 from accounts.models import User
 from audit.database_clock import database_now
+from casino import jurisdiction_checks
 from compliance import admission, gate
 from compliance.admission import PlaceOutcome
 from compliance.jurisdictions import profile
 from compliance.location import looking
-from compliance.location.geoip import locator
+from compliance.location.geoip import can_look, locator
 from compliance.location.protocol import UNKNOWN, Place, judge
 from kernel.ids import PlayerId, new_id
 from kernel.money import Money
 from tests import house
-from tests.flows.accounts_steps import keep_mail_here, latest_code, sign_up
+from tests.flows import place_steps
+from tests.flows.accounts_steps import keep_mail_here, latest_code, sign_in, sign_up
+from tests.flows.limit_steps import player_in
+from tests.flows.place_steps import BRAZIL, JERSEY, LONDON, MALTA
 
-PLACES = {
-    "81.2.69.0/24": {"country": {"iso_code": "GB"}},
-    "203.0.113.0/24": {"country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "NJ"}]},
-    "198.51.100.0/24": {"country": {"iso_code": "BR"}},
-    "2001:db8::/32": {"country": {"iso_code": "MT"}},
-}
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-MALTA, LONDON, BRAZIL, JERSEY = "2001:db8::1", "81.2.69.7", "198.51.100.9", "203.0.113.5"
 
 
 @pytest.fixture
 def geoip(settings, tmp_path):
-    writer = MMDBWriter(ip_version=6, ipv4_compatible=True, database_type="GeoLite2-City")
-    for network, found in PLACES.items():
-        writer.insert_network(IPSet([network]), found)
-    path = tmp_path / "places.mmdb"
-    writer.to_db_file(str(path))
-    settings.FARO_GEOIP_DATABASE = str(path)
-    return path
+    return place_steps.lay(settings, tmp_path)
 
 
 def answer(player: PlayerId, purpose: gate.Purpose = gate.Purpose.BET) -> str | None:
@@ -141,3 +130,72 @@ def test_sign_up_and_sign_in_look_and_believe_only_our_own_proxies(database, set
     session.save()
     client.get("/me/", HTTP_X_FORWARDED_FOR=BRAZIL)
     assert answer(player) == "place_not_allowed"
+
+
+def maltese() -> PlayerId:
+    """Somebody about whom everything is clear but the place, which nobody has looked at."""
+    player = player_in("MT")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE compliance_admission SET place = '', place_outcome = '',"
+            " place_valid_until = NULL"
+        )
+    return player
+
+
+@pytest.mark.feature("F119", "F104")
+@pytest.mark.parametrize("lies_at", ["", "/nowhere/places.mmdb"])
+def test_where_nobody_can_look_there_is_no_play_and_money_still_leaves(database, settings, lies_at):
+    settings.FARO_GEOIP_DATABASE = lies_at
+    player, ours = maltese(), house.player()
+    assert not can_look()
+    for purpose in (gate.Purpose.BET, gate.Purpose.DEPOSIT):
+        assert answer(player, purpose) == "place_not_checked"
+        assert answer(ours, purpose) is None  # the demonstration's profile asks for no database
+    for purpose in (gate.Purpose.WITHDRAWAL, gate.Purpose.SIGN_IN, gate.Purpose.MARKETING):
+        assert answer(player, purpose) is None
+
+
+@pytest.mark.feature("F119")
+def test_what_was_seen_counts_for_its_time_when_the_database_is_gone(database, settings, geoip):
+    player = maltese()
+    assert answer(player) is None  # somebody can look, and has seen nothing wrong
+    looking.look(player, ip_address(MALTA))
+    settings.FARO_GEOIP_DATABASE = ""
+    assert answer(player) is None
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET place_valid_until = clock_timestamp()")
+    assert answer(player) == "place_not_checked"
+    looking.look(player, ip_address(MALTA))  # asked, and still nobody knows
+    assert answer(player) == "place_not_checked"
+
+
+@pytest.mark.feature("F119")
+def test_nobody_signs_up_where_nobody_can_look_and_signing_in_goes_on(database, settings, tmp_path):
+    keep_mail_here(settings)
+    settings.FARO_JURISDICTIONS = ["MT"]
+    house.sign_off("MT")
+    refused = sign_up(Client(), country="MT")
+    assert "cannot see at the moment where you are" in str(refused.context["form"].errors)
+    assert User.objects.filter(email="anna@example.org").count() == 0
+    place_steps.lay(settings, tmp_path)
+    client = Client()
+    assert sign_up(client, country="MT").status_code == 302
+    client.post("/account/confirm-email/", {"action": "verify", "code": latest_code()})
+    settings.FARO_GEOIP_DATABASE = ""
+    assert sign_in(Client()).status_code == 302
+
+
+def test_deploy_check_and_readiness_name_who_cannot_be_looked_for(database, settings, tmp_path):
+    assert jurisdiction_checks.places_can_be_looked_up(None) == []
+    settings.FARO_JURISDICTIONS = ["DEMO", "MT", "SE"]
+    house.sign_off("MT", "SE")
+    names = f"{profile('MT', NOW.date()).policy}, {profile('SE', NOW.date()).policy}"
+    [found] = jurisdiction_checks.places_can_be_looked_up(None)
+    assert found.id == "faro.E020"
+    assert names in found.msg
+    flags = Client().get("/readyz").json()["flags"]
+    assert flags["places"] == f"places cannot be looked up: no play under {names}"
+    place_steps.lay(settings, tmp_path)
+    assert jurisdiction_checks.places_can_be_looked_up(None) == []
+    assert Client().get("/readyz").json()["flags"]["places"] == "ok"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import psycopg
 import pytest
 from django.db import transaction
 from django.test import Client
 
+from accounts.appointments import holders
 from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from casino import jurisdiction_checks
 from compliance import gate, sign_up
-from compliance.jurisdictions import profile, sign_offs
+from compliance.jurisdictions import profile, sign_offs, stop_alarm, stops, versions
 from compliance.jurisdictions.sign_offs import SignOffCode
 from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
+from notices.models import Notice
 from tests import house
 from tests.flows.staff_steps import make_staff, staff_client
 
@@ -58,6 +61,7 @@ def in_malta():
     Standing.objects.filter(pk=player).update(
         jurisdiction="MT", age_verified=True, identity_verified=True
     )
+    house.admitted_for_ever(player)
     return player
 
 
@@ -192,3 +196,72 @@ def test_officers_see_each_value_with_its_basis_and_sign_at_the_desk():
     auditor = staff_client(Role.AUDITOR)
     assert auditor.get(at).status_code == 200
     assert auditor.post(f"{at}withdraw/", fields).status_code == 403
+
+
+def coming(days: int):
+    """A version of Malta's profile that begins in so many days, as a file laid there would."""
+    day = database_now().date() + timedelta(days=days)
+    return replace(malta(), effective_from=day, digest="c" * 64, unsure=("registry", "zone"))
+
+
+def laid(monkeypatch, *more) -> None:
+    """Files of Malta's profile besides the one there is."""
+    known = (malta(), *more)
+    monkeypatch.setattr(stops, "versions", lambda code: known if code == "MT" else versions(code))
+
+
+def seen(days: int | None = None) -> list[tuple[str, int]]:
+    found = stops.ahead(database_now().date(), days)
+    return [(stop.profile.policy, stop.days) for stop in found]
+
+
+def test_a_coming_version_is_told_of_before_its_day_and_on_it(settings, monkeypatch):
+    settings.FARO_JURISDICTIONS = ["DEMO", "MT"]
+    house.sign_off("MT")
+    assert seen() == []
+    laid(monkeypatch, coming(30), coming(31))
+    assert seen() == [(coming(30).policy, 30)]
+    assert seen(31) == [(coming(30).policy, 30), (coming(31).policy, 31)]
+    laid(monkeypatch, coming(0))
+    assert seen() == [(coming(0).policy, 0)]
+    settings.FARO_JURISDICTIONS = ["DEMO"]
+    assert seen() == []  # what is not offered stops nobody
+
+
+def test_deploy_check_readiness_and_pages_name_profile_and_values(settings, monkeypatch):
+    settings.FARO_JURISDICTIONS = ["MT"]
+    house.sign_off("MT")
+    officer, admin = staff_client(Role.COMPLIANCE), staff_client(Role.ADMINISTRATOR)
+    assert jurisdiction_checks.profiles_are_signed_off(None, databases=["default"]) == []
+    for days, number, flag, words in (
+        (12, "faro.W020", "ok", "in 12 days"),
+        (0, "faro.W021", f"no play until two officers sign {coming(0).policy}", "stopped"),
+    ):
+        laid(monkeypatch, coming(days))
+        [found] = jurisdiction_checks.profiles_are_signed_off(None, databases=["default"])
+        assert found.id == number
+        assert coming(days).policy in found.msg
+        assert "registry, zone" in found.msg
+        assert Client().get("/readyz").json()["flags"]["profiles"] == flag
+        for page in (officer.get("/admin/officers/"), admin.get("/staff/self-check/")):
+            text = page.content.decode()
+            assert coming(days).policy in text
+            assert "registry, zone" in text
+            assert words in text
+    assert jurisdiction_checks.profiles_are_signed_off(None, databases=None) == []
+
+
+def test_officers_are_told_once_when_it_is_near_and_once_when_it_has_come(settings, monkeypatch):
+    settings.FARO_JURISDICTIONS = ["MT"]
+    house.sign_off("MT")
+    people = set(holders(Role.COMPLIANCE))
+    assert stop_alarm.alarm() == 0
+    laid(monkeypatch, coming(12))
+    assert (stop_alarm.alarm(), stop_alarm.alarm()) == (len(people), 0)
+    later = make_staff(Role.COMPLIANCE, key=None).pk
+    assert (stop_alarm.alarm(), stop_alarm.alarm()) == (1, 0)  # whoever comes later learns it too
+    laid(monkeypatch, coming(0))
+    assert (stop_alarm.alarm(), stop_alarm.alarm()) == (len(people) + 1, 0)
+    told = Notice.objects.filter(kind="profile_stops", person_id=later).order_by("created_at")
+    assert [row.context["days"] for row in told] == [12, 0]
+    assert {row.context["values"] for row in told} == {"registry, zone"}
