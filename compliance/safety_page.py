@@ -24,6 +24,7 @@ from compliance.forms import (
 from compliance.limit_arithmetic import LimitKind, Period, periods_of
 from compliance.models import LimitChange
 from compliance.pages import limit_rows
+from compliance.registries import telling
 from compliance.standing import StandingNow, read_standing
 from compliance.wording import time_text
 from kernel.ids import PlayerId
@@ -89,6 +90,7 @@ def _facts(standing: StandingNow, now: datetime, wrong: LimitForm | None) -> dic
         "may_ask_to_return": standing.exclusion_holds
         and standing.excluded_until is not None
         and standing.excluded_until <= now,
+        "register_lacks": telling.lacking(standing.player_id),
         "cooling_off": standing.cooling_off(now),
         "cards": [card for card in cards if card["kind"] in _FIRST],
         "more_cards": [card for card in cards if card["kind"] not in _FIRST],

@@ -23,7 +23,7 @@ from compliance.jurisdictions import Jurisdiction, active_codes, profile
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.location import looking
 from compliance.own_register import entries, likenesses
-from compliance.registries import checking, facts, known
+from compliance.registries import checking, facts, known, shapes
 from compliance.registries.protocol import Fact, Outcome, Person
 from compliance.sign_up import SignUpCode, eligibility, open_standing
 from compliance.standing import read_standing
@@ -46,6 +46,8 @@ _FIELDS: Final = {
 
 #: Where a form carries what the register said, from the question to the account.
 _ANSWER: Final = "_registry_answer"
+#: And what was told for it, as it is kept.
+_FACTS: Final = "_registry_facts"
 
 
 class SignInAdapter(AccountAdapter):
@@ -83,7 +85,7 @@ class SignInAdapter(AccountAdapter):
         return response
 
     def may_sign_up(self, form: forms.Form) -> None:
-        """Refuses as ``sign_up.eligibility``, naming the form's field."""
+        """Refuses as ``sign_up.eligibility`` and ``shapes.taken``, naming the form's field."""
         super().may_sign_up(form)
         wanted = form.cleaned_data
         try:
@@ -98,8 +100,8 @@ class SignInAdapter(AccountAdapter):
             raise Refused(refused.code, **(refused.data | {"field": field})) from None
         given = _facts_of(form)
         for fact in known.needs(policy):
-            if not given.get(fact):
-                raise Refused(SignUpCode.FACT_MISSING, field=fact.value)
+            given[fact] = shapes.taken(policy, fact, given.get(fact, ""), wanted["date_of_birth"])
+        setattr(form, _FACTS, given)
         looking.check_visitor(self.request, policy)
         self._not_excluded(form, policy, given)
 
@@ -138,7 +140,7 @@ class SignInAdapter(AccountAdapter):
     def signed_up(self, player_id: PlayerId, form: forms.Form) -> None:
         """Gives the new player their standing, in the transaction that made them."""
         super().signed_up(player_id, form)
-        facts.write(player_id, _facts_of(form))
+        facts.write(player_id, getattr(form, _FACTS, {}))
         open_standing(
             player_id,
             actor=Actor.player(player_id),

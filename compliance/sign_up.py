@@ -44,7 +44,6 @@ class SignUpCode(StrEnum):
     UNDER_AGE = "under_age"
     IMPLAUSIBLE_BIRTH = "implausible_birth"
     SIGN_UP_DISABLED = "sign_up_disabled"
-    FACT_MISSING = "fact_missing"
     NOT_AT_PRESENT = "not_at_present"
     NOT_SIGNED_OFF = "not_signed_off"
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from compliance import closing_views, limit_views, views
+from compliance import closing_views, limit_views, register_views, views
 
 app_name = "compliance"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("play-safely/checks/", limit_views.choose_interval, name="choose_interval"),
     path("play-safely/break/", views.take_break, name="take_break"),
     path("play-safely/exclude/", views.exclude, name="exclude"),
+    path("play-safely/register/", register_views.register_facts, name="register_facts"),
     path("play-safely/close/", closing_views.close, name="close"),
     path("play-safely/come-back/", views.come_back, name="come_back"),
 ]

@@ -18,10 +18,10 @@ from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.jurisdictions import Jurisdiction
 from compliance.jurisdictions.shape import CheckPoint
-from compliance.registries import facts
+from compliance.registries import facts, shapes
 from compliance.registries.clients import ask
 from compliance.registries.known import registry
-from compliance.registries.protocol import Answer, Outcome, Person, unclear
+from compliance.registries.protocol import Answer, Fact, Outcome, Person, unclear
 from compliance.standing import lock_standing, read_standing
 from kernel.ids import Actor, PlayerId, new_id
 
@@ -47,9 +47,14 @@ RETRY_BATCH: Final = 25
 SILENT: Final = frozenset({"too_late", "unreachable"})
 
 
+def is_asked(policy: Jurisdiction, purpose: CheckPoint) -> bool:
+    """Whether ``policy`` has a register that is asked at this point."""
+    return policy.asks_registry and purpose in policy.registry_checks
+
+
 def ask_about(policy: Jurisdiction, person: Person, purpose: CheckPoint) -> Answer | None:
     """The answer about somebody under ``policy``; None where no register is asked at this point."""
-    if not policy.asks_registry or purpose not in policy.registry_checks:
+    if not is_asked(policy, purpose):
         return None
     known = registry(policy.registry)
     return unclear("not_connected") if known is None else ask(known, person, purpose)
@@ -69,11 +74,14 @@ def check_player(
     policy = standing.policy(database_now())
     info = players.info(player_id)
     person = Person(info.email, info.date_of_birth, facts.latest(player_id))
-    answer = ask_about(policy, person, purpose)
+    lacks = shapes.lacking(policy, person.facts, person.born)
+    if not is_asked(policy, purpose):
+        return None
+    answer = unclear(f"lacks_{lacks[0].value}") if lacks else ask_about(policy, person, purpose)
     if answer is not None:
         with transaction.atomic():
             lock_standing(player_id)
-            keep(player_id, policy, purpose, answer, except_key=except_key)
+            keep(player_id, policy, purpose, answer, except_key=except_key, lacks=lacks)
     return answer
 
 
@@ -84,10 +92,12 @@ def keep(
     answer: Answer,
     *,
     except_key: str | None = None,
+    lacks: tuple[Fact, ...] = (),
 ) -> None:
     """Keep an answer about a player, in the caller's transaction, under their lock. Audited.
 
-    One that newly excludes ends their sessions but ``except_key``.
+    One that newly excludes ends their sessions but ``except_key``. ``lacks``: what the register
+    was not asked for want of.
     """
     now = database_now()
     valid_until = now if answer.outcome is Outcome.INDETERMINATE else now + policy.registry_valid
@@ -102,11 +112,13 @@ def keep(
         tries = tries + 1 if answer.outcome is Outcome.INDETERMINATE else 0
         cursor.execute(
             "INSERT INTO compliance_admission AS a (player_id, registry, registry_outcome,"
-            " registry_valid_until, registry_due_at, registry_tries) VALUES (%s,%s,%s,%s,%s,%s)"
+            " registry_valid_until, registry_due_at, registry_tries, registry_lacks)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (player_id) DO UPDATE SET registry = excluded.registry,"
             " registry_outcome = excluded.registry_outcome,"
             " registry_valid_until = excluded.registry_valid_until,"
-            " registry_due_at = excluded.registry_due_at, registry_tries = excluded.registry_tries",
+            " registry_due_at = excluded.registry_due_at, registry_tries = excluded.registry_tries,"
+            " registry_lacks = excluded.registry_lacks",
             [
                 player_id,
                 policy.registry,
@@ -114,6 +126,7 @@ def keep(
                 valid_until,
                 _due_at(answer, tries, now, valid_until),
                 tries,
+                " ".join(one.value for one in lacks),
             ],
         )
     ended = 0

@@ -24,6 +24,7 @@ from kernel.ids import PlayerId, new_id
 from kernel.invariant import InvariantBroken
 from kernel.money import Money
 from tests import house
+from tests.flows import place_steps
 from tests.flows.accounts_steps import PASSWORD, keep_mail_here, sign_in, sign_up
 
 BORN = date(1990, 2, 28)
@@ -162,8 +163,9 @@ def test_nobody_is_asked_about_inside_a_transaction(database, server):
 
 
 @pytest.fixture
-def british(database, settings, server):
+def british(database, settings, server, tmp_path):
     settings.FARO_JURISDICTIONS = ["GB"]
+    place_steps.lay(settings, tmp_path)
     house.sign_off("GB")
     player = house.player(currency="GBP", country="GB")
     User.objects.filter(pk=player).update(email="anna@example.org")
@@ -289,8 +291,11 @@ def sign_up_gb(client: Client, **changes):
 
 
 @pytest.mark.feature("F103")
-def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(database, settings, server):
+def test_sign_up_asks_and_whoever_is_excluded_or_unclear_reads_the_same(
+    database, settings, server, tmp_path
+):
     keep_mail_here(settings)
+    place_steps.lay(settings, tmp_path)
     settings.FARO_JURISDICTIONS = ["GB"]
     house.sign_off("GB")
     without = sign_up_gb(Client(), postcode="")
