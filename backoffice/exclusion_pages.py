@@ -1,7 +1,8 @@
 """Exclusions at the desk: accounts like an excluded person's, and excluding a player for others.
 
-For officers alone (`compliance.own_register.likenesses.GUARD`). What is here is never shortened or
-lifted by anybody: a player comes back by asking, after the policy's waiting time.
+For officers alone (`compliance.own_register.likenesses.GUARD`). What is here is never shortened by
+anybody: a player comes back by asking, after the policy's waiting time. Only an account that was
+taken for another person's by mistake is freed, by two officers (`own_register.lifting`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.watch_words import refusal
 from compliance import exclusion
-from compliance.own_register import likenesses
+from compliance.own_register import lifting, likenesses
+from compliance.own_register.lifting import Lift, LiftCode
 from compliance.own_register.likenesses import GUARD, LikenessCode, Waiting
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 
 #: As on the player's own page: a month has 31 days and a year 366 at most, and a few more.
 TERMS: Final = ((190, "6 months"), (370, "1 year"), (1_830, "5 years"))
+LIFT_TEXTS: Final = {
+    "lift_not_decided_same": "No officer has called these two the same person.",
+    "lift_not_excluded": "This account is not excluded now.",
+    "lift_own_exclusion": "They excluded themselves, or an officer did: that is never lifted.",
+    "lift_still_same": "The account is another excluded person's too; decide about that one first.",
+    "lift_waits": "Lifting it was proposed already.",
+    "lift_nothing_waits": "No proposal waits; somebody may have decided it.",
+    "same_person": "You proposed it: somebody else decides.",
+}
 BIRTHS: Final = {"same": "same", "near": "a slip of the pen away", "other": "another"}
 
 
@@ -39,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     now = database_now()
     facts = {
         "waiting": [_row(one) | {"is_late": one.due_at < now} for one in likenesses.waiting()],
-        "decided": [_row(one) for one in likenesses.decided()],
+        "decided": _decided(int(staff_actor(request).id)),
         "terms": TERMS,
         "asked_for": request.GET.get("player", "")[:19],
     }
@@ -73,6 +84,42 @@ def decide(request: HttpRequest, likeness_id: UUID) -> HttpResponse:
 
 @require_POST
 @staff_required(GUARD)
+def lift(request: HttpRequest, likeness_id: UUID, act: str) -> HttpResponse:
+    """Propose to lift a mistaken exclusion; another officer agrees, or gives it back."""
+    said: dict[str, Any] = {
+        "reason": request.POST.get("reason", ""),
+        "actor": staff_actor(request),
+    }
+    try:
+        if act == "propose":
+            lifting.propose(likeness_id, **said)
+            messages.success(request, "Proposed. Another officer decides.")
+        elif act == "agree":
+            done = lifting.agree(_open_lift(likeness_id), **said)
+            messages.success(request, f"Player {done.player_id} may play again, and was told.")
+        elif act == "return":
+            lifting.give_back(_open_lift(likeness_id), **said)
+            messages.success(request, "Given back: the exclusion goes on.")
+        else:
+            raise Http404
+    except Refused as refused:
+        if refused.code is LikenessCode.NO_SUCH_LIKENESS:
+            raise Http404 from None
+        words = LIFT_TEXTS.get(str(refused.code))
+        messages.error(request, f"{words} ({refused.code})" if words else refusal(refused))
+    return redirect("desk:exclusions")
+
+
+def _open_lift(likeness_id: UUID) -> UUID:
+    """The proposal that waits; refuses with ``NOTHING_WAITS``."""
+    for one in lifting.of([likeness_id]):
+        if one.decided_at is None:
+            return one.id
+    raise Refused(LiftCode.NOTHING_WAITS)
+
+
+@require_POST
+@staff_required(GUARD)
 def exclude(request: HttpRequest) -> HttpResponse:
     """Exclude a player at once, with a reason."""
     number, days = request.POST.get("player", "").strip(), request.POST.get("days", "")
@@ -91,6 +138,35 @@ def exclude(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, f"Player {number} is excluded from now on.")
     return redirect("desk:exclusions")
+
+
+def _decided(officer_id: int) -> list[dict[str, Any]]:
+    """The last decisions, each with what was said about lifting it."""
+    found = likenesses.decided()
+    lifts: dict[UUID, Lift] = {}
+    for lift in reversed(lifting.of([one.id for one in found])):
+        lifts[lift.likeness_id] = lift
+    names = desk.named(
+        f"staff:{who}"
+        for lift in lifts.values()
+        for who in (lift.proposed_by, lift.decided_by)
+        if who is not None
+    )
+    return [_row(one) | _lifted(one, lifts.get(one.id), officer_id, names) for one in found]
+
+
+def _lifted(
+    one: Waiting, lift: Lift | None, officer_id: int, names: dict[str, str]
+) -> dict[str, Any]:
+    waits = lift is not None and lift.decided_at is None
+    return {
+        "lift": lift,
+        "lift_by": "" if lift is None else names[f"staff:{lift.proposed_by}"],
+        "lifted_by": "" if lift is None else names.get(f"staff:{lift.decided_by}", ""),
+        "waits": waits,
+        "is_own": waits and lift is not None and lift.proposed_by == officer_id,
+        "may_propose": bool(one.is_same) and not waits and not (lift and lift.is_lifted),
+    }
 
 
 def _row(one: Waiting) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from backoffice.dashboard import UNDER_WAY
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.cases import Officer
-from compliance.jurisdictions import active_codes, sign_offs
+from compliance.jurisdictions import active_codes, sign_offs, stops
 from compliance.kyc.models import KycCheck
-from compliance.own_register import likenesses
+from compliance.own_register import lifting, likenesses
 from compliance.queues import Tally, tally
 from compliance.screening import hits
 from compliance.watching import casework
@@ -83,6 +83,10 @@ QUEUES: Final = (
         "Accounts like an excluded person's", likenesses.GUARD, "desk:exclusions",
         lambda _, now: likenesses.tally(now),
     ),
+    Queue(
+        "Exclusions to lift", likenesses.GUARD, "desk:exclusions",
+        lambda _, now: lifting.tally(now),
+    ),
     Queue("Complaints and disputes", "compliance.work_desk", "support:cases", _cases),
     Queue(
         "Withdrawals under way", "payments.view_withdrawal", "desk:withdrawals",
@@ -104,7 +108,8 @@ def officers(request: HttpRequest) -> HttpResponse:
         if request.user.has_perm(queue.right)
     ]
     rows.sort(key=_urgency)
-    return desk.page(request, "admin/desk/officers.html", "What waits", {"rows": rows, "now": now})
+    facts = {"rows": rows, "now": now, "stops": stops.ahead(now.date())}
+    return desk.page(request, "admin/desk/officers.html", "What waits", facts)
 
 
 def _urgency(row: dict[str, Any]) -> tuple[bool, datetime]:

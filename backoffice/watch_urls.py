@@ -14,6 +14,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("exclusions/", exclusion_pages.overview, name="exclusions"),
     path("exclusions/begin/", exclusion_pages.exclude, name="exclusion_begin"),
     path("exclusions/<uuid:likeness_id>/decide/", exclusion_pages.decide, name="exclusion_decide"),
+    path(
+        "exclusions/<uuid:likeness_id>/lift/<slug:act>/",
+        exclusion_pages.lift,
+        name="exclusion_lift",
+    ),
     path("suspicions/", suspicion_pages.queue, name="suspicions"),
     path("suspicions/new/", suspicion_pages.new, name="suspicion_new"),
     path("suspicions/<slug:reference>/", suspicion_pages.case, name="suspicion"),

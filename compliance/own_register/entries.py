@@ -94,6 +94,19 @@ def excluded_like(
     return _compared(_EXCLUDED_SQL, person, browsers, besides or PlayerId(0))
 
 
+def excluded_among(player_ids: Collection[PlayerId]) -> set[PlayerId]:
+    """Those of ``player_ids`` whose exclusion is in force."""
+    if not player_ids:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT s.player_id FROM compliance_standing s WHERE {_IN_FORCE}"  # noqa: S608  (fixed)
+            " AND s.player_id = ANY (%s)",
+            [[int(one) for one in player_ids]],
+        )
+        return {PlayerId(row[0]) for row in cursor.fetchall()}
+
+
 def others_like(player_id: PlayerId) -> list[Somebody]:
     """Accounts that are open and are this player's, or alike; the same ones first.
 

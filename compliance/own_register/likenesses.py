@@ -177,12 +177,18 @@ def close(likeness_id: UUID, *, is_same: bool, reason: str, actor: Actor) -> Wai
 def decisions(player_id: PlayerId) -> dict[PlayerId, bool]:
     """What officers said of this player and others, whichever was the excluded one: the last word.
 
-    True: the same person. Who is not here is undecided.
+    True: the same person, unless two officers have lifted it (`lifting`). Who is not here is
+    undecided.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT CASE WHEN player_id = %s THEN excluded_id ELSE player_id END, is_same"
-            " FROM compliance_likeness WHERE decided_at IS NOT NULL AND %s IN (player_id,"
+            "SELECT CASE WHEN player_id = %s THEN excluded_id ELSE player_id END,"
+            " is_same AND NOT EXISTS (SELECT FROM compliance_likeness_lift f"
+            "  JOIN compliance_likeness o ON o.id = f.likeness_id"
+            "  WHERE f.is_lifted AND f.decided_at > l.decided_at"
+            "  AND (o.player_id, o.excluded_id) IN"
+            "   ((l.player_id, l.excluded_id), (l.excluded_id, l.player_id)))"
+            " FROM compliance_likeness l WHERE decided_at IS NOT NULL AND %s IN (player_id,"
             " excluded_id) ORDER BY decided_at",
             [player_id, player_id],
         )
