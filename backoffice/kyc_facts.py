@@ -19,7 +19,7 @@ from compliance.kyc.moves import checks_of, local_day, newest_move, policy_of
 from compliance.kyc.mrz import Mrz
 from compliance.kyc.names import likeness
 from compliance.kyc.scanning import Verdict as ScanVerdict
-from compliance.kyc.states import SERVED_BY, Kind, Reason, State, Subject, Verdict
+from compliance.kyc.states import SERVED_BY, Kind, Reason, State, Subject, Verdict, form_of
 from compliance.kyc.sweeps import account_of
 from compliance.limit_arithmetic import age_on
 from compliance.standing import StandingCode, read_standing
@@ -158,17 +158,13 @@ def of_check(player_id: PlayerId, form: Subject, officer_id: int) -> dict[str, A
         "until": until,
         "four_eyes": bool(policy_of(standing, now).four_eyes & set(SERVED_BY[form])),
         "policy": policy_of(standing, now).name,
+        "undated_days": policy_of(standing, now).undated_lasts // timedelta(days=1),
     }
 
 
 def _is_late(check: KycCheck, now: datetime) -> bool:
     is_ours = check.state == State.REVIEW
     return is_ours and check.due_at is not None and check.due_at < now
-
-
-def form_of(subject: Subject) -> Subject:
-    """The form that serves a subject."""
-    return next(form for form, served in SERVED_BY.items() if subject in served)
 
 
 def waiting_subjects(player_id: PlayerId, form: Subject) -> tuple[Subject, ...]:

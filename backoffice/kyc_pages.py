@@ -135,6 +135,7 @@ def decide(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
                     note=sent.get("note", ""),
                     birth=as_date(sent.get("birth", "")),
                     expires_on=as_date(sent.get("expires_on", "")),
+                    has_no_date=sent.get("no_date") == "on",
                 )
                 outcomes.append(reviews.decide(PlayerId(player_id), decision, actor=actor).outcome)
         return "It waits for a second officer." if "waits" in outcomes else "Decided."
@@ -170,8 +171,9 @@ def more(request: HttpRequest, player_id: int, subject: str) -> HttpResponse:
     form, actor, text = _form(subject), staff_actor(request), request.POST.get("text", "")
 
     def act() -> str:
-        seen = request.POST.get(f"seen_{form}", "")
-        reviews.want_more(PlayerId(player_id), form, seen, text=text, actor=actor)
+        lead = _named("", form, PlayerId(player_id))[-1]  # the age, where it alone is in review
+        seen = request.POST.get(f"seen_{lead}", "")
+        reviews.want_more(PlayerId(player_id), lead, seen, text=text, actor=actor)
         return "Asked. The player was told."
 
     return _act(request, player_id, form, act)

@@ -87,6 +87,7 @@ TEXTS: Final = {
     "kyc_quarantined": "A file is in quarantine: the scanner has not judged it yet.",
     "kyc_no_document": "There is no document to decide on.",
     "kyc_no_expiry": "Write until when the document is valid.",
+    "kyc_names_a_date": "The document names a date: write it, and leave the box empty.",
     "kyc_document_expired": "The document has expired: reject it with that reason.",
     "kyc_birth_differs": "The date of birth is not the account's: reject it with that reason.",
     "kyc_under_age": "By the document the player is under age: reject it with that reason.",

@@ -26,6 +26,7 @@ class FileCode(StrEnum):
     EMPTY = "file_empty"
     TOO_LARGE = "file_too_large"
     TOO_MANY = "file_too_many"
+    FORM_FULL = "file_form_full"
     UNKNOWN_TYPE = "file_unknown_type"
     DRAWING = "file_drawing"
     ARCHIVE = "file_archive"

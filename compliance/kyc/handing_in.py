@@ -118,13 +118,13 @@ def _known(player_id: PlayerId, form: Form, print_: str) -> HandedIn | None:
         return None
     if row.fingerprint != print_:
         raise Refused(KycCode.KEY_REUSED)
-    check = checks_of(player_id)[form.subject]
+    check = worked_on(checks_of(player_id), form.subject)
     kinds = KycDocument.objects.filter(upload_id=row.id).values_list("kind", flat=True)
     return HandedIn(
         accepted=tuple(Kind(kind) for kind in kinds),
         refused=tuple(Refusal(Kind(r["kind"]), r["code"], r["data"]) for r in row.refused),
         is_complete=check.attempt > row.attempt or check.state != State.STARTED,
-        missing=missing(check),
+        missing=missing(check, form.subject),
     )
 
 
@@ -133,8 +133,9 @@ def _may_hand_in(player_id: PlayerId, form: Form, coming: int) -> None:
     with ``coming`` more? Asked before any work, and again under the player's lock: another process
     may have taken a form meanwhile.
     """
-    check = checks_of(player_id).get(form.subject)
-    if check is not None and State(check.state) not in OPEN_TO_PLAYER:
+    checks = checks_of(player_id)
+    check = checks.get(form.subject)
+    if not is_open(checks, form.subject):
         raise Refused(KycCode.NOT_OPEN)
     if not form.files and not form.fields:
         raise Refused(KycCode.NOTHING_NEW)
@@ -174,13 +175,14 @@ def _write(
             "refused": [one.code for one in received.refused],
         },
     )
-    lacking = missing(check)
+    lacking = missing(worked_on(checks, form.subject), form.subject)
     is_declared = declarations.latest(player_id, form.subject, check.attempt)[1]
     is_complete = form.is_valid and is_declared and not lacking and not received.refused
     if is_complete:
         due_at = now + policy_of(standing, now).review_within
+        lead = worked_on(checks, form.subject).subject
         for subject in served:
-            news = "received" if subject is form.subject else ""
+            news = "received" if subject == lead else ""
             if checks[subject].state == State.STARTED:
                 step = Step(
                     State.DOCUMENTS, cause="handed in", actor=actor, due_at=due_at, news=news
@@ -203,17 +205,44 @@ def _begin(standing: StandingNow, check: KycCheck, actor: Actor, now: datetime) 
     return check
 
 
-def missing(check: KycCheck) -> tuple[Kind, ...]:
-    """What the attempt still needs from the player."""
-    subject = Subject(check.subject)
+def is_open(checks: Mapping[Subject, KycCheck], form: Subject) -> bool:
+    """Whether a player may send the form: for its own subject, or for another that it serves.
+
+    Identity papers prove the age as well: where that alone is open they are sent for it, and who
+    somebody is stays proven.
+    """
+    states = {one: State(checks[one].state) for one in SERVED_BY[form] if one in checks}
+    lead = states.get(form, State.NONE)
+    if lead in OPEN_TO_PLAYER:
+        return True
+    asked = OPEN_TO_PLAYER - {State.NONE}
+    return lead is State.VERIFIED and any(state in asked for state in states.values())
+
+
+def worked_on(checks: Mapping[Subject, KycCheck], form: Subject) -> KycCheck:
+    """The check that what is sent with a form is for first: its own, or the one that is open."""
+    lead = checks[form]
+    if lead.state != State.VERIFIED:
+        return lead
+    others = [checks[one] for one in SERVED_BY[form] if one in checks and one is not form]
+    return next((one for one in others if one.state != State.VERIFIED), lead)
+
+
+def missing(check: KycCheck, form: Subject) -> tuple[Kind, ...]:
+    """What ``check`` still needs of the player's ``form``.
+
+    Files lie with the attempt of the form's own subject. Where that is verified and another check
+    is worked on, what lay there before did not prove it: only what came since it was asked counts.
+    """
     rows = KycDocument.objects.filter(
-        player_id=check.player_id,
-        subject=check.subject,
-        attempt=check.attempt,
-        destroyed_at__isnull=True,
+        player_id=check.player_id, subject=form.value, destroyed_at__isnull=True
     ).exclude(scan=Verdict.INFECTED.value)
+    if check.subject == form:
+        rows = rows.filter(attempt=check.attempt)
+    else:
+        rows = rows.filter(at__gte=check.changed_at)
     there = {Kind(kind) for kind in rows.values_list("kind", flat=True)}
-    return tuple(sorted(REQUIRED.get(subject, frozenset()) - there))
+    return tuple(sorted(REQUIRED.get(form, frozenset()) - there))
 
 
 def _write_upload(form: Form, received: Received, check: KycCheck, print_: str) -> UUID:

@@ -21,7 +21,7 @@ from audit.record import Subject as Whom
 from audit.record import record, register
 from compliance.kyc.models import KycCheck, KycTransition
 from compliance.kyc.policies import KycPolicy, kyc_policy
-from compliance.kyc.states import AWAITS, ENDED, MOVES, State, Subject
+from compliance.kyc.states import AWAITS, ENDED, MOVES, State, Subject, form_of
 from compliance.limit_arithmetic import gaming_day
 from compliance.models import Standing
 from compliance.notice_kinds import VERIFICATION_NEWS
@@ -54,6 +54,7 @@ class KycCode(StrEnum):
     QUARANTINED = "kyc_quarantined"
     NO_DOCUMENT = "kyc_no_document"
     NO_EXPIRY = "kyc_no_expiry"
+    NAMES_A_DATE = "kyc_names_a_date"
     DOCUMENT_EXPIRED = "kyc_document_expired"
     BIRTH_DIFFERS = "kyc_birth_differs"
     UNDER_AGE = "kyc_under_age"
@@ -108,6 +109,18 @@ def ensure_checks(player_id: PlayerId, subjects: Iterable[Subject]) -> dict[Subj
                 [player_id, subject.value],
             )
     return checks_of(player_id)
+
+
+def is_told_of(check: KycCheck) -> bool:
+    """Whether news of this check are told by themselves.
+
+    Those of the age go with those of the identity, whose papers prove both, unless the identity is
+    proven and the age is not.
+    """
+    if check.subject != Subject.AGE:
+        return True
+    lead = checks_of(PlayerId(check.player_id)).get(form_of(Subject.AGE))
+    return lead is not None and lead.state == State.VERIFIED
 
 
 def newest_move(player_id: PlayerId, subject: Subject) -> str:

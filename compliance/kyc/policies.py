@@ -44,6 +44,8 @@ class KycPolicy:
     address_not_older: timedelta
     address_lasts: timedelta
     funds_last: timedelta
+    #: How long an identity counts that was proven by a document without a date of its own.
+    undated_lasts: timedelta
     #: Whether documents that an officer asked for in vain stop withdrawals, as play and deposits.
     overdue_stops_withdrawal: bool
 
@@ -98,6 +100,7 @@ _READERS: Final[dict[str, Any]] = {
     "address_not_older": _duration,
     "address_lasts": _duration,
     "funds_last": _duration,
+    "undated_lasts": _duration,
     "overdue_stops_withdrawal": _flag,
 }
 

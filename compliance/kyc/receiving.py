@@ -30,10 +30,14 @@ FORM_BYTES_MAX: Final = 40 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One file as it came. ``content`` is None where it was larger than may be read."""
+    """One file as it came. ``content`` is None where it was larger than may be read.
+
+    ``is_form_full``: not because of its own size, but of what came before it in the form.
+    """
 
     kind: Kind
     content: bytes | None
+    is_form_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ def receive(files: Sequence[Given]) -> Received:
 
 
 def _take(given: Given) -> Taken:
+    if given.is_form_full:
+        raise Refused(FileCode.FORM_FULL, mb_max=FORM_BYTES_MAX // (1024 * 1024))
     if given.content is None:
         raise Refused(FileCode.TOO_LARGE, mb_max=file_guard.BYTES_MAX // (1024 * 1024))
     media = file_guard.media_of(given.content)

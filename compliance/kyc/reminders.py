@@ -46,7 +46,9 @@ def _near() -> list[KycCheck]:
     """Those within the longest time that any policy reminds ahead; the act looks at its own."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM compliance_kyc_check WHERE subject <> 'age' AND ("
+            "SELECT id FROM compliance_kyc_check c WHERE (subject <> 'age' OR EXISTS (SELECT FROM"
+            "  compliance_kyc_check i WHERE i.player_id = c.player_id"
+            "  AND i.subject = 'identity' AND i.state = 'verified')) AND ("
             "  (state = 'started' AND due_at < clock_timestamp() + interval '31 days')"
             "  OR (state = 'verified' AND expires_on < clock_timestamp() + interval '93 days'))"
             " AND (reminded_until IS NULL OR reminded_until < clock_timestamp())"

@@ -6,7 +6,7 @@ a constraint; that a decision was made at all, by the trigger on the history.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
@@ -27,6 +27,7 @@ from compliance.kyc.moves import (
     Step,
     checks_of,
     ensure_checks,
+    is_told_of,
     local_day,
     move,
     newest_move,
@@ -67,6 +68,8 @@ class Decision:
     #: As the document says, for age and identity.
     birth: date | None = None
     expires_on: date | None = None
+    #: The document names no date: then the policy says how long it counts.
+    has_no_date: bool = False
 
 
 def decide(player_id: PlayerId, decision: Decision, *, actor: Actor) -> KycReview:
@@ -74,8 +77,8 @@ def decide(player_id: PlayerId, decision: Decision, *, actor: Actor) -> KycRevie
 
     Refuses with ``NOT_IN_REVIEW``, ``STALE``, ``WAITS_FOR_SECOND``, ``UNKNOWN_REASON``,
     ``NO_NOTE``; as under age, with ``NOT_A_DATE`` or ``NOT_UNDER_AGE``; and to verify, with
-    ``QUARANTINED``, ``NO_DOCUMENT``, ``BIRTH_DIFFERS``, ``UNDER_AGE``, ``NO_EXPIRY`` or
-    ``DOCUMENT_EXPIRED``. Locks the player.
+    ``QUARANTINED``, ``NO_DOCUMENT``, ``BIRTH_DIFFERS``, ``UNDER_AGE``, ``NO_EXPIRY``,
+    ``NAMES_A_DATE`` or ``DOCUMENT_EXPIRED``. Locks the player.
     """
     ensure(actor.kind is ActorKind.STAFF, "officers decide", actor=str(actor))
     verdict = _judged(decision)
@@ -84,6 +87,7 @@ def decide(player_id: PlayerId, decision: Decision, *, actor: Actor) -> KycRevie
         now = database_now()
         check = _in_review(standing, decision.subject, decision.seen)
         if verdict is Verdict.VERIFY:
+            decision = _dated(standing, check, decision, now)
             _may_verify(standing, check, decision.birth, decision.expires_on, now)
         elif decision.reason == Reason.UNDER_AGE:
             _shows_a_child(standing, decision, now)
@@ -195,7 +199,7 @@ def ask_for(player_id: PlayerId, subject: Subject, seen: str, *, text: str, acto
             actor=actor,
             due_at=now + policy_of(standing, now).resubmit_within,
             text=text.strip()[:NOTE_MAX],
-            news="asked" if subject is not Subject.AGE else "",
+            news="asked" if is_told_of(check) else "",
         )
         move(standing, check, step, now)
 
@@ -311,6 +315,22 @@ def _may_verify(
         raise Refused(KycCode.NO_EXPIRY)
     if expires_on < today:  # it is valid on its last day
         raise Refused(KycCode.DOCUMENT_EXPIRED)
+
+
+def _dated(standing: StandingNow, check: KycCheck, decision: Decision, now: datetime) -> Decision:
+    """The decision with the day that the policy gives a document without one.
+
+    Refuses with ``NAMES_A_DATE`` where the officer wrote one, or its zone has one.
+    """
+    if not decision.has_no_date or decision.subject is not Subject.IDENTITY:
+        return decision
+    today = local_day(standing, now)
+    declared, _ = declarations.latest(standing.player_id, Subject.IDENTITY, check.attempt)
+    zone = checks.read_zone(declared.get(checks.MRZ, ""), today)
+    if decision.expires_on is not None or (zone is not None and zone.expires is not None):
+        raise Refused(KycCode.NAMES_A_DATE)
+    lasts = policy_of(standing, now).undated_lasts
+    return replace(decision, expires_on=today + lasts)
 
 
 def _write(

@@ -133,3 +133,8 @@ REASONS: Final = {
     Verdict.VERIFY: (Reason.SOUND,),
     Verdict.REJECT: tuple(one for one in Reason if one is not Reason.SOUND),
 }
+
+
+def form_of(subject: Subject) -> Subject:
+    """The subject whose form serves ``subject``."""
+    return next(form for form, served in SERVED_BY.items() if subject in served)

@@ -27,10 +27,18 @@ from audit.record import record, register
 from compliance.kyc import checks, declarations, faces, opening, receiving, scanning, vault
 from compliance.kyc.checks import Account, Finding
 from compliance.kyc.models import KycCheck, KycDocument
-from compliance.kyc.moves import Step, checks_of, ensure_checks, local_day, move, policy_of
+from compliance.kyc.moves import (
+    Step,
+    checks_of,
+    ensure_checks,
+    is_told_of,
+    local_day,
+    move,
+    policy_of,
+)
 from compliance.kyc.reminders import alarm, remind
 from compliance.kyc.scanning import Verdict
-from compliance.kyc.states import SERVED_BY, Kind, State, Subject
+from compliance.kyc.states import SERVED_BY, Kind, State, Subject, form_of
 from compliance.models import Standing
 from compliance.standing import StandingNow, lock_standing
 from kernel.ids import Actor, PlayerId
@@ -182,7 +190,7 @@ def _judge(
                 actor=HOUSE,
                 due_at=now + policy_of(standing, now).resubmit_within,
                 reason="infected",
-                news="infected" if subject == document.subject else "",
+                news="infected" if is_told_of(check) else "",
             )
             move(standing, check, step, now)
 
@@ -216,14 +224,16 @@ def _look_at_all(until: float) -> int:
 
 def _ready() -> list[tuple[PlayerId, Subject]]:
     """Forms handed in of whose files the scanner owes no answer."""
-    found = []
+    found: list[tuple[PlayerId, Subject]] = []
     for check in KycCheck.objects.filter(state=State.DOCUMENTS.value).order_by("changed_at"):
-        form = Subject(check.subject)
+        player_id, form = PlayerId(check.player_id), form_of(Subject(check.subject))
+        if (player_id, form) in found:
+            continue
         files = KycDocument.objects.filter(
-            player_id=check.player_id, subject=check.subject, attempt=check.attempt
+            player_id=player_id, subject=form.value, attempt=checks_of(player_id)[form].attempt
         )
-        if form in SERVED_BY and not files.filter(scan=Verdict.UNKNOWN.value).exists():
-            found.append((PlayerId(check.player_id), form))
+        if not files.filter(scan=Verdict.UNKNOWN.value).exists():
+            found.append((player_id, form))
         if len(found) == BATCH:
             break
     return found
@@ -331,7 +341,7 @@ def _expire(standing: StandingNow, check: KycCheck, now: datetime) -> bool:
         State.EXPIRED,
         cause="the time to answer is over" if is_late else "it counts no longer",
         actor=HOUSE,
-        news=("overdue" if is_late else "expired") if check.subject != Subject.AGE else "",
+        news=("overdue" if is_late else "expired") if is_told_of(check) else "",
     )
     move(standing, check, step, now)
     return True

@@ -19,7 +19,11 @@ from compliance.kyc.receiving import FORM_BYTES_MAX
 
 
 class TooLarge(InMemoryUploadedFile):
-    """A file of which nothing was kept."""
+    """A file of which nothing was kept: it is too large itself."""
+
+
+class FormFull(TooLarge):
+    """A file of which nothing was kept: what came before it in the form left it no room."""
 
 
 class BoundedUploads(FileUploadHandler):
@@ -32,22 +36,29 @@ class BoundedUploads(FileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
         self._buffer = BytesIO()
-        self._is_over = False
+        self._is_over: type[TooLarge] | None = None
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
-        if self._is_over:
+        if self._is_over is not None:
+            self._too_large_itself(start + len(raw_data))
             return None
         self._kept += len(raw_data)
         if start + len(raw_data) > BYTES_MAX or self._kept > FORM_BYTES_MAX:
-            self._is_over = True
+            self._is_over = FormFull
+            self._too_large_itself(start + len(raw_data))
             self._kept -= self._buffer.tell() + len(raw_data)
             self._buffer = BytesIO()
             return None
         self._buffer.write(raw_data)
         return None
 
+    def _too_large_itself(self, size: int) -> None:
+        """A file that no form would take is called so, wherever in its form it comes."""
+        if size > BYTES_MAX:
+            self._is_over = TooLarge
+
     def file_complete(self, file_size: int) -> InMemoryUploadedFile:
-        made = TooLarge if self._is_over else InMemoryUploadedFile
+        made = self._is_over or InMemoryUploadedFile
         self._buffer.seek(0)
         return made(
             self._buffer,

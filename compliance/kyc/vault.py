@@ -9,6 +9,7 @@ cut off or moved do not open. Where the bytes lie is Django's storage named ``do
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,8 +29,11 @@ STORAGE: Final = "documents"
 #: The original, kept only while a scanner has not judged it; pages count from 1.
 ORIGINAL: Final = 0
 PIECE_BYTES: Final = 64 * 1024
+#: Places by the last two digits of documents' ids.
+SHARDS: Final = 256
 _TAG_BYTES: Final = 16
 _HEAD: Final = b"FARODOC1"
+_HEX: Final = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,36 @@ def get(key: Key, part: int) -> Iterator[bytes]:
 def drop(document: UUID, part: int) -> None:
     """Delete a part; harmless when it is gone."""
     _storage().delete(name_of(document, part))
+
+
+def has(document: UUID, part: int) -> bool:
+    """Whether a part is stored."""
+    return bool(_storage().exists(name_of(document, part)))
+
+
+def documents_in(shard: int) -> list[UUID]:
+    """Documents of which something is stored in one of `SHARDS`; nothing else that lies there."""
+    return [UUID(name) for name in _names(f"{shard:02x}") if _HEX.fullmatch(name)]
+
+
+def parts_of(document: UUID) -> list[int]:
+    """Numbers of the parts of a document that are stored."""
+    names = _names(name_of(document, ORIGINAL).rpartition("/")[0])
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def drop_place(document: UUID) -> None:
+    """Take away the place where an empty document's parts were; harmless when it is gone."""
+    _storage().delete(name_of(document, ORIGINAL).rpartition("/")[0])
+
+
+def _names(place: str) -> list[str]:
+    """What lies directly in a place: of a storage that knows folders, and of one that does not."""
+    try:
+        folders, files = _storage().listdir(place)
+    except FileNotFoundError:
+        return []
+    return [*folders, *files]
 
 
 def name_of(document: UUID, part: int) -> str:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import User
 from compliance.kyc import handing_in, opening, wording
-from compliance.kyc.file_guard import BYTES_MAX
+from compliance.kyc.file_guard import BYTES_MAX, FileCode
 from compliance.kyc.forms import Keyed, form_for
 from compliance.kyc.handing_in import Form, HandedIn
 from compliance.kyc.models import KycCheck, KycDocument, KycTransition
@@ -35,8 +35,9 @@ from compliance.kyc.states import (
     Reason,
     State,
     Subject,
+    form_of,
 )
-from compliance.kyc.upload_handler import BoundedUploads, TooLarge
+from compliance.kyc.upload_handler import BoundedUploads, FormFull, TooLarge
 from compliance.kyc.wording import (
     AWAITED,
     EVENTS,
@@ -69,8 +70,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     checks = checks_of(player_id)
     facts = {
         "section": "me",
-        "cards": [_card(subject, checks.get(subject)) for subject in SERVED_BY],
-        "age": _badge(checks.get(Subject.AGE)),
+        "cards": _cards(checks),
+        "age": None if _age_alone(checks) else _badge(checks.get(Subject.AGE)),
         "has_face_service": bool(settings.FARO_FACE_PROVIDER),
     }
     return render(request, "compliance/kyc/overview.html", facts)
@@ -90,7 +91,7 @@ def send(request: HttpRequest, subject: str) -> HttpResponseBase:
         raise Http404
     _player(request)
     if int(request.META.get("CONTENT_LENGTH") or 0) > REQUEST_BYTES_MAX:
-        return _page(request, wanted, form_for(wanted, initial=_fresh()), [_too_large()], 413)
+        return _page(request, wanted, form_for(wanted, initial=_fresh()), [_form_full(wanted)], 413)
     request.upload_handlers = [BoundedUploads(request)]
     answer = _send(request, wanted)
     return cast(HttpResponseBase, answer)
@@ -100,8 +101,7 @@ def send(request: HttpRequest, subject: str) -> HttpResponseBase:
 def _send(request: HttpRequest, subject: Subject) -> HttpResponse:
     player_id = _player(request)
     if request.method != "POST":
-        check = checks_of(player_id).get(subject)
-        if check is not None and State(check.state) not in OPEN_TO_PLAYER:
+        if not handing_in.is_open(checks_of(player_id), subject):
             messages.info(request, refusal_text(KycCode.NOT_OPEN, {}))
             return redirect("compliance:kyc")
         return _page(request, subject, form_for(subject, initial=_fresh()), [])
@@ -141,9 +141,9 @@ def _page(
     refused: list[Refusal],
     status: int = 200,
 ) -> HttpResponse:
-    player_id = _player(request)
-    check = checks_of(player_id).get(subject)
-    arrived = _arrived(check)
+    checks = checks_of(_player(request))
+    arrived = _arrived(checks.get(subject))
+    check = handing_in.worked_on(checks, subject) if subject in checks else None
     slots = [
         {
             "kind": kind.value,
@@ -160,7 +160,7 @@ def _page(
     facts = {
         "section": "me",
         "subject": subject.value,
-        "title": SUBJECTS[subject],
+        "title": SUBJECTS[subject if check is None else Subject(check.subject)],
         "form": form,
         "slots": slots,
         "refused": [one for one in slots if one["errors"]],
@@ -179,7 +179,8 @@ def _files(request: HttpRequest, subject: Subject) -> list[Given]:
     for kind in KINDS[subject]:
         for file in request.FILES.getlist(kind.value):
             is_over = isinstance(file, TooLarge)
-            found.append(Given(kind, None if is_over else file.read()))
+            content = None if is_over else file.read()
+            found.append(Given(kind, content, is_form_full=isinstance(file, FormFull)))
     return found
 
 
@@ -187,8 +188,10 @@ def _fresh() -> dict[str, str]:
     return {"key": new_id().hex}
 
 
-def _too_large() -> Refusal:
-    return Refusal(Kind.FRONT, "file_too_large", {"mb_max": BYTES_MAX // (1024 * 1024)})
+def _form_full(subject: Subject) -> Refusal:
+    """Of a form that was not read at all: shown at its first file."""
+    most = {"mb_max": FORM_BYTES_MAX // (1024 * 1024)}
+    return Refusal(KINDS[subject][0], FileCode.FORM_FULL, most)
 
 
 def _arrived(check: KycCheck | None) -> list[KycDocument]:
@@ -209,10 +212,25 @@ def _badge(check: KycCheck | None) -> dict[str, Any]:
     return {"word": word, "look": look, "state": state.value}
 
 
+def _cards(checks: dict[Subject, KycCheck]) -> list[dict[str, Any]]:
+    """One per form; the age has its own where it is not proven and the identity is."""
+    shown = [Subject.AGE] if _age_alone(checks) else []
+    return [_card(subject, checks.get(subject)) for subject in (*shown, *SERVED_BY)]
+
+
+def _age_alone(checks: dict[Subject, KycCheck]) -> bool:
+    """Whether the age is all that is left of what identity papers prove."""
+    age, identity = checks.get(Subject.AGE), checks.get(Subject.IDENTITY)
+    if age is None or identity is None or identity.state != State.VERIFIED:
+        return False
+    return State(age.state) not in {State.NONE, State.VERIFIED}
+
+
 def _card(subject: Subject, check: KycCheck | None) -> dict[str, Any]:
     state = State.NONE if check is None else State(check.state)
     return {
         "subject": subject.value,
+        "form": form_of(subject).value,
         "title": SUBJECTS[subject],
         "badge": _badge(check),
         "awaited": AWAITED[state],

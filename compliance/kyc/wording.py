@@ -96,6 +96,10 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         _("That is more than %(files)s files. Send the most important ones.")
         % {"files": d.get("files_max", 8)}
     ),
+    "file_form_full": lambda d: (
+        _("Together these files are more than %(mb)s MB. Send this one by itself afterwards.")
+        % {"mb": d.get("mb_max", 40)}
+    ),
     "file_unknown_type": lambda _d: _("This is no picture and no PDF. Send a JPEG, PNG or PDF."),
     "file_drawing": lambda _d: _("Drawings (SVG) are not taken. Send a photo or a PDF."),
     "file_archive": lambda _d: _("Archives are not taken. Send the pictures one by one."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,3 +154,49 @@ def code_of(act) -> str:
 def news(player) -> list[str]:
     rows = Notice.objects.filter(person_id=int(player), kind="verification_news")
     return [row.context["what"] for row in rows.order_by("created_at")]
+
+
+_PAD = bytes.fromhex("28bf4e5e4e758a4164004e56fffa01082e2e00b6d0683e802f0ca9fe6453697a")
+
+
+def locked_pdf(word: str = "harbour") -> bytes:
+    """A page of paper that opens with ``word`` alone: PDF 1.4's standard handler, 40 bits."""
+    opens = (word.encode() + _PAD)[:32]
+    permitted = (-4).to_bytes(4, "little", signed=True)
+    owner = _rc4(_md5(_PAD)[:5], opens)
+    key = _md5(opens + owner + permitted + b"faro-test-file-1")[:5]
+    entries = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
+        b"<< /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>"
+        % (owner.hex().encode(), _rc4(key, _PAD).hex().encode()),
+    ]
+    out, places = bytearray(b"%PDF-1.4\n"), []
+    for number, entry in enumerate(entries, start=1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, entry)
+    start = len(out)
+    out += b"xref\n0 5\n0000000000 65535 f \n"
+    out += b"".join(b"%010d 00000 n \n" % place for place in places)
+    name = b"faro-test-file-1".hex().encode()
+    out += b"trailer << /Size 5 /Root 1 0 R /Encrypt 4 0 R /ID [<%s> <%s>] >>\n" % (name, name)
+    return bytes(out + b"startxref\n%d\n%%%%EOF\n" % start)
+
+
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def _rc4(key: bytes, content: bytes) -> bytes:
+    state, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    made, i, j = bytearray(), 0, 0
+    for byte in content:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        made.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(made)
