@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from kombu.exceptions import OperationalError
 
+from accounts.rights import RightsCode
 from accounts.staff_access import staff_actor, staff_required
-from backoffice import desk, watching
+from backoffice import desk, tasks, watching
 from backoffice.officer_cases import NotDone
 from backoffice.watch_words import refusal
-from compliance.watching import alerts, versions
+from compliance.watching import alerts, trials, versions
 from compliance.watching.rulebook import Family
+from compliance.watching.trials import Trial
 from compliance.watching.versions import RuleCode, Version
 from kernel.refusal import Refused
 
 WORK: Final = versions.RIGHTS[Family.AML]
 FAMILIES: Final = {Family.AML: "Money laundering and fraud", Family.HARM: "Markers of harm"}
-#: Longer than that nobody waits for a page; the command has no such end.
-BACKTEST_MS: Final = 20_000
+#: While it is tried the page comes again by itself.
+REFRESH_S: Final = 3
 STATES: Final = {
     "shadow": "in shadow",
     "proposed": "proposed",
@@ -67,7 +72,7 @@ def rule(request: HttpRequest, rule_id: UUID) -> HttpResponse:
 
 def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpResponse:
     found = _find(rule_id)
-    tests = versions.backtests(rule_id)
+    tests, trial = versions.backtests(rule_id), trials.newest(rule_id)
     names = desk.named([found.state_by, *(one.by for one in tests)])
     own = found.state_by == str(staff_actor(request))
     facts = {
@@ -80,7 +85,9 @@ def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpRespons
         ],
         "tests": [{"one": one, "by": names[one.by]} for one in tests],
         "alerts": alerts.of_rule(rule_id),
-        "may_test": found.state != "retired",
+        "may_test": found.state != "retired" and not (trial and trial.is_open),
+        "trial": trial,
+        "trial_failed": "" if trial is None else _why_failed(trial),
         "may_propose": found.state in {"shadow", "returned", "retired"} and bool(tests),
         "may_decide": found.state == "proposed" and not own,
         "is_own": found.state == "proposed" and own,
@@ -91,7 +98,10 @@ def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpRespons
         "would_retire": found.state == "retiring",
     }
     page = "admin/desk/watch_rule.html"
-    return desk.page(request, page, found.rule.title, facts, not_done.status)
+    answer = desk.page(request, page, found.rule.title, facts, not_done.status)
+    if trial is not None and trial.is_open:
+        answer["Refresh"] = f"{REFRESH_S}; url={reverse('desk:watch_rule', args=[rule_id])}"
+    return answer
 
 
 @require_POST
@@ -109,7 +119,7 @@ def act(request: HttpRequest, rule_id: UUID, name: str) -> HttpResponse:
         "approve": lambda: versions.approve(rule_id, **said),
         "return": lambda: versions.give_back(rule_id, **said),
         "retire": lambda: versions.retire(rule_id, **said),
-        "backtest": lambda: _tested(rule_id, request),
+        "backtest": lambda: _asked(rule_id, request),
     }
     if name not in acts:
         raise Http404
@@ -119,12 +129,24 @@ def act(request: HttpRequest, rule_id: UUID, name: str) -> HttpResponse:
         if refused.code is RuleCode.NO_SUCH_RULE:
             raise Http404 from None
         return _show(request, rule_id, NotDone(refusal(refused), said["reason"]))
-    messages.success(request, f"Done: {STATES[done.state]}.")
+    tried = "It is tried on history; this page shows how far it is."
+    messages.success(request, tried if name == "backtest" else f"Done: {STATES[done.state]}.")
     return redirect("desk:watch_rule", rule_id)
 
 
-def _tested(rule_id: UUID, request: HttpRequest) -> Version:
-    watching.backtest(rule_id, actor=staff_actor(request), budget_ms=BACKTEST_MS)
+def _why_failed(trial: Trial) -> str:
+    """In words; empty where it did not fail. Rights that were lost meanwhile end it too."""
+    if trial.state != "failed":
+        return ""
+    is_rule = trial.code in set(RuleCode)
+    return refusal(Refused(RuleCode(trial.code) if is_rule else RightsCode.NOT_ALLOWED))
+
+
+def _asked(rule_id: UUID, request: HttpRequest) -> Version:
+    """The row is the order; the worker is only told to look at once."""
+    trials.ask(rule_id, days=watching.BACKTEST_DAYS, actor=staff_actor(request))
+    with suppress(OperationalError):  # a broker that is away: the sweep finds the row
+        tasks.try_rules.apply_async(retry=False)
     return versions.find(rule_id)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -157,20 +157,31 @@ def _run_one(version: Version) -> int:
 
 
 def backtest(
-    rule_id: UUID, *, actor: Actor, days: int = BACKTEST_DAYS, budget_ms: int | None = None
+    rule_id: UUID,
+    *,
+    actor: Actor,
+    days: int = BACKTEST_DAYS,
+    budget_ms: int | None = None,
+    told: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Backtest:
     """Try a version on the last ``days``, beside the version that is active, and keep the table.
 
     ``BACKTEST_TOO_LONG`` where it takes more than ``budget_ms``, and then nothing is kept.
+    ``told`` hears after each instant how many are done of how many; outside any transaction.
     """
     until_ms = None if budget_ms is None else monotonic_ms() + budget_ms
     version = versions.find(rule_id)
     check_right(actor, versions.RIGHTS[version.rule.family])
     now = database_now()
     begin = now - timedelta(days=days)
-    mine = _history(version.rule, begin, now, until_ms)
     current = versions.active(version.rule.code)
-    theirs = {} if current is None else _history(current.rule, begin, now, until_ms)
+    total = BACKTEST_STEPS * (1 if current is None else 2)
+    mine = _history(version.rule, begin, now, until_ms, lambda done: told(done, total))
+    theirs: dict[int, int] = {}
+    if current is not None:
+        theirs = _history(
+            current.rule, begin, now, until_ms, lambda done: told(BACKTEST_STEPS + done, total)
+        )
     result = {
         "rows": [
             _row(version, mine, theirs),
@@ -182,7 +193,13 @@ def backtest(
     return versions.keep_backtest(rule_id, (begin, now), len(mine), result, actor)
 
 
-def _history(rule: Rule, begin: datetime, now: datetime, until_ms: int | None) -> dict[int, int]:
+def _history(
+    rule: Rule,
+    begin: datetime,
+    now: datetime,
+    until_ms: int | None,
+    told: Callable[[int], None],
+) -> dict[int, int]:
     """Players found at evenly spaced instants, and at how many of them."""
     found: dict[int, int] = {}
     step = (now - begin) / BACKTEST_STEPS
@@ -191,6 +208,7 @@ def _history(rule: Rule, begin: datetime, now: datetime, until_ms: int | None) -
             raise Refused(RuleCode.BACKTEST_TOO_LONG)
         for player_id in {one.player_id for one in find(rule, begin + step * n)}:
             found[player_id] = found.get(player_id, 0) + 1
+        told(n)
     return found
 
 

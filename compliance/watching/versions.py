@@ -57,6 +57,9 @@ class RuleCode(StrEnum):
     NO_BACKTEST = "rule_without_backtest"
     REASON_MISSING = "reason_missing"
     BACKTEST_TOO_LONG = "rule_backtest_too_long"
+    TRIAL_WAITS = "rule_trial_waits"
+    TRIAL_DIED = "rule_trial_died"
+    TRIAL_FAILED = "rule_trial_failed"
 
 
 @dataclass(frozen=True, slots=True)
