@@ -18,7 +18,8 @@ from tables.phases import FINISHED
 _OPEN: Final = """
 SELECT b.player_id, sum(b.stake_minor)::bigint
 FROM tables_round r JOIN tables_bet b
-    ON b.round_id = r.id AND b.accepted_at BETWEEN r.opened_at - %(room)s AND r.closes_at + %(room)s
+    ON b.round_id = r.id AND b.accepted_at
+        BETWEEN r.opened_at - %(room)s::interval AND r.closes_at + %(room)s::interval
 WHERE NOT r.phase = ANY (%(finished)s) AND b.player_id = ANY (%(players)s::text::bigint[])
     AND NOT EXISTS (SELECT FROM tables_bet_outcome o WHERE o.bet_id = b.id
         AND o.bet_accepted_at = b.accepted_at)
@@ -32,7 +33,7 @@ def open_stakes(player_ids: Collection[PlayerId]) -> dict[PlayerId, int]:
         cursor.execute(
             _OPEN,
             {
-                "room": CLOCK_ROOM,
+                "room": f"{CLOCK_ROOM.total_seconds():.0f} seconds",
                 "finished": sorted(phase.value for phase in FINISHED),
                 "players": array_of(player_ids),
             },

@@ -126,5 +126,5 @@ GRANT UPDATE (decided_at, decided_by, is_lifted, decided_reason) ON compliance_l
 
 
 class Migration(migrations.Migration):
-    dependencies = [("compliance", "0019_registry_facts")]
+    dependencies = [("compliance", "0017_registry_facts")]
     operations = [migrations.RunSQL(TABLE + KEEPING + _rights(), DROP)]

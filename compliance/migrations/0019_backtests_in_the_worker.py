@@ -40,5 +40,5 @@ GRANT UPDATE (state, done, total, tries, beat_at, code, backtest_id)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("compliance", "0020_lifted_exclusions")]
+    dependencies = [("compliance", "0018_lifted_exclusions")]
     operations = [migrations.RunSQL(TABLE + _rights(), "DROP TABLE compliance_watch_trial")]
