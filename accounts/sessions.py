@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Final
 
 from allauth.usersessions.models import UserSession
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.functions import Now
+from django.http import HttpRequest
 
 from events import hints
 from events.tickets import fingerprint
@@ -61,6 +63,15 @@ def end(user_id: int, device_id: int) -> bool:
             return False
         close_sockets(user_id, SIGNED_OUT, [row.session_key])
         return _end([row.session_key]) > 0
+
+
+def forget_here(request: HttpRequest) -> None:
+    """Make the rest of this request a visitor's, where an act has ended the person's sessions.
+
+    The answer must neither try to keep the session nor look like a page of somebody signed in.
+    """
+    request.session.flush()
+    request.user = AnonymousUser()
 
 
 def end_all(user_id: int, *, except_key: str | None = None, why: str = SIGNED_OUT) -> int:

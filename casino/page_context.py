@@ -12,8 +12,14 @@ from tables.pages import visit
 
 
 def standing(request: HttpRequest) -> dict[str, Any]:
-    """Balance, net result and time of this visit, as `standing`; nothing for visitors and staff."""
-    return {"standing": SimpleLazyObject(lambda: visit.standing(request))}
+    """Balance, net result and time of this visit, as `standing`; nothing for visitors and staff.
+
+    `stopped`: why they neither bet nor deposit for now; empty text where nothing stops them.
+    """
+    return {
+        "standing": SimpleLazyObject(lambda: visit.standing(request)),
+        "stopped": SimpleLazyObject(lambda: visit.stopped(request)),
+    }
 
 
 def door(request: HttpRequest) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from compliance.activity_chart import Chart, chart
 from compliance.closing_views import ClosingForm
 from compliance.models import Status
 from compliance.standing import StandingNow
+from kernel.ids import PlayerId
 
 #: What is shown while nothing is asked for.
 SPAN_SHOWN_FIRST: Final = 30
@@ -47,10 +48,17 @@ def activity_facts(request: HttpRequest, standing: StandingNow, now: datetime) -
         "span": span,
         "activity": found,
         "drawings": _drawings(found),
-        "help_lines": help_lines.help_lines(players.info(standing.player_id).country),
-        "help_lines_as_of": help_lines.as_of(),
+        **help_facts(standing.player_id),
         "closing_form": ClosingForm(auto_id="close_%s"),
         "closed": standing.status == Status.CLOSED,
+    }
+
+
+def help_facts(player_id: PlayerId) -> dict[str, Any]:
+    """The context of ``parts/help_lines.html`` for this player's country."""
+    return {
+        "help_lines": help_lines.help_lines(players.info(player_id).country),
+        "help_lines_as_of": help_lines.as_of(),
     }
 
 

@@ -10,7 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from accounts.sessions import forget_here
+from compliance import explaining
 from compliance.closing import close_account
+from compliance.gate import Purpose
 from compliance.wording import refusal_text
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
@@ -35,5 +38,11 @@ def close(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         messages.error(request, refusal_text(str(refused.code), refused.data))
         return redirect("compliance:play_safely")
-    request.session.flush()  # it has ended already: the answer must not try to keep it
-    return render(request, "compliance/account_closed.html", {"section": "safety"})
+    may_sign_in = any(
+        one.allowed
+        for one in explaining.answers(player_id, amount_minor=1)
+        if one.purpose is Purpose.SIGN_IN
+    )
+    facts = {"section": "safety", "may_sign_in": may_sign_in}
+    forget_here(request)
+    return render(request, "compliance/account_closed.html", facts)

@@ -19,12 +19,14 @@ from compliance.forms import IntervalForm, LimitForm, QuestionForm, parse_time
 from compliance.limit_arithmetic import LimitKind, Period, periods_of
 from compliance.safety_page import safety_page
 from compliance.standing import read_standing
-from compliance.wording import refusal_text
+from compliance.wording import moment_text, refusal_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
 
 HOME = "compliance:play_safely"
+#: Whoever sets one of these has answered how much they want to pay in at most.
+_ANSWERS = frozenset({LimitKind.DEPOSIT, LimitKind.NET_DEPOSIT})
 
 
 @login_required
@@ -51,6 +53,8 @@ def set_limit(request: HttpRequest, kind: str) -> HttpResponse:
         except Refused as refused:
             form.add_error("amount", refusal_text(str(refused.code), refused.data))
         else:
+            if limit_kind in _ANSWERS and limits.must_answer(player_id, now):
+                limits.answer(player_id, actor=Actor.player(player_id), now=now)
             messages.success(request, told(change))
             return redirect(HOME)
     return safety_page(request, player_id, {"wrong": form}, status=422)
@@ -156,7 +160,7 @@ def told(change: limits.Change) -> str:
     """What a change of a limit did, in a sentence."""
     if change.state.pending_at is not None:
         return _("The higher limit waits until %(at)s. Until then the present one holds.") % {
-            "at": f"{change.state.pending_at:%Y-%m-%d %H:%M} UTC"
+            "at": moment_text(change.state.pending_at)
         }
     return _("Done. It holds from now on.")
 

@@ -6,6 +6,7 @@ possible, as it must. Who may not have an account learns it before one exists.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Final
 
 from django import forms
@@ -34,6 +35,13 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 
+
+class SignInCode(StrEnum):
+    """Why somebody with the right password is not let in, besides what `accounts` says."""
+
+    CLOSED_AND_EMPTY = "closed_and_empty"
+
+
 #: Which field of the sign-up form shows which refusal.
 _FIELDS: Final = {
     SignUpCode.COUNTRY_NOT_OFFERED: "country",
@@ -54,7 +62,9 @@ class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
     def may_sign_in(self, user: User, request: HttpRequest) -> None:
-        """Refuses with the gate's code where the gate does. People without a standing are staff."""
+        """Refuses where the gate does, with its code, or with ``CLOSED_AND_EMPTY``: at the door that
+        is what a closed account is. People without a standing are staff.
+        """
         super().may_sign_in(user, request)
         standing = read_standing(PlayerId(user.pk))
         if standing is None:
@@ -65,6 +75,8 @@ class SignInAdapter(AccountAdapter):
                 [gate.GateRequest(new_id(), standing.player_id, gate.Purpose.SIGN_IN, nothing)],
                 now=database_now(),
             )
+        if answer.code is gate.GateCode.CLOSED:
+            raise Refused(SignInCode.CLOSED_AND_EMPTY)
         if answer.code is not None:
             raise Refused(answer.code, **answer.data)
 

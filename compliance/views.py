@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.sessions import forget_here
 from audit.database_clock import database_now
 from compliance import exclusion
+from compliance.activity_page import help_facts
 from compliance.forms import BreakForm, ExclusionForm
 from compliance.safety_page import safety_page
-from compliance.wording import refusal_text
+from compliance.wording import moment_text, refusal_text
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 
@@ -45,8 +47,7 @@ def take_break(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error("hours", refusal_text(str(refused.code), refused.data))
         else:
-            request.session.flush()  # ended already: the answer must not try to keep it
-            return render(request, "compliance/break_begun.html", {"section": "safety"})
+            return _out(request, player_id, "compliance/break_begun.html")
     return safety_page(request, player_id, {"break_form": form}, status=422)
 
 
@@ -66,8 +67,7 @@ def exclude(request: HttpRequest) -> HttpResponse:
         except Refused as refused:
             form.add_error("days", refusal_text(str(refused.code), refused.data))
         else:
-            request.session.flush()  # ended already: the answer must not try to keep it
-            return render(request, "compliance/exclusion_begun.html", {"section": "safety"})
+            return _out(request, player_id, "compliance/exclusion_begun.html")
     return safety_page(request, player_id, {"exclusion_form": form}, status=422)
 
 
@@ -86,9 +86,16 @@ def come_back(request: HttpRequest) -> HttpResponse:
         messages.error(request, refusal_text(str(refused.code), refused.data))
     else:
         messages.success(
-            request, _("You can play again from %(at)s.") % {"at": f"{back_at:%Y-%m-%d %H:%M} UTC"}
+            request, _("You can play again from %(at)s.") % {"at": moment_text(back_at)}
         )
     return redirect("compliance:play_safely")
+
+
+def _out(request: HttpRequest, player_id: PlayerId, page: str) -> HttpResponse:
+    """The answer to whoever was signed out by their own act: a visitor's page, with who helps."""
+    facts = help_facts(player_id)
+    forget_here(request)
+    return render(request, page, {"section": "safety", **facts})
 
 
 def _player_id(request: HttpRequest) -> PlayerId:

@@ -6,23 +6,47 @@ Apps above show the gate's refusals too; they ask here, so that one refusal read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from compliance.models import Status
+from compliance.standing import StandingNow
 from kernel.money import SCALES, Money
 
 Data = Mapping[str, str | int | bool | None]
 
 
+def moment_text(at: datetime) -> str:
+    """An instant as people here read it: ``28 November 2026, 17:46 UTC``."""
+    return f"{date_format(at.astimezone(UTC), 'j F Y, H:i')} UTC"
+
+
 def _moment(data: Data, name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str):
-        return "–"
-    return f"{date_format(datetime.fromisoformat(value), 'j F Y, H:i')} UTC"
+    return moment_text(datetime.fromisoformat(value)) if isinstance(value, str) else "–"
+
+
+def stopped_text(standing: StandingNow | None, now: datetime) -> str:
+    """Why a player neither bets nor deposits for now, in words; empty where nothing stops them.
+
+    For pages that would otherwise offer it: the account itself, breaks and exclusions. The gate
+    decides, and refuses for more reasons than these.
+    """
+    if standing is None:
+        return ""
+    if standing.status != Status.ACTIVE:
+        return refusal_text(standing.status.value, {})
+    if standing.excluded(now) and standing.excluded_until is not None:
+        until = standing.excluded_until.isoformat()
+        holds = standing.exclusion_holds
+        return refusal_text("excluded", {"until": until, "until_you_return": holds})
+    if standing.cooling_off(now) and standing.cool_off_until is not None:
+        return refusal_text("cooling_off", {"until": standing.cool_off_until.isoformat()})
+    return ""
 
 
 def _sum(data: Data, name: str) -> str:
@@ -100,6 +124,9 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     "no_standing": lambda _d: _("This account is not set up for play. Our support can help."),
     "suspended": lambda _d: _("Your account is suspended while we look at it. Ask our support."),
     "closed": lambda _d: _("This account is closed. Money left in it can be withdrawn."),
+    "closed_and_empty": lambda _d: _(
+        "This account is closed, and there is no money left in it to withdraw."
+    ),
     "already_closed": lambda _d: _("This account is closed already."),
     "excluded": _excluded,
     "cooling_off": lambda d: (

@@ -19,6 +19,7 @@ from compliance.limits import must_answer
 from compliance.pages import limit_rows
 from compliance.safety_page import question_facts
 from compliance.standing import read_standing
+from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
@@ -147,6 +148,7 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
             }
             for currency, line in debts.history(player_id)
         ],
+        "stopped": stopped_text(standing, now),
         "limits": [] if standing is None else limit_rows(standing, now),
         "payments": [wording.shown(one) for one in selectors.payments(player_id)],
         "deposit_form": AmountForm(auto_id="deposit_%s"),

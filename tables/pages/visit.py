@@ -7,8 +7,11 @@ from typing import Any
 from django.http import HttpRequest
 
 from accounts import doors, players
+from audit.database_clock import database_now
 from compliance import play_time
 from compliance.play_time import PlayNow
+from compliance.standing import read_standing
+from compliance.wording import stopped_text
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 from tables import selectors
@@ -23,6 +26,12 @@ def me(request: HttpRequest) -> tuple[PlayerId, str] | None:
     except Refused:
         return None
     return PlayerId(int(request.user.pk)), info.currency
+
+
+def stopped(request: HttpRequest) -> str:
+    """Why the player neither bets nor deposits for now, in words; empty for everybody else."""
+    known = me(request)
+    return "" if known is None else stopped_text(read_standing(known[0]), database_now())
 
 
 def at_a_table(request: HttpRequest, player_id: PlayerId) -> PlayNow | None:
