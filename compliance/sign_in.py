@@ -62,8 +62,8 @@ class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
     def may_sign_in(self, user: User, request: HttpRequest) -> None:
-        """Refuses where the gate does, with its code, or with ``CLOSED_AND_EMPTY``: at the door that
-        is what a closed account is. People without a standing are staff.
+        """Refuses where the gate does, with its code; of a closed account with
+        ``CLOSED_AND_EMPTY``, which at the door it is. People without a standing are staff.
         """
         super().may_sign_in(user, request)
         standing = read_standing(PlayerId(user.pk))

@@ -22,7 +22,7 @@ Data = Mapping[str, str | int | bool | None]
 
 def moment_text(at: datetime) -> str:
     """An instant as people here read it: ``28 November 2026, 17:46 UTC``."""
-    return f"{date_format(at.astimezone(UTC), 'j F Y, H:i')} UTC"
+    return f"{date_format(at.astimezone(UTC), _('j F Y, H:i'))} UTC"
 
 
 def _moment(data: Data, name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from audit.database_clock import database_now
 from audit.record import Subject as Whom
@@ -142,11 +143,11 @@ def _may_hand_in(player_id: PlayerId, form: Form, coming: int) -> None:
     since = database_now() - timedelta(hours=1)
     if KycUpload.objects.filter(player_id=player_id, at__gt=since).count() >= FORMS_PER_HOUR:
         raise Refused(KycCode.TOO_OFTEN)
-    goes_on = check is not None and State(check.state) not in ENDED
-    kept = KycDocument.objects.filter(
-        player_id=player_id, subject=form.subject, attempt=check.attempt if check else 0
-    )
-    if goes_on and coming and kept.count() + coming > FILES_PER_ATTEMPT:
+    worked = None if check is None else worked_on(checks, form.subject)
+    goes_on = worked is not None and State(worked.state) not in ENDED
+    if worked is None or not (goes_on and coming):
+        return
+    if _sent_for(worked, form.subject).count() + coming > FILES_PER_ATTEMPT:
         raise Refused(FileCode.TOO_MANY, files_max=FILES_PER_ATTEMPT)
 
 
@@ -229,20 +230,23 @@ def worked_on(checks: Mapping[Subject, KycCheck], form: Subject) -> KycCheck:
 
 
 def missing(check: KycCheck, form: Subject) -> tuple[Kind, ...]:
-    """What ``check`` still needs of the player's ``form``.
-
-    Files lie with the attempt of the form's own subject. Where that is verified and another check
-    is worked on, what lay there before did not prove it: only what came since it was asked counts.
-    """
-    rows = KycDocument.objects.filter(
-        player_id=check.player_id, subject=form.value, destroyed_at__isnull=True
-    ).exclude(scan=Verdict.INFECTED.value)
-    if check.subject == form:
-        rows = rows.filter(attempt=check.attempt)
-    else:
-        rows = rows.filter(at__gte=check.changed_at)
+    """What ``check`` still needs of the player's ``form``."""
+    rows = _sent_for(check, form).filter(destroyed_at__isnull=True)
+    rows = rows.exclude(scan=Verdict.INFECTED.value)
     there = {Kind(kind) for kind in rows.values_list("kind", flat=True)}
     return tuple(sorted(REQUIRED.get(form, frozenset()) - there))
+
+
+def _sent_for(check: KycCheck, form: Subject) -> QuerySet[KycDocument]:
+    """The files of a form that count for ``check``.
+
+    They lie with the attempt of the form's own subject. Where that is verified and another check is
+    worked on, what lay there before did not prove it: only what came since it was asked counts.
+    """
+    rows = KycDocument.objects.filter(player_id=check.player_id, subject=form.value)
+    if check.subject == form:
+        return rows.filter(attempt=check.attempt)
+    return rows.filter(at__gte=check.changed_at)
 
 
 def _write_upload(form: Form, received: Received, check: KycCheck, print_: str) -> UUID:

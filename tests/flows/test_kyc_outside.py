@@ -135,7 +135,7 @@ def test_what_turns_out_infected_is_destroyed_and_the_player_told(tmp_path, owne
     assert (row.scan, row.wrapped_key) == ("infected", None)
     assert [path for path in (tmp_path / "documents").rglob("*") if path.is_file()] == []
     assert kyc.check(player).state == State.STARTED
-    assert handing_in.missing(kyc.check(player)) == (Kind.FRONT,)
+    assert handing_in.missing(kyc.check(player), Subject.IDENTITY) == (Kind.FRONT,)
     assert news(player) == ["received", "infected"]
 
 
