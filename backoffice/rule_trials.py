@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from django.db import connection
-
+from audit.locks import only_one
 from backoffice import watching
 from compliance.watching import trials
 from compliance.watching.trials import Trial
@@ -24,19 +23,12 @@ BUDGET_MS: Final = 150_000
 
 def run() -> bool:
     """Do the trial that waits longest; False where none waits or another run is at it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [TRIAL_LOCK])
-        if not cursor.fetchone()[0]:
-            return False
-    try:
-        trial = trials.claim()
+    with only_one(TRIAL_LOCK) as is_alone:
+        trial = trials.claim() if is_alone else None
         if trial is None:
             return False
         _do(trial)
         return True
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [TRIAL_LOCK])
 
 
 def _do(trial: Trial) -> None:

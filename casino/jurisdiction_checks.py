@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import Error as DatabaseError
 
-from compliance.jurisdictions import active_codes, profile, stops
+from compliance.jurisdictions import active_codes, in_force_codes, profile, stops
 from compliance.location import geoip
 from kernel.clock import SystemClock
 
@@ -21,7 +21,8 @@ def cannot_look_for() -> list[str]:
     if geoip.can_look():
         return []
     today = SystemClock().now().date()
-    offered = [profile(code, today) for code in active_codes()]
+    in_force = set(in_force_codes(today))
+    offered = [profile(code, today) for code in active_codes() if code in in_force]
     return [
         one.policy for one in offered if one.location_required and one.location_unchecked_refuses
     ]

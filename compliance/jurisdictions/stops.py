@@ -43,7 +43,12 @@ class Stop:
 def ahead(today: date, days: int | None = None) -> list[Stop]:
     """Those that stop play on ``today`` or within ``days`` of it (setting), the nearest first."""
     within = settings.FARO_SIGN_OFF_WARN_DAYS if days is None else days
-    found = [one for code in active_codes() for one in _that_count(versions(code), today, within)]
+    found = [
+        one
+        for code in active_codes()
+        for one in _that_count(versions(code), today, within)
+        if not one.is_demonstration  # no signature makes or stops it
+    ]
     blocked = sign_offs.inactive(found)
     stops = [
         Stop(one, max(0, (one.effective_from - today).days))

@@ -1,4 +1,4 @@
-"""Pages that a player or an officer meets seldom: what the register lacks, lifting, trying a rule."""
+"""Pages met seldom: what a register lacks, the lifting of a mistake, a rule tried on history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from accounts.roles import Role
 from audit.database_clock import database_now
-from backoffice import tasks
+from backoffice import tasks, watching
 from compliance import exclusion
 from compliance.models import Standing
 from compliance.own_register import likenesses
@@ -20,6 +20,7 @@ from kernel.ids import Actor
 from tests import house
 from tests.browser.test_officers import look
 from tests.flows.screening_steps import named
+from tests.flows.staff_steps import make_staff
 from tests.gates.tools import why_no_axe
 
 pytestmark = [
@@ -62,8 +63,9 @@ def test_an_officer_proposes_to_lift_a_mistake_and_another_does(visit, device, t
         actor=Actor.player(first),
         reason="enough",
     )
+    deciding = Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
     [one] = [row for row in likenesses.waiting() if row.player_id == alike]
-    exclusion.decide_likeness(one.id, is_same=True, reason="the same street", actor=house.TESTER)
+    exclusion.decide_likeness(one.id, is_same=True, reason="the same street", actor=deciding)
     page = visit.staff(Role.COMPLIANCE, device=device, theme=theme)
     page.goto("/admin/exclusions/")
     page.get_by_text("It was a mistake").first.click()
@@ -79,7 +81,7 @@ def test_an_officer_proposes_to_lift_a_mistake_and_another_does(visit, device, t
 @EVERY
 def test_an_officer_sees_how_far_a_rule_is_tried(visit, device, theme):
     found: list[str] = []
-    versions.sync()
+    watching.sync()
     code = "structuring" if device == "phone" else "in_and_out"
     rule = next(one for one in versions.everything() if one.rule.code == code)
     page = visit.staff(Role.COMPLIANCE, device=device, theme=theme)

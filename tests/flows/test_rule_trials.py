@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
 
 @pytest.fixture
 def rule() -> versions.Version:
-    versions.sync()
+    watching.sync()
     return next(one for one in versions.everything() if one.rule.code == "structuring")
 
 
