@@ -1,13 +1,15 @@
 """`bin/test`: install what the suite needs, run every gate, print the table, exit 0 or 1.
 
-`bin/test ruff pytest` runs only the gates whose names begin so.
+`bin/test ruff pytest` runs only the gates whose names begin so. What became of each test is kept
+for `manage.py conformance --run`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-from tests.gates import tools
+from tests.gates import recording, tools
 from tests.gates.gates import GATES
 from tests.gates.outcome import Outcome, run
 from tests.gates.table import print_table
@@ -15,11 +17,12 @@ from tests.gates.table import print_table
 
 def main(wanted: list[str]) -> int:
     skipped = tools.install()
-    outcomes: list[Outcome] = []
-    for gate in GATES:
-        if wanted and not any(gate.name.startswith(word) for word in wanted):
-            continue
-        outcomes.append(run(gate))
+    chosen = [
+        gate for gate in GATES if not wanted or any(gate.name.startswith(word) for word in wanted)
+    ]
+    if any("pytest" in gate.command() for gate in chosen):
+        os.environ.update(recording.begin())
+    outcomes: list[Outcome] = [run(gate) for gate in chosen]
     print_table(outcomes, skipped)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 

@@ -12,7 +12,10 @@ from tests.gates import tools
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 WORKERS = "3"  # on two cores: while one waits for a process that it started, two work
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no")
+PYTEST = (
+    *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"),
+    *("-p", "tests.gates.recording"),
+)
 
 
 @dataclass(frozen=True, slots=True)
