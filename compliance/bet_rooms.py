@@ -55,13 +55,17 @@ WITH policy AS MATERIALIZED (
     FROM operator o JOIN player p USING (code, currency)
 ), used AS MATERIALIZED (
     SELECT p.id,
-        CASE WHEN t.day = w.day THEN t.day_wager_minor ELSE 0 END + f.wager_day AS wager_day,
-        CASE WHEN t.week = w.week THEN t.week_wager_minor ELSE 0 END + f.wager_week AS wager_week,
-        CASE WHEN t.month = w.month THEN t.month_wager_minor ELSE 0 END + f.wager_month
+        (CASE WHEN t.day = w.day THEN t.day_wager_minor ELSE 0 END + f.wager_day)::bigint
+            AS wager_day,
+        (CASE WHEN t.week = w.week THEN t.week_wager_minor ELSE 0 END + f.wager_week)::bigint
+            AS wager_week,
+        (CASE WHEN t.month = w.month THEN t.month_wager_minor ELSE 0 END + f.wager_month)::bigint
             AS wager_month,
-        CASE WHEN t.day = w.day THEN t.day_paid_minor ELSE 0 END + f.paid_day AS paid_day,
-        CASE WHEN t.week = w.week THEN t.week_paid_minor ELSE 0 END + f.paid_week AS paid_week,
-        CASE WHEN t.month = w.month THEN t.month_paid_minor ELSE 0 END + f.paid_month
+        (CASE WHEN t.day = w.day THEN t.day_paid_minor ELSE 0 END + f.paid_day)::bigint
+            AS paid_day,
+        (CASE WHEN t.week = w.week THEN t.week_paid_minor ELSE 0 END + f.paid_week)::bigint
+            AS paid_week,
+        (CASE WHEN t.month = w.month THEN t.month_paid_minor ELSE 0 END + f.paid_month)::bigint
             AS paid_month,
         t.day > w.day AS is_ahead
     FROM (SELECT DISTINCT id, code, currency FROM wanted WHERE amount IS NOT NULL) p
@@ -88,7 +92,7 @@ WITH policy AS MATERIALIZED (
         ) s
     ) f
 )
-SELECT DISTINCT ON (id) id, kind, period, amount, used::bigint, is_ahead FROM (
+SELECT DISTINCT ON (id) id, kind, period, amount, used, is_ahead FROM (
     SELECT l.id, l.kind, l.period, l.amount, u.is_ahead,
         CASE l.period WHEN 'day' THEN u.wager_day WHEN 'week' THEN u.wager_week
                       ELSE u.wager_month END

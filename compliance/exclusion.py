@@ -7,7 +7,6 @@ it costs no money, since the gate reads the standing itself.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -234,7 +233,7 @@ def _excluded(
     now: datetime,
     holds: bool,  # noqa: FBT001  (a column)
 ) -> StandingNow:
-    return replace(standing, excluded_at=now, excluded_until=until, exclusion_holds=holds)
+    return standing._replace(excluded_at=now, excluded_until=until, exclusion_holds=holds)
 
 
 def cool_off(player_id: PlayerId, *, until: datetime, actor: Actor, reason: str) -> None:

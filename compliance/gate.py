@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.db import connection
 
@@ -22,7 +23,7 @@ from compliance.gate_checks import first_refusal
 from compliance.gate_reading import Known
 from compliance.gate_words import Data, Decision, GateCode, GateRequest, Purpose
 from kernel.arrays import array_of, array_of_texts
-from kernel.ids import PermitId, new_id
+from kernel.ids import PermitId, PlayerId, new_id
 from kernel.invariant import ensure
 from ledger import permits
 from ledger.postings import TransferKind
@@ -54,7 +55,7 @@ def decide(requests: Sequence[GateRequest], *, now: datetime) -> list[Decision]:
     known = gate_reading.read(requests, now)
     answers = [_answer(request, known) for request in requests]
     _write_down(requests, answers, now)
-    permits.issue(_grants(requests, answers))
+    _issue(requests, answers)
     allowed = [request for request, answer in zip(requests, answers, strict=True) if answer.allowed]
     playing = {one.player_id for one in allowed if one.purpose is Purpose.BET}
     play_time.note([known.standings[player_id] for player_id in sorted(playing)], now)
@@ -74,39 +75,44 @@ def _answer(request: GateRequest, known: Known) -> Decision:
     if standing is None:
         return Decision(request.ref, False, GateCode.NO_STANDING, None, "", {})
     refusal = first_refusal(request, standing, known)
-    policy = known.policies[standing.jurisdiction].policy
+    policy = known.names[standing.jurisdiction]
     if refusal is not None:
         return Decision(request.ref, False, refusal[0], None, policy, refusal[1])
     permit = PermitId(request.ref) if request.purpose in _PERMITS else None
     return Decision(request.ref, True, None, permit, policy, {})
 
 
-def _grants(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> list[permits.Grant]:
-    return [
-        permits.Grant(
-            id=answer.permit,
-            owner_ref=f"player:{request.player_id}",
-            purpose=_PERMITS[request.purpose],
-            currency=request.amount.currency,
-            amount_minor_max=request.amount.minor,
+def _issue(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> None:
+    """A permit for each that was allowed; those of one purpose and currency are told together."""
+    columns: dict[tuple[TransferKind, str], tuple[list[UUID], list[PlayerId], list[int]]] = {}
+    for request, answer in zip(requests, answers, strict=True):
+        if answer.permit is not None:
+            key = (_PERMITS[request.purpose], request.amount.currency)
+            ids, players, amounts = columns.setdefault(key, ([], [], []))
+            ids.append(answer.permit)
+            players.append(request.player_id)
+            amounts.append(request.amount.minor)
+    for (purpose, currency), (ids, players, amounts) in columns.items():
+        permits.issue_to_players(
+            ids, players, amounts, permits.Given(purpose=purpose, currency=currency)
         )
-        for request, answer in zip(requests, answers, strict=True)
-        if answer.permit is not None
-    ]
 
 
-#: What most answers of a batch have to tell is the same, and sent once.
+#: A column that is the same all the way is sent once: of an empty array `unnest` makes NULL in
+#: every row, as it makes of an id that is the question's own.
 _RECORD_SQL: Final = """
 INSERT INTO compliance_gatedecision
     (id, at, ref, player_id, purpose, allowed, code, amount_minor, currency, policy, facts)
-SELECT id, clock_timestamp(), ref, player_id, purpose, code IS NULL, code, amount_minor, currency,
-       policy, coalesce(facts::jsonb, c.common)
-FROM (SELECT %s::jsonb AS common) c,
+SELECT coalesce(d.id, d.ref), clock_timestamp(), d.ref, d.player_id, coalesce(d.purpose, c.purpose),
+       d.code IS NULL, d.code, d.amount_minor, coalesce(d.currency, c.currency),
+       coalesce(d.policy, c.policy), coalesce(d.facts::jsonb, c.facts)
+FROM (SELECT %s::text AS purpose, %s::text AS currency, %s::text AS policy, %s::jsonb AS facts) c,
     unnest(%s::text::uuid[], %s::text::uuid[], %s::text::bigint[], %s::text::text[],
             %s::text::text[], %s::text::bigint[], %s::text::text[], %s::text::text[],
             %s::text::text[])
      AS d(id, ref, player_id, purpose, code, amount_minor, currency, policy, facts)
 """
+_NONE: Final = "{}"
 
 
 def _write_down(
@@ -114,24 +120,31 @@ def _write_down(
 ) -> None:
     """One row per answer, in one statement. An allowed one, and its permit, has the id ``ref``."""
     instant, usual = now.isoformat(), requests[0].scopes
-    refs = [str(request.ref) for request in requests]
     pairs = list(zip(requests, answers, strict=True))
+    all_allowed = all(answer.allowed for answer in answers)
+    purpose, purposes = _column([request.purpose.value for request in requests])
+    currency, currencies = _column([request.amount.currency for request in requests])
+    policy, policies = _column([answer.policy for answer in answers])
     with connection.cursor() as cursor:
         cursor.execute(
             _RECORD_SQL,
             [
+                *(purpose, currency, policy),
                 json.dumps({"scopes": usual, "now": instant}),
-                array_of(
-                    ref if answer.allowed else new_id()
-                    for ref, answer in zip(refs, answers, strict=True)
-                ),
-                array_of(refs),
+                _NONE
+                if all_allowed
+                else array_of(None if answer.allowed else new_id() for answer in answers),
+                array_of(request.ref for request in requests),
                 array_of(request.player_id for request in requests),
-                array_of(request.purpose.value for request in requests),
-                array_of(None if answer.code is None else answer.code.value for answer in answers),
+                purposes,
+                _NONE
+                if all_allowed
+                else array_of(
+                    None if answer.code is None else answer.code.value for answer in answers
+                ),
                 array_of(request.amount.minor for request in requests),
-                array_of_texts(request.amount.currency for request in requests),
-                array_of_texts(answer.policy for answer in answers),
+                currencies,
+                policies,
                 array_of_texts(
                     None
                     if not answer.data and request.scopes == usual
@@ -140,3 +153,8 @@ def _write_down(
                 ),
             ],
         )
+
+
+def _column(texts: list[str]) -> tuple[str, str]:
+    """What is common to all, and what is sent of each: nothing where they are all the same."""
+    return texts[0], _NONE if texts.count(texts[0]) == len(texts) else array_of_texts(texts)

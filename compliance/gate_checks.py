@@ -41,11 +41,22 @@ def scopes_of(request: GateRequest) -> tuple[str, ...]:
 
 def first_refusal(request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     """The first check that says no, in the order a player would want to hear it."""
-    for check in _CHECKS[request.purpose]:
+    for check in _checks(request.purpose, known):
         refusal = check(request, standing, known)
         if refusal is not None:
             return refusal
     return None
+
+
+def _checks(purpose: Purpose, known: Known) -> tuple[Check, ...]:
+    """The checks of ``purpose`` without those that have nothing to look at in this batch."""
+    found = known.checks.get(purpose)
+    if found is None:
+        found = tuple(
+            check for check in _CHECKS[purpose] if check not in _LOOKS_AT or _LOOKS_AT[check](known)
+        )
+        known.checks[purpose] = found
+    return found
 
 
 def _break(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
@@ -101,7 +112,7 @@ def _place_and_age(_request: GateRequest, standing: StandingNow, known: Known) -
 
 def _signed_off(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     """No play and no deposit under a policy that is not signed off; whoever leaves, leaves."""
-    policy = known.policies[standing.jurisdiction].policy
+    policy = known.names[standing.jurisdiction]
     return (GateCode.NOT_SIGNED_OFF, {"policy": policy}) if policy in known.inactive else None
 
 
@@ -128,8 +139,6 @@ def _documents_to_leave(_request: GateRequest, standing: StandingNow, known: Kno
 
 
 def _switch(request: GateRequest, _standing: StandingNow, known: Known) -> Refusal:
-    if not known.disabled:
-        return None
     stopped = next((scope for scope in scopes_of(request) if scope in known.disabled), None)
     if stopped is None:
         return None
@@ -219,6 +228,16 @@ def _verified(standing: StandingNow) -> bool:
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
+
+#: Checks that only matter where something was read, and what that is: the same for a whole batch.
+_LOOKS_AT: Final[dict[Check, Callable[[Known], object]]] = {
+    _signed_off: lambda known: known.inactive,
+    _switch: lambda known: known.disabled,
+    _limits_missing: lambda known: known.missing,
+    _session: lambda known: any(one.session_longest for one in known.policies.values()),
+    _time_limit: lambda known: known.time_rooms,
+    _documents: lambda known: any(one.documents_overdue for one in known.standings.values()),
+}
 
 #: What stands in the way of each purpose. Money limits come last: what they allow is used up.
 _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {

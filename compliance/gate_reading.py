@@ -5,10 +5,10 @@ Each source is one statement however many players there are, and none where nobo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from compliance import admission, bet_rooms, limits, rooms, switches
@@ -38,8 +38,9 @@ class Known:
     now: datetime
     now_us: int
     standings: dict[PlayerId, StandingNow]
-    #: By the code of a jurisdiction.
+    #: By the code of a jurisdiction; ``names``: which text that is, as decisions name it.
     policies: dict[str, Jurisdiction]
+    names: dict[str, str]
     #: Policies that two officers have yet to sign off.
     inactive: frozenset[str]
     disabled: frozenset[str]
@@ -56,6 +57,8 @@ class Known:
     with_money: frozenset[PlayerId]
     #: Whether the house can find out where players are, where one of the policies wants to know.
     can_look: bool
+    #: By purpose, the checks that have anything to look at here (`gate_checks`).
+    checks: dict[Purpose, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
 
 
 def read(requests: Sequence[GateRequest], now: datetime) -> Known:
@@ -74,12 +77,18 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
         now_us=microseconds(now),
         standings=standings,
         policies=policies,
+        names={code: one.policy for code, one in policies.items()},
         inactive=sign_offs.inactive(policies.values()) if betting or paying_in else frozenset(),
         disabled=switches.disabled_among(scopes, standings.keys()),
         rooms={},
         time_rooms=rooms.time_left(betting, now),
         missing=limits.missing(
-            list({one.player_id: one for one in betting + paying_in}.values()), now
+            [
+                one
+                for one in {one.player_id: one for one in betting + paying_in}.values()
+                if policies[one.jurisdiction].limits_required
+            ],
+            now,
         ),
         reserved=limits.reservations([one.player_id for one in paying_in]),
         admissions=admission.read(standings.keys()),

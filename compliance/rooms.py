@@ -21,6 +21,7 @@ from typing import Final
 from django.db import connection
 
 from compliance import at_stake, facts, play_time
+from compliance.jurisdictions import OperatorLimit
 from compliance.limit_arithmetic import (
     Limit,
     LimitKind,
@@ -104,7 +105,8 @@ def in_force(
             continue
         limit = Limit(LimitKind(kind), Period(period), amount)
         found.append(InForce(standing, limit, _window(standing, limit, now, windows, set_at)))
-    for standing in asked:
+    by_operator = _of_operators(asked, kinds, now)
+    for standing in asked if by_operator else ():
         found.extend(
             InForce(
                 standing,
@@ -112,10 +114,22 @@ def in_force(
                 _window(standing, one.limit, now, windows, None),
                 by_operator=True,
             )
-            for one in standing.policy(now).operator_limits
-            if one.limit.kind in kinds and one.currency in {"", standing.currency}
+            for one in by_operator.get(standing.jurisdiction, ())
+            if one.currency in {"", standing.currency}
         )
     return found
+
+
+def _of_operators(
+    asked: Sequence[StandingNow], kinds: Collection[LimitKind], now: datetime
+) -> dict[str, list[OperatorLimit]]:
+    """Jurisdiction → the operator's limits of these kinds; absent where there is none."""
+    one_each = {one.jurisdiction: one for one in asked}
+    found = {
+        code: [one for one in standing.policy(now).operator_limits if one.limit.kind in kinds]
+        for code, standing in one_each.items()
+    }
+    return {code: several for code, several in found.items() if several}
 
 
 def _window(

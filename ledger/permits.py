@@ -2,7 +2,8 @@
 
 A permit is valid only in the transaction that issued it, for one owner, purpose and currency, and
 up to an amount over all transfers that name it. ``compliance.gate`` is the only caller of
-:func:`issue`; a path around the gate therefore fails in the database.
+:func:`issue_to_players`, and :func:`issue` has none but benchmarks and tests; a path around the
+gate therefore fails in the database.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.db import connection
 
 from kernel.arrays import array_of, array_of_texts
+from kernel.ids import PlayerId
 from kernel.invariant import ensure
 from ledger.postings import PERMIT_KINDS, TransferKind
 
@@ -27,6 +29,46 @@ class Grant:
     purpose: TransferKind
     currency: str
     amount_minor_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What many permits have in common: what they are for, and in which currency."""
+
+    purpose: TransferKind
+    currency: str
+
+
+def issue_to_players(
+    ids: Sequence[UUID],
+    players: Sequence[PlayerId],
+    amounts_minor_max: Sequence[int],
+    given: Given,
+) -> None:
+    """As `issue`, for permits of players that are all ``given`` for the same: three columns.
+
+    Each costs a quarter of what a `Grant` does.
+    """
+    ensure(bool(connection.in_atomic_block), "permits belong to a transaction")
+    ensure(given.purpose in PERMIT_KINDS, "a permit is for what a person causes", got=given)
+    ensure(len(ids) == len(players) == len(amounts_minor_max), "columns are equally long")
+    if not ids:
+        return
+    ensure(min(amounts_minor_max) > 0, "a permit allows something", got=given)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_issue_permits(%s::text::uuid[],"
+            " ARRAY(SELECT 'player:' || p FROM unnest(%s::text::bigint[]) WITH ORDINALITY"
+            " AS u (p, n) ORDER BY n),"
+            " array_fill(%s::text, ARRAY[%s::integer]), array_fill(%s::text, ARRAY[%s::integer]),"
+            " %s::text::bigint[])",
+            [
+                array_of(ids),
+                array_of(players),
+                *(given.purpose.value, len(ids), given.currency, len(ids)),
+                array_of(amounts_minor_max),
+            ],
+        )
 
 
 def issue(grants: Sequence[Grant]) -> None:
