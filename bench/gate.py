@@ -1,16 +1,22 @@
-"""`bin/bench gate [--batches N] [--players 1000] [--steps N] [--long]`: the gate's part of a batch.
+"""`bin/bench gate [--batches N] [--players 1000] [--operations N] [--long] [--self-test]`.
 
 A batch of 1,000 bets of 1,000 players with three limits each, on a PostgreSQL that syncs to the
 disk: the processor time of Python and of the server that the gate takes in it (locks, standing,
 sessions, limits, decisions, permits) beyond the same transaction without it. Players have a month
 of sums and bets that no sum holds yet. ``queries_per_batch`` for 10 players and for all of them.
 
-Then players bet, deposit, win, set limits and let time pass, at random and from several
-connections, and an oracle that knows the rules alone says what may have happened: ``breaches``.
-``--long``: a million operations.
+Then processes bet through the intake for players who exclude themselves in the midst of it:
+``bets_after_exclusion``, and ``socket_cut_s`` from the commit to the end of their open pages.
 
-``cpu_us_per_bet`` aims at 10. Exit code 1 when statements grow with the players or something was
-allowed that should not have been.
+Then players bet, pay in, win, withdraw, set limits, exclude themselves, come back and let time
+pass, by chance and from several processes, and an oracle that knows the rules alone judges the
+rows that were committed: ``breaches``. ``--long``: a million operations.
+
+``--self-test`` puts one fault after another into the gate instead, and says which were found.
+
+``cpu_us_per_bet`` aims at 10. Exit code 1 when statements grow with the players, something was
+allowed that should not have been, a bet came after its exclusion, a socket lived longer than a
+second, or a fault was not found.
 """
 
 from __future__ import annotations
@@ -19,8 +25,11 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 from collections.abc import Sequence
-from time import process_time
+from contextlib import ExitStack
+from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any, Final
 
 from bench.database.fresh import CLUSTER, fresh_database, settings_that_count
@@ -35,11 +44,18 @@ from bench.database.cpu import server_cpu_s
 from compliance import gate
 from kernel.ids import PlayerId, new_id
 from kernel.money import Money
-from tests import conftest, house
-from tests.simulation import limit_oracle
+from tests import conftest, house, sockets
+from tests.simulation import excluding, gate_faults, gate_world
 
 TARGET_US: Final = 10
 FEW: Final = 10
+#: How long an open page may outlive its player's exclusion, in seconds.
+CUT_MAX_S: Final = 1.0
+#: Players who exclude themselves, and how many of them have two pages open.
+EXCLUDED, WITH_PAGES = 40, 12
+#: Operations in which a fault has to be found. The same few players meet all the time.
+OF_A_FAULT: Final = 8_000
+TRIES: Final = 5
 SCOPES: Final = ("table:alexandria", "game:roulette")
 #: Limits that are never reached: three for each player.
 _LIMITS: Final = """
@@ -70,21 +86,41 @@ SELECT p, 'EUR', 'staked', 100, now() FROM generate_series(1, 3), unnest(%s::big
 
 
 def main(words: list[str]) -> int:
+    given = _given(words)
+    with fresh_database() as database:
+        result = _self_tested(database) if given.self_test else _all_measured(database, given)
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 1 if result["failed"] else 0
+
+
+def _given(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench gate", description=__doc__)
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--players", type=int, default=1_000)
-    parser.add_argument("--steps", type=int, default=2_000, help="operations under the oracle")
+    parser.add_argument("--operations", type=int, default=20_000, help="under the oracle")
     parser.add_argument("--long", action="store_true", help="a million of them")
+    parser.add_argument("--self-test", action="store_true", help="faults that must be found")
     given = parser.parse_args(words)
-    with fresh_database() as database:
-        people = _people(database, given.players)
-        result = _measured(people, given.batches)
-        result |= _watched(1_000_000 if given.long else given.steps)
-        result["postgres"] = settings_that_count()
-    result["missed"] = ["cpu_us_per_bet"] if result["cpu_us_per_bet"] > TARGET_US else []
-    sys.stdout.write(json.dumps(result) + "\n")
-    few, many = result["queries_per_batch"]
-    return 1 if few != many or result["breaches"] else 0
+    given.operations = 1_000_000 if given.long else given.operations
+    return given
+
+
+def _all_measured(database: conftest.Database, given: argparse.Namespace) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if given.batches:
+        result |= _measured(_people(database, given.players), given.batches)
+    result |= _excluded(database)
+    result |= _watched(database, given.operations)
+    result["postgres"] = settings_that_count()
+    result["missed"] = ["cpu_us_per_bet"] if result.get("cpu_us_per_bet", 0) > TARGET_US else []
+    few, many = result.get("queries_per_batch", (0, 0))
+    wrong = {
+        "queries_per_batch": few != many,
+        "bets_after_exclusion": result["bets_after_exclusion"] != 0,
+        "socket_cut_s": result["socket_cut_s"] > CUT_MAX_S,
+        "breaches": result["breaches"] != 0,
+    }
+    return result | {"failed": [name for name, is_wrong in wrong.items() if is_wrong]}
 
 
 def _people(database: conftest.Database, count: int) -> list[PlayerId]:
@@ -152,15 +188,81 @@ def _queries(people: Sequence[PlayerId]) -> int:
     return len([one for one in caught if "SAVEPOINT" not in one["sql"]])
 
 
-def _watched(steps: int) -> dict[str, Any]:
-    sys.stderr.write(f"{steps} operations under the oracle\n")
-    found = limit_oracle.run(steps=steps, players=20, workers=2)
+def _excluded(database: conftest.Database, *, fault: str = "") -> dict[str, Any]:
+    """Players exclude themselves while processes bet for them; some have two pages open."""
+    sys.stderr.write(f"{EXCLUDED} exclusions among bets\n")
+    pit = house.pit()
+    pit.open_round()
+    people = [house.player(balance_minor=10_000_000) for _ in range(EXCLUDED)]
+    excluding.begin_sessions(people)
+    seated = [] if fault else people[:WITH_PAGES]
+    found = excluding.Excluded()
+    with (
+        excluding.writers(pit.table.id, people, fault=fault) as at_work,
+        tempfile.TemporaryDirectory() as logs,
+        ExitStack() as open_pages,
+    ):
+        if seated:
+            open_pages.enter_context(sockets.relaying())
+            web = open_pages.enter_context(sockets.web(database, Path(logs) / "web.log"))
+            for player in seated:
+                at_work.have_bet(20)
+                who = sockets.browser(player)
+                pages = [open_pages.enter_context(sockets.page(web, who)) for _ in range(2)]
+                for page in pages:
+                    page.next("snapshot")
+                excluding.exclude(player, found, pages)
+        for player in people[len(seated) :]:
+            at_work.have_bet(20)
+            excluding.exclude(player, found)
+        bets, refused = at_work.bets.value, at_work.refused.value
+    if not fault and (len(found.cut_s) != 2 * WITH_PAGES or set(found.told) != {"excluded"}):
+        raise SystemExit(f"bin/bench gate: sockets ended otherwise: {found.told}")
+    return {
+        "bets_after_exclusion": found.bets_after(),
+        "socket_cut_s": round(max(found.cut_s, default=0.0), 3),
+        "socket_cut_median_s": round(statistics.median(found.cut_s or [0.0]), 3),
+        "sockets_cut": len(found.cut_s),
+        "exclusions": len(found.before),
+        "bets_meanwhile": bets,
+        "bets_refused_meanwhile": refused,
+    }
+
+
+def _watched(database: conftest.Database, operations: int, **options: Any) -> dict[str, Any]:
+    sys.stderr.write(f"{operations} operations under the oracle\n")
+    began = perf_counter()
+    found = gate_world.run(owner_url=database.owner_url, operations=operations, **options)
+    seconds = perf_counter() - began
     return {
         "breaches": len(found.breaches),
         "first_breaches": found.breaches[:5],
         "operations": found.operations,
-        "bets_allowed": found.allowed,
-        "bets_refused": found.refused,
+        "operations_per_s": round(found.operations / seconds),
+        "answers_judged": found.judged,
+        "allowed": found.allowed,
+        "refused": found.refused,
+        "conflicts": found.conflicts,
+        "kinds": dict(found.kinds.most_common()),
+    }
+
+
+def _self_tested(database: conftest.Database) -> dict[str, Any]:
+    """Each fault in turn: what it does must come to light, or the figures say nothing."""
+    found: dict[str, int] = {}
+    for fault in gate_faults.FAULTS:
+        sys.stderr.write(f"with {fault}: ")
+        players = 4 if fault == "no_lock" else 8
+        for _try in range(TRIES):  # some need half a year to pass, which is left to chance
+            told = _watched(database, OF_A_FAULT, fault=fault, players=players)
+            found[fault] = told["breaches"]
+            if found[fault]:
+                break
+    sys.stderr.write("without a lock: ")
+    found["bets_after_exclusion"] = _excluded(database, fault="no_lock")["bets_after_exclusion"]
+    return {
+        "found": found,
+        "failed": [fault for fault, breaches in found.items() if not breaches],
     }
 
 

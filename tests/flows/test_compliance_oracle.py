@@ -14,19 +14,30 @@ from compliance.standing import lock_standings
 from kernel.ids import Actor
 from kernel.money import Money
 from tests import house
-from tests.simulation import limit_oracle
-from tests.simulation.limit_oracle import CHANCE
+from tests.simulation import gate_faults, gate_world
+from tests.simulation.gate_world import CHANCE
 
 
-@pytest.mark.feature("F98")
-@pytest.mark.feature("F99")
-@pytest.mark.feature("F109")
+@pytest.mark.feature("F98", "F99", "F102", "F109")
 def test_no_answer_of_the_gate_is_another_than_the_oracle_s(database):
-    found = limit_oracle.run(steps=600, players=6, workers=2)
+    found = gate_world.run(
+        owner_url=database.owner_url, operations=2_000, players=8, workers=2, per_episode=1_000
+    )
     assert found.breaches == []
-    assert found.operations == 600
-    assert found.allowed > 50
-    assert found.refused > 10
+    assert found.operations >= 2_000
+    assert found.allowed > 300
+    assert found.refused > 100
+    assert {"bet", "deposit", "withdrawal", "limit", "look", "fact"} <= set(found.kinds)
+
+
+@pytest.mark.parametrize("fault", ["no_lock", "one_cent_more", "a_path_around_the_gate"])
+def test_the_oracle_finds_what_is_broken(database, fault):
+    """Else it might find nothing because it looks at nothing. All: `bin/bench gate --self-test`."""
+    assert fault in gate_faults.FAULTS
+    found = gate_world.run(
+        owner_url=database.owner_url, operations=2_500, players=4, workers=3, fault=fault
+    )
+    assert found.breaches
 
 
 @pytest.mark.feature("F98")
