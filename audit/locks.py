@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from audit.shared_connections import keeping_the_session
 from kernel.invariant import ensure
 
 _LOCKING: Final = re.compile(
@@ -109,12 +110,13 @@ def only_one(number: int) -> Iterator[bool]:
     An advisory lock of the database session, under a ``number`` that no other kind of run has: it
     spans transactions, is never waited for, and goes with the connection of whoever dies.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
-        is_alone = bool(cursor.fetchone()[0])
-    try:
-        yield is_alone
-    finally:
-        if is_alone:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+    with keeping_the_session():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+            is_alone = bool(cursor.fetchone()[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [number])

@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 import redis
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 
+from audit.shared_connections import take_own
 from events.feed import follow
 from events.people import People
 from events.socket_queue import SocketQueue
@@ -76,8 +77,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._live: dict[str, LiveStream] = {}
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="push")
-        self._actors = ThreadPoolExecutor(ACTORS, thread_name_prefix="push-act")
+        self._readers = ThreadPoolExecutor(READERS, "push", initializer=take_own)
+        self._actors = ThreadPoolExecutor(ACTORS, "push-act", initializer=take_own)
         self.people = People()
 
     async def join(

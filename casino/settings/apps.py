@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "audit.shared_connections.GiveBackBeforeSending",
     "casino.metrics.RequestMetrics",
     "django.middleware.security.SecurityMiddleware",
     "casino.response_headers.ResponseHeaders",

@@ -15,7 +15,7 @@ from casino.supervisor.state import State
 #: Stages, first started first. The outside world comes last: the house must be open before.
 OUTSIDE_HELP, HOUSE, STUDIO, AUDIENCE = range(4)
 
-#: Ten tables' intakes and the hub keep one each; the rest is for pages, a few milliseconds each.
+#: For pages, a few milliseconds each. The hub (6) and the intake of each busy table have their own.
 WEB_CONNECTIONS = {"FARO_DATABASE_POOL": "20"}
 
 

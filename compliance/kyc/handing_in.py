@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from audit.database_clock import database_now
 from audit.record import Subject as Whom
 from audit.record import record, register
+from audit.shared_connections import give_back
 from compliance.kyc import declarations, receiving
 from compliance.kyc.file_guard import FileCode
 from compliance.kyc.models import KycCheck, KycDocument, KycUpload
@@ -94,6 +95,7 @@ def _in_turn(player_id: PlayerId, form: Form, print_: str) -> HandedIn:
     if known is not None:
         return known
     _may_hand_in(player_id, form, min(len(form.files), receiving.FILES_MAX))
+    give_back()  # scanner and drawing anew take seconds
     received = receiving.receive(form.files[: receiving.FILES_MAX])
     received.refused += [
         Refusal(one.kind, FileCode.TOO_MANY, {"files_max": receiving.FILES_MAX})

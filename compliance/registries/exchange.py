@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 from django.db import connection
 
+from audit.shared_connections import give_back
 from kernel.invariant import ensure
 
 #: A player waits for this at sign-up and sign-in.
@@ -58,6 +59,7 @@ def post(
 ) -> Received:
     """POST a form or a JSON body. Raises ``NoAnswer``. Never inside a transaction."""
     ensure(not connection.in_atomic_block, "no network inside a transaction")
+    give_back()
     client = httpx.Client(
         base_url=place.url,
         timeout=httpx.Timeout(READ_S, connect=CONNECT_S),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from audit.shared_connections import give_back
 from kernel.clock import monotonic_ms
 from payments.providers.protocol import ProviderRejected, ProviderUnreachable
 
@@ -31,6 +32,7 @@ def call(
     Raises ``ProviderRejected`` for 4xx answers (but 408, 409, 425, 429, which say nothing about
     the outcome) and ``ProviderUnreachable`` for everything else that is not a 2xx JSON object.
     """
+    give_back()
     headers = {"Idempotency-Key": key} if key else {}
     started_ms = monotonic_ms()
     received = bytearray()

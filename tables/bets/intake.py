@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connections
 
+from audit.shared_connections import give_back, take_own
 from kernel.refusal import Refused
 from tables import locks
 from tables.bets.betting import BATCH_MAX, STAKES_MAX, Answer, place_batch
@@ -78,7 +79,8 @@ class TableIntake:
         return waiting.answer
 
     def _work(self) -> None:
-        """Batch after batch; after a while without any, the connection is given back."""
+        """Batch after batch; after a while without any, the connection is closed."""
+        take_own()
         try:
             while batch := self._next_batch():
                 self._answer(batch)
@@ -173,8 +175,7 @@ def take_bets(slip: PlaceBets) -> Receipt:
     key tells it.
     """
     future = submit(slip)
-    if not connection.in_atomic_block:
-        connection.close()  # whoever waits for the batch must not hold what the batch may need
+    give_back()
     try:
         answer = future.result(ANSWER_TIMEOUT_S)
     except FutureTimeout:

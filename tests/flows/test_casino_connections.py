@@ -16,7 +16,13 @@ PROGRAM = """
 import json, threading, time
 import django
 django.setup()
-from django.db import OperationalError, connection, connections
+from concurrent.futures import Future
+from django.db import OperationalError, connection, connections, transaction
+from django.http import HttpResponse
+from audit import shared_connections
+from audit.locks import only_one
+from kernel.refusal import Refused
+from tables.bets import intake
 from django.core.signals import request_finished
 
 def pid():
@@ -67,10 +73,46 @@ time.sleep(0.5)
 thread, waited = in_thread(refused)
 thread.join()
 out["refused_after_s"] = waited[0]
+def own():
+    shared_connections.take_own()
+    try:
+        return pid(), shared_connections.is_shared()
+    finally:
+        connections.close_all()
+thread, of_its_own = in_thread(own)
+thread.join()
+out["own_while_all_are_held"] = of_its_own[0][0] > 0
+out["own_is_shared"] = of_its_own[0][1]
 leave.set()
 for holder in holders:
     holder.join()
 out["goes_on"] = request() > 0
+
+def holds():
+    return connection.connection is not None
+
+class Waits(Future):
+    def result(self, timeout=None):
+        out["held_while_waiting_for_a_batch"] = holds()
+        return Refused(intake.BettingCode.BUSY, waiting=7)
+
+intake.submit = lambda slip: Waits()
+pid()
+try:
+    intake.take_bets(None)
+except Refused as refused:
+    out["answer"] = refused.data
+middleware = shared_connections.GiveBackBeforeSending(lambda request: HttpResponse(str(pid())))
+middleware(None)
+out["held_while_sending"] = holds()
+with only_one(6_999_999) as is_alone:
+    before = pid()
+    shared_connections.give_back()
+    out["session_kept_under_its_lock"] = is_alone and pid() == before
+with transaction.atomic():
+    pid()
+    shared_connections.give_back()
+    out["kept_in_a_transaction"] = holds()
 connection.close_pool()
 print(json.dumps(out))
 """
@@ -99,24 +141,15 @@ def test_requests_share_few_connections_a_dead_one_is_replaced_and_a_crowd_is_re
     assert used["goes_on"] is True
 
 
-def test_whoever_waits_for_a_batch_holds_no_connection(database, monkeypatch):
+def test_a_thread_that_lives_long_has_its_own_and_whoever_waits_holds_none(used):
     """Or requests that wait hold all there are, and the intake, which needs one, waits for them."""
-    from concurrent.futures import Future
+    assert used["own_while_all_are_held"] is True
+    assert used["own_is_shared"] is False
+    assert used["held_while_waiting_for_a_batch"] is False
+    assert used["answer"] == {"waiting": 7}
+    assert used["held_while_sending"] is False
 
-    from django.db import connection
 
-    from kernel.refusal import Refused
-    from tables.bets import intake
-
-    held: list[bool] = []
-
-    class Waits(Future):
-        def result(self, timeout: float | None = None) -> object:
-            held.append(connection.connection is not None)
-            return Refused(intake.BettingCode.BUSY, waiting=7)
-
-    monkeypatch.setattr(intake, "submit", lambda slip: Waits())
-    connection.ensure_connection()
-    with pytest.raises(Refused):
-        intake.take_bets(None)
-    assert held == [False]
+def test_none_is_given_back_from_a_transaction_or_from_under_a_lock_of_its_session(used):
+    assert used["session_kept_under_its_lock"] is True
+    assert used["kept_in_a_transaction"] is True
