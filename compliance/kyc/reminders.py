@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from audit.database_clock import database_now
 from audit.record import Subject as Whom
@@ -109,7 +109,11 @@ def _late() -> list[_Late]:
     officer. Each is told of once, also where the first officer was late before.
     """
     now = database_now()
+    proposed = KycReview.objects.filter(
+        player_id=OuterRef("player_id"), subject=OuterRef("subject"), outcome="waits"
+    )
     first = KycCheck.objects.filter(
+        ~Exists(proposed),  # the first officer was in time
         state__in=[State.DOCUMENTS.value, State.REVIEW.value],
         due_at__lt=now,
         alarmed_at__isnull=True,

@@ -145,6 +145,7 @@ def second(
             _apply(standing, check, review, actor, now)
         else:
             _note(DISAGREED, review, actor)
+            KycCheck.objects.filter(pk=check.pk).update(alarmed_at=None)  # somebody's turn anew
             if review.reason == Reason.UNDER_AGE:
                 _registered_age(standing, actor, now)
 

@@ -387,6 +387,22 @@ def test_compliance_hears_of_a_second_officer_who_is_late_also_where_the_first_o
     assert told.count() == 3
 
 
+def test_a_first_officer_in_time_is_not_late_and_a_disagreement_makes_it_somebodys_turn_again(
+    owner,
+):
+    player, first, other = player_in("GB"), kyc.officer(), kyc.officer()
+    kyc.in_review(player)
+    kyc.verify(player, by=first)
+    turn_back(owner, player, due_at="clock_timestamp() - interval '1 second'")
+    KycCheck.objects.filter(player_id=player).exclude(subject="identity").update(
+        alarmed_at=database_now()
+    )
+    assert sweeps.alarm() == 0  # the second officer has their own time
+    kyc.agree(player, by=other, is_agreed=False, note="Another face.")
+    assert (sweeps.alarm(), sweeps.alarm()) == (1, 0)
+    assert AuditEvent.objects.get(kind="kyc.review_overdue").after["waits_for"] == "house"
+
+
 def test_compliance_hears_once_of_a_check_that_nobody_decided(owner):
     player, officer = house.player(), kyc.officer()
     kyc.in_review(player)
