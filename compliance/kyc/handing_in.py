@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Condition
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,9 +43,36 @@ FORMS_PER_HOUR: Final = 20
 FILES_PER_ATTEMPT: Final = 12
 KEY_MAX: Final = 64
 #: One form of a player is in work at a time, here; the next one waits this long for its turn, so
-#: nobody takes every place where files are opened. Players share a turn in 64ths.
+#: nobody takes every place where files are opened.
 TURN_S: Final = 2
-_TURNS: Final = tuple(Lock() for _ in range(64))
+#: The same form sent again waits for its own answer.
+AGAIN_S: Final = 20
+
+
+class Turns:
+    """Whose form is in work in this process, and under which key."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._in_work: dict[PlayerId, str] = {}
+
+    @contextmanager
+    def of(self, player_id: PlayerId, key: str) -> Iterator[None]:
+        """The player's turn. Refuses with ``BUSY`` where another form of theirs takes longer."""
+        with self._changed:
+            wait_s = AGAIN_S if self._in_work.get(player_id) == key else TURN_S
+            if not self._changed.wait_for(lambda: player_id not in self._in_work, timeout=wait_s):
+                raise Refused(FileCode.BUSY)
+            self._in_work[player_id] = key
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._in_work[player_id]
+                self._changed.notify_all()
+
+
+_turns: Final = Turns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +109,9 @@ def hand_in(player_id: PlayerId, form: Form) -> HandedIn:
     if not 8 <= len(form.key) <= KEY_MAX:
         raise Refused(KycCode.BAD_KEY)
     print_ = receiving.fingerprint(form.subject, form.files, dict(form.fields))
-    turn = _TURNS[int(player_id) % len(_TURNS)]
-    if not turn.acquire(timeout=TURN_S):
-        raise Refused(FileCode.BUSY)
-    try:
+    give_back()  # another form of theirs may take its seconds
+    with _turns.of(player_id, form.key):
         return _in_turn(player_id, form, print_)
-    finally:
-        turn.release()
 
 
 def _in_turn(player_id: PlayerId, form: Form, print_: str) -> HandedIn:
