@@ -152,7 +152,7 @@ def _failed(run: AuditEvent) -> list[str]:
 
 
 def _run_one(version: Version) -> int:
-    found = find(version.rule, database_now())
+    found = find(versions.rule_of(version), database_now())
     return alerts.keep(version, found, is_shadow=not version.is_active)
 
 
@@ -176,11 +176,15 @@ def backtest(
     begin = now - timedelta(days=days)
     current = versions.active(version.rule.code)
     total = BACKTEST_STEPS * (1 if current is None else 2)
-    mine = _history(version.rule, begin, now, until_ms, lambda done: told(done, total))
+    mine = _history(versions.rule_of(version), begin, now, until_ms, lambda done: told(done, total))
     theirs: dict[int, int] = {}
     if current is not None:
         theirs = _history(
-            current.rule, begin, now, until_ms, lambda done: told(BACKTEST_STEPS + done, total)
+            versions.rule_of(current),
+            begin,
+            now,
+            until_ms,
+            lambda done: told(BACKTEST_STEPS + done, total),
         )
     result = {
         "rows": [

@@ -27,6 +27,7 @@ from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.watching.rulebook import Family, Rule, load_file
 from kernel.ids import Actor, new_id
+from kernel.invariant import ensure
 from kernel.refusal import Refused
 
 #: Who decides about rules and works on cases of a family.
@@ -212,6 +213,13 @@ def keep_backtest(
             after={"sha256": version.sha256, "players": players},
         )
     return backtests(rule_id)[0]
+
+
+def rule_of(version: Version) -> Rule:
+    """What is run, which must be what its name says: two people approved that hash."""
+    is_whole = version.rule.sha256 == version.sha256
+    ensure(is_whole, "a rule of watching is the text it is named by", rule=version.name)
+    return version.rule
 
 
 def backtests(rule_id: UUID) -> list[Backtest]:

@@ -1,6 +1,7 @@
 """Rules come into force by two people after a backtest, and run in shadow until then."""
 
 import threading
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -131,13 +132,29 @@ def test_a_version_from_before_its_sql_was_kept_runs_as_the_program_does(owner):
     before = activate("structuring")
     owner.execute("ALTER TABLE compliance_watch_rule DISABLE TRIGGER USER")
     owner.execute(
-        "UPDATE compliance_watch_rule SET body = body - 'statement' WHERE id = %s", [before.id]
+        "UPDATE compliance_watch_rule SET body = body - 'statement', sha256 = %s WHERE id = %s",
+        [replace(before.rule, statement="").sha256, before.id],
     )
     owner.execute("ALTER TABLE compliance_watch_rule ENABLE TRIGGER USER")
-    old = versions.find(before.id)
-    assert (old.rule.statement, old.sha256) == ("", before.sha256)
+    assert versions.find(before.id).rule.statement == ""
     watching.run()
     assert [one.player_id for one in alerts.of_rule(before.id)] == [player]
+
+
+def test_a_version_whose_text_is_not_what_two_people_approved_does_not_run(owner):
+    guilty()
+    before = activate("structuring")
+    owner.execute("ALTER TABLE compliance_watch_rule DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE compliance_watch_rule SET body = jsonb_set(body, '{params,count_min}', '1')"
+        " WHERE id = %s", [before.id],
+    )  # fmt: skip
+    owner.execute("ALTER TABLE compliance_watch_rule ENABLE TRIGGER USER")
+    assert before.name not in watching.run()
+    assert alerts.of_rule(before.id) == []
+    assert watching.last_run().failed.keys() == {before.name}
+    with pytest.raises(InvariantBroken):
+        watching.backtest(before.id, actor=officer(), days=10)
 
 
 def test_a_step_on_a_page_that_is_out_of_date_or_without_the_right_is_refused():
