@@ -47,10 +47,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 
     # -- the two questions, answered by compliance -------------------------------------------------
 
-    def may_sign_in(self, user: User, request: HttpRequest) -> None:
+    def may_sign_in(self, user: User, request: HttpRequest, *, is_final: bool) -> None:
         """Raise ``Refused`` when this person may not sign in now.
 
-        Asked when the password was right, and again when the session is about to be made.
+        Asked when the password was right, and again, ``is_final``, when the session is about to be
+        made.
         """
 
     def may_sign_up(self, form: forms.Form) -> None:
@@ -104,10 +105,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         if user.is_staff and not doors.is_staff_door(request):
             return self._to_staff_door(request, user)
         response: HttpResponse | None = super().pre_login(request, user, **facts)
-        return response or self._refusal(request, user)
+        return response or self._refusal(request, user, is_final=False)
 
     def login(self, request: HttpRequest, user: User) -> None:
-        refusal = self._refusal(request, user)  # minutes may lie between password and last stage
+        # minutes may lie between password and last stage
+        refusal = self._refusal(request, user, is_final=True)
         if refusal is not None:
             raise ImmediateHttpResponse(refusal)
         super().login(request, user)
@@ -149,9 +151,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         request.session.flush()
         return HttpResponseRedirect(doors.staff_sign_in_address())
 
-    def _refusal(self, request: HttpRequest, user: User) -> HttpResponse | None:
+    def _refusal(self, request: HttpRequest, user: User, *, is_final: bool) -> HttpResponse | None:
         try:
-            self.may_sign_in(user, request)
+            self.may_sign_in(user, request, is_final=is_final)
         except Refused as refused:
             events.note(events.SIGN_IN_REFUSED, request, user, reason=str(refused.code))
             facts = {"text": self.refusal_text(refused), "code": str(refused.code)}

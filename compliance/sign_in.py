@@ -61,11 +61,11 @@ _FACTS: Final = "_registry_facts"
 class SignInAdapter(AccountAdapter):
     """`accounts`' adapter, deciding. Named by the setting ``ACCOUNT_ADAPTER``."""
 
-    def may_sign_in(self, user: User, request: HttpRequest) -> None:
+    def may_sign_in(self, user: User, request: HttpRequest, *, is_final: bool) -> None:
         """Refuses where the gate does, with its code; of a closed account with
         ``CLOSED_AND_EMPTY``, which at the door it is. People without a standing are staff.
         """
-        super().may_sign_in(user, request)
+        super().may_sign_in(user, request, is_final=is_final)
         standing = read_standing(PlayerId(user.pk))
         if standing is None:
             return
@@ -75,6 +75,8 @@ class SignInAdapter(AccountAdapter):
                 [gate.GateRequest(new_id(), standing.player_id, gate.Purpose.SIGN_IN, nothing)],
                 now=database_now(),
             )
+            if answer.allowed and not is_final:
+                transaction.set_rollback(True)  # nobody is in yet: a second factor may be missing
         if answer.code is gate.GateCode.CLOSED:
             raise Refused(SignInCode.CLOSED_AND_EMPTY)
         if answer.code is not None:

@@ -230,7 +230,7 @@ class Code(StrEnum):
 class RefusingAdapter(AccountAdapter):
     """Stands for the rules that a higher app brings."""
 
-    def may_sign_in(self, user, request):
+    def may_sign_in(self, user, request, *, is_final):
         if user.email == EMAIL:
             raise Refused(Code.EXCLUDED)
 

@@ -79,7 +79,9 @@ def test_the_doors_answer_is_the_gates_and_is_written_down():
     Standing.objects.filter(pk=empty).update(status="closed")
     assert (door_lets_in(player), door_lets_in(empty)) == (True, False)
     rows = GateDecision.objects.filter(purpose="sign_in")
-    assert {(row.player_id, row.allowed, row.code) for row in rows} == {
-        (player, True, None),
-        (empty, False, "closed"),
-    }
+    assert sorted((row.player_id, row.allowed, row.code or "") for row in rows) == sorted(
+        [
+            (player, True, ""),  # once, though two stages asked
+            (empty, False, "closed"),
+        ]
+    )
