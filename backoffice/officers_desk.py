@@ -52,7 +52,11 @@ def _cases(actor: Actor, now: datetime) -> Tally:
 
 def _sign_offs(_actor: Actor, now: datetime) -> Tally:
     """Offered profiles that are not active: due on the day they begin."""
-    offered = [one for one in sign_offs.every_profile() if one.code in active_codes()]
+    offered = [
+        one
+        for one in sign_offs.every_profile()
+        if one.code in active_codes() and not sign_offs.is_barred(one)  # nobody can sign that
+    ]
     blocked = sign_offs.inactive(offered)
     due = [
         datetime.combine(one.effective_from, time(), UTC)
