@@ -2,7 +2,8 @@
 
 Days are gaming days of the player's jurisdiction. Money is what limits count (`compliance.facts`),
 time what limits of time count (`compliance.play_time`), so that no page says another thing than a
-refusal. Exact at the moment it is read; nothing here decides anything.
+refusal; only what went back to its source is shown and lessens no limit, which errs on the strict
+side. Exact at the moment it is read; nothing here decides anything.
 """
 
 from __future__ import annotations
