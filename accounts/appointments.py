@@ -23,7 +23,7 @@ from accounts.models import Appointment, StaffChange, User, put_in_office
 from accounts.notice_kinds import STAFF_NEWS
 from accounts.players import new_user
 from accounts.rights import check_right
-from accounts.roles import Role
+from accounts.roles import OUTSIDE, Role
 from audit.database_clock import database_now
 from audit.record import Personal, Subject, record, register
 from kernel.clock import SystemClock
@@ -54,6 +54,8 @@ class StaffCode(StrEnum):
     NOT_HELD = "not_held"
     NOT_IN_TIME = "not_in_time"
     NO_DEVICE = "no_device"
+    NEEDS_END = "role_needs_an_end"
+    ALONE = "role_is_held_alone"
     UNKNOWN_CHANGE = "unknown_change"
     ALREADY_PROPOSED = "staff_change_waits"
     ALREADY_DECIDED = "already_decided"
@@ -112,7 +114,8 @@ def hire(*, email: str, name: str, actor: Actor) -> User:
 def give(user: User, change: StaffChange) -> None:
     """Put an approved role in force, inside the transaction that approved it and the user's lock.
 
-    Refuses with ``NOT_IN_TIME``, and with ``ALREADY_HELD`` while the role is in force.
+    Refuses with ``NOT_IN_TIME``, with ``ALREADY_HELD`` while the role is in force, and a role of
+    people from outside with ``NEEDS_END`` and ``ALONE``.
     """
     role, by = Role(change.role), change.proposed_by
     held = refuse_unless_to_give(user, role, change.until)
@@ -126,9 +129,14 @@ def refuse_unless_to_give(user: User, role: Role, until: datetime | None) -> App
     now = database_now()
     if until is not None and not now < until <= now + TIME_MAX:
         raise Refused(StaffCode.NOT_IN_TIME)
+    if role in OUTSIDE and until is None:
+        raise Refused(StaffCode.NEEDS_END)
     held = Appointment.objects.filter(user=user, role=role.value, ended_at__isnull=True).first()
     if held is not None and (held.until is None or held.until > now):
         raise Refused(StaffCode.ALREADY_HELD)
+    others = {Role(name) for name in roles_held(user)} - {role}
+    if others and (role in OUTSIDE or others & OUTSIDE):
+        raise Refused(StaffCode.ALONE)
     return held
 
 

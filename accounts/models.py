@@ -213,6 +213,10 @@ class Appointment(models.Model):
                 ),
                 name="accounts_appointment_by_another",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(role="inspector") | models.Q(until__isnull=False),
+                name="accounts_appointment_inspector_ends",
+            ),
         ]
 
     def __str__(self) -> str:

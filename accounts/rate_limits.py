@@ -49,6 +49,7 @@ class Act(StrEnum):
     API_WRONG = "api_wrong"  # tokens that open nothing
     API_READ = "api_read"  # uses of one token
     DATA_COPY = "data_copy"  # of all that the house holds of one person
+    EVIDENCE_PACK = "evidence_pack"  # of a round, a player or a day
 
 
 class Per(StrEnum):
@@ -91,6 +92,7 @@ TABLE: Final = (
     Rate(Act.API_WRONG, Per.NETWORK, 20, 5 * MINUTE_S),
     Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
     Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),
+    Rate(Act.EVIDENCE_PACK, Per.ACCOUNT, 60, HOUR_S),
 )
 _RATES: Final = {act: tuple(rates) for act, rates in groupby(TABLE, key=lambda rate: rate.act)}
 

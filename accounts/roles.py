@@ -23,10 +23,16 @@ class Role(StrEnum):
     COMPLIANCE = "compliance"
     FINANCE = "finance"
     AUDITOR = "auditor"
+    INSPECTOR = "inspector"
     ADMINISTRATOR = "administrator"
 
 
-#: Rights over people, as ``app.codename``. A presenter and a pit boss see no personal data.
+#: Roles of people who are not of the house. Given until a day, and held alone: whoever holds one
+#: may only read (`accounts.outsiders`), and the database refuses them another role beside it.
+OUTSIDE: Final = frozenset({Role.INSPECTOR})
+
+#: Rights over people, as ``app.codename``. A presenter and a pit boss see no personal data. What an
+#: inspector reads is granted in accounts/0008 and backoffice/0010.
 PEOPLE: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.PRESENTER: (),
     Role.PIT_BOSS: (),

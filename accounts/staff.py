@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from django.conf import settings
 from django.db import transaction
 from django.urls import is_valid_path, reverse
@@ -10,19 +13,25 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts.appointments import groups_in_force
 from accounts.models import SET_UP, User, put_in_office
 from accounts.players import new_user
-from accounts.roles import Role
+from accounts.roles import OUTSIDE, Role
+from audit.database_clock import database_now
+
+#: What the set-up gives a role of people from outside, which always has an end.
+OUTSIDE_FOR: Final = timedelta(days=90)
 
 
 def create_staff(*, email: str, password: str, role: Role, totp_key_hex: str | None) -> int:
     """Make a member of staff in the group of ``role``; returns the user's id.
 
     With ``totp_key_hex`` (20 bytes as hex) an authenticator with that key is enrolled; with None
-    the person is led to enrol at the first sign-in and enters no staff page before. Refuses with
-    ``EMAIL_TAKEN`` or ``PASSWORD_REFUSED``.
+    the person is led to enrol at the first sign-in and enters no staff page before. A role of
+    people from outside is theirs for ``OUTSIDE_FOR``. Refuses with ``EMAIL_TAKEN`` or
+    ``PASSWORD_REFUSED``.
     """
     with transaction.atomic():
         user = new_user(email, password, is_staff=True)
-        put_in_office(user, role, by=SET_UP)
+        until = database_now() + OUTSIDE_FOR if role in OUTSIDE else None
+        put_in_office(user, role, by=SET_UP, until=until)
         if totp_key_hex is not None:
             TOTPDevice.objects.create(
                 user=user, name="authenticator", key=totp_key_hex, confirmed=True

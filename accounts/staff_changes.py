@@ -53,7 +53,9 @@ def propose_role(
 
     In force at once where nobody else could approve. Refuses with ``NOT_ALLOWED``, ``NO_REASON``,
     ``UNKNOWN_PERSON`` (players too), ``NOT_YOURSELF``, ``ACCOUNT_CLOSED``, ``NOT_IN_TIME``,
-    ``ALREADY_HELD`` while the role is in force, and ``ALREADY_PROPOSED`` while the same waits.
+    ``ALREADY_HELD`` while the role is in force, and ``ALREADY_PROPOSED`` while the same waits; a
+    role of people from outside without an end or beside another one with ``NEEDS_END`` and
+    ``ALONE``.
     """
     check_right(actor, APPOINT)
     reason = stated(reason)

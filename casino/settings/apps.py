@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "accounts.doors.AuthenticationAtOwnDoor",
     "django_otp.middleware.OTPMiddleware",
+    "accounts.outsiders.OutsidersOnlyRead",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "accounts.middleware.AccountsMiddleware",

@@ -17,7 +17,12 @@ STAFF_IDLE_S: int = env.int("STAFF_IDLE_S", default=15 * 60)
 #: However busy, a shift later too (ASVS 5.0 §7.3.2).
 STAFF_SESSION_S: int = env.int("STAFF_SESSION_S", default=10 * 3600)
 #: Where each role begins, when that page exists; else in the admin.
-STAFF_HOMES = {"presenter": "/console/", "pit_boss": "/floor/", "support": "/support/"}
+STAFF_HOMES = {
+    "presenter": "/console/",
+    "pit_boss": "/floor/",
+    "support": "/support/",
+    "inspector": "/admin/inspector/",
+}
 
 UNFOLD = {
     "SITE_TITLE": "Faro staff",
