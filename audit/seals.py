@@ -159,15 +159,30 @@ def sealed_rows(source: Source, number: int) -> Iterator[tuple[str, bytes, bytes
     """Key, sealed leaf hash and present bytes of each row under one seal; None where it is gone."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT keys, leaves FROM audit_seal WHERE source = %s AND number = %s",
-            [source.name, number],
+            "SELECT keys FROM audit_seal WHERE source = %s AND number = %s", [source.name, number]
         )
-        keys, leaves = cursor.fetchone()
-        cursor.execute(f"{source.select} WHERE {source.by_keys}", [keys])
-        present = {row["key"]: source.canonical(row) for row in _dicts(cursor)}
-    for index, key in enumerate(keys):
-        leaf = bytes(leaves[index * merkle.HASH_BYTES : (index + 1) * merkle.HASH_BYTES])
+        keys = cursor.fetchone()[0]
+    present = present_rows(source, keys)
+    for key, leaf in zip(keys, sealed_leaves(source, number), strict=True):
         yield key, leaf, present.get(key)
+
+
+def sealed_leaves(source: Source, number: int) -> list[bytes]:
+    """The leaf hashes under one seal, in their order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT leaves FROM audit_seal WHERE source = %s AND number = %s", [source.name, number]
+        )
+        leaves = bytes(cursor.fetchone()[0])
+    step = merkle.HASH_BYTES
+    return [leaves[start : start + step] for start in range(0, len(leaves), step)]
+
+
+def present_rows(source: Source, keys: list[str]) -> dict[str, bytes]:
+    """The rows of these keys that are there, each in the bytes that are sealed."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{source.select} WHERE {source.by_keys}", [keys])
+        return {row["key"]: source.canonical(row) for row in _dicts(cursor)}
 
 
 def seals_file(source: str) -> Path:

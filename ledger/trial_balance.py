@@ -56,6 +56,12 @@ def trial_balance(since: datetime, until: datetime) -> list[TrialRow]:
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursor.execute("SET LOCAL statement_timeout = 0")
+        return read_trial_balance(since, until)
+
+
+def read_trial_balance(since: datetime, until: datetime) -> list[TrialRow]:
+    """The same in the caller's transaction, beside what else it reads there."""
+    with connection.cursor() as cursor:
         cursor.execute(_ROWS, {"since": since, "until": until})
         rows = [
             TrialRow(
