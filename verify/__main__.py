@@ -2,6 +2,9 @@
 
 ``python -m verify proof FILE --public-key FILE``: is this one row under its seal?
 
+``python -m verify pack PACK --public-key FILE``: is this evidence pack (a ZIP, or a folder of what
+was in it) as the house made it, and which of its rows are under seals?
+
 ``python -m verify consistency OLD NEW --public-key FILE``: does the newer list of seals continue
 the older one?
 
@@ -28,6 +31,7 @@ from verify.checks import Report, run
 from verify.consistency import compare
 from verify.fetch import fetch
 from verify.findings import Unusable
+from verify.pack import check_pack
 from verify.proof import check_proof
 from verify.witness import serve
 
@@ -67,6 +71,25 @@ def _proof(arguments: list[str]) -> int:
     words = [f"BAD  {finding}" for finding in findings] or ["the row is under its seal"]
     sys.stdout.write("\n".join(words) + "\n")
     return 1 if findings else 0
+
+
+def _pack(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify pack")
+    parser.add_argument("pack", type=Path, help="the ZIP, or a folder of what was in it")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    parser.add_argument("--format", choices=["text", "json"], default="text")
+    options = parser.parse_args(arguments)
+    try:
+        checked = check_pack(options.pack, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    if options.format == "json":
+        sys.stdout.write(json.dumps(checked.as_dict(), sort_keys=True) + "\n")
+    else:
+        words = [*checked.words(), *(f"BAD  {finding}" for finding in checked.findings)]
+        sys.stdout.write("\n".join(words) + "\n")
+    return 1 if checked.findings else 0
 
 
 def _consistency(arguments: list[str]) -> int:
@@ -136,6 +159,7 @@ def _print(report: Report, form: str) -> None:
 
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "proof": _proof,
+    "pack": _pack,
     "consistency": _consistency,
     "fetch": _fetch,
     "witness": _witness,

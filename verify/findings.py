@@ -28,6 +28,11 @@ class Code(StrEnum):
     FORKED = "forked"
     SEAL_MISSING = "seal_missing"
     SOURCE_MISSING = "source_missing"
+    # of packs
+    FILE_CHANGED = "file_changed"
+    FILE_MISSING = "file_missing"
+    FILE_EXTRA = "file_extra"
+    TABLE_DIFFERS = "table_differs"
     # of rounds
     ROUND_MISSING = "round_missing"
     VERSION_MISSING = "version_missing"

@@ -9,6 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.signed import SEAL_CONTEXT, load_keys, one_spelling, open_signed
 from verify.tree import leaf_hash
@@ -18,12 +20,21 @@ def check_proof(proof: Path, public_key: Path) -> list[Finding]:
     """None or one finding; ``Unusable`` where there is no proof to look at."""
     keys = load_keys(public_key)
     try:
-        told = json.loads(proof.read_bytes())
+        text = proof.read_bytes()
+    except OSError as error:
+        raise Unusable(f"{proof} is no proof: {error!r}") from error
+    return check_line(text, keys, str(proof))
+
+
+def check_line(text: bytes, keys: dict[str, Ed25519PublicKey], name: str) -> list[Finding]:
+    """The same of a proof that is at hand already; ``name`` says which it is."""
+    try:
+        told = json.loads(text)
         source, row, index = told["source"], told["row"].encode(), int(told["index"])
         path = [bytes.fromhex(one) for one in told["path"]]
         line = one_spelling(told["seal"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unusable(f"{proof} is no proof: {error!r}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unusable(f"{name} is no proof: {error!r}") from error
     try:
         payload, _ = open_signed(line, SEAL_CONTEXT, keys, Finding(source, Code.UNREADABLE, ""))
     except Spoiled as spoiled:

@@ -23,6 +23,7 @@ from verify.findings import Code, Finding, Spoiled, Unusable
 
 SEAL_CONTEXT = b"faro-seal-v1\n"
 EXPORT_CONTEXT = b"faro-export-v1\n"
+PACK_CONTEXT = b"faro-pack-v1\n"
 _END = b"-----END PUBLIC KEY-----"
 
 
