@@ -97,6 +97,11 @@ TEXTS = {
     "too_large": "The amount is too large.",
     "bad_account": "An account is named by its number.",
     "bad_direction": "Say whether the money comes or goes.",
+    "pack_of_the_future": "That instant has not come yet. Nothing was taken.",
+    "pack_before_it_began": "At that instant there was nothing of it yet. Nothing was taken.",
+    "pack_instant_unreadable": "Write the instant as in a manifest: 2026-11-27T18:00:00Z.",
+    "role_needs_an_end": "This role is for people from outside: say until which day.",
+    "role_is_held_alone": "An inspector holds no other role: take the one they have first.",
     "no_device": "They have no second factor to reset.",
 }
 

@@ -103,6 +103,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     (
         "Record",
         (
+            Way("Evidence packs", "inventory", "desk:inspector", "accounts.take_packs"),
             Way("Audit", "history", "admin:audit_auditevent_changelist", "audit.view_auditevent"),
             Way("Self-check", "verified", "self_check:page", "accounts.view_program_checks"),
             Way("API tokens", "key", "tokens:all", "accounts.manage_api_tokens"),

@@ -50,8 +50,11 @@ SESSIONS: Final = "accounts.end_sessions"
 NOTES: Final = "backoffice.view_playernote"
 CONFIDENTIAL: Final = "backoffice.read_confidential"
 HIDDEN: Final = switches.HANDLE_HIDDEN
+#: To read of it without handling it: for readers from outside.
+READ_HIDDEN: Final = "compliance.read_hidden"
 ALL: Final = (
     IDENTITY, MONEY, PAYMENTS, BETS, STANDING, RECORD, SESSIONS, NOTES, CONFIDENTIAL, HIDDEN,
+    READ_HIDDEN,
 )  # fmt: skip
 
 
@@ -127,7 +130,7 @@ def read(player_id: PlayerId, rights: Collection[str]) -> File | None:
         return None
     file = File(player, frozenset(rights), database_now())
     file.is_stopped = freezing.stops_payout(player_id)
-    if HIDDEN in file.rights:
+    if file.rights & {HIDDEN, READ_HIDDEN}:
         file.stopped = next(
             (one for one in switches.holding() if one.scope == f"player:{player_id}"), None
         )

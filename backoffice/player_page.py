@@ -18,6 +18,7 @@ from audit.record import Subject, record, register
 from backoffice import desk, player_file
 from backoffice.adjustment_pages import PROPOSE, SEE
 from backoffice.models import Audience, PlayerNote
+from backoffice.packs.doors import TAKE
 from compliance import switches
 from kernel import money
 from kernel.ids import PlayerId, new_id
@@ -90,6 +91,7 @@ def player(request: HttpRequest, player_id: int) -> HttpResponse:
     facts: dict[str, Any] = {
         "file": file,
         "sees": file.sees,
+        "may_take_packs": request.user.has_perm(TAKE),
         "may_stop": request.user.has_perm(STOP),
         "may_dispute": request.user.has_perm("payments.propose_chargeback"),
         "may_propose": request.user.has_perm(PROPOSE),

@@ -16,6 +16,7 @@ from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk, evidence_doors, round_evidence
 from backoffice.desk import amount
 from backoffice.evidence_doors import TAKE
+from backoffice.packs import doors
 from tables import clips
 from tables.models import Round
 
@@ -55,6 +56,7 @@ def evidence(request: HttpRequest, round_id: UUID) -> HttpResponse:
         },
         "whole": built["whole"],
         "may_take": may(TAKE),
+        "may_take_packs": may(doors.TAKE),
         "sha256": hashlib.sha256(round_evidence.as_bytes(built)).hexdigest(),
         "in_admin": reverse("admin:tables_round_change", args=[round_id]),
     }

@@ -8,7 +8,15 @@ class CasinoConfig(AppConfig):
 
     def ready(self) -> None:
         # Tasks find their broker through the Celery application, in every process.
-        from casino import celery, checks, document_checks, jurisdiction_checks, long_lived
+        from backoffice.packs import software
+        from casino import (
+            celery,
+            checks,
+            document_checks,
+            jurisdiction_checks,
+            long_lived,
+            self_check,
+        )
 
         del (
             celery,
@@ -16,4 +24,5 @@ class CasinoConfig(AppConfig):
             document_checks,
             jurisdiction_checks,
         )  # imported for what importing registers
+        software.told_by(self_check.last_measure)
         long_lived.keep_what_is_loaded()

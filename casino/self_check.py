@@ -23,7 +23,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.appointments import holders
 from accounts.rights import check_right
 from accounts.roles import Role
-from audit.canonical import canonical, storable
+from audit.canonical import canonical, instant, storable
 from audit.keys import seal_key
 from audit.record import Subject, record, register
 from casino import program_hashes
@@ -180,6 +180,20 @@ def _keep(
         at = cursor.fetchone()[0]
     # its own row: the newest of all may be another host's by now
     return Check(at, verdict, digest, tuple(changes[:CHANGES_MAX]), host, str(asked_by))
+
+
+def last_measure(before: datetime) -> dict[str, str]:
+    """What the newest check until ``before`` measured, as plain facts; none where there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT digest, at, verdict FROM casino_self_check WHERE at <= %s"
+            " ORDER BY at DESC, id LIMIT 1",
+            [before],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return {}
+    return {"programs_sha256": row[0], "measured_at": instant(row[1]), "verdict": row[2]}
 
 
 def last_checks() -> list[Check]:

@@ -2,6 +2,9 @@
 
 from casino.settings.environment import FARO_MODE, env
 
+#: The version of these programs, as `pyproject.toml` has it: stands in evidence packs.
+FARO_VERSION = "0.1.0"
+
 #: 32 random bytes, URL-safe base64: wraps the per-person keys of personal audit fields.
 FARO_AUDIT_KEY: str = env.str("FARO_AUDIT_KEY")
 #: 32 random bytes, URL-safe base64: the Ed25519 seed that signs seals and receipts.
