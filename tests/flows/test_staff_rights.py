@@ -27,6 +27,7 @@ LETTERS = {
     Role.COMPLIANCE: "C",
     Role.FINANCE: "F",
     Role.AUDITOR: "A",
+    Role.INSPECTOR: "I",
     Role.ADMINISTRATOR: "X",
 }
 #: What stands for each kind of a path's parts. None of these things is there.

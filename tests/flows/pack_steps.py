@@ -1,0 +1,71 @@
+"""Evidence packs taken, unpacked and checked by the outsiders' program, as steps for tests."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+from accounts.roles import Role
+from audit import seals
+from audit.keys import public_key_pem
+from backoffice.packs import doors
+from backoffice.packs.doors import Asked, Kind
+from kernel.ids import Actor
+from tests.flows.staff_steps import make_staff
+from verify.__main__ import main
+
+WHY = "Inquiry 7/2026"
+
+
+def reader(role: Role = Role.INSPECTOR) -> Actor:
+    return Actor.staff(make_staff(role, key=None).pk)
+
+
+def pack(
+    kind: Kind, ref: object, *, by: Actor | None = None, as_of: datetime | None = None
+) -> bytes:
+    """The whole ZIP."""
+    made = doors.take(Asked(kind, str(ref), WHY, as_of), actor=by or reader())
+    with made.file as file:
+        return file.read()
+
+
+def opened(data: bytes) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(data))
+
+
+def rows(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
+    """The table's rows; the line that says "No activity" is none."""
+    found = csv.DictReader(io.StringIO(archive.read(name).decode(), newline=""))
+    return [row for row in found if set(row.values()) != {"No activity", None}]
+
+
+def manifest(archive: zipfile.ZipFile) -> dict:
+    return json.loads(archive.read("manifest.json"))
+
+
+def seal_all() -> None:
+    for source in seals.sources():
+        seals.seal(source)
+
+
+def unpacked(data: bytes, folder: Path) -> Path:
+    opened(data).extractall(folder)
+    return folder
+
+
+def checked(place: Path, capsys) -> tuple[int, dict]:
+    """Exit status and findings of `verify pack`."""
+    key = place.parent / "house.pem"
+    key.write_bytes(public_key_pem())
+    capsys.readouterr()
+    status = main(["pack", str(place), "--public-key", str(key), "--format", "json"])
+    return status, json.loads(capsys.readouterr().out or "{}")
+
+
+def codes(found: dict) -> list[tuple[str, str]]:
+    return [(one["source"], one["code"]) for one in found["findings"]]
