@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from backoffice.packs.player_parts import BREAKS
 from backoffice.packs.writing import Basis, Table, asked
+from compliance import switches
 
 _INCIDENTS: Final = """
 SELECT i.id, i.table_id, r.number, i.fault, i.detail, i.opened_at, i.resolved_at, i.resolution,
@@ -98,7 +99,7 @@ WHERE at >= %(since)s AND at < %(until)s AND actor_kind = 'staff' ORDER BY at, i
 _ORDERS: Final = """
 SELECT scope, since, until, reason, actor, lifted_by FROM compliance_switch
 WHERE since < %(until)s AND coalesce(until, 'infinity') >= %(since)s
-    AND (%(hidden)s OR split_part(scope, ':', 1) NOT IN ('player', 'screened', 'suspected'))
+    AND (%(hidden)s OR split_part(scope, ':', 1) <> ALL(%(of_players)s))
 ORDER BY since, id
 """
 _ALERTS: Final = """
@@ -146,7 +147,7 @@ def parts(of: dict[str, Any], *, hidden: bool) -> Iterator[Table]:
         "orders.csv", "Orders to stop that held on the day.",
         (("scope", "what is stopped"), ("since", "from"), ("until", "lifted"), ("reason", "why"),
          ("by", "who"), ("lifted_by", "who")),
-        _ORDERS, of | {"hidden": hidden}, Basis.STORED,
+        _ORDERS, of | {"hidden": hidden, "of_players": list(switches.OF_PLAYERS)}, Basis.STORED,
     )  # fmt: skip
     if hidden:
         yield from _hidden(of)

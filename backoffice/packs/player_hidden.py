@@ -51,13 +51,11 @@ _LIKENESSES: Final = """
 SELECT found_at, score, by_browser, due_at, decided_at, is_same, 'staff:' || decided_by, reason
 FROM compliance_likeness WHERE player_id = %(player)s ORDER BY found_at, id
 """
-#: The scopes by which one player is stopped (`compliance.freezing`).
-_SCOPES: Final = ("player", "screened", "suspected")
 
 
 def parts(of: dict[str, Any]) -> Iterator[Table]:
     """Orders, screening, alerts, officers' cases and likenesses."""
-    scopes = [f"{scope}:{of['player']}" for scope in _SCOPES]
+    scopes = [f"{kind}:{of['player']}" for kind in of["of_players"]]
     yield asked(
         "orders.csv", "Orders that stopped the player.",
         (("scope", "ground"), ("since", "from"), ("until", "lifted"), ("reason", "why"),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from backoffice.packs import player_hidden, player_money
 from backoffice.packs.writing import Basis, Part, Table, asked
-from compliance import exclusion
+from compliance import exclusion, switches
 
 _WHO: Final = """
 SELECT p.user_id, u.email, u.name, p.date_of_birth, p.country, p.currency, p.is_test, p.created_at,
@@ -34,6 +34,7 @@ _LIMIT_CHANGES: Final = """
 SELECT at, act, kind, period, currency, before_minor, wanted_minor, effective_at, actor, policy
 FROM compliance_limitchange WHERE player_id = %(player)s AND at <= %(as_of)s ORDER BY at, id
 """
+#: The gate itself keeps the ground of an order about a player to itself.
 _GATE: Final = """
 SELECT at, purpose, allowed, code, amount_minor, currency, policy, facts, ref
 FROM compliance_gatedecision WHERE player_id = %(player)s AND at <= %(as_of)s ORDER BY at, id
@@ -132,6 +133,7 @@ def parts(player_id: int, as_of: datetime, *, hidden: bool, confidential: bool) 
         "owner": f"player:{player_id}",
         "as_of": as_of,
         "confidential": confidential,
+        "of_players": list(switches.OF_PLAYERS),
     }
     yield from _person(of)
     yield from player_money.parts(of)

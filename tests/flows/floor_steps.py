@@ -7,8 +7,14 @@ from html import unescape
 
 from django.test import Client
 
+from accounts.roles import Role
 from kernel.ids import new_id
 from tables.models import Incident
+
+#: Who sees the floor.
+WATCHES = {
+    Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.INSPECTOR, Role.ADMINISTRATOR,
+}  # fmt: skip
 
 
 class FloorClerk:

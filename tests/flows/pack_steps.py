@@ -14,7 +14,10 @@ from audit import seals
 from audit.keys import public_key_pem
 from backoffice.packs import doors
 from backoffice.packs.doors import Asked, Kind
-from kernel.ids import Actor
+from kernel.ids import Actor, PlayerId
+from tables.models import Round
+from tests import house
+from tests.flows.incident_steps import bet
 from tests.flows.staff_steps import make_staff
 from verify.__main__ import main
 
@@ -51,6 +54,17 @@ def manifest(archive: zipfile.ZipFile) -> dict:
 def seal_all() -> None:
     for source in seals.sources():
         seals.seal(source)
+
+
+def played_and_sealed(pit: house.Pit) -> tuple[PlayerId, PlayerId, Round]:
+    """Two players of one round, and everything sealed: bets of 600 and 700, 50.00 paid in all."""
+    anna, ben = house.player(balance_minor=50_000), house.player(balance_minor=77_777)
+    pit.open_round()
+    bet(anna, ("straight:17", 100), ("red", 500))
+    bet(ben, ("black", 700))
+    played = pit.play(17)
+    seal_all()
+    return anna, ben, played
 
 
 def unpacked(data: bytes, folder: Path) -> Path:

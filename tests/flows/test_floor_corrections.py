@@ -20,7 +20,9 @@ from tests.flows.staff_steps import also, enter, make_staff, staff_client
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F34", "F35")]
 
 APPROVERS = {Role.COMPLIANCE, Role.FINANCE}
-SEES = {Role.PIT_BOSS, Role.COMPLIANCE, Role.FINANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+SEES = {
+    Role.PIT_BOSS, Role.COMPLIANCE, Role.FINANCE, Role.AUDITOR, Role.INSPECTOR, Role.ADMINISTRATOR,
+}  # fmt: skip
 
 
 def settled():

@@ -25,7 +25,7 @@ from tables.play.sightings import take_report
 from tables.play.suspension import suspend
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
-from tests.flows.floor_steps import refusals
+from tests.flows.floor_steps import WATCHES, refusals
 from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F23")]
@@ -271,7 +271,7 @@ def test_an_administrator_changes_the_register_the_pit_sees_it_and_others_neithe
     }
     for role in Role:
         client = staff_client(role)
-        sees = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+        sees = role in WATCHES
         for path in ("", f"{WHEEL}/"):
             status = client.get(f"/floor/devices/{path}").status_code
             assert status == (200 if sees else 403), (role, path)

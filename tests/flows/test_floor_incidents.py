@@ -18,7 +18,7 @@ from tables.play.evidence import Fault
 from tables.play.suspension import suspend
 from tests import house
 from tests.flows.accounts_steps import audit_kinds
-from tests.flows.floor_steps import FloorClerk, refusals
+from tests.flows.floor_steps import WATCHES, FloorClerk, refusals
 from tests.flows.staff_steps import make_staff, sign_in_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -177,7 +177,7 @@ def test_the_incident_is_read_by_those_who_watch_the_floor_alone():
     _pit, _anna, incident = disagreed()
     for role in Role:
         client = staff_client(role)
-        may = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+        may = role in WATCHES
         for path in ("", f"{incident.id}/", f"{incident.id}/panel"):
             status = client.get(f"/floor/incidents/{path}").status_code
             assert status == (200 if may else 403), (role, path)

@@ -39,7 +39,7 @@ from tables.play.suspension import respin_round, suspend
 from tables.presenters import shifts
 from tables.presenters.models import Shift
 from tests import house
-from tests.flows.floor_steps import refusals
+from tests.flows.floor_steps import WATCHES, refusals
 from tests.flows.staff_steps import make_staff, staff_client
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -372,7 +372,7 @@ def test_the_floor_is_seen_by_those_who_watch_it_alone():
     house.pit()
     for role in Role:
         client = staff_client(role)
-        may = role in {Role.PIT_BOSS, Role.COMPLIANCE, Role.AUDITOR, Role.ADMINISTRATOR}
+        may = role in WATCHES
         for address in ("/floor/", "/floor/state", "/floor/tables/alexandria/"):
             assert client.get(address).status_code == (200 if may else 403), (role, address)
 

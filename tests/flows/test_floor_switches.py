@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 PLAY = {Role.PIT_BOSS, Role.COMPLIANCE, Role.ADMINISTRATOR}
 MONEY = {Role.COMPLIANCE, Role.FINANCE, Role.ADMINISTRATOR}
-SEES = PLAY | MONEY | {Role.AUDITOR}
+SEES = PLAY | MONEY | {Role.AUDITOR, Role.INSPECTOR}
 
 
 def bet(player, table_id="alexandria"):
