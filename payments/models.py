@@ -58,6 +58,7 @@ class Deposit(_Payment):
         db_table = "payments_deposit"
         indexes = [
             models.Index(fields=["player_id", "-created_at"], name="payments_deposit_player"),
+            models.Index(fields=["created_at"], name="payments_deposit_time"),
             models.Index(
                 fields=["poll_at"],
                 name="payments_deposit_poll",
@@ -92,6 +93,7 @@ class Withdrawal(_Payment):
         db_table = "payments_withdrawal"
         indexes = [
             models.Index(fields=["player_id", "-created_at"], name="payments_withdrawal_player"),
+            models.Index(fields=["created_at"], name="payments_withdrawal_time"),
             models.Index(
                 fields=["poll_at"],
                 name="payments_withdrawal_poll",
