@@ -27,7 +27,7 @@ from backoffice.support_forms import DisputeForm, IdentityForm, NewCaseForm
 from backoffice.support_words import case_rows, officer, refusal_words
 from compliance import caller_check, case_keeping, cases
 from compliance.caller_check import CallerCode
-from compliance.case_states import HIDDEN, CaseKind, CaseState
+from compliance.case_states import CaseKind, CaseState
 from compliance.cases import Matter
 from compliance.standing import read_standing
 from kernel.ids import PlayerId, new_id
@@ -134,7 +134,7 @@ def _acts(request: HttpRequest, user: User, name: str) -> str:
 def new_case(request: HttpRequest, player_id: int) -> HttpResponse:
     """Open a complaint or a report in the player's name."""
     user = _found(player_id)
-    form = NewCaseForm(request.POST, sees_hidden=officer(request).sees_hidden)
+    form = NewCaseForm(request.POST)
     if not form.is_valid():
         return _player_page(request, user, {"case_form": form}, status=422)
     wanted = form.cleaned_data
@@ -214,10 +214,7 @@ def _open(
         if isinstance(form, NewCaseForm):
             kept |= {"case_form": form}
         return _case_refused(request, user, refused, kept)
-    told = (
-        "Nobody but compliance knows." if matter.kind in HIDDEN else "The player has its reference."
-    )
-    messages.success(request, f"Case {case.reference} is open. {told}")
+    messages.success(request, f"Case {case.reference} is open. The player has its reference.")
     return redirect("support:case", case.reference)
 
 
@@ -279,7 +276,7 @@ def _opened(request: HttpRequest, user: User) -> dict[str, Any]:
         "sessions": len(sessions.listed(user.pk, current_key=None)),
         "rounds": found,
         "cases": case_rows(list(cases.visible(me).filter(player_id=user.pk)[:CASES_SHOWN]), now),
-        "case_form": NewCaseForm(initial={"key": new_id().hex}, sees_hidden=me.sees_hidden),
+        "case_form": NewCaseForm(initial={"key": new_id().hex}),
     }
 
 

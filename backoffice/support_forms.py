@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django import forms
 
 from backoffice.support_identity import QUESTIONS
-from compliance.case_states import BY_PLAYERS, HIDDEN, CaseKind, Outcome
+from compliance.case_states import BY_PLAYERS, CaseKind, Outcome
 from compliance.cases import SUBJECT_MAX, TEXT_MAX
 
 KINDS: Final = {
     CaseKind.COMPLAINT: "Complaint",
     CaseKind.DISPUTE: "Dispute about a round",
     CaseKind.CHEAT_REPORT: "Report of cheating",
-    CaseKind.SUSPICION: "Suspicion, hidden from the player",
+    CaseKind.SUSPICION: "Suspicion, hidden from the player",  # of those opened before
 }
 STATES: Final = {
     "opened": "Opened",
@@ -33,9 +33,6 @@ OUTCOMES: Final = {
 DESK_KINDS: Final = tuple(
     (kind.value, KINDS[kind]) for kind in sorted(BY_PLAYERS - {CaseKind.DISPUTE})
 )
-#: What compliance opens besides.
-HIDDEN_KINDS: Final = tuple((kind.value, KINDS[kind]) for kind in sorted(HIDDEN))
-
 
 #: Nothing is chosen for somebody who did not choose.
 NOT_CHOSEN: Final = ("", "Choose …")
@@ -61,7 +58,7 @@ class IdentityForm(Keyed):
 
 
 class NewCaseForm(Keyed):
-    """A case that the desk opens for a player; hidden kinds for who sees such."""
+    """A case that the desk opens for a player. A suspicion is opened among the officers' cases."""
 
     kind = forms.ChoiceField(label="Kind", choices=[NOT_CHOSEN, *DESK_KINDS])
     subject = forms.CharField(label="In one line", max_length=SUBJECT_MAX)
@@ -71,17 +68,6 @@ class NewCaseForm(Keyed):
         widget=forms.Textarea(attrs={"rows": 5}),
         help_text="The player reads this, and gets the reference by mail.",
     )
-
-    def __init__(self, *args: Any, sees_hidden: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if sees_hidden:
-            kinds = [NOT_CHOSEN, *DESK_KINDS, *HIDDEN_KINDS]
-            self.fields["kind"] = forms.ChoiceField(label="Kind", choices=kinds)
-            self.fields["text"].label = "What the player says, or what is suspected"
-            self.fields["text"].help_text = (
-                "The player reads it and gets the reference by mail. Of a suspicion the player and"
-                " the desk learn nothing."
-            )
 
 
 class DisputeForm(Keyed):

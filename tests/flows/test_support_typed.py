@@ -89,7 +89,7 @@ def test_nothing_is_chosen_for_somebody_who_did_not_choose(desk):
     assert page.status_code == 422
     assert page.context["answer_form"].fields["outcome"].choices[0][0] == ""
     assert Case.objects.get(pk=case.pk).state == "acknowledged"
-    assert NewCaseForm(sees_hidden=False).fields["kind"].choices[0][0] == ""
+    assert NewCaseForm().fields["kind"].choices[0][0] == ""
 
 
 def test_a_closed_case_opens_the_round_no_more(desk):
@@ -102,16 +102,25 @@ def test_a_closed_case_opens_the_round_no_more(desk):
 
 
 @pytest.mark.feature("F68")
-def test_compliance_opens_a_hidden_case_and_its_page_speaks_to_nobody():
+def test_a_hidden_case_from_before_is_read_by_compliance_and_its_page_speaks_to_nobody():
     anna, browser = house.player(), staff_client(Role.COMPLIANCE)
-    form = {"kind": "suspicion", "subject": "Structuring", "text": "T", "key": new_id().hex}
-    page = text_of(browser.post(f"/support/players/{anna}/cases/", form, follow=True))
-    assert "Nobody but compliance knows" in page
+    cora = officer(Role.COMPLIANCE, sees_hidden=True)
+    old = complaint(anna, cora, kind=CaseKind.SUSPICION, subject="Structuring")
+    page = text_of(browser.get(f"/support/cases/{old.reference}/"))
+    assert "Structuring" in page
     for wrong in ("Tell the player", "the player reads it", "The player learns", "Ask the player"):
         assert wrong not in page, wrong
     assert "Nobody is told" in page
-    assert Case.objects.get().kind == "suspicion"
     assert not Notice.objects.filter(person_id=anna).exists()
+
+
+@pytest.mark.feature("F68")
+def test_the_desk_offers_and_takes_no_suspicion_from_compliance_either():
+    anna, browser = house.player(), staff_client(Role.COMPLIANCE)
+    assert "uspicion" not in browser.get(f"/support/players/{anna}/").content.decode()
+    form = {"kind": "suspicion", "subject": "Structuring", "text": "T", "key": new_id().hex}
+    assert browser.post(f"/support/players/{anna}/cases/", form).status_code == 422
+    assert not Case.objects.exists()
 
 
 def test_a_page_of_cases_asks_once_for_names(desk):
