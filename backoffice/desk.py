@@ -7,8 +7,9 @@ admin's. Words for refusals are English: staff pages are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -148,6 +149,33 @@ class Proposal(Protocol):
 
     @property
     def decision(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Why an act was refused, and what was typed for it: the page shows both."""
+
+    answer: str = ""
+    typed: str = ""
+
+    @property
+    def status(self) -> int:
+        return 409 if self.answer else 200
+
+
+T = TypeVar("T")
+
+
+def attempt(
+    do: Callable[[], T], *, unknown: StrEnum, words: Callable[[Refused], str], typed: str
+) -> T | NotDone:
+    """What came of it; `NotDone` with what was typed where it is refused; 404 for ``unknown``."""
+    try:
+        return do()
+    except Refused as refused:
+        if refused.code == unknown:
+            raise Http404 from None
+        return NotDone(words(refused), typed)
 
 
 def act(

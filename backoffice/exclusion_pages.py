@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
-from backoffice.watch_words import refusal
+from backoffice.officer_words import refusal
 from compliance import exclusion
 from compliance.own_register import lifting, likenesses
 from compliance.own_register.lifting import Lift, LiftCode

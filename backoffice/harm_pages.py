@@ -11,16 +11,16 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Player
 from accounts.staff_access import staff_required
 from backoffice import desk, officer_cases
-from backoffice.officer_cases import NotDone
-from backoffice.watch_words import refusal
+from backoffice.desk import NotDone
+from backoffice.officer_words import refusal
 from compliance.harm import desk as harm
 from compliance.harm.desk import Outcome
 from compliance.notice_kinds import HARM_NOTICES
 from compliance.watching import casework
-from compliance.watching.case_states import State
 from compliance.watching.casework import WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State
 from kernel.refusal import Refused
 from notices.delivery import render, subject
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,12 +14,13 @@ from django.shortcuts import redirect
 from accounts.staff_access import staff_actor
 from audit.database_clock import database_now
 from backoffice import desk
-from backoffice.watch_words import refusal
+from backoffice.desk import NotDone
+from backoffice.officer_words import refusal
 from compliance.watching import alerts, casework
-from compliance.watching.case_states import State
 from compliance.watching.casework import Step, WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 
@@ -145,30 +146,16 @@ def step(request: HttpRequest, reference: str) -> Step:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NotDone:
-    """Why an act was refused, and what was typed for it: the page shows both."""
-
-    answer: str = ""
-    typed: str = ""
-
-    @property
-    def status(self) -> int:
-        return 409 if self.answer else 200
-
-
 def act(
     request: HttpRequest, reference: str, do: Callable[[], WatchCase]
 ) -> HttpResponse | NotDone:
     """Do it and go back to the page that was left; `NotDone` with what was typed where it is
     refused; 404 for what there is not.
     """
-    try:
-        done = do()
-    except Refused as refused:
-        if refused.code is WatchCode.NO_SUCH_CASE:
-            raise Http404 from None
-        return NotDone(refusal(refused), request.POST.get("text", ""))
+    typed = request.POST.get("text", "")
+    done = desk.attempt(do, unknown=WatchCode.NO_SUCH_CASE, words=refusal, typed=typed)
+    if isinstance(done, NotDone):
+        return done
     messages.success(request, f"Done: {STATES[done.state]}.")
     return redirect(PAGES[Family(done.family)], reference)
 

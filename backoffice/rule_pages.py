@@ -18,8 +18,8 @@ from kombu.exceptions import OperationalError
 from accounts.rights import RightsCode
 from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk, tasks, watching
-from backoffice.officer_cases import NotDone
-from backoffice.watch_words import refusal
+from backoffice.desk import NotDone
+from backoffice.officer_words import refusal
 from compliance.watching import alerts, trials, versions
 from compliance.watching.rulebook import Family
 from compliance.watching.trials import Trial
@@ -123,12 +123,11 @@ def act(request: HttpRequest, rule_id: UUID, name: str) -> HttpResponse:
     }
     if name not in acts:
         raise Http404
-    try:
-        done = acts[name]()
-    except Refused as refused:
-        if refused.code is RuleCode.NO_SUCH_RULE:
-            raise Http404 from None
-        return _show(request, rule_id, NotDone(refusal(refused), said["reason"]))
+    done = desk.attempt(
+        acts[name], unknown=RuleCode.NO_SUCH_RULE, words=refusal, typed=said["reason"]
+    )
+    if isinstance(done, NotDone):
+        return _show(request, rule_id, done)
     tried = "It is tried on history; this page shows how far it is."
     messages.success(request, tried if name == "backtest" else f"Done: {STATES[done.state]}.")
     return redirect("desk:watch_rule", rule_id)

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
-from backoffice.officer_cases import NotDone
-from backoffice.watch_words import refusal
+from backoffice.desk import NotDone
+from backoffice.officer_words import refusal
 from compliance.screening import hits, lists, people, screening
 from compliance.screening.hits import Hit, HitCode
 from compliance.screening.lists import OFAC_FILES, WORK, Loading
@@ -164,12 +164,10 @@ def _said(request: HttpRequest) -> dict[str, Any]:
 
 
 def _act(request: HttpRequest, hit_id: UUID, do: Callable[[], Hit]) -> HttpResponse:
-    try:
-        done = do()
-    except Refused as refused:
-        if refused.code is HitCode.NO_SUCH_HIT:
-            raise Http404 from None
-        return _show(request, hit_id, NotDone(refusal(refused), request.POST.get("reason", "")))
+    typed = request.POST.get("reason", "")
+    done = desk.attempt(do, unknown=HitCode.NO_SUCH_HIT, words=refusal, typed=typed)
+    if isinstance(done, NotDone):
+        return _show(request, hit_id, done)
     messages.success(request, f"Done: {STATES[done.state]}.")
     return redirect("desk:screening_hit", hit_id)
 

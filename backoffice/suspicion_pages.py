@@ -16,16 +16,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk, officer_cases
-from backoffice.officer_cases import NotDone
-from backoffice.watch_words import refusal
+from backoffice.desk import NotDone
+from backoffice.officer_words import refusal
 from compliance import freezing
 from compliance.aml import desk as aml
 from compliance.aml import reports
 from compliance.watching import casework
-from compliance.watching.case_states import State, Verdict
 from compliance.watching.casework import Step, WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State, Verdict
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 

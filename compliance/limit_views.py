@@ -17,7 +17,7 @@ from audit.database_clock import database_now
 from compliance import limits, play_time
 from compliance.forms import IntervalForm, LimitForm, QuestionForm, parse_time
 from compliance.limit_arithmetic import LimitKind, Period, periods_of
-from compliance.safety_page import safety_page
+from compliance.play_safely.page import safety_page
 from compliance.standing import read_standing
 from compliance.wording import moment_text, refusal_text
 from kernel.ids import Actor, PlayerId

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.sessions import forget_here
 from audit.database_clock import database_now
 from compliance import exclusion
-from compliance.activity_page import help_facts
 from compliance.forms import BreakForm, ExclusionForm
-from compliance.safety_page import safety_page
+from compliance.play_safely.activity_page import help_facts
+from compliance.play_safely.page import safety_page
 from compliance.wording import moment_text, refusal_text
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused

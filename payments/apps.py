@@ -8,7 +8,7 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from compliance import activity
+        from compliance.play_safely import activity
         from payments import notice_kinds, selectors  # noqa: F401  (registers its kinds)
 
         activity.ask_what_went_back(selectors.went_back_minor)

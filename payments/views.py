@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from audit.database_clock import database_now
 from compliance.limits import must_answer
 from compliance.pages import limit_rows
-from compliance.safety_page import question_facts
+from compliance.play_safely.page import question_facts
 from compliance.standing import read_standing
 from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId

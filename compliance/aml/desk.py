@@ -15,10 +15,10 @@ from django.db import connection, transaction
 from compliance import freezing
 from compliance.aml import reports
 from compliance.watching import casework
-from compliance.watching.case_states import State, Verdict
 from compliance.watching.casework import Change, Step, WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State, Verdict
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 

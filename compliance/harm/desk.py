@@ -19,10 +19,10 @@ from compliance.limit_arithmetic import LimitKind, Used, gaming_day
 from compliance.notice_kinds import HARM_NOTICES
 from compliance.standing import read_standing
 from compliance.watching import casework
-from compliance.watching.case_states import State
 from compliance.watching.casework import Change, Step, WatchCode
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State
 from kernel.ids import PlayerId
 from kernel.refusal import Refused
 from notices.send import notify

@@ -1,7 +1,7 @@
 """How cases of officers open and move, for both families: one act, one transaction, one event.
 
 Each act locks the case's row, compares the version that the officer has seen, is done once per key
-of its form, moves along `case_states`, writes an event and is audited: that it happened, never what
+of its form, moves along `states`, writes an event and is audited: that it happened, never what
 was written. A player has one open case per family; further alerts join it.
 """
 
@@ -26,9 +26,9 @@ from audit.record import Subject, record, register
 from compliance import queues
 from compliance.notice_kinds import OFFICERS_OVERDUE
 from compliance.queues import Tally
-from compliance.watching.case_states import CLOSED, State, due_in, may_follow
 from compliance.watching.models import WatchCase
 from compliance.watching.rulebook import Family
+from compliance.watching.states import CLOSED, State, due_in, may_follow
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 

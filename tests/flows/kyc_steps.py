@@ -13,7 +13,6 @@ from django.core.files.storage import storages
 from django.test import override_settings
 from PIL import Image, ImageDraw
 
-from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance.kyc import handing_in, reviews, sweeps
 from compliance.kyc.handing_in import Form
@@ -24,7 +23,6 @@ from compliance.kyc.states import Kind, Reason, Subject, Verdict
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
-from tests.flows.staff_steps import make_staff
 
 #: As tests.house.player says.
 BIRTH = date(1990, 2, 28)
@@ -93,10 +91,6 @@ def check(player: PlayerId, subject: Subject = Subject.IDENTITY) -> KycCheck:
 
 def documents(player: PlayerId) -> list[KycDocument]:
     return list(KycDocument.objects.filter(player_id=player))
-
-
-def officer() -> Actor:
-    return Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
 
 
 def verify(player: PlayerId, subject: Subject = Subject.IDENTITY, *, by: Actor, **changes):

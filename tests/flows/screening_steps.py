@@ -12,7 +12,6 @@ from compliance.screening import hits, lists, screening
 from compliance.screening.lists import Loading
 from kernel.ids import Actor, new_id
 from tests import house
-from tests.flows.staff_steps import make_staff
 
 LOADER = Actor.system("test")
 HEAD = "id,kind,name,aliases,birth_dates,countries,programme"
@@ -54,10 +53,6 @@ def named(name: str, born: date = date(1990, 2, 28), country: str = "MT"):
     User.objects.filter(pk=player_id).update(name=name)
     Player.objects.filter(pk=player_id).update(date_of_birth=born)
     return player_id
-
-
-def officer(role) -> Actor:
-    return Actor.staff(make_staff(role, key=None).pk)
 
 
 def hits_of(player_id) -> list[hits.Hit]:

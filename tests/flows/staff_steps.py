@@ -32,6 +32,11 @@ def make_staff(role: Role, email: str = "", key: str | None = KEY) -> User:
     return User.objects.get(pk=user_id)
 
 
+def officer(role: Role = Role.COMPLIANCE) -> Actor:
+    """Somebody new in ``role``, of compliance else, as who acts."""
+    return Actor.staff(make_staff(role, key=None).pk)
+
+
 def employ(actor: Actor, role: Role) -> None:
     """Somebody in ``role`` behind an actor whom a test names by number."""
     user = User.objects.create(

@@ -16,15 +16,22 @@ from compliance.harm import desk
 from compliance.harm.desk import Outcome
 from compliance.notice_kinds import HARM_NOTICES
 from compliance.watching import casework
-from compliance.watching.case_states import DUE, State
 from compliance.watching.casework import WatchCode
 from compliance.watching.rulebook import Family
+from compliance.watching.states import DUE, State
 from kernel.money import Money
 from kernel.refusal import Refused
 from notices.delivery import render, subject
 from notices.models import Notice
 from tests import house
-from tests.flows.watching_steps import activate, deposit, officer, staked, state, step
+from tests.flows.staff_steps import officer
+from tests.flows.watching_steps import (
+    activate,
+    deposit,
+    staked,
+    state,
+    step,
+)
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F106")]
 

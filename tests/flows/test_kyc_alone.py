@@ -11,6 +11,7 @@ from compliance.kyc.states import Kind, State, Subject
 from notices.models import Notice
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 
 pytestmark = [
     pytest.mark.feature("F108"),
@@ -120,7 +121,7 @@ def test_one_player_whose_time_cannot_be_moved_leaves_the_others_theirs(monkeypa
 
 
 def test_compliance_hears_of_files_that_no_scanner_judged_in_time(monkeypatch, owner):
-    officer = kyc.officer()
+    officer = staff_steps.officer()
     quarantined(monkeypatch, owner, 1)
     assert sweeps.alarm() == 0
     owner.execute(
@@ -133,7 +134,7 @@ def test_compliance_hears_of_files_that_no_scanner_judged_in_time(monkeypatch, o
 
 
 def test_compliance_hears_once_of_a_proposal_that_nobody_seconded_in_time(owner):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.ask(player, Subject.FUNDS, by=officer)
     kyc.hand_in(player, {Kind.FUNDS: kyc.pdf()}, Subject.FUNDS, fields={"source": "salary"})
     sweeps.look_at_documents()

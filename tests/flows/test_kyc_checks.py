@@ -24,6 +24,7 @@ from kernel.money import Money
 from notices.models import Notice
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 from tests.flows.kyc_steps import ZONE, code_of, news
 
 pytestmark = [
@@ -66,7 +67,7 @@ def turn_back(owner: psycopg.Connection, player, **columns: str) -> None:
 
 
 def test_the_whole_way_opens_the_withdrawal_and_nothing_before_does():
-    player, officer = player_in("MT"), kyc.officer()
+    player, officer = player_in("MT"), staff_steps.officer()
     assert sweeps.begin_checks() == 1
     assert gate_says(player) is GateCode.NOT_VERIFIED
     kyc.hand_in(player, fields=kyc.FIELDS | {"mrz": ZONE})
@@ -143,7 +144,7 @@ def test_a_check_moves_by_its_history_and_the_table_of_moves_alone(owner):
         attempt("review", "verified")
     other = house.player()
     kyc.in_review(other)
-    decided = kyc.verify(other, by=kyc.officer())
+    decided = kyc.verify(other, by=staff_steps.officer())
     with pytest.raises(DatabaseError, match="nobody decided"):
         attempt("review", "verified", decided.id)
     assert kyc.check(player).state == State.REVIEW
@@ -184,7 +185,7 @@ def test_the_databases_table_of_moves_is_the_codes():
     ],
 )
 def test_an_officer_cannot_verify_what_does_not_fit(changes, code):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     assert code_of(lambda: kyc.verify(player, by=officer, **changes)) == code
     assert kyc.check(player).state == State.REVIEW
@@ -193,7 +194,7 @@ def test_an_officer_cannot_verify_what_does_not_fit(changes, code):
 
 
 def test_a_rejection_says_why_and_another_try_is_a_new_attempt():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     kyc.reject(player, by=officer)
     last = KycTransition.objects.filter(player_id=player, to_state="rejected").get()
@@ -206,7 +207,7 @@ def test_a_rejection_says_why_and_another_try_is_a_new_attempt():
 
 
 def test_more_is_asked_for_with_a_sentence_and_what_came_stays():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     reviews.want_more(
         player,
@@ -226,7 +227,7 @@ def test_more_is_asked_for_with_a_sentence_and_what_came_stays():
 
 
 def test_two_officers_decide_where_the_policy_asks_and_never_one_twice():
-    player, first, second = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, second = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     review = kyc.verify(player, by=first)
     assert (review.outcome, kyc.check(player).state) == ("waits", State.REVIEW)
@@ -252,7 +253,7 @@ def test_two_officers_decide_where_the_policy_asks_and_never_one_twice():
 
 
 def test_a_second_officer_who_disagrees_says_why_and_it_is_reviewed_anew():
-    player, first, second = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, second = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     kyc.verify(player, by=first)
 
@@ -268,7 +269,7 @@ def test_a_second_officer_who_disagrees_says_why_and_it_is_reviewed_anew():
 
 
 def test_a_document_that_shows_a_child_stops_play_and_deposits_at_once():
-    player, officer = house.player(balance_minor=1_000), kyc.officer()
+    player, officer = house.player(balance_minor=1_000), staff_steps.officer()
     kyc.in_review(player)
     young = database_now().date() - timedelta(days=17 * 365)
     assert code_of(lambda: kyc.verify(player, Subject.AGE, by=officer, birth=young)) == (
@@ -331,7 +332,7 @@ def test_unverified_play_ends_with_the_time_to_verify_and_withdrawal_by_policy_a
 
 
 def test_what_was_verified_counts_until_its_document_runs_out(owner):
-    player, officer = player_in("MT"), kyc.officer()
+    player, officer = player_in("MT"), staff_steps.officer()
     kyc.in_review(player)
     kyc.verify(player, Subject.AGE, by=officer)
     kyc.verify(player, by=officer, expires_on=database_now().date() + timedelta(days=20))
@@ -354,7 +355,7 @@ def test_what_was_verified_counts_until_its_document_runs_out(owner):
 
 
 def test_an_officer_may_ask_for_the_source_of_funds_and_two_decide_it():
-    player, first, second = house.player(), kyc.officer(), kyc.officer()
+    player, first, second = house.player(), staff_steps.officer(), staff_steps.officer()
     kyc.ask(player, Subject.FUNDS, by=first, text="Your last payslip.")
     assert kyc.check(player, Subject.FUNDS).state == State.STARTED
     kyc.hand_in(player, {Kind.FUNDS: kyc.pdf(2)}, Subject.FUNDS, fields={"source": "salary"})
@@ -369,7 +370,7 @@ def test_an_officer_may_ask_for_the_source_of_funds_and_two_decide_it():
 def test_compliance_hears_of_a_second_officer_who_is_late_also_where_the_first_one_was(
     owner, monkeypatch
 ):
-    player, first = player_in("GB"), kyc.officer()
+    player, first = player_in("GB"), staff_steps.officer()
     kyc.in_review(player)
     turn_back(owner, player, due_at="clock_timestamp() - interval '1 second'")
     assert (sweeps.alarm(), sweeps.alarm()) == (2, 0)  # identity and age: the first officer is late
@@ -404,7 +405,7 @@ def test_a_first_officer_in_time_is_not_late_and_a_disagreement_makes_it_somebod
 
 
 def test_compliance_hears_once_of_a_check_that_nobody_decided(owner):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     assert sweeps.alarm() == 0
     turn_back(owner, player, due_at="clock_timestamp() - interval '1 second'")

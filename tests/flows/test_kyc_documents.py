@@ -38,6 +38,7 @@ from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 
 pytestmark = [pytest.mark.feature("F112"), pytest.mark.usefixtures("database")]
 
@@ -371,7 +372,7 @@ def test_one_form_of_a_player_is_in_work_and_the_next_is_told(monkeypatch):
 
 
 def test_words_of_an_earlier_attempt_stand_beside_no_new_document():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     kyc.reject(player, by=officer)
     first = kyc.hand_in(player, {Kind.FRONT: kyc.card()}, fields={})
@@ -400,7 +401,7 @@ def test_words_that_did_not_pass_keep_it_the_players_turn():
 
 
 def test_a_page_that_is_lost_was_not_opened():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.hand_in(player)
     (row,) = kyc.documents(player)
     vault.drop(row.id, 1)

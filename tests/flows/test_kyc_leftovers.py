@@ -25,6 +25,7 @@ from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 from tests.flows.kyc_steps import ZONE, locked_pdf
 from tests.flows.staff_steps import staff_client
 
@@ -76,7 +77,7 @@ def age_rejected(player, officer) -> None:
 
 
 def test_whose_age_alone_was_rejected_sees_why_and_sends_another_paper():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     age_rejected(player, officer)
     client = browser(player)
     page = client.get(OVERVIEW).content.decode()
@@ -105,7 +106,7 @@ def kyc_form(**files: SimpleUploadedFile) -> dict[str, object]:
 def test_an_officer_asks_for_more_about_the_age_alone_and_the_player_is_told_once():
     player, client = house.player(), staff_client(Role.COMPLIANCE)
     kyc.in_review(player)
-    kyc.verify(player, by=kyc.officer())
+    kyc.verify(player, by=staff_steps.officer())
     page = client.get(f"/admin/verification/{player}/identity/")
     sent = {f"seen_{name}": move for name, move in page.context["seen"]}
     done = client.post(
@@ -129,13 +130,13 @@ def test_an_officer_asks_for_more_about_the_age_alone_and_the_player_is_told_onc
 def test_time_that_runs_out_for_the_age_alone_is_told_and_ends_in_a_way_on(owner):
     player = house.player()
     kyc.in_review(player)
-    kyc.verify(player, by=kyc.officer())
+    kyc.verify(player, by=staff_steps.officer())
     reviews.want_more(
         player,
         Subject.AGE,
         newest_move(player, Subject.AGE),
         text="The birth date is hidden.",
-        actor=kyc.officer(),
+        actor=staff_steps.officer(),
     )
     late = "UPDATE compliance_kyc_check SET due_at = clock_timestamp() {} WHERE subject = 'age'"
     owner.execute(late.format("+ interval '20 hours'"))
@@ -150,7 +151,7 @@ def test_time_that_runs_out_for_the_age_alone_is_told_and_ends_in_a_way_on(owner
 
 
 def test_a_form_for_the_age_that_is_sent_twice_is_taken_once():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     age_rejected(player, officer)
     before, content = len(kyc.documents(player)), {Kind.FRONT: kyc.card()}
     first = kyc.hand_in(player, content, key="one-key-1")
@@ -170,7 +171,7 @@ def undated(player, officer, **changes):
 
 
 def test_a_paper_without_a_date_counts_as_long_as_the_policy_says():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.hand_in(player, fields={"name": "Anna Maria Eriksson", "number": "L898902C3"})
     sweeps.look_at_documents()
     with pytest.raises(Refused) as refused:
@@ -190,7 +191,7 @@ def test_a_paper_without_a_date_counts_as_long_as_the_policy_says():
     ],
 )
 def test_a_paper_that_names_a_date_is_not_called_undated(fields, changes):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.hand_in(player, fields=fields)
     sweeps.look_at_documents()
     written = database_now().date() + timedelta(days=900) if changes else None

@@ -30,6 +30,7 @@ from compliance.kyc.states import Kind, State, Subject
 from kernel.ids import new_id
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 from tests.flows.kyc_steps import ZONE, code_of, news
 
 pytestmark = [pytest.mark.feature("F112"), pytest.mark.usefixtures("database")]
@@ -98,7 +99,7 @@ def test_nobody_at_the_scanners_address_is_unknown():
 def test_what_no_scanner_judged_stays_in_quarantine_and_is_asked_about_again(
     tmp_path, owner, settings
 ):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.hand_in(player)
     (row,) = kyc.documents(player)
     assert (row.scan, row.is_original_kept) == ("unknown", True)
@@ -207,7 +208,7 @@ def test_one_players_lost_file_holds_up_nobody_else(settings, owner):
 
 
 def test_every_opening_of_a_document_is_in_the_audit():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.hand_in(player)
     (row,) = kyc.documents(player)
     for _ in range(2):
@@ -234,7 +235,7 @@ def test_signed_addresses_are_for_one_officer_one_page_and_one_minute(settings):
 
 
 def test_officers_zone_is_kept_encrypted_and_only_as_a_zone():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     assert code_of(lambda: reviews.read_off(player, Subject.IDENTITY, "x", actor=officer)) == (
         "mrz_not_a_zone"

@@ -25,6 +25,7 @@ from compliance.models import Standing
 from kernel.ids import new_id
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 from tests.flows.kyc_steps import ZONE
 from tests.flows.staff_steps import enter, make_staff, staff_client
 
@@ -155,7 +156,7 @@ def test_a_player_reads_what_an_officer_asked_and_by_when():
     kyc.in_review(player)
     seen = newest_move(player, Subject.IDENTITY)
     reviews.want_more(
-        player, Subject.IDENTITY, seen, text="The <back>, please.", actor=kyc.officer()
+        player, Subject.IDENTITY, seen, text="The <back>, please.", actor=staff_steps.officer()
     )
     client = browser(player)
     page = client.get(IDENTITY).content.decode()

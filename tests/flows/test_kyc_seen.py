@@ -22,6 +22,7 @@ from kernel.ids import new_id
 from kernel.money import Money
 from tests import house
 from tests.flows import kyc_steps as kyc
+from tests.flows import staff_steps
 from tests.flows.kyc_steps import code_of
 
 pytestmark = [
@@ -50,7 +51,7 @@ def gate_says(player, purpose: Purpose) -> GateCode | None:
 
 
 def test_what_moved_since_the_page_was_loaded_is_not_decided():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     seen = newest_move(player, Subject.IDENTITY)
     reviews.want_more(player, Subject.IDENTITY, seen, text="The back.", actor=officer)
@@ -67,7 +68,7 @@ def test_what_moved_since_the_page_was_loaded_is_not_decided():
 
 
 def test_nothing_is_asked_anew_while_it_is_under_way_or_a_proposal_waits():
-    player, officer = player_in("GB"), kyc.officer()
+    player, officer = player_in("GB"), staff_steps.officer()
     assert code_of(
         lambda: reviews.ask_for(player, Subject.FUNDS, "x", text="y", actor=officer)
     ) == (KycCode.STALE)
@@ -87,7 +88,7 @@ def test_nothing_is_asked_anew_while_it_is_under_way_or_a_proposal_waits():
 
 
 def test_a_second_officer_agrees_to_the_proposal_they_saw_and_to_no_later_one():
-    player, first, second = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, second = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     kyc.reject(player, by=first)
     seen = kyc.proposal(player)
@@ -101,7 +102,7 @@ def test_a_second_officer_agrees_to_the_proposal_they_saw_and_to_no_later_one():
 
 
 def test_a_document_that_ran_out_before_the_second_agreed_verifies_nobody(owner):
-    player, first, second = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, second = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     kyc.verify(player, by=first, expires_on=database_now().date() + timedelta(days=1))
     owner.execute("ALTER TABLE compliance_kyc_review DISABLE TRIGGER USER")
@@ -112,7 +113,7 @@ def test_a_document_that_ran_out_before_the_second_agreed_verifies_nobody(owner)
 
 
 def test_under_age_is_said_with_the_date_that_shows_it():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     of_age_on = Standing.objects.get(pk=player).of_age_on
 
@@ -133,7 +134,7 @@ def test_under_age_is_said_with_the_date_that_shows_it():
 
 
 def test_an_age_that_was_said_wrong_heals_when_the_second_disagrees():
-    player, first, second = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, second = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     registered = Standing.objects.get(pk=player).of_age_on
     young = database_now().date() - timedelta(days=10 * 365)
@@ -153,7 +154,7 @@ def test_an_age_that_was_said_wrong_heals_when_the_second_disagrees():
 
 
 def test_an_age_that_was_said_wrong_heals_when_the_age_is_verified():
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     registered = Standing.objects.get(pk=player).of_age_on
     young = database_now().date() - timedelta(days=10 * 365)
@@ -185,7 +186,7 @@ def test_what_was_asked_for_and_did_not_come_is_overdue_until_it_is_verified(ste
 def test_asked_for_documents_that_do_not_come_stop_play_and_deposits_and_no_withdrawal(
     owner, monkeypatch
 ):
-    player, officer = house.player(balance_minor=1_000), kyc.officer()
+    player, officer = house.player(balance_minor=1_000), staff_steps.officer()
     kyc.ask(player, Subject.ADDRESS, by=officer)
     assert gate_says(player, Purpose.BET) is None
     owner.execute("UPDATE compliance_kyc_check SET due_at = now() - interval '1 second'")
@@ -214,7 +215,7 @@ def test_whoever_hands_in_before_the_sweep_has_the_same_time_to_verify(monkeypat
 
 
 def test_a_document_counts_on_its_last_day_by_the_players_own_calendar(monkeypatch):
-    player, officer = house.player(), kyc.officer()
+    player, officer = house.player(), staff_steps.officer()
     kyc.in_review(player)
     with transaction.atomic():
         today = moves.local_day(lock_standing(player), database_now())

@@ -21,7 +21,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests.flows.screening_steps import named
-from tests.flows.staff_steps import make_staff, staff_client
+from tests.flows.staff_steps import make_staff, officer, staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F102")]
 BORN = date(1985, 3, 12)
@@ -34,10 +34,6 @@ class Mistake(NamedTuple):
     excluded: PlayerId
     taken: PlayerId
     likeness: likenesses.Waiting
-
-
-def officer() -> Actor:
-    return Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
 
 
 def exclude(player: PlayerId, days: int = 400) -> None:

@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
-from compliance.activity import activity
+from compliance.play_safely.activity import activity
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId
 from ledger.shortfall import Shortfall

@@ -27,7 +27,7 @@ from notices.models import Channel, Delivery, Notice
 from notices.send import notify
 from tests.flows.accounts_steps import audit_kinds, keep_mail_here, latest_code, sign_up
 from tests.flows.screening_steps import named
-from tests.flows.staff_steps import make_staff, staff_client
+from tests.flows.staff_steps import make_staff, officer, staff_client
 
 BORN = date(1985, 3, 12)
 JURGEN = {"given_name": "Jürgen", "family_name": "Müller", "date_of_birth": "1985-03-12"}
@@ -67,10 +67,6 @@ def excluded(database, settings) -> PlayerId:
 def terms_end(owner) -> None:
     """Tests say that a term is over; the database would take that for a shortened one."""
     owner.execute("ALTER TABLE compliance_standing DISABLE TRIGGER compliance_exclusion_stays")
-
-
-def officer() -> Actor:
-    return Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
 
 
 @pytest.mark.feature("F102")

@@ -13,9 +13,10 @@ from django.test import Client
 from accounts.models import User
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from compliance import activity, closing, facts, gate, play_time
+from compliance import closing, facts, gate, play_time
 from compliance.limit_arithmetic import Period, PeriodKind, window
 from compliance.models import PlaySession, Standing
+from compliance.play_safely import activity
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money

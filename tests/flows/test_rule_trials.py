@@ -18,8 +18,8 @@ from kernel.ids import Actor
 from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from tests import house
-from tests.flows.staff_steps import make_staff, staff_client
-from tests.flows.watching_steps import activate, deposit, officer
+from tests.flows.staff_steps import make_staff, officer, staff_client
+from tests.flows.watching_steps import activate, deposit
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
 

@@ -23,8 +23,8 @@ from tests.flows.screening_steps import (
     load,
     named,
     ofac,
-    officer,
 )
+from tests.flows.staff_steps import officer
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
 

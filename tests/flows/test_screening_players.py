@@ -27,9 +27,9 @@ from tests.flows.screening_steps import (
     key,
     load,
     named,
-    officer,
     one_hit,
 )
+from tests.flows.staff_steps import officer
 
 STRANGERS = ("Bo Lindqvist", "Chidi Okafor", "Hana Suzuki", "Ximena Ortega", "Wim de Vries")
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]

@@ -19,15 +19,19 @@ from compliance import freezing, switches
 from compliance.aml import desk, reports
 from compliance.watching import alerts, casework, versions
 from compliance.watching.alerts import Finding
-from compliance.watching.case_states import State, Verdict
 from compliance.watching.casework import WatchCode
 from compliance.watching.rulebook import Family
+from compliance.watching.states import State, Verdict
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
-from tests.flows.staff_steps import make_staff, staff_client
-from tests.flows.watching_steps import a_case, officer, state, step
+from tests.flows.staff_steps import make_staff, officer, staff_client
+from tests.flows.watching_steps import (
+    a_case,
+    state,
+    step,
+)
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F112")]
 STORY = "Three deposits of 1,900.00 EUR <within> three days & no play."

@@ -7,19 +7,18 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from accounts.models import Player
-from accounts.roles import Role
 from audit.database_clock import database_now
 from backoffice import watching
 from compliance.models import DayTotal
 from compliance.watching import casework, traits, versions
-from compliance.watching.case_states import State
 from compliance.watching.casework import Step
 from compliance.watching.rulebook import Family, Rule, load_file
+from compliance.watching.states import State
 from compliance.watching.traits import TraitKind
-from kernel.ids import Actor, new_id
+from kernel.ids import new_id
 from payments.models import Deposit, Withdrawal
 from tests import house
-from tests.flows.staff_steps import make_staff
+from tests.flows.staff_steps import officer
 
 
 def rule(code: str) -> Rule:
@@ -29,10 +28,6 @@ def rule(code: str) -> Rule:
 def found(code: str, now: datetime | None = None) -> set[int]:
     """The players whom the rule finds now."""
     return {one.player_id for one in watching.find(rule(code), now or database_now())}
-
-
-def officer() -> Actor:
-    return Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
 
 
 def _payment(kind, player, minor, state, ago, currency):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compliance import help_lines
-from compliance.activity_chart import HEIGHT, chart
+from compliance.play_safely import help_lines
+from compliance.play_safely.chart import HEIGHT, chart
 
 
 def test_up_and_down_share_one_scale_around_zero():

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from compliance.harm.desk import Outcome, suggestion
-from compliance.watching import case_states
-from compliance.watching.case_states import CLOSED, State, may_follow
+from compliance.watching import states
 from compliance.watching.rulebook import SHAPES, BadRules, Family, load_file, load_text
+from compliance.watching.states import CLOSED, State, may_follow
 from compliance.watching.versions import FILES
 
 pytestmark = pytest.mark.feature("F112")
@@ -81,7 +81,7 @@ def test_a_code_stands_once_in_a_file():
 def test_a_suspicion_ends_only_through_a_proposal():
     ends = {
         before
-        for before, after in case_states.TRANSITIONS[Family.AML].items()
+        for before, after in states.TRANSITIONS[Family.AML].items()
         if after & {State.DISMISSED, State.TO_FILE}
     }
     assert ends == {State.PROPOSED}
@@ -91,8 +91,8 @@ def test_a_suspicion_ends_only_through_a_proposal():
 
 @pytest.mark.parametrize("family", list(Family))
 def test_every_open_state_has_a_due_time_and_every_closed_one_has_none(family):
-    for state, after in case_states.TRANSITIONS[family].items():
-        assert (case_states.due_in(family, state) is None) == (state in CLOSED), state
+    for state, after in states.TRANSITIONS[family].items():
+        assert (states.due_in(family, state) is None) == (state in CLOSED), state
         assert (not after) == (state in CLOSED), state
 
 

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import players
-from compliance import help_lines
-from compliance.activity import SPANS, Activity, activity
-from compliance.activity_chart import Chart, chart
 from compliance.closing_views import ClosingForm
 from compliance.models import Status
+from compliance.play_safely import help_lines
+from compliance.play_safely.activity import SPANS, Activity, activity
+from compliance.play_safely.chart import Chart, chart
 from compliance.standing import StandingNow
 from kernel.ids import PlayerId
 

@@ -10,7 +10,6 @@ from django.shortcuts import render
 
 from audit.database_clock import database_now
 from compliance import limits, play_rules
-from compliance.activity_page import activity_facts
 from compliance.forms import (
     KIND_NAMES,
     KIND_WORDS,
@@ -24,6 +23,7 @@ from compliance.forms import (
 from compliance.limit_arithmetic import LimitKind, Period, periods_of
 from compliance.models import LimitChange
 from compliance.pages import limit_rows
+from compliance.play_safely.activity_page import activity_facts
 from compliance.registries import telling
 from compliance.standing import StandingNow, read_standing
 from compliance.wording import time_text

@@ -1,4 +1,4 @@
-"""Addresses of the officers' pages in the admin: screening, suspicions, markers of harm."""
+"""Addresses of the officers' pages in the admin: screening, exclusions, suspicions, harm, rules."""
 
 from django.urls import URLPattern, URLResolver, path
 
