@@ -391,7 +391,7 @@ def test_compliance_hears_of_a_second_officer_who_is_late_also_where_the_first_o
 def test_a_first_officer_in_time_is_not_late_and_a_disagreement_makes_it_somebodys_turn_again(
     owner,
 ):
-    player, first, other = player_in("GB"), kyc.officer(), kyc.officer()
+    player, first, other = player_in("GB"), staff_steps.officer(), staff_steps.officer()
     kyc.in_review(player)
     kyc.verify(player, by=first)
     turn_back(owner, player, due_at="clock_timestamp() - interval '1 second'")
