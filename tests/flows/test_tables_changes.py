@@ -354,6 +354,18 @@ def test_what_no_table_can_have_is_not_proposed(kind, after, code):
     assert not SettingChange.objects.exists()
 
 
+@pytest.mark.feature("F107")
+def test_no_betting_window_is_shorter_than_the_shortest_game_cycle():
+    """Five seconds (RTS 14): whoever asks, and however many approve."""
+    table = house.pit().table
+    pace = {name: getattr(table, name) for name in changes.PACE}
+    assert code_of(lambda: propose(ChangeKind.PACE, pace | {"betting_window_ms": 4_999})) == (
+        "out_of_bounds"
+    )
+    assert not SettingChange.objects.exists()
+    assert propose(ChangeKind.PACE, pace | {"betting_window_ms": 5_000}).state == "proposed"
+
+
 def test_a_change_without_a_reason_is_none():
     house.pit()
     wanted = Wanted("alexandria", ChangeKind.STATUS, {"status": "closed"})
