@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import sys
 import tempfile
@@ -231,20 +232,28 @@ def _excluded(database: conftest.Database, *, fault: str = "") -> dict[str, Any]
 
 def _watched(database: conftest.Database, operations: int, **options: Any) -> dict[str, Any]:
     sys.stderr.write(f"{operations} operations under the oracle\n")
-    began = perf_counter()
+    began, spent_s = perf_counter(), _all_cpu_s()
     found = gate_world.run(owner_url=database.owner_url, operations=operations, **options)
-    seconds = perf_counter() - began
+    seconds, spent_s = perf_counter() - began, _all_cpu_s() - spent_s
     return {
         "breaches": len(found.breaches),
         "first_breaches": found.breaches[:5],
         "operations": found.operations,
         "operations_per_s": round(found.operations / seconds),
+        "operations_cpu_us": round(spent_s / found.operations * 1e6),
         "answers_judged": found.judged,
         "allowed": found.allowed,
         "refused": found.refused,
         "conflicts": found.conflicts,
         "kinds": dict(found.kinds.most_common()),
     }
+
+
+def _all_cpu_s() -> float:
+    """Processor seconds of this process, of those that it has waited for, and of the server."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    server = 0.0 if CLUSTER.pid is None else server_cpu_s(CLUSTER.pid)
+    return process_time() + ended.ru_utime + ended.ru_stime + server
 
 
 def _self_tested(database: conftest.Database) -> dict[str, Any]:
