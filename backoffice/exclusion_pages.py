@@ -48,9 +48,11 @@ BIRTHS: Final = {"same": "same", "near": "a slip of the pen away", "other": "ano
 def overview(request: HttpRequest) -> HttpResponse:
     """Likenesses that wait, both people side by side; the form to exclude; what was decided."""
     now = database_now()
+    decided = _decided(int(staff_actor(request).id))
     facts = {
         "waiting": [_row(one) | {"is_late": one.due_at < now} for one in likenesses.waiting()],
-        "decided": _decided(int(staff_actor(request).id)),
+        "decided": decided,
+        "liftable": [row for row in decided if row["may_propose"] or row["waits"]],
         "terms": TERMS,
         "asked_for": request.GET.get("player", "")[:19],
     }
