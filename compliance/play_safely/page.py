@@ -101,6 +101,7 @@ def _facts(standing: StandingNow, now: datetime, wrong: LimitForm | None) -> dic
         ),
         "break_form": BreakForm(),
         "exclusion_form": ExclusionForm(),
+        "return_delay": time_text(policy.return_delay // timedelta(seconds=1)),
         "increase_delay": time_text(policy.increase_delay // timedelta(seconds=1)),
         "history": [_history(row) for row in limits.history(standing.player_id, at_most=20)],
     }

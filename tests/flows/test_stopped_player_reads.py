@@ -120,3 +120,25 @@ def test_who_closes_an_account_is_sent_to_sign_in_only_where_money_is_left():
             text = answer.content.decode()
             assert "there is no money left in it to withdraw" in text
             assert "Code for our support: closed_and_empty" in text
+
+
+@pytest.mark.feature("F105")
+def test_who_may_ask_to_come_back_reads_when_it_ended_and_then_from_when_they_play():
+    player = house.player()
+    now = database_now()
+    Standing.objects.filter(pk=player).update(
+        excluded_at=now - timedelta(days=200),
+        excluded_until=now - timedelta(days=1),
+        exclusion_holds=True,
+    )
+    client = browser(player)
+    page = read(client, "/play-safely/")
+    assert "The time you had chosen ended" in page
+    assert "24 h have to pass after that" in page
+    assert "It lasts until" not in page
+    told = client.post("/play-safely/come-back/", {"reason": "I am well"}, follow=True)
+    text = told.content.decode()
+    back = now + timedelta(days=1)
+    assert f"You can play again from {back.day} {back:%B %Y}, " in text
+    assert "You asked to come back: you can play again from" in text
+    assert "Ask to come back" not in text
