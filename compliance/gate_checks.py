@@ -239,39 +239,24 @@ _LOOKS_AT: Final[dict[Check, Callable[[Known], object]]] = {
     _documents: lambda known: any(one.documents_overdue for one in known.standings.values()),
 }
 
+#: What stands in the way of a bet and of the money for it alike.
+_TO_PLAY: Final[tuple[Check, ...]] = (
+    _break,
+    _closed,
+    _suspended,
+    _amount,
+    _place_and_age,
+    _signed_off,
+    _verified_to_play,
+    _outside,
+    _documents,
+    _switch,
+    _limits_missing,
+)
 #: What stands in the way of each purpose. Money limits come last: what they allow is used up.
 _CHECKS: Final[dict[Purpose, tuple[Check, ...]]] = {
-    Purpose.BET: (
-        _break,
-        _closed,
-        _suspended,
-        _amount,
-        _place_and_age,
-        _signed_off,
-        _verified_to_play,
-        _outside,
-        _documents,
-        _switch,
-        _limits_missing,
-        _session,
-        _time_limit,
-        _reality_check,
-        _money_limit,
-    ),
-    Purpose.DEPOSIT: (
-        _break,
-        _closed,
-        _suspended,
-        _amount,
-        _place_and_age,
-        _signed_off,
-        _verified_to_play,
-        _outside,
-        _documents,
-        _switch,
-        _limits_missing,
-        _money_limit,
-    ),
+    Purpose.BET: (*_TO_PLAY, _session, _time_limit, _reality_check, _money_limit),
+    Purpose.DEPOSIT: (*_TO_PLAY, _money_limit),
     Purpose.WITHDRAWAL: (
         _suspended,
         _amount,
