@@ -30,6 +30,7 @@ from django.db import connection
 from audit import seals
 from audit.database_clock import database_now
 from audit.seals import Seal
+from audit.shared_connections import keeping_the_session
 from kernel.clock import monotonic_ms
 from kernel.invariant import ensure
 
@@ -245,16 +246,17 @@ def _pause(failures: int) -> timedelta:
 @contextmanager
 def _alone(witness: Witness) -> Iterator[bool]:
     """Whether no other process is telling this witness: a lock of the session, gone with it."""
-    with connection.cursor() as cursor:
-        words = "hashtext('audit_witness'), hashtext(%s)"
-        cursor.execute(f"SELECT pg_try_advisory_lock({words})", [witness.name])
-        is_alone = bool(cursor.fetchone()[0])
-    try:
-        yield is_alone
-    finally:
-        if is_alone:
-            with connection.cursor() as cursor:
-                cursor.execute(f"SELECT pg_advisory_unlock({words})", [witness.name])
+    with keeping_the_session():
+        with connection.cursor() as cursor:
+            words = "hashtext('audit_witness'), hashtext(%s)"
+            cursor.execute(f"SELECT pg_try_advisory_lock({words})", [witness.name])
+            is_alone = bool(cursor.fetchone()[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"SELECT pg_advisory_unlock({words})", [witness.name])
 
 
 def _client() -> httpx.Client:

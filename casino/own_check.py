@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 
 from audit.database_clock import database_now
+from audit.shared_connections import take_own
 from casino import self_check
 from kernel.clock import monotonic_ms
 
@@ -38,6 +39,7 @@ def _work() -> None:
     began_ms, pause = monotonic_ms(), threading.Event()
     pause.wait(FIRST_S)
     while True:
+        take_own()  # all files of the program are read under its lock
         try:
             check_if_due(timedelta(milliseconds=monotonic_ms() - began_ms))
         except Exception:  # whatever it is: the next look must come

@@ -16,11 +16,21 @@ PROGRAM = """
 import json, threading, time
 import django
 django.setup()
+import asyncio
+import httpx
 from concurrent.futures import Future
+from types import SimpleNamespace
 from django.db import OperationalError, connection, connections, transaction
 from django.http import HttpResponse
 from audit import shared_connections
 from audit.locks import only_one
+from compliance.kyc import handing_in
+from compliance.kyc.states import Subject
+from compliance.registries import exchange
+from compliance.registries.exchange import NoAnswer
+from events.hub import Hub
+from payments.providers import http
+from payments.providers.http import ProviderUnreachable
 from kernel.refusal import Refused
 from tables.bets import intake
 from django.core.signals import request_finished
@@ -113,6 +123,40 @@ with transaction.atomic():
     pid()
     shared_connections.give_back()
     out["kept_in_a_transaction"] = holds()
+
+def left_by(act):
+    pid()
+    try:
+        act()
+    except (NoAnswer, ProviderUnreachable, KeyError):
+        pass
+    return holds()
+
+nowhere = "http://127.0.0.1:9"
+out["held_while_a_register_is_asked"] = left_by(
+    lambda: exchange.post(SimpleNamespace(url=nowhere), "/", headers={})
+)
+out["held_while_a_provider_is_asked"] = left_by(
+    lambda: http.call(httpx.Client(base_url=nowhere), "GET", "/")
+)
+def look(files):
+    out["held_while_files_are_opened"] = holds()
+    raise KeyError
+handing_in._known = handing_in._may_hand_in = lambda *words: pid() and None
+handing_in.receiving.receive = look
+left_by(lambda: handing_in.hand_in(1, handing_in.Form(Subject.IDENTITY, [], {}, "a" * 8)))
+
+answered = intake.TableIntake("t", place=lambda table, slips: [shared_connections.is_shared()])
+slip = SimpleNamespace(stakes=[], slip=None)
+out["intake_is_shared"] = answered.submit(slip).result(10)
+async def asked():
+    hub = Hub()
+    work = shared_connections.is_shared
+    found = [await hub.read(work), await hub.act(work)]
+    await hub.close()
+    return found
+out["hub_is_shared"] = asyncio.run(asked())
+out["outermost"] = settings.MIDDLEWARE[0]
 connection.close_pool()
 print(json.dumps(out))
 """
@@ -148,6 +192,12 @@ def test_a_thread_that_lives_long_has_its_own_and_whoever_waits_holds_none(used)
     assert used["held_while_waiting_for_a_batch"] is False
     assert used["answer"] == {"waiting": 7}
     assert used["held_while_sending"] is False
+    assert used["outermost"] == "audit.shared_connections.GiveBackBeforeSending"
+    assert used["held_while_a_register_is_asked"] is False
+    assert used["held_while_a_provider_is_asked"] is False
+    assert used["held_while_files_are_opened"] is False
+    assert used["intake_is_shared"] is False
+    assert used["hub_is_shared"] == [False, False]
 
 
 def test_none_is_given_back_from_a_transaction_or_from_under_a_lock_of_its_session(used):
