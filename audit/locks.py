@@ -23,6 +23,7 @@ from typing import Any, Final
 from django.db import connection
 
 from audit.shared_connections import keeping_the_session
+from audit.together import Statement, run_together
 from kernel.invariant import ensure
 
 _LOCKING: Final = re.compile(
@@ -95,12 +96,16 @@ def lock_rows(rank: LockRank, sql: str, params: Sequence[Any] = ()) -> list[tupl
 
     The statement must order its rows and must lock them; anything else is refused as a bug.
     """
+    return lock_and_read(rank, sql, params)[0]
+
+
+def lock_and_read(
+    rank: LockRank, sql: str, params: Sequence[Any], *then: Statement
+) -> list[list[tuple[Any, ...]]]:
+    """As `lock_rows`, and in the same message what is to be read once the locks are had."""
     ensure(bool(_LOCKING.search(sql)), "a locking SELECT orders and locks", sql=sql)
     entering(rank)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    return run_together([(sql, params), *then])
 
 
 @contextmanager

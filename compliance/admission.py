@@ -12,8 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from django.db import connection
-
+from audit.together import Rows, Statement
 from compliance.jurisdictions import Jurisdiction
 from compliance.registries.protocol import Outcome
 from kernel.arrays import array_of
@@ -57,16 +56,19 @@ class Admission:
 NOTHING: Final = Admission()
 
 
-def read(player_ids: Collection[PlayerId]) -> dict[PlayerId, Admission]:
-    """Of those who have a row; one statement. Under the players' locks nothing of it changes."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT player_id, registry, registry_outcome, registry_valid_until, place_outcome,"
-            " place_valid_until, likenesses, registry_lacks FROM compliance_admission"
-            " WHERE player_id = ANY (%s::text::bigint[])",
-            [array_of(player_ids)],
-        )
-        return {PlayerId(row[0]): Admission(*row[1:]) for row in cursor.fetchall()}
+def asking(player_ids: Collection[PlayerId]) -> Statement:
+    """The rows of those who have one. Under the players' locks nothing of them changes."""
+    return (
+        "SELECT player_id, registry, registry_outcome, registry_valid_until, place_outcome,"
+        " place_valid_until, likenesses, registry_lacks FROM compliance_admission"
+        " WHERE player_id = ANY (%s::text::bigint[])",
+        [array_of(player_ids)],
+    )
+
+
+def of_rows(rows: Rows) -> dict[PlayerId, Admission]:
+    """What `asking` found, by player."""
+    return {PlayerId(row[0]): Admission(*row[1:]) for row in rows}
 
 
 def refusal(

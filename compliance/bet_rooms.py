@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
+from audit.together import Rows, Statement
 from compliance import rooms
 from compliance.facts import PAID, WAGER, fresh
 from compliance.jurisdictions import Jurisdiction
@@ -109,17 +110,42 @@ def tightest(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room
 
     One statement for players whose windows are cut at midnights, two for the others.
     """
-    policies = {one.jurisdiction: one.policy(now) for one in _one_of_each(asked)}
+    statement = asking(asked, now)
+    if statement is None:
+        return of_rows([], asked, now)
+    with connection.cursor() as cursor:
+        cursor.execute(*statement)
+        return of_rows(cursor.fetchall(), asked, now)
+
+
+def of_rows(rows: Rows, asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
+    """What `tightest` says, of what `asking` found."""
     found: dict[PlayerId, Room] = {}
-    one_by_one: list[StandingNow] = []
-    by_calendar: list[StandingNow] = []
-    for one in asked:
-        kind = policies[one.jurisdiction].limit_period_kind
-        (by_calendar if kind is PeriodKind.CALENDAR else one_by_one).append(one)
-    if by_calendar:
-        ahead = _by_calendar(by_calendar, policies, now, found)
-        one_by_one += [one for one in by_calendar if one.player_id in ahead]
-    return found | _one_by_one(one_by_one, now)
+    limits: dict[tuple[str, str, int], Limit] = {}
+    ahead = set()
+    for player_id, kind, period, amount, used, is_ahead in rows:
+        key = (kind, period, amount)
+        if key not in limits:
+            limits[key] = Limit(LimitKind(kind), Period(period), amount)
+        found[player_id] = Room(limits[key], used)
+        if is_ahead:
+            ahead.add(player_id)
+    counted = {one.player_id for one in _by_calendar(asked, _policies(asked, now))} - ahead
+    return found | _one_by_one([one for one in asked if one.player_id not in counted], now)
+
+
+def _policies(asked: Sequence[StandingNow], now: datetime) -> dict[str, Jurisdiction]:
+    return {
+        one.jurisdiction: one.policy(now)
+        for one in {one.jurisdiction: one for one in asked}.values()
+    }
+
+
+def _by_calendar(
+    asked: Sequence[StandingNow], policies: dict[str, Jurisdiction]
+) -> list[StandingNow]:
+    codes = {code for code, one in policies.items() if one.limit_period_kind is PeriodKind.CALENDAR}
+    return [one for one in asked if one.jurisdiction in codes]
 
 
 def _one_by_one(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
@@ -134,60 +160,34 @@ def _one_by_one(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, R
     }
 
 
-def _by_calendar(
-    asked: Sequence[StandingNow],
-    policies: dict[str, Jurisdiction],
-    now: datetime,
-    found: dict[PlayerId, Room],
-) -> set[PlayerId]:
-    """Put the rooms into ``found``; returns players whose newest window lies after ``now``."""
-    codes = sorted({one.jurisdiction for one in asked})
+def asking(asked: Sequence[StandingNow], now: datetime) -> Statement | None:
+    """A row for each player with a limit whose windows are cut at midnights; None for nobody.
+
+    The last column says whether the player's newest window lies after ``now``: then it is counted
+    by sums.
+    """
+    policies = _policies(asked, now)
+    players = _by_calendar(asked, policies)
+    if not players:
+        return None
+    codes = sorted({one.jurisdiction for one in players})
     windows = [[window(period, now, policies[code].zone) for code in codes] for period in _CUT]
-    first_days = [[one.first_day for one in row] for row in windows]
-    starts = [[one.starts_at for one in row] for row in windows]
     operator = [
         (code, one.currency, one.limit.kind.value, one.limit.period.value, one.limit.amount_minor)
         for code in codes
         for one in policies[code].operator_limits
         if one.limit.kind in rooms.OF_BETS
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SQL,
-            {
-                "now": now,
-                "code": array_of(codes),
-                **{
-                    name: array_of(row)
-                    for name, row in zip(("day", "week", "month"), first_days, strict=True)
-                },
-                **{
-                    name: array_of(row)
-                    for name, row in zip(("day_at", "week_at", "month_at"), starts, strict=True)
-                },
-                **{
-                    name: array_of(row[place] for row in operator)
-                    for place, name in enumerate(
-                        ("o_code", "o_currency", "o_kind", "o_period", "o_amount")
-                    )
-                },
-                "player": array_of(one.player_id for one in asked),
-                "p_code": array_of(one.jurisdiction for one in asked),
-                "p_currency": array_of(one.currency for one in asked),
-            },
-        )
-        rows = cursor.fetchall()
-    limits: dict[tuple[str, str, int], Limit] = {}
-    ahead = set()
-    for player_id, kind, period, amount, used, is_ahead in rows:
-        key = (kind, period, amount)
-        if key not in limits:
-            limits[key] = Limit(LimitKind(kind), Period(period), amount)
-        found[player_id] = Room(limits[key], used)
-        if is_ahead:
-            ahead.add(player_id)
-    return ahead
-
-
-def _one_of_each(asked: Sequence[StandingNow]) -> list[StandingNow]:
-    return list({one.jurisdiction: one for one in asked}.values())
+    params: dict[str, Any] = {
+        "now": now,
+        "code": array_of(codes),
+        "player": array_of(one.player_id for one in players),
+        "p_code": array_of(one.jurisdiction for one in players),
+        "p_currency": array_of(one.currency for one in players),
+    }
+    for name, row in zip(("day", "week", "month"), windows, strict=True):
+        params[name] = array_of(one.first_day for one in row)
+        params[f"{name}_at"] = array_of(one.starts_at for one in row)
+    for place, name in enumerate(("o_code", "o_currency", "o_kind", "o_period", "o_amount")):
+        params[name] = array_of(row[place] for row in operator)
+    return _SQL, params

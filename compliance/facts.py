@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
+from audit.together import Statement, run_together
 from compliance.jurisdictions import profile
 from compliance.limit_arithmetic import Period, Used, Window, first_day, gaming_day, quarter
 from compliance.models import QuarterTotal, Standing
@@ -76,20 +77,24 @@ def record(facts: Sequence[Fact]) -> None:
     ensure(bool(connection.in_atomic_block), "facts are recorded inside a transaction")
     if not facts:
         return
+    run_together([recording(facts)])
+
+
+def recording(facts: Sequence[Fact]) -> Statement:
+    """What `record` does, for whoever writes more in the same message."""
     ensure(all(fact.amount.minor > 0 for fact in facts), "facts have positive amounts")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)"
-            " SELECT * FROM unnest(%s::text::bigint[], %s::text::text[], %s::text::text[],"
-            " %s::text::bigint[], %s::text::timestamptz[])",
-            [
-                array_of(fact.player_id for fact in facts),
-                array_of_texts(fact.amount.currency for fact in facts),
-                array_of(fact.kind.value for fact in facts),
-                array_of(fact.amount.minor for fact in facts),
-                array_of(fact.at for fact in facts),
-            ],
-        )
+    return (
+        "INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)"
+        " SELECT * FROM unnest(%s::text::bigint[], %s::text::text[], %s::text::text[],"
+        " %s::text::bigint[], %s::text::timestamptz[])",
+        [
+            array_of(fact.player_id for fact in facts),
+            array_of_texts(fact.amount.currency for fact in facts),
+            array_of(fact.kind.value for fact in facts),
+            array_of(fact.amount.minor for fact in facts),
+            array_of(fact.at for fact in facts),
+        ],
+    )
 
 
 #: The sums of a day and of a quarter; each is a column ``<name>_minor``, in this order.

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from audit.together import Statement, run_together
 from compliance import gate_reading, limits, play_time
 from compliance.gate_checks import first_refusal
 from compliance.gate_reading import Known
@@ -54,8 +55,7 @@ def decide(requests: Sequence[GateRequest], *, now: datetime) -> list[Decision]:
         return []
     known = gate_reading.read(requests, now)
     answers = [_answer(request, known) for request in requests]
-    _write_down(requests, answers, now)
-    _issue(requests, answers)
+    run_together([_writing_down(requests, answers, now), *_issuing(requests, answers)])
     allowed = [request for request, answer in zip(requests, answers, strict=True) if answer.allowed]
     playing = {one.player_id for one in allowed if one.purpose is Purpose.BET}
     play_time.note([known.standings[player_id] for player_id in sorted(playing)], now)
@@ -82,7 +82,7 @@ def _answer(request: GateRequest, known: Known) -> Decision:
     return Decision(request.ref, True, None, permit, policy, {})
 
 
-def _issue(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> None:
+def _issuing(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> list[Statement]:
     """A permit for each that was allowed; those of one purpose and currency are told together."""
     columns: dict[tuple[TransferKind, str], tuple[list[UUID], list[PlayerId], list[int]]] = {}
     for request, answer in zip(requests, answers, strict=True):
@@ -92,10 +92,12 @@ def _issue(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> None
             ids.append(answer.permit)
             players.append(request.player_id)
             amounts.append(request.amount.minor)
-    for (purpose, currency), (ids, players, amounts) in columns.items():
-        permits.issue_to_players(
+    return [
+        permits.issue_to_players_statement(
             ids, players, amounts, permits.Given(purpose=purpose, currency=currency)
         )
+        for (purpose, currency), (ids, players, amounts) in columns.items()
+    ]
 
 
 #: A column that is the same all the way is sent once: of an empty array `unnest` makes NULL in
@@ -115,9 +117,9 @@ FROM (SELECT %s::text AS purpose, %s::text AS currency, %s::text AS policy, %s::
 _NONE: Final = "{}"
 
 
-def _write_down(
+def _writing_down(
     requests: Sequence[GateRequest], answers: Sequence[Decision], now: datetime
-) -> None:
+) -> Statement:
     """One row per answer, in one statement. An allowed one, and its permit, has the id ``ref``."""
     instant, usual = now.isoformat(), requests[0].scopes
     pairs = list(zip(requests, answers, strict=True))
@@ -125,34 +127,31 @@ def _write_down(
     purpose, purposes = _column([request.purpose.value for request in requests])
     currency, currencies = _column([request.amount.currency for request in requests])
     policy, policies = _column([answer.policy for answer in answers])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _RECORD_SQL,
-            [
-                *(purpose, currency, policy),
-                json.dumps({"scopes": usual, "now": instant}),
-                _NONE
-                if all_allowed
-                else array_of(None if answer.allowed else new_id() for answer in answers),
-                array_of(request.ref for request in requests),
-                array_of(request.player_id for request in requests),
-                purposes,
-                _NONE
-                if all_allowed
-                else array_of(
-                    None if answer.code is None else answer.code.value for answer in answers
-                ),
-                array_of(request.amount.minor for request in requests),
-                currencies,
-                policies,
-                array_of_texts(
-                    None
-                    if not answer.data and request.scopes == usual
-                    else json.dumps({"scopes": request.scopes, "now": instant} | answer.data)
-                    for request, answer in pairs
-                ),
-            ],
-        )
+    return (
+        _RECORD_SQL,
+        [
+            *(purpose, currency, policy),
+            json.dumps({"scopes": usual, "now": instant}),
+            _NONE
+            if all_allowed
+            else array_of(None if answer.allowed else new_id() for answer in answers),
+            array_of(request.ref for request in requests),
+            array_of(request.player_id for request in requests),
+            purposes,
+            _NONE
+            if all_allowed
+            else array_of(None if answer.code is None else answer.code.value for answer in answers),
+            array_of(request.amount.minor for request in requests),
+            currencies,
+            policies,
+            array_of_texts(
+                None
+                if not answer.data and request.scopes == usual
+                else json.dumps({"scopes": request.scopes, "now": instant} | answer.data)
+                for request, answer in pairs
+            ),
+        ],
+    )
 
 
 def _column(texts: list[str]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """What a batch of questions is decided on: read under the players' locks, set-based.
 
-Each source is one statement however many players there are, and none where nobody is concerned.
+Each source is one statement however many players there are. Those that most questions need go to
+the database together; the others only where somebody is concerned.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from audit.together import run_together
 from compliance import admission, bet_rooms, limits, rooms, switches
 from compliance.gate_words import GateRequest, Purpose
 from compliance.jurisdictions import Jurisdiction, sign_offs
@@ -72,6 +74,13 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
     betting = _who(requests, Purpose.BET, standings)
     paying_in = _who(requests, Purpose.DEPOSIT, standings)
     policies = {one.jurisdiction: one.policy(now) for one in _one_of_each(standings)}
+    asked = [
+        switches.asking(scopes, standings.keys()),
+        admission.asking(standings.keys()),
+        rooms.asking(betting, rooms.OF_TIME),
+    ]
+    of_bets = bet_rooms.asking(betting, now)
+    disabled, admissions, times, *bets = run_together(asked + ([of_bets] if of_bets else []))
     found = Known(
         now=now,
         now_us=microseconds(now),
@@ -79,9 +88,9 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
         policies=policies,
         names={code: one.policy for code, one in policies.items()},
         inactive=sign_offs.inactive(policies.values()) if betting or paying_in else frozenset(),
-        disabled=switches.disabled_among(scopes, standings.keys()),
+        disabled=frozenset(scope for (scope,) in disabled),
         rooms={},
-        time_rooms=rooms.time_left(betting, now),
+        time_rooms=rooms.time_left(rooms.of_rows(times, betting, rooms.OF_TIME, now), now),
         missing=limits.missing(
             [
                 one
@@ -91,7 +100,7 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
             now,
         ),
         reserved=limits.reservations([one.player_id for one in paying_in]),
-        admissions=admission.read(standings.keys()),
+        admissions=admission.of_rows(admissions),
         with_money=_with_money(
             [
                 one
@@ -101,7 +110,7 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
         ),
         can_look=not any(one.location_required for one in policies.values()) or geoip.can_look(),
     )
-    for player_id, room in bet_rooms.tightest(betting, now).items():
+    for player_id, room in bet_rooms.of_rows(bets[0] if bets else [], betting, now).items():
         found.rooms[player_id, Purpose.BET] = room
     for player_id, several in rooms.for_deposits(paying_in, found.reserved.values(), now).items():
         lowest = tightest(several)

@@ -20,6 +20,7 @@ from typing import Final
 
 from django.db import connection
 
+from audit.together import Rows, Statement
 from compliance import at_stake, facts, play_time
 from compliance.jurisdictions import OperatorLimit
 from compliance.limit_arithmetic import (
@@ -70,9 +71,9 @@ def for_deposits(
     return _by_player(of_money(in_force(asked, OF_DEPOSITS, now), in_flight))
 
 
-def time_left(asked: Sequence[StandingNow], now: datetime) -> dict[PlayerId, Room]:
-    """The tightest limit of time of each player who has one, in seconds."""
-    found = of_time(in_force(asked, OF_TIME, now), now)
+def time_left(limits: Sequence[InForce], now: datetime) -> dict[PlayerId, Room]:
+    """Of these limits of time the tightest of each player, in seconds."""
+    found = of_time(limits, now)
     return {
         player_id: min(several, key=lambda room: room.left_minor)
         for player_id, several in _by_player(found).items()
@@ -88,15 +89,26 @@ def in_force(
     """
     if not asked:
         return []
-    standings = {one.player_id: one for one in asked}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT player_id, currency, kind, period, set_at, amount_minor, pending_minor,"
-            " pending_at, needs_confirmation FROM compliance_limit"
-            " WHERE player_id = ANY(%s::text::bigint[]) AND kind = ANY(%s)",
-            [array_of(standings), sorted(kinds)],
-        )
-        rows = cursor.fetchall()
+        cursor.execute(*asking(asked, kinds))
+        return of_rows(cursor.fetchall(), asked, kinds, now)
+
+
+def asking(asked: Sequence[StandingNow], kinds: Collection[LimitKind]) -> Statement:
+    """The rows of these players' own limits of these kinds."""
+    return (
+        "SELECT player_id, currency, kind, period, set_at, amount_minor, pending_minor,"
+        " pending_at, needs_confirmation FROM compliance_limit"
+        " WHERE player_id = ANY(%s::text::bigint[]) AND kind = ANY(%s::text::text[])",
+        [array_of(one.player_id for one in asked), array_of(sorted(kinds))],
+    )
+
+
+def of_rows(
+    rows: Rows, asked: Sequence[StandingNow], kinds: Collection[LimitKind], now: datetime
+) -> list[InForce]:
+    """What `asking` found, and the operator's, as far as they count at ``now``."""
+    standings = {one.player_id: one for one in asked}
     windows: dict[tuple[str, Period], Window] = {}
     found = []
     for player_id, currency, kind, period, set_at, *state in rows:

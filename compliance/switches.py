@@ -29,6 +29,7 @@ from accounts.rights import check_right, may
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from audit.together import Statement
 from compliance.models import Switch
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
@@ -249,11 +250,16 @@ def disabled_among(
     One statement; the players' scopes are put together where they are looked for.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT scope FROM compliance_switch"
-            " WHERE until IS NULL AND (scope = ANY (%s::text::text[]) OR scope = ANY (ARRAY("
-            " SELECT kind || ':' || id FROM unnest(%s::text::text[]) AS kind,"
-            " unnest(%s::text::bigint[]) AS id)))",
-            [array_of_texts(scopes), array_of_texts(OF_PLAYERS), array_of(player_ids)],
-        )
+        cursor.execute(*asking(scopes, player_ids))
         return frozenset(scope for (scope,) in cursor.fetchall())
+
+
+def asking(scopes: Collection[str], player_ids: Collection[PlayerId]) -> Statement:
+    """What `disabled_among` asks: a row with each scope that is stopped."""
+    return (
+        "SELECT scope FROM compliance_switch"
+        " WHERE until IS NULL AND (scope = ANY (%s::text::text[]) OR scope = ANY (ARRAY("
+        " SELECT kind || ':' || id FROM unnest(%s::text::text[]) AS kind,"
+        " unnest(%s::text::bigint[]) AS id)))",
+        [array_of_texts(scopes), array_of_texts(OF_PLAYERS), array_of(player_ids)],
+    )

@@ -3,13 +3,14 @@ account belongs to an ``owner_ref`` such as ``player:17``, and who that is, is o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
 from audit.locks import LockRank, entering
+from audit.together import Rows, Statement
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import AccountId, PlayerId, RoundId, TableId
 from kernel.invariant import ensure
@@ -56,16 +57,23 @@ def ensure_accounts(names: Iterable[AccountName]) -> dict[AccountName, AccountId
     wanted = sorted(set(names))
     for _, _, currency in wanted:
         scale(currency)
-    columns = [
-        array_of(kind.value for kind, _, _ in wanted),
-        array_of_texts(owner for _, owner, _ in wanted),
-        array_of(currency for _, _, currency in wanted),
-    ]
-    found = _accounts(_FIND, columns)
+    found = _accounts(*asking(wanted))
     if len(found) < len(wanted):
-        found = _accounts(_ENSURE, columns)
+        found = _accounts(_ENSURE, _columns(wanted))
     ensure(len(found) == len(wanted), "every account asked for exists", wanted=len(wanted))
     return found
+
+
+def asking(names: Collection[AccountName]) -> Statement:
+    """A row for each of these accounts that exists, whatever the currency; takes no lock."""
+    return _FIND, _columns(names)
+
+
+def of_rows(rows: Rows) -> dict[AccountName, AccountId]:
+    """What `asking` found, by name."""
+    return {
+        (AccountKind(kind), owner, currency): AccountId(id_) for kind, owner, currency, id_ in rows
+    }
 
 
 def ensure_account(kind: AccountKind, owner_ref: str, currency: str) -> AccountId:
@@ -143,10 +151,15 @@ def close(account_id: AccountId) -> None:
         raise Refused(LedgerCode.ACCOUNT_NOT_EMPTY, account=account_id)
 
 
-def _accounts(sql: str, columns: list[str]) -> dict[AccountName, AccountId]:
+def _columns(names: Collection[AccountName]) -> list[str]:
+    return [
+        array_of(kind.value for kind, _, _ in names),
+        array_of_texts(owner for _, owner, _ in names),
+        array_of_texts(currency for _, _, currency in names),
+    ]
+
+
+def _accounts(sql: str, columns: Any) -> dict[AccountName, AccountId]:
     with connection.cursor() as cursor:
         cursor.execute(sql, columns)
-        return {
-            (AccountKind(kind), owner, currency): AccountId(id_)
-            for kind, owner, currency, id_ in cursor.fetchall()
-        }
+        return of_rows(cursor.fetchall())

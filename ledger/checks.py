@@ -106,7 +106,7 @@ CHECKS: Final[dict[str, str]] = {
         JOIN ledger_account d ON d.id = t.debit AND d.kind = r.debit_kind
         JOIN ledger_account c ON c.id = t.credit AND c.kind = r.credit_kind
         LEFT JOIN ledger_batch b ON b.id = t.batch
-        LEFT JOIN ledger_permit p ON p.id = t.permit AND p.xid = b.xid
+        LEFT JOIN ledger_permit_line p ON p.id = t.permit AND p.xid = b.xid
             AND p.purpose = t.kind AND p.currency = d.currency
             AND p.owner_ref = CASE r.side WHEN 'debit' THEN d.owner_ref ELSE c.owner_ref END
         WHERE (r.permit OR t.permit IS NOT NULL) AND p.id IS NULL
@@ -115,9 +115,12 @@ CHECKS: Final[dict[str, str]] = {
         SELECT p.id AS permit, p.amount_minor_max, sum(t.amount) AS used_minor
         FROM ledger_transfer t
         JOIN ledger_batch b ON b.id = t.batch
-        JOIN ledger_permit p ON p.id = t.permit AND p.xid = b.xid
+        JOIN ledger_permit_line p ON p.id = t.permit AND p.xid = b.xid
         GROUP BY p.id, p.issued_at, p.amount_minor_max
         HAVING sum(t.amount) > p.amount_minor_max ORDER BY p.id""",
+    "a_permit_is_issued_once": """
+        SELECT id AS permit, issued_at, count(*) AS times FROM ledger_permit_line
+        GROUP BY id, xid, issued_at HAVING count(*) > 1 ORDER BY id, issued_at""",
     "held_is_the_sum_of_open_holds": """
         SELECT coalesce(a.id, h.account) AS account, a.held, h.open_minor
         FROM ledger_account a FULL JOIN (
@@ -214,7 +217,7 @@ _COUNTED: Final = (
     "ledger_batch",
     "ledger_transfer",
     "ledger_entry",
-    "ledger_permit",
+    "ledger_permit_line",
     "ledger_hold",
     "ledger_hold_end",
 )
@@ -253,7 +256,7 @@ def run_checks(progress: Callable[[str], None] = lambda _: None) -> Report:
         counts = {}
         for table in _COUNTED:
             cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608  (from the list above)
-            counts[table.removeprefix("ledger_")] = cursor.fetchone()[0]
+            counts[table.removeprefix("ledger_").removesuffix("_line")] = cursor.fetchone()[0]
         for name, query in CHECKS.items():
             progress(name)
             cursor.execute(f"SELECT count(*) OVER (), bad.* FROM ({query}) bad LIMIT 1")  # noqa: S608  (our own words)

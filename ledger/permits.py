@@ -2,7 +2,7 @@
 
 A permit is valid only in the transaction that issued it, for one owner, purpose and currency, and
 up to an amount over all transfers that name it. ``compliance.gate`` is the only caller of
-:func:`issue_to_players`, and :func:`issue` has none but benchmarks and tests; a path around the
+:func:`issue_to_players_statement`, and :func:`issue` has none but benchmarks and tests; a path around the
 gate therefore fails in the database.
 """
 
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from audit.together import Statement, run_together
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
@@ -39,55 +40,54 @@ class Given:
     currency: str
 
 
-def issue_to_players(
+def issue_to_players_statement(
     ids: Sequence[UUID],
     players: Sequence[PlayerId],
     amounts_minor_max: Sequence[int],
     given: Given,
-) -> None:
-    """As `issue`, for permits of players that are all ``given`` for the same: three columns.
+) -> Statement:
+    """As `issue_statement`, for permits of players that are all ``given`` for the same: three columns.
 
-    Each costs a quarter of what a `Grant` does.
+    Each costs a quarter of what a `Grant` does. One of them at least.
     """
-    ensure(bool(connection.in_atomic_block), "permits belong to a transaction")
     ensure(given.purpose in PERMIT_KINDS, "a permit is for what a person causes", got=given)
     ensure(len(ids) == len(players) == len(amounts_minor_max), "columns are equally long")
-    if not ids:
-        return
     ensure(min(amounts_minor_max) > 0, "a permit allows something", got=given)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ledger_issue_permits(%s::text::uuid[],"
-            " ARRAY(SELECT 'player:' || p FROM unnest(%s::text::bigint[]) WITH ORDINALITY"
-            " AS u (p, n) ORDER BY n),"
-            " array_fill(%s::text, ARRAY[%s::integer]), array_fill(%s::text, ARRAY[%s::integer]),"
-            " %s::text::bigint[])",
-            [
-                array_of(ids),
-                array_of(players),
-                *(given.purpose.value, len(ids), given.currency, len(ids)),
-                array_of(amounts_minor_max),
-            ],
-        )
+    return (
+        "SELECT ledger_issue_permits(%s::text::uuid[],"
+        " ARRAY(SELECT 'player:' || p FROM unnest(%s::text::bigint[]) WITH ORDINALITY"
+        " AS u (p, n) ORDER BY n),"
+        " array_fill(%s::text, ARRAY[%s::integer]), array_fill(%s::text, ARRAY[%s::integer]),"
+        " %s::text::bigint[])",
+        [
+            array_of(ids),
+            array_of(players),
+            *(given.purpose.value, len(ids), given.currency, len(ids)),
+            array_of(amounts_minor_max),
+        ],
+    )
 
 
 def issue(grants: Sequence[Grant]) -> None:
     """Write ``grants`` as permits of the open transaction; they die with it. Takes no lock."""
     ensure(bool(connection.in_atomic_block), "permits belong to a transaction")
+    if grants:
+        run_together([issue_statement(grants)])
+
+
+def issue_statement(grants: Sequence[Grant]) -> Statement:
+    """What `issue` does, for whoever writes more in the same message."""
     for grant in grants:
         ensure(grant.purpose in PERMIT_KINDS, "a permit is for what a person causes", got=grant)
         ensure(grant.amount_minor_max > 0, "a permit allows something", got=grant)
-    if not grants:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT ledger_issue_permits(%s::text::uuid[], %s::text::text[], %s::text::text[],"
-            " %s::text::text[], %s::text::bigint[])",
-            [
-                array_of(grant.id for grant in grants),
-                array_of_texts(grant.owner_ref for grant in grants),
-                array_of(grant.purpose.value for grant in grants),
-                array_of_texts(grant.currency for grant in grants),
-                array_of(grant.amount_minor_max for grant in grants),
-            ],
-        )
+    return (
+        "SELECT ledger_issue_permits(%s::text::uuid[], %s::text::text[], %s::text::text[],"
+        " %s::text::text[], %s::text::bigint[])",
+        [
+            array_of(grant.id for grant in grants),
+            array_of_texts(grant.owner_ref for grant in grants),
+            array_of(grant.purpose.value for grant in grants),
+            array_of_texts(grant.currency for grant in grants),
+            array_of(grant.amount_minor_max for grant in grants),
+        ],
+    )

@@ -12,25 +12,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from audit.together import Rows, Statement, run_together
 from compliance import facts, gate
-from kernel.arrays import array_of, array_of_texts
+from kernel.arrays import array_of
 from kernel.clock import epoch_ms
-from kernel.ids import Actor, PermitId, PlayerId, new_ids
+from kernel.ids import AccountId, Actor, PermitId, PlayerId, new_ids
 from kernel.invariant import ensure
-from kernel.money import Money
+from kernel.money import SCALES, Money
 from kernel.refusal import Refused
 from ledger import accounts
+from ledger.accounts import AccountName
 from ledger.posting import PostResult, try_post
 from ledger.postings import AccountKind, PostCode, Transfer, TransferKind
 from tables import locks
 from tables.bets.slips import AcceptedBet, BettingCode, PlaceBets, Receipt
-from tables.models import Round, TableLimits, TableStatus
+from tables.models import Round, TableStatus
 from tables.phases import BETTING, Phase
 from tables.rules import roulette
 
@@ -69,10 +72,11 @@ def place_batch(table_id: str, slips: Sequence[PlaceBets]) -> list[Answer]:
     with transaction.atomic():
         locks.bound_session()
         round_, now = locks.lock_current_round(table_id)
-        answers, meant = _known(slips)
+        read = _read(round_, slips)
+        answers, meant = _known(read.answers)
         fresh = _fresh(slips, answers, meant)
         if fresh:
-            answers |= _take(round_, now, fresh)
+            answers |= _take(round_, now, fresh, read)
     return [_for(slip, answers, meant) for slip in slips]
 
 
@@ -81,20 +85,75 @@ Answers = dict[tuple[PlayerId, str], Answer]
 Meant = dict[tuple[PlayerId, str], str]
 
 
-def _known(slips: Sequence[PlaceBets]) -> tuple[Answers, Meant]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a batch is judged on beside its round: rows as they were under the round's lock."""
+
+    answers: Rows
+    limits: Rows
+    stakes: Rows
+    accounts: Rows
+
+
+_ANSWERS: Final = """
+SELECT s.* FROM unnest(%s::text::bigint[], %s::text::varchar[]) AS u (player_id, key)
+CROSS JOIN LATERAL (SELECT s.player_id, s.key, s.kind, s.fingerprint, s.answer
+    FROM tables_slip s WHERE s.player_id = u.player_id AND s.key = u.key LIMIT 1) s
+"""
+_LIMITS: Final = "SELECT currency, limits::text FROM tables_tablelimits WHERE table_id = %s"
+_LIVE_STAKES: Final = """
+SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b
+WHERE b.round_id = %(round)s AND b.player_id = ANY (%(players)s::text::bigint[])
+    AND b.accepted_at BETWEEN %(since)s AND %(until)s
+    AND b.id NOT IN (SELECT o.bet_id FROM tables_bet_outcome o WHERE o.round_id = %(round)s
+        AND o.bet_accepted_at BETWEEN %(since)s AND %(until)s)
+GROUP BY b.player_id, b.position
+"""
+
+
+def _read(round_: Round | None, slips: Sequence[PlaceBets]) -> _Read:
+    """All of it in one message."""
+    answers: Statement = (
+        _ANSWERS,
+        [array_of(slip.player_id for slip in slips), array_of(slip.key for slip in slips)],
+    )
+    if round_ is None:
+        return _Read(run_together([answers])[0], [], [], [])
+    known = (slip for slip in slips if slip.currency in SCALES)
+    names = {name for slip in known for name in _accounts_of(round_, slip)}
+    stakes = {
+        "round": round_.id,
+        "players": array_of({slip.player_id for slip in slips}),
+        "since": round_.opened_at - CLOCK_ROOM,
+        "until": round_.closes_at + CLOCK_ROOM,
+    }
+    return _Read(
+        *run_together(
+            [
+                answers,
+                (_LIMITS, [round_.table_id]),
+                (_LIVE_STAKES, stakes),
+                accounts.asking(names),
+            ]
+        )
+    )
+
+
+def _accounts_of(round_: Round, slip: PlaceBets) -> tuple[AccountName, AccountName]:
+    """The player's money, and the round's escrow."""
+    return (
+        (AccountKind.PLAYER_CASH, f"player:{slip.player_id}", slip.currency),
+        (AccountKind.ESCROW, f"round:{round_.id}", slip.currency),
+    )
+
+
+def _known(rows: Rows) -> tuple[Answers, Meant]:
     """Answers already given to these keys, and what the keys stood for."""
     answers: Answers = {}
     meant: Meant = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.* FROM unnest(%s::text::bigint[], %s::text::varchar[]) AS u (player_id, key)"
-            " CROSS JOIN LATERAL (SELECT s.player_id, s.key, s.kind, s.fingerprint, s.answer"
-            " FROM tables_slip s WHERE s.player_id = u.player_id AND s.key = u.key LIMIT 1) s",
-            [array_of(slip.player_id for slip in slips), array_of(slip.key for slip in slips)],
-        )
-        for player_id, key, kind, fingerprint, answer in cursor.fetchall():
-            answers[player_id, key] = Receipt.from_json(json.loads(answer))
-            meant[player_id, key] = fingerprint if kind == "place" else kind
+    for player_id, key, kind, fingerprint, answer in rows:
+        answers[player_id, key] = Receipt.from_json(json.loads(answer))
+        meant[player_id, key] = fingerprint if kind == "place" else kind
     return answers, meant
 
 
@@ -117,16 +176,16 @@ def _for(slip: PlaceBets, answers: Answers, meant: Meant) -> Answer:
     return answers[key]
 
 
-def _take(round_: Round | None, now: datetime, slips: list[PlaceBets]) -> Answers:
+def _take(round_: Round | None, now: datetime, slips: list[PlaceBets], read: _Read) -> Answers:
     """Judge and book the fresh slips against the locked round."""
     refusal = closed(round_, now)
     if round_ is None or refusal is not None:
         refusal = refusal or Refused(BettingCode.NOT_OPEN)
         return {(slip.player_id, slip.key): refusal for slip in slips}
     answers: Answers = {}
-    allowed = _lawful(round_, slips, answers)
+    allowed = _lawful(round_, slips, read, answers)
     permitted = _permitted(round_, allowed, now, answers)
-    booked = _book(round_, permitted, answers)
+    booked = _book(round_, permitted, accounts.of_rows(read.accounts), answers)
     _keep(round_, booked, now, answers)
     return answers
 
@@ -143,13 +202,18 @@ def closed(round_: Round | None, now: datetime) -> Refused | None:
     return None
 
 
-def _lawful(round_: Round, slips: list[PlaceBets], answers: Answers) -> list[_Taking]:
+@lru_cache(maxsize=64)
+def _limits(text: str) -> roulette.Limits:
+    """Limits as they are stored: parsed once, as long as they stay the same."""
+    return roulette.Limits.from_dict(json.loads(text))
+
+
+def _lawful(round_: Round, slips: list[PlaceBets], read: _Read, answers: Answers) -> list[_Taking]:
     """Slips within the rules and the table's limits, counting what the player has there already."""
-    limits = {
-        row.currency: roulette.Limits.from_dict(row.limits)
-        for row in TableLimits.objects.filter(table_id=round_.table_id)
-    }
-    existing = _live_stakes(round_, {slip.player_id for slip in slips})
+    limits = {currency: _limits(text) for currency, text in read.limits}
+    existing: defaultdict[PlayerId, dict[roulette.Position, int]] = defaultdict(dict)
+    for player_id, code, total in read.stakes:
+        existing[player_id][roulette.parse_position(code)] = int(total)
     lawful = []
     for slip in slips:
         mine = existing[slip.player_id]
@@ -223,32 +287,30 @@ def _permitted(
     return permitted
 
 
-def _book(round_: Round, takings: list[_Taking], answers: Answers) -> list[_Taking]:
+def _book(
+    round_: Round,
+    takings: list[_Taking],
+    account: dict[AccountName, AccountId],
+    answers: Answers,
+) -> list[_Taking]:
     """Move the stakes into the round's escrow; slips without the money are refused."""
     if not takings:
         return []
-    wanted = {
-        (AccountKind.ESCROW, f"round:{round_.id}", taking.slip.currency) for taking in takings
-    }
-    wanted |= {
-        (AccountKind.PLAYER_CASH, f"player:{taking.slip.player_id}", taking.slip.currency)
-        for taking in takings
-    }
-    account = accounts.ensure_accounts(sorted(wanted))
+    named = [_accounts_of(round_, taking.slip) for taking in takings]
+    if missing := {name for names in named for name in names} - account.keys():
+        account = account | accounts.ensure_accounts(missing)
     transfers = [
         Transfer(
             id=transfer_id,
-            debit=account[
-                AccountKind.PLAYER_CASH, f"player:{taking.slip.player_id}", taking.slip.currency
-            ],
-            credit=account[AccountKind.ESCROW, f"round:{round_.id}", taking.slip.currency],
+            debit=account[cash],
+            credit=account[escrow],
             amount_minor=stake.stake_minor,
             kind=TransferKind.STAKE,
             ref=f"bet:{bet_id}",
             permit=taking.permit,
             group=index,
         )
-        for index, taking in enumerate(takings)
+        for index, (taking, (cash, escrow)) in enumerate(zip(takings, named, strict=True))
         for stake, bet_id, transfer_id in zip(
             taking.slip.stakes, taking.bet_ids, taking.transfer_ids, strict=True
         )
@@ -295,9 +357,11 @@ def _keep(
     """Write slips and bets, and tell compliance what was staked."""
     if not takings:
         return
+    slips = []
+    before_close_ms = epoch_ms(round_.closes_at) - epoch_ms(now)
     for taking in takings:
         slip = taking.slip
-        answers[slip.player_id, slip.key] = Receipt(
+        receipt = Receipt(
             slip_id=taking.id,
             kind="place",
             table_id=round_.table_id,
@@ -308,68 +372,65 @@ def _keep(
                 for stake, bet_id in zip(slip.stakes, taking.bet_ids, strict=True)
             ),
             accepted_at=now,
-            before_close_ms=epoch_ms(round_.closes_at) - epoch_ms(now),
+            before_close_ms=before_close_ms,
             balance_after_minor=taking.balance_after_minor,
             rules_hash=round_.rules_hash,
         )
-    keep_slips(
-        round_,
+        answers[slip.player_id, slip.key] = receipt
+        slips.append((taking.id, slip.player_id, slip.key, slip.fingerprint(), receipt))
+    staked = [
+        facts.Fact(
+            taking.slip.player_id,
+            facts.FactKind.STAKED,
+            Money(taking.slip.total_minor, taking.slip.currency),
+            now,
+        )
+        for taking in takings
+    ]
+    run_together(
         [
-            (
-                t.id,
-                t.slip.player_id,
-                t.slip.key,
-                t.slip.fingerprint(),
-                answers[t.slip.player_id, t.slip.key],
-            )
-            for t in takings
-        ],
-        now,
-    )
-    _insert_bets(round_, takings, now)
-    facts.record(
-        [
-            facts.Fact(
-                taking.slip.player_id,
-                facts.FactKind.STAKED,
-                Money(taking.slip.total_minor, taking.slip.currency),
-                now,
-            )
-            for taking in takings
+            _keeping(round_, slips, now),
+            _inserting_bets(round_, takings, now),
+            facts.recording(staked),
         ]
     )
 
 
 _KEEP: Final = """
 INSERT INTO tables_slip (id, player_id, key, kind, fingerprint, answer, round_id, accepted_at)
-SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer::jsonb, %s, %s
-FROM unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[], %s::text::varchar[],
-    %s::text::varchar[], %s::text::text[]) AS s (id, player_id, key, kind, fingerprint, answer)
+SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer, %s, %s
+FROM ROWS FROM (unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[],
+        %s::text::varchar[], %s::text::varchar[]), jsonb_array_elements(%s::jsonb))
+    AS s (id, player_id, key, kind, fingerprint, answer)
 """
 
 
 def keep_slips(
     round_: Round,
-    rows: Iterable[tuple[UUID, PlayerId, str, str, Answer]],
+    rows: Iterable[tuple[UUID, PlayerId, str, str, Receipt]],
     now: datetime,
 ) -> None:
     """Store answered keys, so that a retry is told the same.
 
-    Rows: slip id, player, key, fingerprint, answer; refused ones are passed over.
+    Rows: slip id, player, key, fingerprint, answer; one at least.
     """
-    kept = [
-        (slip_id, player_id, key, answer.kind, fingerprint, json.dumps(answer.to_json()))
-        for slip_id, player_id, key, fingerprint, answer in rows
-        if isinstance(answer, Receipt)
-    ]
-    if not kept:
-        return
-    *plain, told = zip(*kept, strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [round_.id, now, *map(array_of, plain), array_of_texts(told)])
+    run_together([_keeping(round_, rows, now)])
 
 
-def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
+def _keeping(
+    round_: Round, rows: Iterable[tuple[UUID, PlayerId, str, str, Receipt]], now: datetime
+) -> Statement:
+    *plain, told = zip(
+        *(
+            (slip_id, player_id, key, answer.kind, fingerprint, answer.to_json())
+            for slip_id, player_id, key, fingerprint, answer in rows
+        ),
+        strict=True,
+    )
+    return _KEEP, [round_.id, now, *map(array_of, plain), json.dumps(told)]
+
+
+def _inserting_bets(round_: Round, takings: list[_Taking], now: datetime) -> Statement:
     rows = [
         (
             bet_id,
@@ -385,42 +446,11 @@ def _insert_bets(round_: Round, takings: list[_Taking], now: datetime) -> None:
             taking.slip.stakes, taking.bet_ids, taking.transfer_ids, strict=True
         )
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
-            " transfer_id, accepted_at, round_id, rules_hash)"
-            " SELECT b.*, %s, %s, %s FROM unnest(%s::text::uuid[], %s::text::uuid[],"
-            " %s::text::bigint[], %s::text::varchar[], %s::text::bigint[], %s::text::varchar[],"
-            " %s::text::uuid[]) AS b",
-            [now, round_.id, round_.rules_hash, *map(array_of, zip(*rows, strict=True))],
-        )
-
-
-_LIVE_STAKES: Final = """
-SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b
-WHERE b.round_id = %(round)s AND b.player_id = ANY (%(players)s::text::bigint[])
-    AND b.accepted_at BETWEEN %(since)s AND %(until)s
-    AND b.id NOT IN (SELECT o.bet_id FROM tables_bet_outcome o WHERE o.round_id = %(round)s
-        AND o.bet_accepted_at BETWEEN %(since)s AND %(until)s)
-GROUP BY b.player_id, b.position
-"""
-
-
-def _live_stakes(
-    round_: Round, player_ids: Iterable[PlayerId]
-) -> defaultdict[PlayerId, dict[roulette.Position, int]]:
-    """Per player and position, the minor units that stand in the round (undone bets do not)."""
-    stakes: defaultdict[PlayerId, dict[roulette.Position, int]] = defaultdict(dict)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LIVE_STAKES,
-            {
-                "round": round_.id,
-                "players": array_of(player_ids),
-                "since": round_.opened_at - CLOCK_ROOM,
-                "until": round_.closes_at + CLOCK_ROOM,
-            },
-        )
-        for player_id, code, total in cursor.fetchall():
-            stakes[player_id][roulette.parse_position(code)] = int(total)
-    return stakes
+    return (
+        "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
+        " transfer_id, accepted_at, round_id, rules_hash)"
+        " SELECT b.*, %s, %s, %s FROM unnest(%s::text::uuid[], %s::text::uuid[],"
+        " %s::text::bigint[], %s::text::varchar[], %s::text::bigint[], %s::text::varchar[],"
+        " %s::text::uuid[]) AS b",
+        [now, round_.id, round_.rules_hash, *map(array_of, zip(*rows, strict=True))],
+    )

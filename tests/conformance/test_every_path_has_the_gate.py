@@ -113,7 +113,7 @@ def test_whoever_posts_what_needs_a_permit_asks_the_gate_for_it():
     [
         ("payments/bonus.py", "kind = TransferKind.DEPOSIT"),
         ("tables/fast.py", "from ledger import permits\npermits.issue([])"),
-        ("tables/fast.py", "from ledger import permits\npermits.issue_to_players([])"),
+        ("tables/fast.py", "from ledger import permits\npermits.issue_to_players_statement([])"),
         ("tables/fast.py", "from ledger.permits import issue"),
         ("payments/booking.py", "_post(key, TransferKind.DEPOSIT, pair, amount, ref)"),
         ("tables/bets/betting.py", "Transfer(kind=TransferKind.STAKE, permit=None)"),

@@ -18,7 +18,8 @@ HOUR_MS = 3_600_000
 TESTER = Actor.system("test")
 #: The tables of the ledger whose rows come with play, without their prefix.
 TABLES = (
-    *("account", "batch", "transfer", "transfer_id", "entry", "permit"),
+    *("account", "batch", "transfer", "transfer_id", "entry"),
+    *("permit", "permit_set"),
     *("hold", "hold_end"),
     *("adjustment", "adjustment_decision"),
     *("chargeback", "chargeback_decision", "chargeback_leg"),

@@ -88,16 +88,24 @@ TAMPERING = {
         {"a_transfer_follows_an_allowed_route": ("kind", "payout")},
     ),
     "a permit removed": (
-        "DELETE FROM ledger_permit",
+        "DELETE FROM ledger_permit_set",
         {"what_a_person_causes_has_a_permit": ("kind", "stake")},
     ),
     "a permit narrowed": (
-        "UPDATE ledger_permit SET amount_minor_max = 299",
+        "UPDATE ledger_permit_set SET amounts_minor_max = '{{299}}' WHERE purpose = 'stake'",
         {"a_permit_is_not_exceeded": ("used_minor", "300")},
     ),
     "a permit made out to another": (
-        "UPDATE ledger_permit SET owner_ref = 'player:2'",
+        "UPDATE ledger_permit_set SET owner_refs = '{{player:2}}' WHERE purpose = 'stake'",
         {"what_a_person_causes_has_a_permit": ("kind", "stake")},
+    ),
+    "a permit issued twice": (
+        "INSERT INTO ledger_permit (id, owner_ref, purpose, currency, amount_minor_max, xid,"
+        " issued_at) SELECT * FROM ledger_permit_line WHERE purpose = 'stake'",
+        {
+            "a_permit_is_issued_once": ("times", "2"),
+            "a_permit_is_not_exceeded": ("used_minor", "600"),
+        },
     ),
     "an approval forgotten": (
         "DELETE FROM ledger_adjustment_decision",

@@ -1,11 +1,14 @@
 """Permits: for one owner, purpose, currency and amount, in one transaction."""
 
-import pytest
-from django.db import transaction
+from importlib import import_module
 
-from kernel.ids import PlayerId
+import psycopg
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
-from ledger import accounts
+from ledger import accounts, permits
 from ledger.accounts import AccountKind, Balance
 from ledger.posting import post
 from ledger.postings import PostCode, TransferKind
@@ -125,3 +128,84 @@ def test_a_withdrawal_is_held_for_its_own_player_only(database):
             PostCode.ROUTE_NOT_ALLOWED
         ]
     assert (posted(ada), posted(other)) == (1_000, 0)
+
+
+def grants(*wanted: tuple[int, TransferKind, str, int]) -> list[permits.Grant]:
+    return [
+        permits.Grant(new_id(), f"player:{player}", purpose, currency, minor)
+        for player, purpose, currency, minor in wanted
+    ]
+
+
+def rows(query: str) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def test_permits_of_one_call_are_one_row_for_each_purpose_and_currency(database):
+    stake_, deposit = TransferKind.STAKE, TransferKind.DEPOSIT
+    given = grants(
+        (1, stake_, "EUR", 100),
+        (2, stake_, "GBP", 200),
+        (3, stake_, "EUR", 300),
+        (1, deposit, "EUR", 400),
+    )
+    with transaction.atomic():
+        permits.issue(given)
+    assert rows(
+        "SELECT n, purpose, currency, owner_refs, amounts_minor_max FROM ledger_permit_set"
+        " ORDER BY n"
+    ) == [
+        (1, "deposit", "EUR", ["player:1"], [400]),
+        (2, "stake", "EUR", ["player:1", "player:3"], [100, 300]),
+        (3, "stake", "GBP", ["player:2"], [200]),
+    ]
+    told = rows("SELECT id, owner_ref, purpose, currency, amount_minor_max FROM ledger_permit_line")
+    assert sorted(told) == sorted(
+        (one.id, one.owner_ref, one.purpose.value, one.currency, one.amount_minor_max)
+        for one in given
+    )
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_an_id_is_permitted_once_in_a_transaction(database, calls):
+    one, other = grants((1, TransferKind.STAKE, "EUR", 100), (2, TransferKind.STAKE, "EUR", 900))
+    again = permits.Grant(one.id, *(getattr(other, name) for name in permits.Grant.__slots__[1:]))
+    asked = [[one], [again]] if calls == 2 else [[one, again]]
+
+    def issue() -> None:
+        with transaction.atomic():
+            for call in asked:
+                permits.issue(call)
+
+    with pytest.raises(IntegrityError, match="issued once"):
+        issue()
+    assert rows("SELECT count(*) FROM ledger_permit_set") == [(0,)]
+
+
+def test_what_was_permitted_by_rows_of_their_own_is_checked_as_before_and_both_ways(database):
+    """The migration is made undone and done again over books with stakes in them."""
+    made = import_module("ledger.migrations.0009_permit_sets")
+    ada, pot = funded(1, 1_000), escrow()
+    with transaction.atomic():
+        assert try_all([stake(1, ada, pot, 60), stake(1, ada, pot, 40)]) == [PostCode.POSTED] * 2
+    permitted = rows("SELECT * FROM ledger_permit_line ORDER BY id")
+    assert len(permitted) == 2
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(made.BACK)
+    assert rows("SELECT * FROM ledger_permit ORDER BY id") == permitted
+    with transaction.atomic():
+        old = stake(1, ada, pot, 30)
+        assert try_all([old, move(ada, pot, 1, TransferKind.STAKE, permit=old.permit)]) == [
+            PostCode.POSTED,
+            PostCode.PERMIT_EXCEEDED,
+        ]
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(made.FORWARD)
+    with transaction.atomic():
+        assert try_all([stake(1, ada, pot, 20)]) == [PostCode.POSTED]
+    assert rows("SELECT count(*) FROM ledger_permit") == [(3,)]
+    assert rows("SELECT count(*) FROM ledger_permit_line") == [(4,)]
+    assert posted(pot) == 150
+    assert_books_clean()

@@ -81,12 +81,12 @@ def change(mode: str) -> None:
     from tables import locks
 
     if mode == "share":
-        real_rows = locks.lock_rows
+        real = locks.lock_and_read
 
-        def share(rank, sql, params=()):
-            return real_rows(rank, sql.replace("FOR NO KEY UPDATE", "FOR SHARE"), params)
+        def share(rank, sql, params, *then):
+            return real(rank, sql.replace("FOR NO KEY UPDATE", "FOR SHARE"), params, *then)
 
-        locks.lock_rows = share
+        locks.lock_and_read = share
         locks.bound_session = lambda: None
     if mode == "unordered":
         decide = gate.decide

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
@@ -89,7 +90,10 @@ def some_players(count):
 
 
 def answers(running):
-    return [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    said = [(*process.communicate(timeout=60), process.returncode) for process in running]
+    for _, errors, status in said:
+        assert status == 0, errors
+    return [json.loads(out) for out, *_ in said]
 
 
 @pytest.fixture
@@ -144,6 +148,66 @@ def test_a_stopped_process_delays_the_close_by_less_than_a_second(database, open
     assert waited_ms is not None
     assert waited_ms <= 1_000
     assert run_checks().ok
+
+
+@contextmanager
+def held_for_a_while(database):
+    """Another process holds the round and lets go by itself; at the end, when it did."""
+    held, let_go = threading.Event(), []
+
+    def hold():
+        with psycopg.connect(database.app_url) as rival, rival.transaction():
+            rival.execute("SELECT id FROM tables_round FOR NO KEY UPDATE")
+            held.set()
+            time.sleep(0.4)
+            let_go.extend(rival.execute("SELECT clock_timestamp()").fetchone())
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    assert held.wait(10)
+    yield let_go
+    holding.join()
+
+
+def test_a_clock_read_beside_the_lock_has_the_time_before_the_wait(database, open_round):
+    beside = "SELECT clock_timestamp() FROM tables_round ORDER BY number FOR NO KEY UPDATE"
+    with held_for_a_while(database) as let_go, psycopg.connect(database.app_url) as db:
+        [now] = db.execute(beside).fetchone()
+    assert now < let_go[0]
+
+
+def test_the_time_of_a_bet_is_read_after_the_wait_for_its_round(database, open_round):
+    with held_for_a_while(database) as let_go, transaction.atomic():
+        round_, now = locks.lock_current_round("alexandria")
+    assert round_ == open_round.round()
+    assert now >= let_go[0]
+
+
+def test_what_is_read_of_a_round_is_what_the_one_before_wrote(database, open_round):
+    """Phase and table are those of after the wait, not those of when the wait began."""
+    held = threading.Event()
+
+    def suspend():
+        with psycopg.connect(database.app_url) as rival, rival.transaction():
+            rival.execute("SELECT id FROM tables_round FOR NO KEY UPDATE")
+            held.set()
+            time.sleep(0.4)
+            rival.execute("UPDATE tables_round SET phase = 'suspended', result_sources = '[\"a\"]'")
+            rival.execute("UPDATE tables_table SET status = 'suspended'")
+
+    suspending = threading.Thread(target=suspend)
+    suspending.start()
+    assert held.wait(10)
+    with transaction.atomic():
+        round_, _ = locks.lock_current_round("alexandria")
+    suspending.join()
+    assert (round_.phase, round_.table.status) == ("suspended", "suspended")
+    assert round_.result_sources == ["a"]
+    fresh = Round.objects.select_related("table").get(id=round_.id)
+    for model, other in ((round_, fresh), (round_.table, fresh.table)):
+        assert [getattr(model, f.attname) for f in model._meta.concrete_fields] == [
+            getattr(other, f.attname) for f in other._meta.concrete_fields
+        ]
 
 
 def deadlocks(database):
