@@ -2,8 +2,8 @@
 
 A permit is valid only in the transaction that issued it, for one owner, purpose and currency, and
 up to an amount over all transfers that name it. ``compliance.gate`` is the only caller of
-:func:`issue_to_players_statement`, and :func:`issue` has none but benchmarks and tests; a path around the
-gate therefore fails in the database.
+:func:`issue_to_players_statement`, and :func:`issue` has none but benchmarks and tests; a path
+around the gate therefore fails in the database.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def issue_to_players_statement(
     amounts_minor_max: Sequence[int],
     given: Given,
 ) -> Statement:
-    """As `issue_statement`, for permits of players that are all ``given`` for the same: three columns.
+    """As `issue_statement`, for permits of players that are all ``given`` for the same.
 
-    Each costs a quarter of what a `Grant` does. One of them at least.
+    Three columns: each costs a quarter of what a `Grant` does. One of them at least.
     """
     ensure(given.purpose in PERMIT_KINDS, "a permit is for what a person causes", got=given)
     ensure(len(ids) == len(players) == len(amounts_minor_max), "columns are equally long")
