@@ -121,6 +121,8 @@ class Player(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     terms_version = models.CharField(max_length=32, blank=True)
     terms_accepted_at = models.DateTimeField(null=True, blank=True)
+    #: When name, address and birth were replaced for good; the database lets nobody undo it.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("player")
