@@ -13,6 +13,7 @@ from accounts.known_browser import address_key
 from compliance.kyc import declarations
 from compliance.kyc.checks import NAME
 from compliance.kyc.states import Subject
+from compliance.own_register import digests
 from compliance.own_register.matching import Birth, Known, Likeness, Verdict, judge
 from compliance.screening.names import Name, normal
 from kernel.arrays import array_of_texts
@@ -88,10 +89,33 @@ def excluded_like(
 ) -> list[Somebody]:
     """Excluded people who are the person of these facts, or alike; the same ones first.
 
-    ``browsers`` are keys of addresses that have signed in in the person's browser. Reads alone.
+    ``browsers`` are keys of addresses that have signed in in the person's browser. Who was erased
+    meanwhile is recognised by digests alone. Reads alone.
     """
     person = Known(tuple(one for one in map(normal, names) if one), born)
-    return _compared(_EXCLUDED_SQL, person, browsers, besides or PlayerId(0))
+    erased = [_recognised(one) for one in digests.recognised(person, _IN_FORCE) if one != besides]
+    return [*erased, *_compared(_EXCLUDED_SQL, person, browsers, besides or PlayerId(0))]
+
+
+def _recognised(player_id: PlayerId) -> Somebody:
+    return Somebody(
+        player_id,
+        Likeness(Verdict.SAME, 1_000, 1_000, Birth.SAME, by_browser=False, by_instrument=False),
+    )
+
+
+def remember(player_id: PlayerId) -> int:
+    """Before a player's name is erased: digests by which they are recognised, if they are in the
+    register. In the caller's transaction; returns how many.
+    """
+    person = known(player_id)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM compliance_register_entry WHERE player_id = %s)",
+            [player_id],
+        )
+        is_entered = bool(cursor.fetchone()[0])
+    return digests.keep(player_id, person) if is_entered and person is not None else 0
 
 
 def excluded_among(player_ids: Collection[PlayerId]) -> set[PlayerId]:

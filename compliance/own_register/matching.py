@@ -86,7 +86,7 @@ def births(one: date, other: date) -> Birth:
 
 def same_words(one: Name, other: Name) -> bool:
     """Whether the names have the same words, or one has all of the other's two or more."""
-    mine, theirs = {_fold(word) for word in one.tokens}, {_fold(word) for word in other.tokens}
+    mine, theirs = folded(one), folded(other)
     if not mine or not theirs:
         return False
     return mine == theirs or (
@@ -103,6 +103,11 @@ def _best(one: Known, other: Known, birth: Birth) -> Match | None:
         for listed in other.names
     ]
     return max((one for one in matches if one), key=lambda match: match.score, default=None)
+
+
+def folded(name: Name) -> set[str]:
+    """The words of a name as `same_words` compares them."""
+    return {_fold(word) for word in name.tokens}
 
 
 def _fold(word: str) -> str:
