@@ -50,6 +50,7 @@ class Act(StrEnum):
     API_READ = "api_read"  # uses of one token
     DATA_COPY = "data_copy"  # of all that the house holds of one person
     EVIDENCE_PACK = "evidence_pack"  # of a round, a player or a day
+    DATA_LINK = "data_link"  # to a former customer, who cannot sign in
 
 
 class Per(StrEnum):
@@ -93,6 +94,8 @@ TABLE: Final = (
     Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
     Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),
     Rate(Act.EVIDENCE_PACK, Per.ACCOUNT, 60, HOUR_S),
+    Rate(Act.DATA_LINK, Per.NETWORK, 20, HOUR_S),
+    Rate(Act.DATA_LINK, Per.ACCOUNT, 3, 6 * HOUR_S),
 )
 _RATES: Final = {act: tuple(rates) for act, rates in groupby(TABLE, key=lambda rate: rate.act)}
 

@@ -1,4 +1,4 @@
-"""What the back office itself keeps: notes about players."""
+"""What the back office itself keeps: notes about players, and requests about their data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models.functions import Now
+
+from compliance.kept_rows import KeptRow
 
 
 class Audience(models.TextChoices):
@@ -36,3 +38,21 @@ class PlayerNote(models.Model):
 
     def __str__(self) -> str:
         return f"note about player {self.player_id}"
+
+
+class DataRequest(KeptRow):
+    """A request about one's data: read by `backoffice.data_rights` alone."""
+
+    id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        managed = False
+        db_table = "backoffice_data_request"
+        default_permissions = ()
+        permissions: ClassVar = [
+            ("view_data_requests", "Can see requests about one's data"),
+            ("work_data_requests", "Can decide requests about one's data"),
+        ]
+
+    def __str__(self) -> str:
+        return f"request {self.pk}"

@@ -1,6 +1,6 @@
 """Faro's own settings: keys, signing, demo switches."""
 
-from casino.settings.environment import FARO_MODE, env
+from casino.settings.environment import FARO_MODE, STATE_DIR, env
 
 #: The version of these programs, as `pyproject.toml` has it: stands in evidence packs.
 FARO_VERSION = "0.1.0"
@@ -45,3 +45,6 @@ FARO_REGISTRIES: dict[str, dict[str, str]] = env.json("FARO_REGISTRIES", default
 #: A MaxMind database (GeoLite2 or GeoIP2, country or city) that says where an address is. Empty:
 #: nobody can look, and each profile says whether that refuses play (`check --deploy` names those).
 FARO_GEOIP_DATABASE: str = env.str("FARO_GEOIP_DATABASE", default="")
+#: The file of erasures that a restored copy repeats (docs/operations.md): beside no backup of the
+#: database, so that no restore brings it back to an older state.
+FARO_ERASURE_LOG: str = env.str("FARO_ERASURE_LOG", default=str(STATE_DIR / "erasures.jsonl"))

@@ -64,6 +64,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "backoffice.keep_retention": {
+        "task": "backoffice.tasks.keep_retention",
+        "schedule": 86_400.0,
+    },
+    "backoffice.alarm_data_requests": {
+        "task": "backoffice.tasks.alarm_data_requests",
+        "schedule": 300.0,
+    },
     "casino.self_check": {"task": "casino.tasks.run_self_check", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},
