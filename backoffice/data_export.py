@@ -24,6 +24,7 @@ from accounts import sessions
 from accounts.models import Player
 from audit.models import AuditEvent
 from audit.record import Subject, record, register
+from backoffice.data_rights import requests
 from compliance import cases, exclusion
 from compliance.cases import Audience
 from compliance.kyc import declarations
@@ -116,6 +117,7 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("bets.jsonl", _rows(Bet.objects.filter(player_id=pk).order_by("accepted_at")))
     yield Part("results.jsonl", _results(pk, now))
     yield Part("notices.jsonl", _rows(Notice.objects.filter(person_id=pk), "person_id"))
+    yield Part("data_requests.jsonl", _requests(player_id))
     yield from _cases(pk)
 
 
@@ -171,6 +173,23 @@ def _sessions(pk: int) -> Iterator[dict[str, Any]]:
             "browser": one.browser,
             "since": one.since,
             "last_seen_at": one.last_seen_at,
+        }
+
+
+def _requests(player_id: PlayerId) -> Iterator[dict[str, Any]]:
+    """What was asked about the data and what was answered; not what officers said of it."""
+    for one in requests.of_player(player_id):
+        yield {
+            "reference": one.reference,
+            "kind": one.kind.value,
+            "asked_at": one.asked_at,
+            "due_at": one.due_at,
+            "your_words": requests.text_of(one),
+            "answers": [
+                {"at": word.at, "step": word.step, "verdict": word.verdict, "text": word.told}
+                for word in one.words
+                if word.step in {"extended", "decided", "withdrawn"}
+            ],
         }
 
 

@@ -49,6 +49,11 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             Way("Markers of harm", "favorite", "desk:harm_cases", "compliance.work_harm"),
             Way("Exclusions", "block", "desk:exclusions", "compliance.guard_exclusions"),
             Way("Screening", "policy", "desk:screening", "compliance.work_screening"),
+            Way(
+                "Data requests", "folder_shared", "desk:data_requests",
+                "backoffice.view_data_requests",
+            ),
+            Way("Retention", "auto_delete", "desk:retention", "compliance.view_profiles"),
             Way("Jurisdictions", "public", "desk:profiles", "compliance.view_profiles"),
             Way("Watching", "visibility", "desk:watch_rules", "compliance.work_aml"),
         ),

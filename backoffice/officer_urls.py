@@ -1,8 +1,15 @@
-"""Addresses of the officers' pages in the admin: screening, exclusions, suspicions, harm, rules."""
+"""Addresses of the officers' pages: screening, exclusions, suspicions, harm, data requests."""
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import exclusion_pages, harm_pages, rule_pages, screening_pages, suspicion_pages
+from backoffice import (
+    exclusion_pages,
+    harm_pages,
+    request_pages,
+    rule_pages,
+    screening_pages,
+    suspicion_pages,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("screening/", screening_pages.overview, name="screening"),
@@ -19,6 +26,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         exclusion_pages.lift,
         name="exclusion_lift",
     ),
+    path("data/", request_pages.queue, name="data_requests"),
+    path("retention/", request_pages.retention, name="retention"),
+    path("data/<slug:reference>/", request_pages.request_page, name="data_request"),
+    path("data/<slug:reference>/<slug:name>/", request_pages.act, name="data_request_act"),
     path("suspicions/", suspicion_pages.queue, name="suspicions"),
     path("suspicions/new/", suspicion_pages.new, name="suspicion_new"),
     path("suspicions/<slug:reference>/", suspicion_pages.case, name="suspicion"),

@@ -19,6 +19,7 @@ from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.dashboard import UNDER_WAY
+from backoffice.data_rights import requests
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.cases import Officer
@@ -95,6 +96,10 @@ QUEUES: Final = (
     Queue(
         "Withdrawals under way", "payments.view_withdrawal", "desk:withdrawals",
         lambda _, now: tally(Withdrawal.objects.filter(state__in=UNDER_WAY), "expected_by", now),
+    ),
+    Queue(
+        "Requests about data", requests.VIEW, "desk:data_requests",
+        lambda _, now: requests.tally(now),
     ),
     Queue("Jurisdictions to sign off", sign_offs.VIEW, "desk:profiles", _sign_offs),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import api, api_rounds, my_cases, my_data
+from backoffice import api, api_rounds, former_pages, my_cases, my_data
 
 app_name = "backoffice"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -20,5 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/cases/<slug:reference>/reply/", my_cases.reply, name="my_reply"),
     path("account/data/", my_data.my_data, name="my_data"),
     path("account/data/download/", my_data.download, name="my_data_download"),
+    path("account/data/ask/<slug:kind>/", my_data.ask, name="my_data_ask"),
+    path("account/data/<slug:reference>/withdraw/", my_data.withdraw, name="my_data_withdraw"),
+    path("data/", former_pages.former, name="former_data"),
+    path("data/<str:token>/", former_pages.by_link, name="data_link"),
     path("rounds/<uuid:round_id>/dispute/", my_cases.dispute, name="my_dispute"),
 ]

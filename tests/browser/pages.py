@@ -26,6 +26,7 @@ PUBLIC = (
     "/account/signup/",
     "/account/password/reset/",
     "/account/unlock/",
+    "/data/",
     "/rules/",
     "/help/",
     "/seals/",
