@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 
 from audit.locks import entering
-from compliance import exclusion, facts, gate, gate_checks, limits, standing
+from compliance import facts, gate, gate_checks, limits, standing
 from compliance.jurisdictions import Jurisdiction
 from compliance.limit_arithmetic import Room
 
@@ -96,19 +96,6 @@ def _returns_count_as_winnings_of_a_deposit() -> None:
     facts.totals = freed
 
 
-def _returning_at_once() -> None:
-    come_back = exclusion.come_back
-
-    def at_once(player_id, *, actor, reason):
-        with transaction.atomic():
-            back_at = come_back(player_id, actor=actor, reason=reason)
-            standing_row = exclusion.Standing.objects.filter(pk=player_id)
-            standing_row.update(excluded_until=exclusion.database_now() - timedelta(seconds=1))
-        return back_at
-
-    exclusion.come_back = at_once
-
-
 FAULTS: dict[str, Callable[[], None]] = {
     "no_lock": _no_lock,
     "exclusion_is_forgotten": _exclusion_is_forgotten,
@@ -117,6 +104,5 @@ FAULTS: dict[str, Callable[[], None]] = {
     "a_higher_limit_at_once": _a_higher_limit_at_once,
     "no_reality_check": _no_reality_check,
     "withdrawals_free_the_gross_limit": _returns_count_as_winnings_of_a_deposit,
-    "returning_at_once": _returning_at_once,
     "a_path_around_the_gate": lambda: None,
 }
