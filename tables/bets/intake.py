@@ -96,14 +96,10 @@ class TableIntake:
             return self._taken()
 
     def _gather(self) -> None:
-        """Wait for half of the crowd just answered, where fewer are back. Needs the lock.
-
-        The other half comes back while these are at the database, and is the next batch: both the
-        process and the database have something to do.
-        """
-        left_s, half = self._answered_at + GATHER_S - monotonic(), self._last // 2
-        if self._last >= CROWD and left_s > 0 and len(self._queue) < half:
-            self._wake.wait_for(lambda: len(self._queue) >= half, timeout=left_s)
+        """Wait for the crowd just answered, where hardly anybody is back yet. Needs the lock."""
+        left_s = self._answered_at + GATHER_S - monotonic()
+        if self._last >= CROWD and left_s > 0 and len(self._queue) < self._last // 2:
+            self._wake.wait_for(lambda: len(self._queue) >= self._last, timeout=left_s)
 
     def _taken(self) -> list[_Waiting]:
         """As many slips as one batch may hold, oldest first. Needs the lock and a slip."""

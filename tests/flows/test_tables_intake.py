@@ -50,18 +50,6 @@ class Crowd:
         self.sizes.append(len(slips))
         return [Refused(BettingCode.NOT_OPEN) for _ in slips]
 
-    def shut(self) -> None:
-        """Hold the next batch back."""
-        self._entered.clear()
-        self._gate.clear()
-
-    def has_begun(self) -> bool:
-        """Whether a batch is with the database, held back or not."""
-        return self._entered.wait(5)
-
-    def open(self) -> None:
-        self._gate.set()
-
     def bets(self) -> None:
         """Each bets once, one of them before the others; all are answered."""
         futures = [self.intake.submit(slip(1, "slip-key-0"))]
@@ -72,20 +60,16 @@ class Crowd:
             future.result(5)
 
 
-def test_half_of_a_crowd_that_comes_back_is_a_batch_and_the_other_half_the_next(monkeypatch):
+def test_a_crowd_that_comes_back_one_after_the_other_is_one_batch_again(monkeypatch):
     monkeypatch.setattr(intake, "GATHER_S", 5.0)  # a machine at work elsewhere must not decide
     crowd = Crowd()
     crowd.bets()
-    crowd.shut()
     again = [crowd.intake.submit(slip(1, "again-key-0"))]
     time.sleep(0.2)  # long enough for a batch of one, were it not waiting for the others
-    again += [crowd.intake.submit(slip(1, f"again-key-{n}")) for n in range(1, 9)]
-    assert crowd.has_begun()  # nine of nineteen
-    again += [crowd.intake.submit(slip(1, f"again-key-{n}")) for n in range(9, 19)]
-    crowd.open()
+    again += [crowd.intake.submit(slip(1, f"again-key-{n}")) for n in range(1, 19)]
     for future in again:
         future.result(10)
-    assert crowd.sizes == [1, 19, 9, 10]
+    assert crowd.sizes == [1, 19, 19]
 
 
 def test_who_bets_when_the_crowd_is_long_gone_waits_for_nobody(monkeypatch):
