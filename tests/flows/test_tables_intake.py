@@ -50,6 +50,18 @@ class Crowd:
         self.sizes.append(len(slips))
         return [Refused(BettingCode.NOT_OPEN) for _ in slips]
 
+    def shut(self) -> None:
+        """Hold the next batch back."""
+        self._entered.clear()
+        self._gate.clear()
+
+    def has_begun(self) -> bool:
+        """Whether a batch is with the database, held back or not."""
+        return self._entered.wait(5)
+
+    def open(self) -> None:
+        self._gate.set()
+
     def bets(self) -> None:
         """Each bets once, one of them before the others; all are answered."""
         futures = [self.intake.submit(slip(1, "slip-key-0"))]
@@ -70,6 +82,24 @@ def test_a_crowd_that_comes_back_one_after_the_other_is_one_batch_again(monkeypa
     for future in again:
         future.result(10)
     assert crowd.sizes == [1, 19, 19]
+
+
+def test_who_waits_already_goes_with_the_crowd_just_answered(monkeypatch):
+    monkeypatch.setattr(intake, "GATHER_S", 5.0)  # a machine at work elsewhere must not decide
+    crowd = Crowd()
+    crowd.bets()
+    crowd.shut()
+    waiting = [crowd.intake.submit(slip(1, f"again-key-{n}")) for n in range(19)]
+    assert crowd.has_begun()
+    others = [crowd.intake.submit(slip(2, f"other-key-{n}")) for n in range(9)]
+    crowd.open()
+    for future in waiting:
+        future.result(10)
+    time.sleep(0.2)  # long enough for a batch of nine, were they not waiting for the crowd
+    others += [crowd.intake.submit(slip(1, f"third-key-{n}")) for n in range(19)]
+    for future in others:
+        future.result(10)
+    assert crowd.sizes == [1, 19, 19, 28]
 
 
 def test_who_bets_when_the_crowd_is_long_gone_waits_for_nobody(monkeypatch):
