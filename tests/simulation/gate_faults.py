@@ -1,13 +1,15 @@
 """Faults that the long run of the gate must find: each is put into every process of a run.
 
-A check that finds none of these finds nothing.
+A check that finds none of these finds nothing; so does one that finds something else. Each fault
+therefore names the breach that it has to be found by.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import connection
@@ -20,16 +22,29 @@ from compliance.limit_arithmetic import Room
 _put_in: list[str] = []
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What breaks the house, and how the breach reads that shows it (a pattern)."""
+
+    put_in: Callable[[], None]
+    shows_as: str
+
+
+def found_in(fault: str, breaches: Sequence[str]) -> list[str]:
+    """Those of ``breaches`` that are this fault's own."""
+    return [one for one in breaches if re.search(FAULTS[fault].shows_as, one)]
+
+
 def put_in(name: str) -> None:
     """Break this process of the house in the way that ``name`` says; nothing for none."""
     if name:
         _put_in.append(name)
-        FAULTS[name]()
+        FAULTS[name].put_in()
 
 
 def after_asking(told: Sequence[facts.Fact]) -> None:
-    """Where a path around the gate would stake: once more, without a question."""
-    if "a_path_around_the_gate" in _put_in and told:
+    """Where somebody would tell of a stake twice: once more, without a question."""
+    if "a_stake_is_told_twice" in _put_in and told:
         facts.record([told[0]])
 
 
@@ -96,13 +111,50 @@ def _returns_count_as_winnings_of_a_deposit() -> None:
     facts.totals = freed
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    "no_lock": _no_lock,
-    "exclusion_is_forgotten": _exclusion_is_forgotten,
-    "exclusion_ends_by_itself": _exclusion_ends_by_itself,
-    "one_cent_more": _one_cent_more,
-    "a_higher_limit_at_once": _a_higher_limit_at_once,
-    "no_reality_check": _no_reality_check,
-    "withdrawals_free_the_gross_limit": _returns_count_as_winnings_of_a_deposit,
-    "a_path_around_the_gate": lambda: None,
+def _returning_at_once() -> None:
+    policy = standing.StandingNow.policy
+    standing.StandingNow.policy = lambda self, now: replace(
+        policy(self, now), return_delay=timedelta(0)
+    )
+
+
+def _nobody_gets_a_permit() -> None:
+    gate._issuing = lambda _requests, _answers: []
+
+
+def _permits_for_a_cent_more() -> None:
+    issue = gate.permits.issue_to_players_statement
+    gate.permits.issue_to_players_statement = lambda ids, players, amounts, given: issue(
+        ids, players, [minor + 1 for minor in amounts], given
+    )
+
+
+def _written_down_as_allowed() -> None:
+    """The caller hears the refusal; the row that an inspector reads does not say it."""
+    write_down = gate._writing_down
+
+    def kindly(requests, answers, now):
+        told = [replace(one, allowed=True, code=None, data={}) for one in answers]
+        return write_down(requests, told, now)
+
+    gate._writing_down = kindly
+
+
+FAULTS: dict[str, Fault] = {
+    "no_lock": Fault(_no_lock, r": allowed, not \['\w+_limit'"),
+    "exclusion_is_forgotten": Fault(_exclusion_is_forgotten, r"not \['excluded'\]"),
+    "exclusion_ends_by_itself": Fault(_exclusion_ends_by_itself, r"not \['excluded'\]"),
+    "one_cent_more": Fault(_one_cent_more, r": allowed, not \['\w+_limit'"),
+    "a_higher_limit_at_once": Fault(
+        _a_higher_limit_at_once, r": confirm .*: allowed, not \['increase_not_yet'\]"
+    ),
+    "no_reality_check": Fault(_no_reality_check, r": bet .*, not \['reality_check'\]"),
+    "withdrawals_free_the_gross_limit": Fault(
+        _returns_count_as_winnings_of_a_deposit, r": deposit .*: allowed, not \['deposit_limit'"
+    ),
+    "returning_at_once": Fault(_returning_at_once, r"not \['excluded'\]"),
+    "a_stake_is_told_twice": Fault(lambda: None, r"^sum of a day: "),
+    "nobody_gets_a_permit": Fault(_nobody_gets_a_permit, r"^permit: "),
+    "permits_for_a_cent_more": Fault(_permits_for_a_cent_more, r"^permit: "),
+    "written_down_as_allowed": Fault(_written_down_as_allowed, r"^written otherwise than told: "),
 }

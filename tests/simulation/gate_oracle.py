@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Europe/Malta")
 CURRENCY = "EUR"
+POLICY, SCOPES = "DEMO/2026-01-01", ["table:a"]
 #: A higher limit waits so long; a session ends by such a pause, its check comes so late; an act is
 #: noted once a minute; the shortest exclusion, the longest break, the wait after asking to return.
 DELAY, PAUSE, CHECK, NOTED = (
@@ -47,6 +48,7 @@ class Row(NamedTuple):
 
     ``answer``: the code of a refusal, None where it was allowed or done. ``at``: what a fact or an
     end of an exclusion is dated. ``kind``: of a limit; of a question of money, its currency.
+    ``facts`` and ``policy``: what was written down with the answer to a question.
     """
 
     seq: int
@@ -59,6 +61,8 @@ class Row(NamedTuple):
     at: datetime | None
     now: datetime
     answer: str | None
+    facts: dict[str, object] | None = None
+    policy: str | None = None
 
 
 @dataclass(slots=True)
@@ -130,6 +134,32 @@ class Truth:
             return "cooling_off"
         return None
 
+    def facts_of(self, code: str | None, row: Row) -> list[dict[str, object]]:
+        """What may be written down with an answer; of equally tight limits any."""
+        if code == "excluded":
+            return [{"until": _iso(self.excluded_until), "until_you_return": self.holds}]
+        if code == "cooling_off":
+            return [{"until": _iso(self.break_until)}]
+        if code == "reality_check":
+            return [{"since": _iso(self.since), "due_at": _iso(self.due)}]
+        if code == "time_limit":
+            limit = self.own["session_time", "day"].amount
+            used = int(self.played_today_s(row.now))
+            return [{"period": "day", "limit_s": limit, "used_s": used}]
+        if code is not None and code.endswith("_limit"):
+            kind = code.removesuffix("_limit")
+            return [
+                {
+                    "period": period,
+                    "limit_minor": own.amount,
+                    "left_minor": max(0, own.amount - self.used(kind, period, row.now)),
+                    "currency": row.kind,
+                }
+                for (of, period), own in self.own.items()
+                if of == kind and own.amount is not None
+            ]
+        return [{}]
+
     def of_money(self, kinds: tuple[str, ...], minor: int, now: datetime) -> set[str | None]:
         """The codes that may be answered; None: allowed. Of equally tight ones any is right."""
         rooms = [
@@ -141,6 +171,10 @@ class Truth:
             return {None}
         least = min(rooms)[:2]
         return {code for left, amount, code in rooms if (left, amount) == least}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 @lru_cache(maxsize=4_096)
@@ -160,6 +194,8 @@ class Oracle:
 
     def read(self, rows: Iterable[Row]) -> None:
         for row in rows:
+            if row.facts is not None:
+                self._judge_text(row, self.truth[row.player])
             getattr(self, f"_{row.what}")(row, self.truth[row.player])
 
     def sums_of_days(self) -> Iterator[tuple[int, date, str, int]]:
@@ -179,6 +215,16 @@ class Oracle:
             self.breaches.append(
                 f"row {row.seq}, {row.now.isoformat()}: {row.what} {row.kind} {row.minor} of"
                 f" {row.player}: {row.answer or 'allowed'}, not {sorted(map(str, expected))}"
+            )
+
+    def _judge_text(self, row: Row, truth: Truth) -> None:
+        """What was written down beside the answer; of a wrong answer that says nothing more."""
+        asked = {"now": row.now.isoformat(), "scopes": SCOPES}
+        rules = [asked | one for one in truth.facts_of(row.answer, row)]
+        if row.facts not in rules or row.policy != POLICY:
+            self.breaches.append(
+                f"row {row.seq}: {row.what} of {row.player}: {row.answer or 'allowed'} under"
+                f" {row.policy} with {row.facts}, not {POLICY} with {rules}"
             )
 
     def _bad_amount(self, row: Row) -> str | None:

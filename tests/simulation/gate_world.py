@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 
 from audit.database_clock import database_now
 from compliance import exclusion, facts, gate, limits, play_time
@@ -35,54 +36,12 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from tests import house
 from tests.simulation import gate_faults
-from tests.simulation.gate_oracle import FACTS, Oracle, Row
+from tests.simulation.gate_journal import CLOCK, TABLE, Found, Note, judge, set_clock, write
 
 CHANCE = secrets.SystemRandom()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Transactions of each process between two moves of the clock.
 _BETWEEN_MOVES = 3
-_TABLE = """
-CREATE TABLE IF NOT EXISTS gate_journal (
-    seq bigserial PRIMARY KEY, player bigint, what text, ref uuid, minor bigint, kind text,
-    period text, at timestamptz, now timestamptz, answer text);
-GRANT SELECT, INSERT, DELETE ON gate_journal TO faro_app;
-GRANT USAGE ON SEQUENCE gate_journal_seq_seq TO faro_app;
-"""
-#: A question's answer is the house's own row of it; none is a breach of its own.
-_ROWS = """
-SELECT j.seq, j.player, j.what, j.ref, j.minor, j.kind, j.period, j.at, j.now,
-    CASE WHEN j.what NOT IN ('bet', 'deposit', 'withdrawal', 'sign_in', 'marketing') THEN j.answer
-         WHEN d.ref IS NULL THEN 'not_written_down' ELSE d.code END
-FROM gate_journal j LEFT JOIN compliance_gatedecision d
-    ON d.ref = j.ref AND j.what = d.purpose AND d.player_id = j.player AND d.player_id = ANY (%s)
-ORDER BY j.seq
-"""
-#: What the house decided about these players and nobody in the run asked for.
-_STRAY = """
-SELECT d.player_id, d.purpose, d.ref FROM compliance_gatedecision d
-WHERE d.player_id = ANY (%s)
-    AND NOT EXISTS (SELECT FROM gate_journal j WHERE j.ref = d.ref AND j.what = d.purpose)
-"""
-_DAYS = """
-SELECT player_id, day, staked_minor, returned_minor, paid_out_minor, deposited_minor,
-    withdrawn_minor
-FROM compliance_daytotal WHERE player_id = ANY (%s)
-"""
-
-
-@dataclass
-class Found:
-    """What came of a run."""
-
-    breaches: list[str] = field(default_factory=list)
-    operations: int = 0
-    judged: int = 0
-    allowed: int = 0
-    refused: int = 0
-    #: Transactions that the database ended (a lock that was waited for too long) and that left
-    #: nothing.
-    conflicts: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
 
 
 def run(
@@ -94,7 +53,8 @@ def run(
     Needs a database of its own. ``fault``: one of `gate_faults`, put into every process.
     """
     with psycopg.connect(owner_url, autocommit=True) as owner:
-        owner.execute(_TABLE)
+        owner.execute(TABLE)
+        owner.execute(CLOCK)
     found = Found()
     while found.operations < operations:
         _episode(found, min(per_episode, operations - found.operations), players, workers, fault)
@@ -108,8 +68,7 @@ def _episode(found: Found, operations: int, players: int, workers: int, fault: s
     begin = database_now().replace(microsecond=0)
     shared = Shared(
         context.Value("q", (begin - _EPOCH) // timedelta(seconds=1)),
-        context.Value("q", 0),
-        context.Value("q", 0),
+        *(context.Value("q", 0) for _ in range(5)),
         operations,
     )
     barrier = context.Barrier(workers, action=shared.move, timeout=120)
@@ -125,7 +84,11 @@ def _episode(found: Found, operations: int, players: int, workers: int, fault: s
         raise RuntimeError(f"a process of the run ended with {[one.exitcode for one in working]}")
     found.operations += shared.done.value
     found.conflicts += shared.conflicts.value
-    _judge(found, people)
+    if shared.deadlocks.value:
+        found.breaches.append(f"{shared.deadlocks.value} transactions locked each other out")
+    if shared.refusals.value:
+        found.breaches.append(f"{shared.refusals.value} times the database refused a row")
+    judge(found, people)
 
 
 @dataclass
@@ -135,13 +98,35 @@ class Shared:
     now_s: Any
     done: Any
     conflicts: Any
+    deadlocks: Any
+    refusals: Any
+    moves: Any
     wanted: int
 
     def now(self) -> datetime:
         return _EPOCH + timedelta(seconds=self.now_s.value)
 
     def is_over(self) -> bool:
-        return bool(self.done.value >= self.wanted)
+        """The same for every process: it changes while all of them wait for the clock."""
+        return bool(self.moves.value < 0)
+
+    def failed(self, error: OperationalError | IntegrityError) -> None:
+        """One transaction that the database ended; what it is ended for is told apart."""
+        code = getattr(error.__cause__, "sqlstate", None)
+        if isinstance(error, IntegrityError):
+            count = self.refusals
+        elif code == "40P01":
+            count = self.deadlocks
+        elif code == "55P03":
+            count = self.conflicts
+        else:
+            raise error
+        with count.get_lock():
+            count.value += 1
+        if count is not self.conflicts:
+            sys.stderr.write(f"{type(error).__name__}: {str(error).splitlines()[0]}\n")
+        if count.value > (50 + self.wanted // 20 if count is self.conflicts else self.wanted):
+            raise error
 
     def move(self) -> None:
         """Mostly seconds on, at times minutes, seldom hours, and once in a while half a year."""
@@ -155,37 +140,11 @@ class Shared:
         else:
             seconds = CHANCE.randint(180, 200) * 86_400
         self.now_s.value += seconds
-
-
-def _judge(found: Found, people: Sequence[PlayerId]) -> None:
-    while facts.fold():
-        pass
-    oracle, ids = Oracle(), [int(one) for one in people]
-    with connection.cursor() as cursor:
-        cursor.execute(_ROWS, [ids])
-        rows = [Row(*row) for row in cursor.fetchall()]
-        oracle.read(rows)
-        cursor.execute(_STRAY, [ids])
-        strays = [f"nobody asked for {purpose} {ref} of {p}" for p, purpose, ref in cursor]
-        cursor.execute(_DAYS, [ids])
-        house_s = {
-            (player, day, fact, minor)
-            for player, day, *sums in cursor.fetchall()
-            for fact, minor in zip(FACTS_BY_COLUMN, sums, strict=True)
-            if minor
-        }
-        cursor.execute("DELETE FROM gate_journal")
-    differing = house_s ^ set(oracle.sums_of_days())
-    found.breaches += oracle.breaches + strays
-    found.breaches += [f"sum of a day: {one}" for one in sorted(differing, key=str)]
-    found.judged += oracle.judged
-    found.allowed += oracle.allowed
-    found.refused += oracle.refused
-    found.kinds.update(row.what for row in rows)
-
-
-FACTS_BY_COLUMN = ("staked", "stake_returned", "paid_out", "deposited", "withdrawn")
-assert set(FACTS_BY_COLUMN) == set(FACTS)
+        self.moves.value += 1
+        if self.done.value >= self.wanted:
+            self.moves.value = -1
+        elif self.moves.value > 100 + self.wanted:
+            raise RuntimeError(f"only {self.done.value} done in {self.moves.value} moves")
 
 
 def _work(people: list[PlayerId], shared: Shared, barrier: Any, fault: str) -> None:
@@ -198,26 +157,12 @@ def _work(people: list[PlayerId], shared: Shared, barrier: Any, fault: str) -> N
         while not shared.is_over():
             for _ in range(_BETWEEN_MOVES):
                 player.act()
-            barrier.wait()
+            barrier.wait()  # who is last moves the clock, or says that it is over
     except BaseException:
         barrier.abort()  # nobody waits for us
         raise
     finally:
         connections.close_all()
-
-
-@dataclass
-class _Note:
-    """A row of the journal, as it is written."""
-
-    player: PlayerId
-    what: str
-    ref: UUID | None = None
-    minor: int | None = None
-    kind: str = ""
-    period: str = ""
-    at: datetime | None = None
-    answer: str | None = None
 
 
 class Worker:
@@ -227,7 +172,7 @@ class Worker:
         self._people, self._shared = people, shared
         self._bets: deque[tuple[PlayerId, datetime, int]] = deque(maxlen=400)
         self._deposits: dict[UUID, tuple[PlayerId, int]] = {}
-        self._acts: list[Callable[[datetime], list[_Note]]] = (
+        self._acts: list[Callable[[datetime], list[Note]]] = (
             [self._ask] * 40 + [self._tell] * 12 + [self._land] * 6 + [self._set_limit] * 10
             + [self._settle_limit] * 12 + [self._look] * 18 + [self._break] + [self._return] * 4
         )  # fmt: skip
@@ -241,17 +186,17 @@ class Worker:
         now = self._shared.now()
         try:
             with transaction.atomic():
+                set_clock(now)
                 notes = act(now)
-                _write(notes, now)
-        except (OperationalError, IntegrityError):
-            with self._shared.conflicts.get_lock():
-                self._shared.conflicts.value += 1
+                write(notes, now)
+        except (OperationalError, IntegrityError) as error:
+            self._shared.failed(error)
             return
         self._remember(notes, now)
         with self._shared.done.get_lock():
             self._shared.done.value += len(notes)
 
-    def _remember(self, notes: list[_Note], now: datetime) -> None:
+    def _remember(self, notes: list[Note], now: datetime) -> None:
         for note in notes:
             if note.answer is not None or note.minor is None:
                 continue
@@ -260,14 +205,14 @@ class Worker:
             elif note.what == "deposit" and note.ref is not None:
                 self._deposits[note.ref] = (note.player, note.minor)
 
-    def _ask(self, now: datetime) -> list[_Note]:
+    def _ask(self, now: datetime) -> list[Note]:
         """A batch of questions of all kinds, of some players several times."""
         asked = [self._question() for _ in range(CHANCE.randint(1, 60))]
         answers = gate.decide(asked, now=now)
         notes, told = [], []
         for request, answer in zip(asked, answers, strict=True):
             notes.append(
-                _Note(
+                Note(
                     request.player_id,
                     request.purpose.value,
                     request.ref,
@@ -282,7 +227,7 @@ class Worker:
         facts.record(told)
         gate_faults.after_asking(told)
         return notes + [
-            _Note(fact.player_id, "fact", minor=fact.amount.minor, kind=fact.kind.value, at=now)
+            Note(fact.player_id, "fact", minor=fact.amount.minor, kind=fact.kind.value, at=now)
             for fact in told
             if fact.kind is facts.FactKind.WITHDRAWN  # a stake is in its question
         ]
@@ -296,7 +241,7 @@ class Worker:
         player = CHANCE.choice(self._people)
         return gate.GateRequest(new_id(), player, purpose, Money(minor, currency), ("table:a",))
 
-    def _tell(self, now: datetime) -> list[_Note]:
+    def _tell(self, now: datetime) -> list[Note]:
         """Bets come back or win; each counts where its stake did."""
         some = [self._bets.popleft() for _ in range(min(len(self._bets), CHANCE.randint(1, 20)))]
         lock_standings({player for player, _at, _minor in some})
@@ -305,7 +250,7 @@ class Worker:
             kind = CHANCE.choice(("stake_returned", "paid_out", "paid_out", ""))
             if kind:
                 won = minor * CHANCE.choice((2, 3, 36)) if kind == "paid_out" else minor
-                notes.append(_Note(player, "fact", minor=won, kind=kind, at=at))
+                notes.append(Note(player, "fact", minor=won, kind=kind, at=at))
         facts.record(
             [
                 facts.Fact(one.player, facts.FactKind(one.kind), Money(one.minor, "EUR"), one.at)
@@ -315,7 +260,7 @@ class Worker:
         )
         return notes
 
-    def _land(self, now: datetime) -> list[_Note]:
+    def _land(self, now: datetime) -> list[Note]:
         """Deposits that are in flight land, or fail."""
         some = [self._deposits.popitem() for _ in range(min(len(self._deposits), 8))]
         lock_standings({player for _ref, (player, _minor) in some})
@@ -326,10 +271,10 @@ class Worker:
             if lands:
                 amount = Money(minor, "EUR")
                 facts.record([facts.Fact(player, facts.FactKind.DEPOSITED, amount, now)])
-            notes.append(_Note(player, "landed", ref, minor, "deposited" if lands else ""))
+            notes.append(Note(player, "landed", ref, minor, "deposited" if lands else ""))
         return notes
 
-    def _set_limit(self, now: datetime) -> list[_Note]:
+    def _set_limit(self, now: datetime) -> list[Note]:
         player, kind = CHANCE.choice(self._people), CHANCE.choice(_KINDS)
         is_time = kind is LimitKind.SESSION_TIME
         period = Period.DAY if is_time else CHANCE.choice((Period.DAY, Period.WEEK, Period.MONTH))
@@ -339,9 +284,9 @@ class Worker:
             amount = timedelta(seconds=minor) if is_time else Money(minor, "EUR")
         which = {"kind": kind, "period": period, "actor": Actor.player(player), "now": now}
         answer = _said(player, lambda: limits.set_limit(player, amount=amount, **which))
-        return [_Note(player, "limit", None, minor, kind.value, period.value, answer=answer)]
+        return [Note(player, "limit", None, minor, kind.value, period.value, answer=answer)]
 
-    def _settle_limit(self, now: datetime) -> list[_Note]:
+    def _settle_limit(self, now: datetime) -> list[Note]:
         """A higher limit that waits is confirmed, too early at times, or cancelled."""
         player, kind, period = CHANCE.choice(self._people), CHANCE.choice(_KINDS), Period.DAY
         waiting = list(Limit.objects.filter(player_id__in=self._people, pending_at__isnull=False))
@@ -354,42 +299,42 @@ class Worker:
         which = {"kind": kind, "period": period, "actor": Actor.player(player), "now": now}
         answer = _said(player, lambda: act(player, **which))
         what = "cancel" if cancels else "confirm"
-        return [_Note(player, what, None, None, kind.value, period.value, answer=answer)]
+        return [Note(player, what, None, None, kind.value, period.value, answer=answer)]
 
-    def _look(self, now: datetime) -> list[_Note]:
+    def _look(self, now: datetime) -> list[Note]:
         """A player looks at the check that stands in their way, if one does."""
         player = CHANCE.choice(self._people)
         standing = lock_standing(player)
         play, policy = standing.play, standing.policy(now).play_policy
         if play is None or not is_check_due(play, now, policy):
-            return [_Note(player, "look", answer="no_check")]
+            return [Note(player, "look", answer="no_check")]
         shown = play_time.Shown(0, 0, 0, 0, "EUR")
         play_time.look_at_check(
             player, due_at=play.check_due_at, shown=shown, actor=Actor.player(player)
         )
-        return [_Note(player, "look")]
+        return [Note(player, "look")]
 
-    def _exclude(self, now: datetime) -> list[_Note]:
+    def _exclude(self, now: datetime) -> list[Note]:
         player = CHANCE.choice(self._people)
         until = now + timedelta(days=CHANCE.choice((100, 186, 186, 186, 200)))
         words = {"until": until, "actor": Actor.player(player), "reason": "enough"}
         answer = _said(player, lambda: exclusion.self_exclude(player, **words))
-        return [_Note(player, "exclude", at=until, answer=answer)]
+        return [Note(player, "exclude", at=until, answer=answer)]
 
-    def _break(self, now: datetime) -> list[_Note]:
+    def _break(self, now: datetime) -> list[Note]:
         player = CHANCE.choice(self._people)
         until = now + timedelta(hours=CHANCE.choice((-1, 1, 24, 24 * 7, 24 * 42, 24 * 42 + 1)))
         words = {"until": until, "actor": Actor.player(player), "reason": "enough for now"}
         answer = _said(player, lambda: exclusion.cool_off(player, **words))
-        return [_Note(player, "break", at=until, answer=answer)]
+        return [Note(player, "break", at=until, answer=answer)]
 
-    def _return(self, _now: datetime) -> list[_Note]:
+    def _return(self, _now: datetime) -> list[Note]:
         """Mostly of somebody who is excluded; too early, now, or when nobody is."""
         excluded = Standing.objects.filter(pk__in=self._people, exclusion_holds=True)
         player = CHANCE.choice([PlayerId(one.pk) for one in excluded] or self._people)
         words = {"actor": Actor.player(player), "reason": "it is time"}
         answer = _said(player, lambda: exclusion.come_back(player, **words))
-        return [_Note(player, "return", answer=answer)]
+        return [Note(player, "return", answer=answer)]
 
 
 def _said(player: PlayerId, act: Callable[[], object]) -> str | None:
@@ -424,22 +369,3 @@ _MOVES = {
     gate.Purpose.BET: facts.FactKind.STAKED,
     gate.Purpose.WITHDRAWAL: facts.FactKind.WITHDRAWN,
 }
-
-
-_COLUMNS = ("player", "what", "ref", "minor", "kind", "period", "at", "answer")
-
-
-def _write(notes: Sequence[_Note], now: datetime) -> None:
-    """In the transaction that did it, in this order."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO gate_journal (player, what, ref, minor, kind, period, at, answer, now)"
-            " SELECT n.player, n.what, n.ref, n.minor, n.kind, n.period, n.at, n.answer, %s"
-            " FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::bigint[], %s::text[],"
-            " %s::text[], %s::timestamptz[], %s::text[]) WITH ORDINALITY"
-            " AS n (player, what, ref, minor, kind, period, at, answer, place) ORDER BY place",
-            [
-                now,
-                *([getattr(note, name) for note in notes] for name in _COLUMNS),
-            ],
-        )
