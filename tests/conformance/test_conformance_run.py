@@ -15,7 +15,9 @@ from django.core.management import CommandError, call_command
 from casino import conformance, conformance_run
 from casino.conformance import ROOT, Proof
 from casino.conformance_run import Came, Standing
-from tests.gates import recording
+from tests.gates import __main__ as gates_main
+from tests.gates import recording, rows, tools
+from tests.gates.outcome import Outcome
 
 pytestmark = pytest.mark.feature("F118")
 
@@ -42,18 +44,22 @@ class TestLate:
 
 @pytest.mark.skip(reason="not here")
 def test_it_is_skipped(): ...
+
+class TestBuilt:
+    def __init__(self): ...
+    def test_no_collector_takes_it(self): ...
 """
 ALL = (
     "it_stands", "one_case_of_two_is_skipped", "it_falls", "its_fixture_falls", "it_is_skipped",
-    "it_was_not_run",
+    "it_was_not_run", "no_collector_takes_it",
 )  # fmt: skip
 
 
-def record_of(tmp_path: Path, *words: str) -> Path:
+def record_of(tmp_path: Path, *words: str, text: str = TESTS) -> Path:
     """The record of a real run of these tests."""
     tests = tmp_path / "tests" / "test_some.py"
     tests.parent.mkdir()
-    tests.write_text(TESTS)
+    tests.write_text(text)
     record = tmp_path / "run" / "record.jsonl"
     environment = os.environ | recording.begin(record) | {"PYTHONPATH": str(ROOT)}
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
@@ -82,7 +88,42 @@ def test_each_test_is_recorded_with_the_worst_that_became_of_it(tmp_path, words)
         "its_fixture_falls": Came.FAILED,
         "it_is_skipped": Came.SKIPPED,
         "it_was_not_run": Came.NOT_RUN,
+        "no_collector_takes_it": Came.NOT_RUN,
     }
+    assert run.is_whole
+    assert run.reasons["tests/test_some.py", "test_it_is_skipped"] == {"not here"}
+
+
+DYING = """
+import os
+import pytest
+
+@pytest.mark.parametrize("case", ["a", "b", "c"])
+def test_the_second_case_ends_its_process(case):
+    if case == "b":
+        os._exit(3)
+"""
+
+
+def test_cases_that_a_dead_process_left_are_not_run_and_the_run_is_not_whole(tmp_path):
+    run = conformance_run.read(record_of(tmp_path, text=DYING))
+    proof = Proof("F1", "test_the_second_case_ends_its_process", "tests/test_some.py")
+    assert run.outcomes[proof.file, proof.test] == {Came.PASSED, Came.NOT_RUN}
+    assert run.of(proof) is Came.NOT_RUN
+    assert not run.is_whole
+
+
+def test_a_case_that_ends_a_worker_has_failed(tmp_path):
+    """xdist gives the rest to another worker; of the dead one's case there is no tear-down."""
+    run = conformance_run.read(record_of(tmp_path, "-p", "xdist", "-n", "2", text=DYING))
+    proof = Proof("F1", "test_the_second_case_ends_its_process", "tests/test_some.py")
+    assert run.outcomes[proof.file, proof.test] == {Came.PASSED, Came.FAILED}
+    assert run.is_whole
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    monkeypatch.setattr(conformance_run, "commit", lambda: "abc")
 
 
 def written(tmp_path: Path, **outcomes: str) -> Path:
@@ -140,6 +181,75 @@ def test_the_command_is_content_where_every_test_of_a_row_passed(tmp_path, monke
     assert told["rows"]["F2"] == {"standing": "shown", "tests": {"passed": 1}, "missing": {}}
 
 
+def test_the_run_of_another_commit_is_said_and_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(conformance, "proofs", lambda: [Proof("F2", "test_one", "tests/test_a.py")])
+    monkeypatch.setattr(conformance_run, "commit", lambda: "abd")
+    wrong = StringIO()
+    record = str(written(tmp_path, test_one="passed"))
+    with pytest.raises(SystemExit) as ended:
+        call_command("conformance", run=record, stdout=StringIO(), stderr=wrong)
+    assert ended.value.code == 1
+    assert "that was a run of abc; this is abd" in wrong.getvalue()
+
+
+def test_a_run_that_did_not_end_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(conformance, "proofs", lambda: [Proof("F2", "test_one", "tests/test_a.py")])
+    record = written(tmp_path, test_one="passed")
+    record.write_text(record.read_text() + '{"run": "begins"}\n')
+    said = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("conformance", run=str(record), stdout=said)
+    assert "did not come to its end" in said.getvalue()
+
+
+SKIPPED = '{"file": "%s", "test": "test_one", "outcome": "skipped", "reason": "%s"}\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "problems"),
+    [
+        ("tests/test_a.py", "", ["F2 not run: one (tests/test_a.py)"]),
+        (
+            "tests/test_a.py",
+            SKIPPED % ("tests/test_a.py", "later"),
+            ["F2 skipped (later): one (tests/test_a.py)"],
+        ),
+        ("tests/test_a.py", SKIPPED % ("tests/test_a.py", "node is not installed"), []),
+        ("tests/browser/test_a.py", "", []),
+    ],
+)
+def test_after_all_gates_a_kept_row_is_shown_or_the_machine_is_named_to_lack_something(
+    tmp_path, monkeypatch, file, line, problems
+):
+    monkeypatch.setattr(conformance, "proofs", lambda: [Proof("F2", "test_one", file)])
+    monkeypatch.setattr(conformance, "kept", lambda: ["F2"])
+    lacks = {"node is not installed": (), "Debian's chromium is not installed": ("tests/browser/",)}
+    monkeypatch.setattr(rows, "lacks", lambda: lacks)
+    record = written(tmp_path)
+    record.write_text(record.read_text() + line)
+    assert rows.outcome(record).passed is (problems == [])
+    assert (
+        conformance_run.not_shown(
+            conformance.kept(), conformance.proofs(), conformance_run.read(record), lacks
+        )
+        == problems
+    )
+
+
+@pytest.mark.parametrize("wanted", [[], ["ruff"]])
+def test_rows_are_looked_at_after_all_gates_and_not_after_some(monkeypatch, wanted):
+    looked = []
+    monkeypatch.setattr(gates_main.tools, "install", list)
+    monkeypatch.setattr(gates_main.recording, "begin", dict)
+    monkeypatch.setattr(gates_main, "run", lambda gate: Outcome(gate.name, True, 0.0))
+    monkeypatch.setattr(gates_main, "print_table", lambda *_given: None)
+    monkeypatch.setattr(
+        gates_main.rows, "outcome", lambda: looked.append(1) or Outcome("rows", False, 0.0)
+    )
+    assert gates_main.main(wanted) == (0 if wanted else 1)
+    assert len(looked) == (0 if wanted else 1)
+
+
 @pytest.mark.parametrize("text", ["", "no json\n", '{"commit": "abc"}\n', '{"began_at": "x", "c'])
 def test_a_record_that_is_none_or_cut_is_said(tmp_path, text):
     record = tmp_path / "record.jsonl"
@@ -172,7 +282,10 @@ def history(repository: Path, file: str) -> list[list[str]]:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(repository), *words], capture_output=True, text=True, check=True
+            ["git", "-c", f"safe.directory={repository}", "-C", str(repository), *words],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
 
     commits = git("log", "--format=%H", "--diff-filter=AM", "--", file).split()
@@ -184,8 +297,8 @@ def taken_off(now: list[str], before: list[list[str]]) -> set[str]:
 
 
 def test_no_row_was_ever_taken_off_the_list():
-    if not (ROOT / ".git").exists():
-        pytest.skip("no repository here: its history is what is looked at")
+    if why := tools.why_no_history():
+        pytest.skip(why)
     file = str(conformance.KEPT.relative_to(ROOT))
     assert taken_off(conformance.kept(), history(ROOT, file)) == set()
 
@@ -206,3 +319,22 @@ def test_a_row_that_was_taken_off_is_noticed(tmp_path):
     before = history(tmp_path, "proven.txt")
     assert len(before) == 3
     assert taken_off(["F1", "F3"], before) == {"F2"}
+
+
+def test_a_shallow_clone_is_said_to_have_no_history(tmp_path, monkeypatch):
+    whole, copy = tmp_path / "whole", tmp_path / "copy"
+    who = ("-c", "user.name=x", "-c", "user.email=x@x")
+    for words in (
+        ("git", "init", str(whole)),
+        *(("git", "-C", str(whole), *who, "commit", "--allow-empty", "-m", "x"),) * 2,
+        ("git", "clone", "--depth", "1", f"file://{whole}", str(copy)),
+    ):
+        subprocess.run(words, check=True, capture_output=True)
+    monkeypatch.setattr(tools, "ROOT", whole)
+    assert tools.why_no_history() == ""
+    monkeypatch.setattr(tools, "ROOT", copy)
+    assert tools.why_no_history() == "a shallow clone: its history is what is looked at"
+    monkeypatch.setattr(tools, "ROOT", tmp_path)
+    assert (
+        tools.why_no_history() == "no repository that git reads: its history is what is looked at"
+    )

@@ -110,3 +110,22 @@ def why_no_axe() -> str:
     if axe().exists():
         return ""
     return "npm could not install axe-core" if shutil.which("npm") else "npm is not installed"
+
+
+def git(*words: str) -> str:
+    """What git says of this repository, whoever owns its files; raises ``CalledProcessError``."""
+    return subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def why_no_history() -> str:
+    """Why commits before this one cannot be looked at; empty where they can."""
+    try:
+        is_shallow = git("rev-parse", "--is-shallow-repository")
+    except (OSError, subprocess.CalledProcessError):
+        return "no repository that git reads: its history is what is looked at"
+    return "a shallow clone: its history is what is looked at" if is_shallow == "true" else ""

@@ -19,7 +19,8 @@ class Command(BaseCommand):
 
     A row that had a test and has none any more is refused in any case. ``--run`` writes nothing:
     it says of each row what the last `bin/test`, or the record that is named, has shown, and exits
-    1 where a row with tests was failed, skipped or not run.
+    1 where a row with tests was failed, skipped or not run, where the run did not come to its end,
+    or where it was a run of another commit than this one.
     """
 
     help = "Generate docs/conformance.md from the tests' feature marks, or read a run's record."
@@ -66,5 +67,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(conformance_run.as_json(run, shown)))
         else:
             self.stdout.write(conformance_run.text(run, shown))
-        if any(one.standing not in {Standing.SHOWN, Standing.NO_TEST} for one in shown):
+        here = conformance_run.commit()
+        if run.commit != here:
+            self.stderr.write(f"that was a run of {run.commit or 'no commit'}; this is {here}")
+        all_shown = all(one.standing in {Standing.SHOWN, Standing.NO_TEST} for one in shown)
+        if run.commit != here or not run.is_whole or not all_shown:
             sys.exit(1)
