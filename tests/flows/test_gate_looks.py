@@ -118,7 +118,7 @@ def test_one_player_of_a_batch_is_stopped_and_the_other_is_not(looked):
     assert answers([one], NOON) == [code]
 
 
-def test_a_check_that_were_left_out_would_let_the_bet_through(looked, monkeypatch):
+def test_a_check_that_is_left_out_would_let_the_bet_through(looked, monkeypatch):
     """The control: it is this check that stops the player, and nothing else does."""
     name, _code, one, other = looked
     check = next(each for each in gate_checks._LOOKS_AT if each.__name__ == name)
