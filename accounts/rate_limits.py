@@ -46,6 +46,7 @@ class Act(StrEnum):
     UNLOCK_MAIL = "unlock_mail"
     UNLOCK_CODE = "unlock_code"
     SIGN_UP = "sign_up"
+    REGISTER_FACTS = "register_facts"  # told for a national register
     API_WRONG = "api_wrong"  # tokens that open nothing
     API_READ = "api_read"  # uses of one token
     DATA_COPY = "data_copy"  # of all that the house holds of one person
@@ -90,6 +91,7 @@ TABLE: Final = (
     Rate(Act.UNLOCK_CODE, Per.EVERYBODY, 1_000, 5 * MINUTE_S),
     Rate(Act.SIGN_UP, Per.NETWORK, 20, HOUR_S),
     Rate(Act.SIGN_UP, Per.EVERYBODY, 1_000, 5 * MINUTE_S),
+    Rate(Act.REGISTER_FACTS, Per.ACCOUNT, 5, DAY_S),
     Rate(Act.API_WRONG, Per.NETWORK, 20, 5 * MINUTE_S),
     Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
     Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),

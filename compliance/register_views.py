@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import players
+from accounts import players, rate_limits
+from accounts.rate_limits import Act
 from audit.database_clock import database_now
 from compliance.admission import AdmissionCode
 from compliance.registries import telling
@@ -66,6 +67,8 @@ def register_facts(request: HttpRequest) -> HttpResponse:
     registry = standing.policy(database_now()).registry
     if request.method != "POST":
         return _page(request, player_id, FactsForm(wanted, registry))
+    # counted before anything is looked at: nobody learns of many people by trying
+    rate_limits.consume(request, Act.REGISTER_FACTS, email=players.info(player_id).email)
     form = FactsForm(wanted, registry, request.POST)
     if form.is_valid():
         given = {one: form.cleaned_data[one.value] for one in wanted}
@@ -93,8 +96,10 @@ def _page(
 
 
 def _say(request: HttpRequest, answer: Answer | None) -> None:
-    if answer is None or answer.outcome is Outcome.CLEAR:
-        messages.success(request, _("Thank you. The register was asked, and you can play."))
+    if answer is None:
+        messages.success(request, _("Thank you. The register need not be asked at the moment."))
+    elif answer.outcome is Outcome.CLEAR:
+        messages.success(request, _("Thank you. The register has nothing against it."))
     elif answer.outcome is Outcome.EXCLUDED:
         messages.error(request, refusal_text(AdmissionCode.REGISTRY_EXCLUDED, {}))
     else:

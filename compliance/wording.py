@@ -237,7 +237,6 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         "That is not the name of this account. Write it as in your passport; our support can help."
     ),
     "registry_needs_nothing": lambda _d: _("The register has what it needs."),
-    "registry_told_too_often": lambda _d: _("You have tried often today. Try again tomorrow."),
     "registry_facts_missing": lambda d: (
         _(
             "Before you play, the national register of excluded people needs from you: %(facts)s."

@@ -74,7 +74,7 @@ def check_player(
     policy = standing.policy(database_now())
     info = players.info(player_id)
     person = Person(info.email, info.date_of_birth, facts.latest(player_id))
-    lacks = shapes.lacking(policy, person.facts, person.born)
+    lacks = lacking(player_id, policy, person)
     if not is_asked(policy, purpose):
         return None
     answer = unclear(f"lacks_{lacks[0].value}") if lacks else ask_about(policy, person, purpose)
@@ -83,6 +83,44 @@ def check_player(
             lock_standing(player_id)
             keep(player_id, policy, purpose, answer, except_key=except_key, lacks=lacks)
     return answer
+
+
+def lacking(player_id: PlayerId, policy: Jurisdiction, person: Person) -> tuple[Fact, ...]:
+    """What the register needs and the player has still to tell, of what is known of ``person``.
+
+    Nothing once it has said "excluded" of them: they are asked about with what was sent then, since
+    whoever could tell other facts now would become somebody else.
+    """
+    found = shapes.lacking(policy, person.facts, person.born)
+    return () if found and _was_excluded(player_id, policy.registry) else found
+
+
+def _was_excluded(player_id: PlayerId, registry: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM compliance_registry_answer WHERE player_id = %s"
+            " AND registry = %s AND outcome = %s)",
+            [player_id, registry, Outcome.EXCLUDED.value],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def ask_soon(player_id: PlayerId, policy: Jurisdiction) -> None:
+    """Nothing lacks any more: unclear, and due now, whoever asks. In the caller's transaction.
+
+    Whoever tells facts asks at once; if that process dies, `retry` does.
+    """
+    now = database_now()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO compliance_admission (player_id, registry, registry_outcome,"
+            " registry_valid_until, registry_due_at) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (player_id) DO UPDATE SET registry = excluded.registry,"
+            " registry_outcome = excluded.registry_outcome,"
+            " registry_valid_until = excluded.registry_valid_until,"
+            " registry_due_at = excluded.registry_due_at, registry_tries = 0, registry_lacks = ''",
+            [player_id, policy.registry, Outcome.INDETERMINATE.value, now, now],
+        )
 
 
 def keep(
@@ -97,18 +135,22 @@ def keep(
     """Keep an answer about a player, in the caller's transaction, under their lock. Audited.
 
     One that newly excludes ends their sessions but ``except_key``. ``lacks``: what the register
-    was not asked for want of.
+    was not asked for want of. Where it said "excluded" before, an answer without asking is no
+    answer: the row is kept, and "excluded" stays.
     """
     now = database_now()
     valid_until = now if answer.outcome is Outcome.INDETERMINATE else now + policy.registry_valid
     _row(player_id, policy, purpose, answer, now, valid_until)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT registry_outcome, registry_tries FROM compliance_admission"
+            "SELECT registry, registry_outcome, registry_tries FROM compliance_admission"
             " WHERE player_id = %s",
             [player_id],
         )
-        before, tries = cursor.fetchone() or ("", 0)
+        of, before, tries = cursor.fetchone() or ("", "", 0)
+        if (of, before) == (policy.registry, Outcome.EXCLUDED) and _is_unasked(answer):
+            _ask_in(player_id, None)
+            return
         tries = tries + 1 if answer.outcome is Outcome.INDETERMINATE else 0
         cursor.execute(
             "INSERT INTO compliance_admission AS a (player_id, registry, registry_outcome,"
@@ -200,10 +242,15 @@ def _ask_in(player_id: PlayerId, seconds: int | None) -> None:
         )
 
 
+def _is_unasked(answer: Answer) -> bool:
+    """Whether nothing was sent, since the facts were missing or could be nobody's."""
+    return answer.detail.startswith(("lacks_", "bad_number"))
+
+
 def _due_at(answer: Answer, tries: int, now: datetime, valid_until: datetime) -> datetime | None:
     if answer.outcome is not Outcome.INDETERMINATE:
         return valid_until - AHEAD
-    if answer.detail.startswith(("lacks_", "bad_number")):
+    if _is_unasked(answer):
         return None  # asking again would say the same: the person has to tell us more
     return now + timedelta(seconds=min(RETRY_FIRST_S * 2 ** (tries - 1), RETRY_LATEST_S))
 

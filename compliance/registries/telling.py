@@ -1,7 +1,9 @@
 """A player tells what their register needs and the house lacks: kept, and the register asked.
 
 For accounts from before their profile had a register, or had this one. What was told once is not
-told again by the player: whoever is excluded would otherwise become somebody else.
+told again by the player, nor anything once the register has said "excluded" of them: whoever is
+excluded would otherwise become somebody else. A value from before forms were looked at, that cannot
+be right, counts as not told. Whoever calls counts the tries.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts import players
 from accounts.models import User
@@ -19,14 +21,12 @@ from audit.record import Subject, record, register
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.kyc.names import Likeness, likeness
 from compliance.registries import checking, facts, shapes
-from compliance.registries.protocol import Answer, Fact
+from compliance.registries.protocol import Answer, Fact, Person
 from compliance.standing import StandingNow, lock_standing, read_standing
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 
 TOLD: Final = register("registry.facts_told", "Facts for the national register told")
-#: In a day: a person needs one; nobody learns of many people by trying.
-TOLD_A_DAY: Final = 5
 _NAMES: Final = (Fact.GIVEN_NAME, Fact.FAMILY_NAME)
 
 
@@ -34,7 +34,6 @@ class TellingCode(StrEnum):
     """Why nothing was taken."""
 
     NOTHING_LACKS = "registry_needs_nothing"
-    TOO_OFTEN = "registry_told_too_often"
     OTHER_NAME = "fact_other_name"
 
 
@@ -48,8 +47,9 @@ def lacking(player_id: PlayerId) -> tuple[Fact, ...]:
 
 def _lacking(standing: StandingNow, known: Mapping[Fact, str]) -> tuple[Fact, ...]:
     policy = standing.policy(database_now())
-    born = players.info(standing.player_id).date_of_birth
-    return shapes.lacking(policy, known, born)
+    info = players.info(standing.player_id)
+    person = Person(info.email, info.date_of_birth, dict(known))
+    return checking.lacking(standing.player_id, policy, person)
 
 
 def tell(
@@ -58,8 +58,9 @@ def tell(
     """Keep what is lacking of ``given``, then ask the register; None where none is to be asked.
 
     All that lacks is told at once, or nothing is kept. Refuses with ``NO_STANDING``,
-    ``NOTHING_LACKS``, ``TOO_OFTEN``, ``OTHER_NAME`` (not the account's) or a `FactCode`. Locks the
-    player for the first half, and again for the answer. ``session_key``: as for
+    ``NOTHING_LACKS``, ``OTHER_NAME`` (not the account's) or a `FactCode`. Locks the player for the
+    first half, and again for the answer; in between the register is due to be asked, so that a
+    process that dies leaves no dead end. ``session_key``: as for
     ``checking.check_player``.
     """
     with transaction.atomic():
@@ -67,13 +68,12 @@ def tell(
         wanted = _lacking(standing, facts.latest(player_id))
         if not wanted:
             raise Refused(TellingCode.NOTHING_LACKS)
-        if _told_lately(player_id) >= TOLD_A_DAY:
-            raise Refused(TellingCode.TOO_OFTEN)
         policy = standing.policy(database_now())
         born = players.info(player_id).date_of_birth
         plain = {one: shapes.taken(policy, one, given.get(one, ""), born) for one in wanted}
         _same_person(player_id, plain)
         facts.write(player_id, plain)
+        checking.ask_soon(player_id, policy)
         record(
             TOLD,
             actor=Actor.player(player_id),
@@ -82,16 +82,6 @@ def tell(
             after={"registry": policy.registry, "facts": [one.value for one in wanted]},
         )
     return checking.check_player(player_id, CheckPoint.LOGIN, except_key=session_key)
-
-
-def _told_lately(player_id: PlayerId) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM compliance_person_facts WHERE player_id = %s"
-            " AND at > clock_timestamp() - interval '1 day'",
-            [player_id],
-        )
-        return int(cursor.fetchone()[0])
 
 
 def _same_person(player_id: PlayerId, plain: Mapping[Fact, str]) -> None:

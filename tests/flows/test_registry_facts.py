@@ -6,6 +6,7 @@ import threading
 from datetime import date
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.db import connection, transaction
 from django.test import Client
 
@@ -17,7 +18,7 @@ from compliance.jurisdictions import profile
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.limit_arithmetic import periods_of
 from compliance.registries import checking, facts, telling
-from compliance.registries.protocol import Fact
+from compliance.registries.protocol import Answer, Fact, Outcome, unclear
 from compliance.registries.simulated import Simulated
 from kernel.ids import PlayerId, new_id
 from kernel.money import Money
@@ -114,7 +115,7 @@ def test_the_refusal_names_what_is_missing_and_play_goes_on_once_it_is_told(data
     assert PAGE in client.get("/play-safely/").content.decode()
     assert set(client.get(PAGE).context["form"].fields) == set(TOLD[code])
     told = client.post(PAGE, TOLD[code], follow=True)
-    assert "you can play" in told.content.decode()
+    assert "The register has nothing against it." in told.content.decode()
     assert answer(player, code) is None
     assert len(server.book.asked) == 1
     assert PAGE not in client.get("/play-safely/").content.decode()
@@ -209,15 +210,18 @@ def test_a_name_that_is_not_the_accounts_is_refused(database, server):
     assert answer(player, "GB") is None
 
 
-def test_only_what_is_lacking_is_asked_for_and_tries_are_counted(database, server, monkeypatch):
+def test_only_what_is_lacking_is_asked_for_and_every_try_is_counted(database, server):
     player = from_before("GB")
     with transaction.atomic():
         facts.write(player, {Fact.GIVEN_NAME: "Anna", Fact.FAMILY_NAME: "Lindqvist"})
     client = signed_in(player)
     assert list(client.get(PAGE).context["form"].fields) == ["postcode"]
-    monkeypatch.setattr(telling, "TOLD_A_DAY", 1)
-    page = client.post(PAGE, {"postcode": "SW1A 1AA"})
-    assert "Try again tomorrow" in str(page.context["form"].errors)
+    for _ in range(5):
+        assert client.post(PAGE, {"postcode": "12345"}).status_code == 422
+    sixth = client.post(PAGE, {"postcode": "SW1A 1AA"})
+    assert sixth.status_code == 429
+    assert int(sixth.headers["Retry-After"]) > 0
+    assert facts.latest(player).keys() == {Fact.GIVEN_NAME, Fact.FAMILY_NAME}
     assert answer(player, "GB") == "registry_facts_missing"
 
 
@@ -238,3 +242,56 @@ def test_an_old_number_that_is_none_is_asked_for_anew(database, server):
     assert answer(player, "SE") == "registry_facts_missing"
     assert server.book.asked == []
     assert User.objects.get(pk=player).player.date_of_birth == date(1990, 2, 28)
+
+
+def test_excluded_stays_whatever_lacks_now_and_no_other_facts_are_taken(database, server):
+    player = from_before("GB")
+    told = {Fact.GIVEN_NAME: "Anna", Fact.FAMILY_NAME: "Lindqvist", Fact.POSTCODE: "London SW1A"}
+    with transaction.atomic():  # as taken before forms were looked at
+        facts.write(player, told)
+        policy = profile("GB", database_now().date())
+        checking.keep(player, policy, CheckPoint.LOGIN, Answer(Outcome.EXCLUDED))
+    server.book.fault = "error"
+    client = signed_in(player)
+    assert answer(player, "GB") == "registry_unclear"  # it was asked, with what was sent then
+    assert client.get(PAGE).headers["Location"] == "/play-safely/"
+    with pytest.raises(Refused) as refused:
+        telling.tell(player, {Fact.POSTCODE: "M1 1AE"})
+    assert refused.value.code is telling.TellingCode.NOTHING_LACKS
+    assert facts.latest(player) == told
+    server.book.fault = ""
+    checking.check_player(player, CheckPoint.LOGIN)
+    assert [asked["postcode"] for _, asked in server.book.asked][-1] == "London SW1A"
+    assert answer(player, "GB") is None  # the register's own word that it is over
+
+
+@pytest.mark.parametrize("lacks", [(), (Fact.NATIONAL_NUMBER,)])
+def test_an_answer_for_want_of_facts_never_replaces_excluded(database, server, lacks):
+    player = from_before("SE")
+    policy = profile("SE", database_now().date())
+    with transaction.atomic():
+        checking.keep(player, policy, CheckPoint.LOGIN, Answer(Outcome.EXCLUDED))
+        detail = "lacks_national_number" if lacks else "bad_number"
+        checking.keep(player, policy, CheckPoint.LOGIN, unclear(detail), lacks=lacks)
+    assert answer(player, "SE") == "registry_excluded"
+    signed_in(player)  # nothing is known, so nothing is asked
+    assert server.book.asked == []
+    assert answer(player, "SE") == "registry_excluded"
+    assert telling.lacking(player) == ()
+
+
+def test_a_process_that_dies_between_keeping_and_asking_leaves_no_dead_end(
+    database, server, monkeypatch
+):
+    player = from_before("SE")
+    client = signed_in(player)
+    UserSession.objects.create(
+        user_id=player, session_key=client.session.session_key, ip="127.0.0.1", user_agent="test"
+    )
+    client.get("/me/")  # from where it is looked at
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "check_player", lambda *_args, **_named: None)
+        telling.tell(player, {Fact.NATIONAL_NUMBER: SWEDE})
+    assert answer(player, "SE") == "registry_unclear"
+    assert checking.retry() == 1
+    assert answer(player, "SE") is None
