@@ -82,6 +82,14 @@ def _duration(value: Any) -> timedelta:
     )
 
 
+def _day_at_least(value: Any) -> timedelta:
+    """What the database holds everybody to who returns (`compliance_exclusion_stays`)."""
+    found = _duration(value)
+    if found < timedelta(days=1):
+        raise ValueError("a day at least")
+    return found
+
+
 def _time(value: Any) -> timedelta:
     """A duration that is some time: a check every PT0M would never let anybody play."""
     found = _duration(value)
@@ -176,7 +184,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "cool_off_max": _duration,
     "self_exclusion_min": _duration,
     "self_exclusion_ends_by_itself": _flag,
-    "return_delay": _duration,
+    "return_delay": _day_at_least,
     "registry": _word,
     "registry_checks": _check_points,
     "registry_valid": _duration,

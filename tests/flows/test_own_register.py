@@ -28,6 +28,7 @@ from notices.send import notify
 from tests.flows.accounts_steps import audit_kinds, keep_mail_here, latest_code, sign_up
 from tests.flows.screening_steps import named
 from tests.flows.staff_steps import make_staff, officer, staff_client
+from tests.flows.term_steps import term_ends
 
 BORN = date(1985, 3, 12)
 JURGEN = {"given_name": "Jürgen", "family_name": "Müller", "date_of_birth": "1985-03-12"}
@@ -61,12 +62,6 @@ def excluded(database, settings) -> PlayerId:
     player = named("Jürgen Müller", BORN)
     exclude(player)
     return player
-
-
-@pytest.fixture
-def terms_end(owner) -> None:
-    """Tests say that a term is over; the database would take that for a shortened one."""
-    owner.execute("ALTER TABLE compliance_standing DISABLE TRIGGER compliance_exclusion_stays")
 
 
 @pytest.mark.feature("F102")
@@ -250,16 +245,15 @@ def test_whom_an_officer_called_somebody_else_is_left_alone_whoever_is_excluded_
 
 
 @pytest.mark.feature("F102", "F105")
-@pytest.mark.usefixtures("terms_end")
-def test_who_has_come_back_is_not_excluded_again_for_an_account_that_has_not_asked(database):
+def test_who_has_come_back_is_not_excluded_again_for_an_account_that_has_not_asked(database, owner):
     first, second = named("Jürgen Müller", BORN), named("Muller Jurgen", BORN)
     exclude(first)
     now = database_now()
-    Standing.objects.update(excluded_until=now - timedelta(days=3))
+    term_ends(owner, now - timedelta(days=3), first, second)
     for player, served in ((first, 2), (second, 1)):
         exclusion.come_back(player, actor=Actor.player(player), reason="I am well")
         assert exclusion.compare_with_all() == 0
-        Standing.objects.filter(pk=player).update(excluded_until=now - timedelta(days=served))
+        term_ends(owner, now - timedelta(days=served), player)
         assert exclusion.compare_with_all() == 0
         assert answer(player) is None
     assert answer(first) is None
@@ -277,8 +271,9 @@ def in_two_countries(second_in: str) -> tuple[PlayerId, PlayerId]:
 
 @pytest.mark.feature("F102", "F105")
 @pytest.mark.parametrize("second_in", ["SE", "DK"])
-@pytest.mark.usefixtures("terms_end")
-def test_an_exclusion_that_ends_by_itself_does_not_end_before_one_that_holds(database, second_in):
+def test_an_exclusion_that_ends_by_itself_does_not_end_before_one_that_holds(
+    database, owner, second_in
+):
     holding, ending = in_two_countries(second_in)
     User.objects.filter(pk=ending).update(name="Sofia Rossi")
     exclude(holding, days=200)
@@ -288,12 +283,12 @@ def test_an_exclusion_that_ends_by_itself_does_not_end_before_one_that_holds(dat
     assert exclusion.compare_with_all() == 2  # the one longer, the other until they ask
     assert exclusion.compare_with_all() == 0
     now = database_now()
-    Standing.objects.update(excluded_until=now - timedelta(days=1))
+    term_ends(owner, now - timedelta(days=1), holding, ending)
     assert (answer(holding), answer(ending)) == ("excluded", "excluded")
     for player in (holding, ending):
         exclusion.come_back(player, actor=Actor.player(player), reason="I am well")
         assert exclusion.compare_with_all() == 0
-    Standing.objects.update(excluded_until=now - timedelta(minutes=1))
+    term_ends(owner, now - timedelta(minutes=1), holding, ending)
     assert exclusion.compare_with_all() == 0
     assert not any(one.excluded(now) for one in read_standings([holding, ending]))
     exclude(ending)
@@ -301,8 +296,7 @@ def test_an_exclusion_that_ends_by_itself_does_not_end_before_one_that_holds(dat
 
 
 @pytest.mark.feature("F102", "F105")
-@pytest.mark.usefixtures("terms_end")
-def test_who_is_excluded_with_another_account_asks_where_their_own_policy_wants_it(database):
+def test_who_is_excluded_with_another_account_asks_where_their_own_policy_wants_it(database, owner):
     holding, ending = in_two_countries("SE")
     exclude(ending, days=300)
     told = Standing.objects.get(pk=holding)
@@ -311,7 +305,7 @@ def test_who_is_excluded_with_another_account_asks_where_their_own_policy_wants_
     third = named("Jürgen Müller", BORN)
     assert exclusion.compare_with_all() == 2  # the new one, and the first until they ask
     assert answer(third) == "excluded"
-    Standing.objects.update(excluded_until=database_now() - timedelta(days=1))
+    term_ends(owner, database_now() - timedelta(days=1), holding, ending, third)
     for player in (holding, ending, third):
         assert answer(player) == "excluded"
         with pytest.raises(Refused) as refused:
@@ -320,15 +314,16 @@ def test_who_is_excluded_with_another_account_asks_where_their_own_policy_wants_
 
 
 @pytest.mark.feature("F102", "F105")
-@pytest.mark.usefixtures("terms_end")
-def test_who_was_excluded_with_another_is_not_taken_for_somebody_who_asked_to_return(database):
+def test_who_was_excluded_with_another_is_not_taken_for_somebody_who_asked_to_return(
+    database, owner
+):
     holding, ending = in_two_countries("SE")
     exclude(ending, days=300)
     Standing.objects.filter(pk=ending).update(status="closed")
     third = named("Jürgen Müller", BORN)
     assert exclusion.compare_with_all() == 1
     assert Standing.objects.get(pk=third).exclusion_holds
-    Standing.objects.filter(pk=holding).update(excluded_until=database_now())
+    term_ends(owner, database_now(), holding)
     exclusion.come_back(holding, actor=Actor.player(holding), reason="I am well")
     exclude(holding, days=900)
     held, first = Standing.objects.get(pk=third), Standing.objects.get(pk=holding)
@@ -346,14 +341,13 @@ def test_a_longer_exclusion_of_ones_own_keeps_one_that_holds(database):
 
 
 @pytest.mark.feature("F102")
-@pytest.mark.usefixtures("terms_end")
-def test_whom_an_officer_finds_to_be_somebody_who_came_back_may_play(database):
+def test_whom_an_officer_finds_to_be_somebody_who_came_back_may_play(database, owner):
     first, second = named("Jürgen Müller", BORN), named("Jorgen Müller", BORN)
     exclude(first, days=200)
     [waiting] = likenesses.waiting()
-    Standing.objects.filter(pk=first).update(excluded_until=database_now())
+    term_ends(owner, database_now(), first)
     exclusion.come_back(first, actor=Actor.player(first), reason="I am well")
-    Standing.objects.filter(pk=first).update(excluded_until=database_now())
+    term_ends(owner, database_now(), first)
     exclusion.decide_likeness(waiting.id, is_same=True, reason="same passport", actor=officer())
     assert (answer(first), answer(second)) == (None, None)
 
@@ -385,8 +379,9 @@ def test_staff_imports_are_compared_too(excluded):
 
 
 @pytest.mark.feature("F102", "F105")
-@pytest.mark.usefixtures("terms_end")
-def test_an_officer_excludes_with_a_reason_and_nobody_but_the_player_brings_them_back(database):
+def test_an_officer_excludes_with_a_reason_and_nobody_but_the_player_brings_them_back(
+    database, owner
+):
     player, by = named("Jürgen Müller", BORN), officer()
     until = database_now() + timedelta(days=400)
     support = Actor.staff(make_staff(Role.SUPPORT, key=None).pk)
@@ -404,7 +399,7 @@ def test_an_officer_excludes_with_a_reason_and_nobody_but_the_player_brings_them
             player, until=until - timedelta(days=30), actor=by, reason="shorter"
         )
     assert refused.value.code is exclusion.ExclusionCode.WOULD_SHORTEN
-    Standing.objects.filter(pk=player).update(excluded_until=database_now())
+    term_ends(owner, database_now(), player)
     with pytest.raises(Refused) as refused:
         exclusion.come_back(player, actor=by, reason="seems well")
     assert refused.value.code is exclusion.ExclusionCode.NOT_YOURS
@@ -417,8 +412,9 @@ def test_an_officer_excludes_with_a_reason_and_nobody_but_the_player_brings_them
 
 
 @pytest.mark.feature("F102")
-@pytest.mark.usefixtures("terms_end")
-def test_marketing_is_off_at_once_and_stays_off_until_the_player_agrees_anew(database, monkeypatch):
+def test_marketing_is_off_at_once_and_stays_off_until_the_player_agrees_anew(
+    database, owner, monkeypatch
+):
     advert = "advert_of_a_test"
     monkeypatch.setitem(kinds._kinds, advert, kinds.Kind(advert, marketing=True))
     player = named("Jürgen Müller", BORN)
@@ -434,9 +430,9 @@ def test_marketing_is_off_at_once_and_stays_off_until_the_player_agrees_anew(dat
     assert not consent.is_given(int(player), Channel.INBOX)
     consent.give(int(player), Channel.INBOX, actor=me)
     assert not reaches()  # the gate, whatever the consent says
-    Standing.objects.filter(pk=player).update(excluded_until=database_now())
+    term_ends(owner, database_now(), player)
     exclusion.come_back(player, actor=me, reason="I am well")
-    Standing.objects.filter(pk=player).update(excluded_until=database_now())
+    term_ends(owner, database_now(), player)
     assert answer(player, gate.Purpose.MARKETING) is None
     assert not reaches()
     consent.give(int(player), Channel.INBOX, actor=me)

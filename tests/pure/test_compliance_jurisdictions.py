@@ -106,6 +106,7 @@ def test_countries_are_texts_and_unlisted_ones_are_not_offered():
         ("limit_kinds: {value: [deposit", "limit_kinds: {value: [luck", "limit_kinds"),
         ("limits_required: {value: []", "limits_required: {value: [luck]", "limits_required"),
         ("calendar, basis", "lunar, basis", "limit_period_kind"),
+        ("return_delay: {value: PT24H", "return_delay: {value: PT23H", "return_delay"),
         ("session_pause: {value: PT30M", "session_pause: {value: PT0M", "session_pause"),
         (
             "reality_check_default: {value: PT60M",
