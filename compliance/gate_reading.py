@@ -57,7 +57,7 @@ class Known:
     #: Of those who closed their account and want to sign in: who has money there, free or on its
     #: way out.
     with_money: frozenset[PlayerId]
-    #: Whether the house can find out where players are, where one of the policies wants to know.
+    #: Whether the house can find out where players are.
     can_look: bool
     #: By purpose, the checks that have anything to look at here (`gate_checks`).
     checks: dict[Purpose, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
@@ -65,6 +65,7 @@ class Known:
 
 def read(requests: Sequence[GateRequest], now: datetime) -> Known:
     """Lock the players of ``requests`` (rank PLAYER) and read all that concerns their questions."""
+    can_look = geoip.can_look()  # may open a file, so before any lock
     standings = lock_standings({request.player_id for request in requests})
     scopes = {
         scope
@@ -108,7 +109,7 @@ def read(requests: Sequence[GateRequest], now: datetime) -> Known:
                 if one.status is Status.CLOSED
             ]
         ),
-        can_look=not any(one.location_required for one in policies.values()) or geoip.can_look(),
+        can_look=can_look,
     )
     for player_id, room in bet_rooms.of_rows(bets[0] if bets else [], betting, now).items():
         found.rooms[player_id, Purpose.BET] = room

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,28 +50,61 @@ class GeoIp:
 _NOWHERE: Final = Nowhere()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A file as it was when it was last opened, and what came of it: a broken one is not tried
+    again until it changes.
+    """
+
+    path: str
+    changed_ns: int | None
+    locator: Locator
+
+
+#: One per process; a file is opened by one thread, while the others go on with what was there.
+_kept = _Kept("", None, _NOWHERE)
+_opening = threading.Lock()
+
+
 def can_look() -> bool:
-    """Whether the house can find out where anybody is at all."""
+    """Whether the house can find out where anybody is. May open a file: ask outside locks."""
     return locator() is not _NOWHERE
 
 
 def locator() -> Locator:
-    """The one that settings name. One that cannot be read is logged, and nothing is known."""
+    """The one that settings name. One that cannot be read is logged once, and nothing is known."""
+    global _kept  # noqa: PLW0603  (one reader per process)
     path: str = settings.FARO_GEOIP_DATABASE
+    found, changed_ns = _kept, _changed(path)
+    if (found.path, found.changed_ns) == (path, changed_ns):
+        return found.locator
+    has_another = found.path == path and found.locator is not _NOWHERE
+    if not _opening.acquire(blocking=not has_another):
+        return found.locator
+    try:
+        if (_kept.path, _kept.changed_ns) != (path, changed_ns):
+            _kept = _Kept(path, changed_ns, _opened(path))
+        return _kept.locator
+    finally:
+        _opening.release()
+
+
+def _changed(path: str) -> int | None:
+    """None where there is no file."""
+    try:
+        return Path(path).stat().st_mtime_ns if path else None
+    except OSError:
+        return None
+
+
+def _opened(path: str) -> Locator:
     if not path:
         return _NOWHERE
     try:
-        changed_ns = Path(path).stat().st_mtime_ns
-        return _opened(path, changed_ns)
+        return GeoIp(Path(path))
     except (OSError, maxminddb.InvalidDatabaseError) as error:
         log.error("geoip_database_unreadable", error=type(error).__name__)
         return _NOWHERE
-
-
-@cache
-def _opened(path: str, changed_ns: int) -> GeoIp:
-    """One reader per file as it is; a newer file in its place is opened anew."""
-    return GeoIp(Path(path))
 
 
 def _code(found: Any) -> str:
