@@ -89,9 +89,7 @@ def refusal(
         return told
     if found.likenesses:
         return AdmissionCode.UNDER_REVIEW
-    if marketing or not policy.location_required:
-        return None
-    return _place_refusal(policy, found, now, can_look)
+    return None if marketing else place_refusal(policy, found, now, can_look=can_look)
 
 
 def _registry_refusal(
@@ -109,18 +107,20 @@ def _registry_refusal(
     return AdmissionCode.REGISTRY_UNCLEAR
 
 
-def _place_refusal(
-    policy: Jurisdiction,
-    found: Admission,
-    now: datetime,
-    can_look: bool,  # noqa: FBT001  (a fact of the house)
+def place_refusal(
+    policy: Jurisdiction, found: Admission | None, now: datetime, *, can_look: bool
 ) -> AdmissionCode | None:
+    """Why the place refuses bets and deposits, or None. ``can_look``: as for `refusal`."""
+    if not policy.location_required:
+        return None
+    found = found or NOTHING
     seen = found.place_outcome
     fresh = found.place_valid_until is not None and now < found.place_valid_until
     if seen == PlaceOutcome.NOT_ALLOWED:  # until somewhere else is seen, however long ago
         return AdmissionCode.PLACE_NOT_ALLOWED
     if seen == PlaceOutcome.ALLOWED and fresh:
         return None
-    if policy.location_unchecked_refuses and not can_look:
+    # what nobody has looked at is apart from what was looked at and is in no database
+    if policy.location_unchecked_refuses and not (can_look and fresh):
         return AdmissionCode.PLACE_NOT_CHECKED
     return AdmissionCode.PLACE_UNKNOWN if policy.location_unknown_refuses else None

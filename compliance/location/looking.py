@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from django.contrib.auth import SESSION_KEY
@@ -13,6 +14,8 @@ from accounts import doors
 from accounts.client_address import client_address
 from audit.database_clock import database_now
 from audit.record import Personal, Subject, record, register
+from audit.together import run_together
+from compliance import admission
 from compliance.admission import AdmissionCode, PlaceOutcome
 from compliance.jurisdictions import Jurisdiction, offered_countries
 from compliance.location.geoip import can_look, locator
@@ -23,7 +26,8 @@ from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
 
 SEEN_ELSEWHERE: Final = register("player.place_changed", "Place of a player changed")
-_DUE: Final = "place_due_s"
+#: In the session: when to look next, in seconds since 1970; 0 is with the next request.
+_DUE: Final = "place_look_s"
 WATCHER: Final = Actor.system("location")
 
 
@@ -46,17 +50,18 @@ def check_visitor(request: HttpRequest, policy: Jurisdiction) -> None:
 
 
 def look(player_id: PlayerId, address: Address) -> PlaceOutcome | None:
-    """See where the player is and keep it; None where their policy does not ask.
+    """See where the player is and keep it; None where their policy does not ask, or nobody can.
 
-    Locks the player. A change of place or of what it means is audited, the place as a personal
-    field. The address itself is not kept.
+    What was seen before stays where nobody can look now; that nothing is known of an address is
+    kept too, since it was looked at. Locks the player. A change of place or of what it means is
+    audited, the place as a personal field. The address itself is not kept.
     """
     standing = read_standing(player_id)
     if standing is None:
         return None
     now = database_now()
     policy = standing.policy(now)
-    if not policy.location_required:
+    if not policy.location_required or not can_look():
         return None
     place = locator().place(address)
     outcome = judge(policy, place, offered_countries(now.date()))
@@ -68,8 +73,6 @@ def look(player_id: PlayerId, address: Address) -> PlaceOutcome | None:
                 [player_id],
             )
             before = cursor.fetchone() or ("", "")
-            if outcome is PlaceOutcome.UNKNOWN and before == ("", ""):
-                return outcome  # nothing was known and nothing is
             if outcome is PlaceOutcome.UNKNOWN and before[1] == PlaceOutcome.NOT_ALLOWED:
                 return outcome  # hiding is no way round: another place has to be seen
             cursor.execute(
@@ -107,10 +110,27 @@ class PlaceAgain:
 
 
 def again(request: HttpRequest, player_id: PlayerId) -> None:
-    """Look now, and note in the session when to look next: at half of what is relied on."""
+    """Look now, and note in the session when to look next: at half of what is relied on.
+
+    While the place refuses it is looked at with each request, as the refusal's words say.
+    """
     look(player_id, client_address(request))
-    standing = read_standing(player_id)
-    valid_s = 3_600
+    standing, now = read_standing(player_id), database_now()
+    wait_s = 3_600
     if standing is not None:
-        valid_s = int(standing.policy(database_now()).location_valid.total_seconds())
-    request.session[_DUE] = int(SystemClock().now().timestamp()) + max(60, valid_s // 2)
+        policy = standing.policy(now)
+        wait_s = max(60, int(policy.location_valid.total_seconds()) // 2)
+        if _refuses(player_id, policy, now):
+            wait_s = 0
+    due_s = wait_s and int(SystemClock().now().timestamp()) + wait_s
+    if request.session.get(_DUE) != due_s:
+        request.session[_DUE] = due_s
+
+
+def _refuses(player_id: PlayerId, policy: Jurisdiction, now: datetime) -> bool:
+    if not policy.location_required:
+        return False
+    with transaction.atomic():
+        [rows] = run_together([admission.asking([player_id])])
+    found = admission.of_rows(rows).get(player_id)
+    return admission.place_refusal(policy, found, now, can_look=can_look()) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 from io import StringIO
+from ipaddress import ip_address
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +16,7 @@ from audit.database_clock import database_now
 from compliance import exclusion, facts, gate, limits, rooms, sign_up, switches
 from compliance.gate import GateCode, Purpose
 from compliance.limit_arithmetic import LimitKind, Period
+from compliance.location import looking
 from compliance.models import GateDecision, Reservation, Standing, Status
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.invariant import InvariantBroken
@@ -24,6 +26,7 @@ from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
 from tests import house
 from tests.flows import place_steps
+from tests.flows.term_steps import term_ends
 
 STAFF = Actor.staff(1)
 HOUSE = Actor.system("test")
@@ -117,17 +120,15 @@ def test_an_excluded_player_may_withdraw_and_sign_in_and_nothing_else(database):
 def test_an_exclusion_is_over_only_when_the_player_has_come_back_and_waited(database, owner):
     player = make_player()
     exclude(player)
-    # a test says that the term is over; the database would take that for a shortened one
-    owner.execute("ALTER TABLE compliance_standing DISABLE TRIGGER compliance_exclusion_stays")
     with pytest.raises(Refused) as refused:
         exclusion.come_back(player, actor=Actor.player(player), reason="want to")
     assert refused.value.code is exclusion.ExclusionCode.NOT_OVER
     yesterday = database_now() - timedelta(days=1)
-    Standing.objects.filter(pk=player).update(excluded_until=yesterday)
+    term_ends(owner, yesterday, player)
     assert codes(ask(player)) == [GateCode.EXCLUDED]
     exclusion.come_back(player, actor=Actor.player(player), reason="want to")
     assert codes(ask(player)) == [GateCode.EXCLUDED]
-    Standing.objects.filter(pk=player).update(excluded_until=yesterday)
+    term_ends(owner, yesterday, player)
     assert codes(ask(player)) == [None]
 
 
@@ -189,6 +190,8 @@ def test_age_and_verification_are_asked_as_the_policy_says(database, settings, t
     Standing.objects.filter(pk=player).update(age_verified=True, identity_verified=True)
     assert codes(ask(player)) == [GateCode.REGISTRY_UNCLEAR]
     house.register_says_clear(player)
+    assert codes(ask(player)) == [GateCode.PLACE_NOT_CHECKED]
+    looking.look(player, ip_address(place_steps.LONDON))
     assert codes(ask(player)) == [None]
     Standing.objects.filter(pk=player).update(of_age_on=database_now() + timedelta(days=2))
     assert codes(ask(player)) == [GateCode.UNDER_AGE]

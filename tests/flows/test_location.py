@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,9 +16,10 @@ from django.test import Client
 from accounts.models import User
 from audit.database_clock import database_now
 from casino import jurisdiction_checks
-from compliance import admission, gate
+from compliance import admission, gate, gate_reading
 from compliance.admission import PlaceOutcome
 from compliance.jurisdictions import profile
+from compliance.location import geoip as geoip_module
 from compliance.location import looking
 from compliance.location.geoip import can_look, locator
 from compliance.location.protocol import UNKNOWN, Place, judge
@@ -126,7 +130,7 @@ def test_sign_up_and_sign_in_look_and_believe_only_our_own_proxies(database, set
     player = PlayerId(User.objects.get().pk)
     assert answer(player) is None
     session = client.session
-    session["place_due_s"] = 0
+    session["place_look_s"] = 0
     session.save()
     client.get("/me/", HTTP_X_FORWARDED_FOR=BRAZIL)
     assert answer(player) == "place_not_allowed"
@@ -159,15 +163,105 @@ def test_where_nobody_can_look_there_is_no_play_and_money_still_leaves(database,
 @pytest.mark.feature("F119")
 def test_what_was_seen_counts_for_its_time_when_the_database_is_gone(database, settings, geoip):
     player = maltese()
-    assert answer(player) is None  # somebody can look, and has seen nothing wrong
+    assert answer(player) == "place_not_checked"  # somebody can look, and nobody has
     looking.look(player, ip_address(MALTA))
     settings.FARO_GEOIP_DATABASE = ""
     assert answer(player) is None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE compliance_admission SET place_valid_until = clock_timestamp()")
     assert answer(player) == "place_not_checked"
-    looking.look(player, ip_address(MALTA))  # asked, and still nobody knows
+    assert looking.look(player, ip_address(MALTA)) is None  # asked, and still nobody knows
     assert answer(player) == "place_not_checked"
+
+
+@pytest.mark.feature("F119")
+def test_a_look_while_nobody_can_look_takes_nothing_away_and_gives_nothing(
+    database, settings, geoip
+):
+    player = maltese()
+    looking.look(player, ip_address(MALTA))
+    settings.FARO_GEOIP_DATABASE = ""
+    assert looking.look(player, ip_address(BRAZIL)) is None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT place, place_outcome FROM compliance_admission")
+        assert cursor.fetchone() == ("MT", "allowed")
+    assert answer(player) is None
+    settings.FARO_GEOIP_DATABASE = str(geoip)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE compliance_admission SET place_valid_until = clock_timestamp()")
+    assert answer(player) == "place_not_checked"  # what was seen is too old to rely on
+    looking.look(player, ip_address("10.1.2.3"))
+    assert answer(player) is None  # looked at, in no database, and Malta lets that pass
+
+
+@pytest.mark.feature("F119")
+@pytest.mark.parametrize(
+    ("address", "code"), [(MALTA, None), ("10.1.2.3", None), (BRAZIL, "place_not_allowed")]
+)
+def test_who_signed_in_while_nobody_could_look_is_looked_at_with_the_first_page_after(
+    database, settings, geoip, address, code
+):
+    player = maltese()
+    settings.FARO_GEOIP_DATABASE = ""
+    client = Client(REMOTE_ADDR=address)
+    client.force_login(User.objects.get(pk=player), "accounts.authentication.PasswordAtOwnDoor")
+    client.get("/me/")
+    assert answer(player) == "place_not_checked"
+    settings.FARO_GEOIP_DATABASE = str(geoip)
+    assert answer(player) == "place_not_checked"  # from wherever they are
+    client.get("/me/")
+    assert answer(player) == code
+    due_s = client.session["place_look_s"]
+    assert (due_s == 0) is (code is not None)  # a place that refuses is looked at again at once
+    if code is not None:
+        client.get("/me/", REMOTE_ADDR=MALTA)
+        assert answer(player) is None
+
+
+def test_one_reader_is_kept_a_broken_file_is_tried_once_and_others_wait_for_nobody(
+    settings, tmp_path, monkeypatch
+):
+    path = place_steps.lay(settings, tmp_path)
+    first = locator()
+    opened, going, may_go = [], threading.Event(), threading.Event()
+
+    def slowly(at):
+        opened.append(at)
+        going.set()
+        assert may_go.wait(10)
+        raise OSError
+
+    monkeypatch.setattr(geoip_module, "GeoIp", slowly)
+    os.utime(path, ns=(1, 1))  # a newer file in its place
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(can_look)
+        assert going.wait(10)
+        assert locator() is first  # meanwhile, what was there
+        may_go.set()
+        assert opening.result(10) is False
+    assert (can_look(), can_look()) == (False, False)
+    assert opened == [path]
+    monkeypatch.undo()
+    os.utime(path, ns=(2, 2))
+    assert can_look()
+
+
+def test_the_file_is_opened_before_any_player_is_locked(database, settings, tmp_path, monkeypatch):
+    player = maltese()
+    place_steps.lay(settings, tmp_path)
+    locked = []
+    lock, look = gate_reading.lock_standings, geoip_module.can_look
+    monkeypatch.setattr(
+        gate_reading, "lock_standings", lambda ids: (locked.append(True), lock(ids))[1]
+    )
+
+    def looked() -> bool:
+        assert locked == []
+        return look()
+
+    monkeypatch.setattr(geoip_module, "can_look", looked)
+    assert answer(player) == "place_not_checked"
+    assert locked == [True]
 
 
 @pytest.mark.feature("F119")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import date, timedelta
+from ipaddress import ip_address
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from accounts.models import Player, User
 from audit.database_clock import database_now
 from compliance import gate
 from compliance.jurisdictions.shape import CheckPoint
+from compliance.location import looking
 from compliance.registries import checking, clients, exchange, facts, known
 from compliance.registries.protocol import Fact, Outcome, Person
 from compliance.registries.simulated import Simulated
@@ -170,6 +172,7 @@ def british(database, settings, server, tmp_path):
     player = house.player(currency="GBP", country="GB")
     User.objects.filter(pk=player).update(email="anna@example.org")
     facts.write(player, GB)
+    looking.look(player, ip_address(place_steps.LONDON))
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE compliance_standing SET age_verified = true, identity_verified = true"
