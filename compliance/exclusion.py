@@ -162,15 +162,19 @@ def _others(
     """Exclude the same person's other accounts, have the alike ones looked at; returns how many.
 
     An officer's decision about the two goes before what names say. Waiting to return is no
-    exclusion to share: whoever asked to come back has served the term.
+    exclusion to share: whoever asked to come back has served the term. Who was freed by two
+    officers is not excluded anew by whoever was only excluded with others, and before that.
     """
     if standing.excluded_until is None or standing.is_returning:
         return 0
     decided = likenesses.decisions(standing.player_id)
     alike = {one.player_id: one for one in others}
+    freed = likenesses.freed_from(standing.player_id, held)
     acted = 0
     for player_id, other in held.items():
         if player_id == standing.player_id or other.status == Status.CLOSED:
+            continue
+        if player_id in freed:
             continue
         if _at_least_as_long(other, standing, now):
             continue

@@ -147,6 +147,25 @@ def others_like(player_id: PlayerId) -> list[Somebody]:
     ]
 
 
+def not_excluded_with(player_id: PlayerId, others: Collection[PlayerId]) -> set[PlayerId]:
+    """Those of ``others`` whose exclusion is not merely the consequence of ``player_id``'s.
+
+    It is where the house's comparing alone ever began it, and never before that of ``player_id``.
+    """
+    if not others:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT o.id FROM unnest(%(others)s::bigint[]) AS o (id)"
+            " WHERE NOT EXISTS (SELECT FROM compliance_register_entry e WHERE e.player_id = o.id)"
+            " OR EXISTS (SELECT FROM compliance_register_entry e WHERE e.player_id = o.id"
+            "  AND (e.by_actor <> 'system:own_register' OR e.since <= (SELECT min(since)"
+            "   FROM compliance_register_entry WHERE player_id = %(self)s)))",
+            {"others": [int(one) for one in others], "self": player_id},
+        )
+        return {PlayerId(row[0]) for row in cursor.fetchall()}
+
+
 def known(player_id: PlayerId) -> Known | None:
     """Names and birth of a player; None for nobody."""
     with connection.cursor() as cursor:

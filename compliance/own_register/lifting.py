@@ -2,7 +2,8 @@
 
 An account that was called an excluded person's, and is not, has no other way back than to ask and
 to wait out a term that is not theirs. Nothing is taken back from the record: the decision stays,
-and another stands beside it. From then on the two accounts count as two people.
+and another stands beside it. From then on the two accounts count as two people. One act is about
+all whom officers called the same as the account: excluded people have several accounts, too.
 """
 
 from __future__ import annotations
@@ -72,64 +73,75 @@ class Lift:
 def propose(likeness_id: UUID, *, reason: str, actor: Actor) -> Lift:
     """The first officer: this account is somebody else's after all. Audited; nothing changes yet.
 
+    With it goes every other decision that this account is an excluded person's.
     Refuses with ``NOT_ALLOWED``, ``REASON_MISSING``, ``NO_SUCH_LIKENESS``, ``NOT_DECIDED_SAME``,
-    ``NOT_EXCLUDED``, ``OWN_EXCLUSION``, ``STILL_SAME`` or ``WAITS``. Locks both players.
+    ``NOT_EXCLUDED``, ``OWN_EXCLUSION``, ``STILL_SAME`` or ``WAITS``. Locks all these players.
     """
     check_right(actor, GUARD)
-    said, seen = _said(reason), likenesses.find(likeness_id)
+    said, player_id = _said(reason), likenesses.find(likeness_id).player_id
     with transaction.atomic():
-        _may_be_lifted(seen, lock_standings({seen.player_id, seen.excluded_id}))
-        lift_id = new_id()
+        held = _lock(player_id)
+        together = likenesses.called_same(player_id)
+        if likeness_id not in {one.id for one in together}:
+            raise Refused(LiftCode.NOT_DECIDED_SAME)
+        _may_be_lifted(player_id, together, held)
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(
+                cursor.executemany(
                     "INSERT INTO compliance_likeness_lift (id, likeness_id, player_id, reason,"
                     " proposed_by) VALUES (%s, %s, %s, %s, %s)",
-                    [lift_id, likeness_id, seen.player_id, said, int(actor.id)],
+                    [(new_id(), one.id, player_id, said, int(actor.id)) for one in together],
                 )
         except IntegrityError as error:
             if "lift_waits" not in str(error):
                 raise
             raise Refused(LiftCode.WAITS) from error
-        _audit(PROPOSED, seen, actor, said)
-    return _read("WHERE id = %s", [lift_id])[0]
+        for one in together:
+            _audit(PROPOSED, one, actor, said)
+    return _read("WHERE likeness_id = %s AND decided_at IS NULL", [likeness_id])[0]
 
 
 def agree(lift_id: UUID, *, reason: str, actor: Actor) -> Lift:
     """Another officer agrees: from this commit the account is not excluded. Audited, player told.
 
-    Marketing stays off until they agree to it anew. Refuses as `propose`, and with
-    ``NOTHING_WAITS`` or ``SAME_PERSON``. Locks both players.
+    All that waits for the account is decided with it. Marketing stays off until they agree to it
+    anew. Refuses as `propose`, and with ``NOTHING_WAITS`` or ``SAME_PERSON``. Locks as `propose`.
     """
     check_right(actor, GUARD)
-    said, lift = _said(reason), _waiting(lift_id)
-    seen = likenesses.find(lift.likeness_id)
+    said, player_id = _said(reason), _waiting(lift_id).player_id
     with transaction.atomic():
-        held = lock_standings({seen.player_id, seen.excluded_id})
-        lift = _waiting(lift_id)
-        if lift.proposed_by == int(actor.id):
+        held = _lock(player_id)
+        _waiting(lift_id)
+        lifts = _of_player(player_id)
+        if int(actor.id) in {one.proposed_by for one in lifts}:
             raise Refused(LiftCode.SAME_PERSON)
-        standing = _may_be_lifted(seen, held)
-        _decide(lift, actor, said, is_lifted=True)
-        Standing.objects.filter(pk=seen.player_id).update(
+        seen = [likenesses.find(one.likeness_id) for one in lifts]
+        standing = _may_be_lifted(player_id, seen, held)
+        for lift, one in zip(lifts, seen, strict=True):
+            _decide(lift, actor, said, is_lifted=True)
+            _audit(LIFTED, one, actor, said, standing)
+        Standing.objects.filter(pk=player_id).update(
             excluded_at=None, excluded_until=None, exclusion_holds=False
         )
-        _audit(LIFTED, seen, actor, said, standing)
-        notify(int(seen.player_id), EXCLUSION_LIFTED, {})
+        _apart_from_their_others(player_id, seen, said, actor)
+        notify(int(player_id), EXCLUSION_LIFTED, {})
     return _read("WHERE id = %s", [lift_id])[0]
 
 
 def give_back(lift_id: UUID, *, reason: str, actor: Actor) -> Lift:
     """An officer does not agree, or takes the proposal back: the exclusion goes on. Audited.
 
+    All that waits for the account is decided with it.
     Refuses with ``NOT_ALLOWED``, ``REASON_MISSING`` or ``NOTHING_WAITS``. Locks the player.
     """
     check_right(actor, GUARD)
-    said, lift = _said(reason), _waiting(lift_id)
+    said, player_id = _said(reason), _waiting(lift_id).player_id
     with transaction.atomic():
-        lock_standings({lift.player_id})
-        _decide(_waiting(lift_id), actor, said, is_lifted=False)
-        _audit(RETURNED, likenesses.find(lift.likeness_id), actor, said)
+        lock_standings({player_id})
+        _waiting(lift_id)
+        for lift in _of_player(player_id):
+            _decide(lift, actor, said, is_lifted=False)
+            _audit(RETURNED, likenesses.find(lift.likeness_id), actor, said)
     return _read("WHERE id = %s", [lift_id])[0]
 
 
@@ -154,17 +166,25 @@ def _said(reason: str) -> str:
     return said
 
 
-def _may_be_lifted(seen: Waiting, held: dict[PlayerId, StandingNow]) -> StandingNow:
-    """The standing of the account, where nothing but this decision excludes it."""
-    decided = likenesses.decisions(seen.player_id)
-    if not seen.is_same or not decided.get(seen.excluded_id):
+def _lock(player_id: PlayerId) -> dict[PlayerId, StandingNow]:
+    """Lock the account and all who were called the same; later decisions need its lock too."""
+    together = likenesses.called_same(player_id)
+    return lock_standings({player_id, *(one.excluded_id for one in together)})
+
+
+def _may_be_lifted(
+    player_id: PlayerId, seen: list[Waiting], held: dict[PlayerId, StandingNow]
+) -> StandingNow:
+    """The standing of the account, where nothing but the decisions ``seen`` excludes it."""
+    decided = likenesses.decisions(player_id)
+    if not all(one.is_same and decided.get(one.excluded_id) for one in seen):
         raise Refused(LiftCode.NOT_DECIDED_SAME)
-    standing = held.get(seen.player_id)
+    standing = held.get(player_id)
     if standing is None or not standing.excluded(database_now()):
         raise Refused(LiftCode.NOT_EXCLUDED)
-    if _has_own(seen.player_id):
+    if _has_own(player_id):
         raise Refused(LiftCode.OWN_EXCLUSION)
-    if _another_holds(seen, decided):
+    if _another_holds(player_id, {one.excluded_id for one in seen}, decided):
         raise Refused(LiftCode.STILL_SAME)
     return standing
 
@@ -180,18 +200,43 @@ def _has_own(player_id: PlayerId) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _another_holds(seen: Waiting, decided: dict[PlayerId, bool]) -> bool:
-    """Whether the account is another excluded person's too, by names or by an officer's word."""
+def _another_holds(player_id: PlayerId, seen: set[PlayerId], decided: dict[PlayerId, bool]) -> bool:
+    """Whether the account is another excluded person's too, by names or by an officer's word.
+
+    Who is excluded only since, and because they are like this account, is nobody to hold it.
+    """
     alike = {}
-    person = entries.known(seen.player_id)
+    person = entries.known(player_id)
     if person is not None:
         names = [name.text for name in person.names]
-        found = entries.excluded_like(names, person.born, besides=seen.player_id)
+        found = entries.excluded_like(names, person.born, besides=player_id)
         alike = {one.player_id: one.is_same for one in found}
-    by_word = {player_id for player_id, is_same in decided.items() if is_same}
-    excluded = set(alike) | entries.excluded_among(by_word)
-    others = excluded - {seen.excluded_id}
-    return any(decided.get(one, alike.get(one, False)) for one in others)
+    by_word = {one for one, is_same in decided.items() if is_same}
+    others = (set(alike) | entries.excluded_among(by_word)) - seen
+    same = {one for one in others if decided.get(one, alike.get(one, False))}
+    return bool(entries.not_excluded_with(player_id, same))
+
+
+def _apart_from_their_others(
+    player_id: PlayerId, seen: list[Waiting], said: str, actor: Actor
+) -> None:
+    """The word counts for other excluded accounts of the same people: only alike, and not asked."""
+    theirs: set[PlayerId] = set()
+    for one in seen:
+        theirs |= {
+            other.player_id for other in entries.others_like(one.excluded_id) if other.is_same
+        }
+        said_of = likenesses.decisions(one.excluded_id)
+        theirs |= {other for other, is_same in said_of.items() if is_same}
+    decided = likenesses.decisions(player_id)
+    for other in sorted(entries.excluded_among(theirs - decided.keys() - {player_id})):
+        alike = entries.others_like(other)
+        found = next((one for one in alike if one.player_id == player_id), None)
+        if found is None or found.is_same:
+            continue
+        likenesses.note(player_id, other, found)
+        for waiting in likenesses.waiting_between(player_id, other):
+            likenesses.close(waiting.id, is_same=False, reason=said, actor=actor)
 
 
 def _decide(
@@ -222,6 +267,10 @@ def _waiting(lift_id: UUID) -> Lift:
     if not found:
         raise Refused(LiftCode.NOTHING_WAITS)
     return found[0]
+
+
+def _of_player(player_id: PlayerId) -> list[Lift]:
+    return _read("WHERE player_id = %s AND decided_at IS NULL ORDER BY id", [player_id])
 
 
 def _read(where: str, params: list[Any]) -> list[Lift]:

@@ -6,6 +6,7 @@ account is excluded with them, or that it is not, and it may play. Kept by the d
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -193,6 +194,41 @@ def decisions(player_id: PlayerId) -> dict[PlayerId, bool]:
             [player_id, player_id],
         )
         return {PlayerId(row[0]): row[1] for row in cursor.fetchall()}
+
+
+def called_same(player_id: PlayerId) -> list[Waiting]:
+    """Decisions that this account is an excluded person's, but those that two officers lifted."""
+    return _read(
+        "WHERE l.player_id = %s AND l.is_same AND NOT EXISTS"
+        " (SELECT FROM compliance_likeness_lift f WHERE f.likeness_id = l.id AND f.is_lifted)"
+        " ORDER BY l.id",
+        [player_id],
+    )
+
+
+def waiting_between(player_id: PlayerId, excluded_id: PlayerId) -> list[Waiting]:
+    """What nobody has decided of these two; one or none."""
+    return _read(
+        "WHERE l.player_id = %s AND l.excluded_id = %s AND l.decided_at IS NULL",
+        [player_id, excluded_id],
+    )
+
+
+def freed_from(excluded_id: PlayerId, player_ids: Collection[PlayerId]) -> set[PlayerId]:
+    """Those of ``player_ids`` whom two officers freed since ``excluded_id`` was last excluded.
+
+    Nobody, where that exclusion ever began for itself: then it says something of its own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT f.player_id FROM compliance_likeness_lift f"
+            " WHERE f.is_lifted AND f.player_id = ANY (%s) AND EXISTS"
+            " (SELECT FROM compliance_register_entry WHERE player_id = %s) AND NOT EXISTS"
+            " (SELECT FROM compliance_register_entry e WHERE e.player_id = %s"
+            "  AND (e.by_actor <> %s OR e.since > f.decided_at))",
+            [[int(one) for one in player_ids], excluded_id, excluded_id, str(KEEPER)],
+        )
+        return {PlayerId(row[0]) for row in cursor.fetchall()}
 
 
 def find(likeness_id: UUID) -> Waiting:

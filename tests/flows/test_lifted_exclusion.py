@@ -13,15 +13,18 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from compliance import exclusion, gate
+from compliance.jurisdictions import known_codes, profile
 from compliance.models import Standing
 from compliance.own_register import lifting, likenesses
 from compliance.own_register.lifting import LiftCode
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
+from notices import delivery
 from notices.models import Notice
 from tests.flows.screening_steps import named
 from tests.flows.staff_steps import make_staff, officer, staff_client
+from tests.flows.term_steps import term_ends
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F102")]
 BORN = date(1985, 3, 12)
@@ -84,6 +87,10 @@ def test_one_proposes_another_agrees_and_only_then_is_the_account_free(mistake):
     assert answer(mistake.taken, gate.Purpose.MARKETING) is None
     [told] = Notice.objects.filter(kind="exclusion_lifted")
     assert told.person_id == mistake.taken
+    for part in ("body.txt", "body.html"):  # nothing of anybody else's exclusion
+        text = delivery.render(told.kind, part, told.context)
+        assert "We had excluded your account by mistake." in text
+        assert "somebody else" not in text
     kinds = AuditEvent.objects.filter(kind__startswith="register.").order_by("id")
     assert list(kinds.values_list("kind", flat=True))[-2:] == [
         "register.lift_proposed",
@@ -126,6 +133,72 @@ def test_whoever_is_another_excluded_persons_too_stays_excluded(mistake):
     third = named("Jörgen Möller", BORN)  # the same words and birth as the account
     exclude(third)
     assert refusal(propose, mistake, officer()) == LiftCode.STILL_SAME
+
+
+def taken_for_both() -> tuple[PlayerId, PlayerId, PlayerId, list[likenesses.Waiting]]:
+    """One excluded person's two accounts, and another account that was taken for both."""
+    first, second = named("Jürgen Müller", BORN), named("Müller Jürgen", BORN)
+    taken = named("Jörgen Möller", BORN)
+    exclude(first)
+    exclude(second, 401)
+    waiting = likenesses.waiting()
+    assert {one.player_id for one in waiting} == {taken}
+    for one in waiting:
+        exclusion.decide_likeness(one.id, is_same=True, reason="the same street", actor=officer())
+    return first, second, taken, waiting
+
+
+def test_who_was_taken_for_two_accounts_of_one_person_is_freed_of_both_in_one_act():
+    first, second, taken, waiting = taken_for_both()
+    assert {one.excluded_id for one in waiting} == {first, second}
+    lift = lifting.propose(waiting[0].id, reason="two passports", actor=officer())
+    assert refusal(lifting.propose, waiting[1].id, reason="x", actor=officer()) == LiftCode.WAITS
+    other = next(one for one in lifting.of([waiting[1].id]) if one.decided_at is None)
+    done = lifting.agree(other.id, reason="seen both", actor=officer())
+    assert done.is_lifted
+    assert lifting.of([lift.likeness_id])[0].is_lifted
+    assert answer(taken) is None
+    assert exclusion.compare_with_all() == 0
+    assert answer(taken) is None
+    assert (answer(first), answer(second)) == ("excluded", "excluded")
+    assert Notice.objects.filter(kind="exclusion_lifted").count() == 1
+
+
+def test_what_was_proposed_for_both_is_given_back_for_both():
+    *_, taken, waiting = taken_for_both()
+    lift = lifting.propose(waiting[0].id, reason="two passports", actor=officer())
+    lifting.give_back(lift.id, reason="no passports", actor=officer())
+    found = lifting.of([one.id for one in waiting])
+    assert [one.is_lifted for one in found] == [False, False]
+    assert answer(taken) == "excluded"
+
+
+@pytest.mark.parametrize("days", [None, 401])
+def test_a_lift_counts_for_the_excluded_persons_other_accounts_too(mistake, days):
+    second = named("Müller Jürgen", BORN)
+    if days is None:
+        assert exclusion.compare_with_all() >= 1
+    lift = propose(mistake, officer())
+    if days is not None:
+        exclude(second, days)
+    assert answer(second) == "excluded"
+    lifting.agree(lift.id, reason="two passports", actor=officer())
+    exclusion.compare_with_all()
+    assert answer(mistake.taken) is None  # neither excluded nor under review
+
+
+def test_whoever_was_excluded_for_being_like_the_account_does_not_hold_it(mistake):
+    late = named("Möller Jörgen", BORN)  # the account's own words
+    assert exclusion.compare_with_all() >= 1
+    assert answer(late) == "excluded"
+    lift = propose(mistake, officer())
+    lifting.agree(lift.id, reason="two passports", actor=officer())
+    assert answer(mistake.taken) is None
+    exclusion.compare_with_all()
+    assert answer(mistake.taken) is None
+    assert answer(late) == "excluded"  # until they ask: nobody has decided about them
+    exclude(late, 900)  # for themselves: that is the account's person, whom it concerns
+    assert answer(mistake.taken) == "excluded"
 
 
 def test_what_is_not_excluded_not_decided_or_not_theirs_to_say_is_refused(mistake):
@@ -207,6 +280,39 @@ def test_nobody_is_freed_by_sql_where_an_exclusion_of_their_own_stands(mistake, 
     )
     with psycopg.connect(database.app_url, autocommit=True) as db:
         assert "is not lifted" in attacked(db, sql, int(officer().id), lift.id)
+
+
+def test_a_standing_is_not_replaced_handed_on_or_half_returned(mistake, database, owner):
+    other = named("Ada Borg", date(1990, 1, 1))
+    swap = "UPDATE compliance_standing SET player_id = %s WHERE player_id = %s"
+    delete = "DELETE FROM compliance_standing WHERE player_id = %s"
+    back = (
+        "UPDATE compliance_standing SET excluded_at = NULL, exclusion_holds = false,"
+        " excluded_until = %s WHERE player_id = %s"
+    )
+    with psycopg.connect(database.app_url, autocommit=True) as db:
+        assert "permission denied" in attacked(db, delete, mistake.excluded)
+        assert "permission denied" in attacked(db, "TRUNCATE compliance_standing CASCADE")
+        spare = 10**9
+        assert "stays" in attacked(db, swap, spare, mistake.excluded)
+        assert "stays" in attacked(db, swap, spare, other)
+    assert "stays" in attacked(owner, delete, mistake.excluded)
+    assert "append_only" in attacked(owner, "TRUNCATE compliance_standing CASCADE")
+    over = database_now() - timedelta(days=1)
+    term_ends(owner, over, mistake.excluded)
+    with psycopg.connect(database.app_url, autocommit=True) as db:
+        for until in (None, over, database_now(), database_now() + timedelta(hours=23)):
+            assert "not shortened" in attacked(db, back, until, mistake.excluded)
+        only = "UPDATE compliance_standing SET exclusion_holds = false WHERE player_id = %s"
+        assert "not shortened" in attacked(db, only, mistake.excluded)
+    assert answer(mistake.excluded) == "excluded"
+    exclusion.come_back(mistake.excluded, actor=Actor.player(mistake.excluded), reason="I am well")
+    assert not Standing.objects.get(pk=mistake.excluded).exclusion_holds
+
+
+def test_no_profile_lets_anybody_return_sooner_than_the_database_does():
+    for code in known_codes():
+        assert profile(code, database_now().date()).return_delay >= timedelta(hours=24)
 
 
 def test_a_break_is_not_shortened_by_sql_either(mistake, database):
