@@ -46,15 +46,22 @@ BIRTHS: Final = {"same": "same", "near": "a slip of the pen away", "other": "ano
 @staff_required(GUARD)
 @never_cache
 def overview(request: HttpRequest) -> HttpResponse:
-    """Likenesses that wait, both people side by side; the form to exclude; what was decided."""
-    now = database_now()
-    decided = _decided(int(staff_actor(request).id))
+    """Likenesses that wait, both people side by side; the form to exclude; what was decided.
+
+    Proposals to lift are listed however old the decision; ``?player=`` shows that account's.
+    """
+    now, me = database_now(), int(staff_actor(request).id)
+    asked_for = request.GET.get("player", "").strip()
+    of = PlayerId(int(asked_for)) if asked_for.isdecimal() and len(asked_for) <= 18 else None
+    decided = _decided(likenesses.decided(of), me)
+    proposed = _decided(likenesses.proposed_to_lift(), me)
     facts = {
         "waiting": [_row(one) | {"is_late": one.due_at < now} for one in likenesses.waiting()],
         "decided": decided,
-        "liftable": [row for row in decided if row["may_propose"] or row["waits"]],
+        "liftable": proposed + [row for row in decided if row["may_propose"]],
+        "of": of,
         "terms": TERMS,
-        "asked_for": request.GET.get("player", "")[:19],
+        "asked_for": asked_for[:19],
     }
     return desk.page(request, "admin/desk/exclusions.html", "Exclusions", facts)
 
@@ -142,9 +149,8 @@ def exclude(request: HttpRequest) -> HttpResponse:
     return redirect("desk:exclusions")
 
 
-def _decided(officer_id: int) -> list[dict[str, Any]]:
-    """The last decisions, each with what was said about lifting it."""
-    found = likenesses.decided()
+def _decided(found: list[Waiting], officer_id: int) -> list[dict[str, Any]]:
+    """Decisions, each with what was said about lifting it."""
     lifts: dict[UUID, Lift] = {}
     for lift in reversed(lifting.of([one.id for one in found])):
         lifts[lift.likeness_id] = lift

@@ -251,9 +251,22 @@ def tally(now: datetime) -> Tally:
     )
 
 
-def decided() -> list[Waiting]:
-    """The last that were decided."""
-    return _read("WHERE l.decided_at IS NOT NULL ORDER BY l.decided_at DESC LIMIT %s", [SHOWN])
+def decided(of: PlayerId | None = None) -> list[Waiting]:
+    """The last that were decided, of everybody or of one account, whichever of the two it is."""
+    theirs = "" if of is None else " AND %s IN (l.player_id, l.excluded_id)"
+    return _read(
+        f"WHERE l.decided_at IS NOT NULL{theirs} ORDER BY l.decided_at DESC LIMIT %s",
+        [*([] if of is None else [of]), SHOWN],
+    )
+
+
+def proposed_to_lift() -> list[Waiting]:
+    """Those that one officer would lift and a second has not answered, however long ago decided."""
+    return _read(
+        "JOIN compliance_likeness_lift f ON f.likeness_id = l.id AND f.decided_at IS NULL"
+        " ORDER BY f.at, l.id LIMIT %s",
+        [SHOWN],
+    )
 
 
 def alarm_overdue(at_most: int = SHOWN) -> int:

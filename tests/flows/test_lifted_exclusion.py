@@ -345,3 +345,22 @@ def test_two_officers_do_it_at_their_desk(mistake):
     assert "It was a mistake" not in two.get(DESK).content.decode()
     assert two.post(f"{path}free/", {"reason": "x"}).status_code == 404
     assert staff_client(Role.SUPPORT).post(f"{path}propose/", {"reason": "x"}).status_code == 403
+
+
+def test_an_old_decision_is_found_by_its_account_and_its_proposal_by_itself(mistake, monkeypatch):
+    monkeypatch.setattr(likenesses, "SHOWN", 1)
+    later = named("Jürgen Müler", BORN)
+    exclude(mistake.excluded, 950)
+    [waiting] = [row for row in likenesses.waiting() if row.player_id == later]
+    exclusion.decide_likeness(waiting.id, is_same=False, reason="another", actor=officer())
+    path = f"{DESK}{mistake.likeness.id}/lift/"
+    one, two = staff_client(Role.COMPLIANCE), staff_client(Role.COMPLIANCE)
+    assert path not in one.get(DESK).content.decode()  # beyond what is listed
+    assert f"{path}propose/" in one.get(f"{DESK}?player={mistake.taken}").content.decode()
+    assert path not in one.get(f"{DESK}?player={later}").content.decode()
+    assert one.get(f"{DESK}?player=x").status_code == 200
+    one.post(f"{path}propose/", {"reason": "two passports"})
+    assert f"{path}agree/" in two.get(DESK).content.decode()
+    two.post(f"{path}agree/", {"reason": "seen both"})
+    assert answer(mistake.taken) is None
+    assert path not in two.get(DESK).content.decode()
