@@ -265,3 +265,16 @@ def test_officers_are_told_once_when_it_is_near_and_once_when_it_has_come(settin
     told = Notice.objects.filter(kind="profile_stops", person_id=later).order_by("created_at")
     assert [row.context["days"] for row in told] == [12, 0]
     assert {row.context["values"] for row in told} == {"registry, zone"}
+
+
+def test_officers_are_told_again_each_time_a_sign_off_is_withdrawn(settings):
+    settings.FARO_JURISDICTIONS = ["MT"]
+    one, two = officers()
+    people = len(set(holders(Role.COMPLIANCE)))
+    assert (stop_alarm.alarm(), stop_alarm.alarm()) == (people, 0)
+    for _ in range(2):
+        sign_offs.propose(**words(actor=one))
+        sign_offs.sign(**words(actor=two))
+        assert stop_alarm.alarm() == 0
+        sign_offs.withdraw(**words(actor=two))
+        assert (stop_alarm.alarm(), stop_alarm.alarm()) == (people, 0)
