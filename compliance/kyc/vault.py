@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from io import BytesIO
 from typing import IO, Any, Final, cast
 from uuid import UUID
@@ -31,6 +32,9 @@ ORIGINAL: Final = 0
 PIECE_BYTES: Final = 64 * 1024
 #: Places by the last two digits of documents' ids.
 SHARDS: Final = 256
+#: Where parts of documents without a row lie by day, until they are deleted.
+ASIDE: Final = "aside"
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TAG_BYTES: Final = 16
 _HEAD: Final = b"FARODOC1"
 _HEX: Final = re.compile("[0-9a-f]{32}")
@@ -120,6 +124,37 @@ def parts_of(document: UUID) -> list[int]:
 def drop_place(document: UUID) -> None:
     """Take away the place where an empty document's parts were; harmless when it is gone."""
     _storage().delete(name_of(document, ORIGINAL).rpartition("/")[0])
+
+
+def set_aside(document: UUID, on: date) -> int:
+    """Move every part of a document to where no document is looked for; returns how many.
+
+    A part that is aside already, since a process died while it moved it, is not copied again.
+    """
+    parts = parts_of(document)
+    for part in parts:
+        name, there = name_of(document, part), f"{ASIDE}/{on.isoformat()}/{document.hex}/{part}"
+        if not _storage().exists(there):
+            with _storage().open(name, "rb") as file:
+                _storage().save(there, file)
+        _storage().delete(name)
+    drop_place(document)
+    return len(parts)
+
+
+def drop_aside_before(day: date) -> int:
+    """Delete what was set aside before ``day``; returns how many parts."""
+    gone = 0
+    for name in _names(ASIDE):
+        if not _DAY.fullmatch(name) or date.fromisoformat(name) >= day:
+            continue
+        for document in _names(f"{ASIDE}/{name}"):
+            for part in _names(f"{ASIDE}/{name}/{document}"):
+                _storage().delete(f"{ASIDE}/{name}/{document}/{part}")
+                gone += 1
+            _storage().delete(f"{ASIDE}/{name}/{document}")
+        _storage().delete(f"{ASIDE}/{name}")
+    return gone
 
 
 def _names(place: str) -> list[str]:

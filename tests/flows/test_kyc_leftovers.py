@@ -21,6 +21,7 @@ from compliance.kyc.moves import KycCode, newest_move
 from compliance.kyc.states import Kind, State, Subject
 from compliance.models import Standing
 from kernel.ids import new_id
+from kernel.invariant import InvariantBroken
 from kernel.refusal import Refused
 from notices.models import Notice
 from tests import house
@@ -307,6 +308,33 @@ def test_bytes_without_a_row_go_once_they_are_old_and_no_others():
     assert vault.documents_in(int(old.hex[-2:], 16)) in ([], [kept.pk])
     assert vault.parts_of(kept.pk) == [1]
     assert strays.sweep() == 0
+    aside = f"{vault.ASIDE}/{database_now().date().isoformat()}/{old.hex}"
+    storage = storages[vault.STORAGE]
+    assert sorted(storage.listdir(aside)[1]) == ["0", "1", "2"]  # for who restored an old database
+
+
+def test_what_was_moved_aside_goes_after_its_days(monkeypatch):
+    old = made_before(2)
+    lay(old, 1)
+    assert strays.sweep() == 1
+    storage, today = storages[vault.STORAGE], database_now().date()
+    assert vault.drop_aside_before(today) == 0
+    monkeypatch.setattr(strays, "KEPT_ASIDE", timedelta(days=-1))
+    assert strays.sweep() == 0
+    assert storage.listdir(vault.ASIDE) == ([], [])
+
+
+def test_a_storage_that_is_another_databases_is_not_touched(monkeypatch):
+    monkeypatch.setattr(strays, "FEW", 2)
+    several = [made_before(2) for _ in range(3)]
+    for document in several:
+        lay(document, 0, 1)
+    with pytest.raises(InvariantBroken, match="stored documents have rows"):
+        strays.sweep()
+    assert [vault.parts_of(one) for one in several] == [[0, 1]] * 3
+    assert not storages[vault.STORAGE].exists(vault.ASIDE)
+    monkeypatch.setattr(strays, "FEW", 3)
+    assert strays.sweep() == 6
 
 
 def test_an_original_that_a_row_no_longer_promises_goes_and_its_pages_stay(owner):
@@ -327,6 +355,10 @@ def test_what_was_destroyed_is_gone_even_where_the_one_who_did_it_died(owner):
     [real] = kyc.documents(player)
     as_old(owner, real, document)
     lay(document, 0, 1)
+    # what an erasure does; the database lets nothing else do it
+    owner.execute(
+        "ALTER TABLE compliance_kyc_document DISABLE TRIGGER compliance_kyc_document_kept"
+    )
     owner.execute("UPDATE compliance_kyc_document SET wrapped_key = NULL WHERE id = %s", [document])
     assert KycDocument.objects.get(pk=document).destroyed_at is not None
     assert strays.sweep() == 2
