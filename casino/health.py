@@ -123,9 +123,13 @@ def _places() -> None:
 
 
 def _profiles() -> None:
-    stopped = [one.profile.policy for one in stops.ahead(database_now().date(), 0)]
-    if stopped:
-        raise NotReady(f"no play until two officers sign {', '.join(stopped)}")
+    found = stops.ahead(database_now().date(), 0)
+    unsigned = [one.profile.policy for one in found if not one.is_barred]
+    barred = [one.profile.policy for one in found if one.is_barred]
+    told = [f"no play until two officers sign {', '.join(unsigned)}"] if unsigned else []
+    told += [f"no play under a demonstration: {', '.join(barred)}"] if barred else []
+    if told:
+        raise NotReady("; ".join(told))
 
 
 def _witness() -> None:

@@ -47,15 +47,20 @@ def places_can_be_looked_up(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 def profiles_are_signed_off(
     app_configs: Apps, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """No offered profile stops play for want of two signatures, today or soon."""
+    """No offered profile stops play, today or soon: unsigned, or a demonstration in production."""
     if not databases:
         return []
     try:
         found = stops.ahead(SystemClock().now().date())
     except DatabaseError as failure:
         return [Error(f"The database cannot be asked: {failure}", id="faro.E003")]
-    hint = "Two officers sign it at /admin/jurisdictions/. Withdrawals go on without them."
     return [
-        Warning(f"{one.words}.", hint=hint, id="faro.W021" if one.is_now else "faro.W020")
+        Warning(
+            f"{one.words}.",
+            hint="Take it out of FARO_JURISDICTIONS."
+            if one.is_barred
+            else "Two officers sign it at /admin/jurisdictions/. Withdrawals go on without them.",
+            id="faro.W021" if one.is_now else "faro.W020",
+        )
         for one in found
     ]

@@ -14,7 +14,7 @@ from accounts.staff import create_staff
 from audit.database_clock import database_now
 from casino import demo_settings
 from compliance import facts, gate, limits
-from compliance.jurisdictions import profile, sign_offs
+from compliance.jurisdictions import profile, sign_offs, versions
 from compliance.jurisdictions.shape import CheckPoint
 from compliance.models import Standing
 from compliance.registries import checking
@@ -70,7 +70,10 @@ def player(*, balance_minor: int = 0, currency: str = "EUR", country: str = "MT"
 
 
 def sign_off(*codes: str) -> None:
-    """Two officers sign off today's text of each profile, as they do at their desk."""
+    """Two officers sign off every version of each profile, as they do at their desk.
+
+    A test asks at any instant: a version that comes later would stop it.
+    """
     one, two = (
         Actor.staff(
             create_staff(
@@ -82,8 +85,7 @@ def sign_off(*codes: str) -> None:
         )
         for _ in range(2)
     )
-    for code in codes:
-        found = profile(code, database_now().date())
+    for found in (version for code in codes for version in versions(code)):
         words = {"digest": found.digest, "reason": "a test"}
         if not found.ready and not sign_offs.is_active(found):
             sign_offs.propose(found.policy, **words, actor=one)

@@ -27,6 +27,8 @@ def alarm() -> int:
     """
     told = 0
     for stop in stops.ahead(database_now().date()):
+        if stop.is_barred:  # theirs is to sign, which does not help here
+            continue
         stage = _NOW if stop.is_now else _NEAR
         withdrawn = _last_withdrawn(stop.profile)
         known = Notice.objects.filter(

@@ -1,4 +1,4 @@
-"""Which profiles stop play because two officers have not signed them off: now, or soon.
+"""Which profiles stop play: two officers have not signed them off, or they may never be offered.
 
 A version begins on its day whether anybody has looked at it or not. Who signs has to know before:
 the officers' page, the self-check's page, ``manage.py check --deploy`` and ``/readyz`` ask here.
@@ -19,7 +19,7 @@ from compliance.jurisdictions.shape import Jurisdiction
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """One version, offered and not signed off. ``days``: until it stops play, 0 if it has."""
+    """One version, offered and not active. ``days``: until it stops play, 0 if it has."""
 
     profile: Jurisdiction
     days: int
@@ -29,15 +29,27 @@ class Stop:
         return self.days == 0
 
     @property
+    def is_barred(self) -> bool:
+        """Whether no signature helps: a demonstration in production."""
+        return sign_offs.is_barred(self.profile)
+
+    @property
     def values(self) -> tuple[str, ...]:
         """What nobody has seen an official text of, by the names of the profile's fields."""
         return self.profile.unsure
 
     @property
     def words(self) -> str:
-        """For staff: which profile, from when, and which values wait for two signatures."""
+        """For staff: which profile, from when, and why."""
         when = "stops play" if self.is_now else f"stops play in {self.days} days"
-        return f"{self.profile.policy} {when} until two officers sign: {', '.join(self.values)}"
+        return f"{self.profile.policy} {when} {self.why}"
+
+    @property
+    def why(self) -> str:
+        """What has to happen, as the end of a sentence."""
+        if self.is_barred:
+            return "as long as it is offered: a demonstration is never played in production"
+        return f"until two officers sign: {', '.join(self.values)}"
 
 
 def ahead(today: date, days: int | None = None) -> list[Stop]:
@@ -47,7 +59,7 @@ def ahead(today: date, days: int | None = None) -> list[Stop]:
         one
         for code in active_codes()
         for one in _that_count(versions(code), today, within)
-        if not one.is_demonstration  # no signature makes or stops it
+        if sign_offs.is_barred(one) or not one.is_demonstration  # else nothing stops it
     ]
     blocked = sign_offs.inactive(found)
     stops = [

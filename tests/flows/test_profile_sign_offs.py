@@ -15,7 +15,8 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from casino import jurisdiction_checks
+from casino import health, jurisdiction_checks
+from casino.health import NotReady
 from compliance import gate, sign_up
 from compliance.jurisdictions import profile, sign_offs, stop_alarm, stops, versions
 from compliance.jurisdictions.sign_offs import SignOffCode
@@ -249,6 +250,38 @@ def test_deploy_check_readiness_and_pages_name_profile_and_values(settings, monk
             assert "registry, zone" in text
             assert words in text
     assert jurisdiction_checks.profiles_are_signed_off(None, databases=None) == []
+
+
+def test_a_demonstration_in_production_is_said_to_stop_play_and_asks_nobody_to_sign(settings):
+    settings.FARO_JURISDICTIONS = ["DEMO"]
+    officer, admin = staff_client(Role.COMPLIANCE), staff_client(Role.ADMINISTRATOR)
+    assert seen() == []
+    settings.FARO_MODE = "production"
+    demo = profile("DEMO", database_now().date())
+    assert seen() == [(demo.policy, 0)]
+    [found] = jurisdiction_checks.profiles_are_signed_off(None, databases=["default"])
+    assert (found.id, found.hint) == ("faro.W021", "Take it out of FARO_JURISDICTIONS.")
+    assert "a demonstration is never played in production" in found.msg
+    with pytest.raises(NotReady) as told:
+        health.FLAGS["profiles"]()
+    assert str(told.value) == f"no play under a demonstration: {demo.policy}"
+    assert stop_alarm.alarm() == 0
+    settings.SECURE_SSL_REDIRECT = False
+    for page in (officer.get("/admin/officers/"), admin.get("/staff/self-check/")):
+        text = page.content.decode()
+        assert demo.policy in text
+        assert "never played in production" in text
+
+
+def test_whoever_signs_off_a_place_for_a_test_signs_its_coming_versions_too(monkeypatch):
+    known = (malta(), coming(400))
+    for module in (house, sign_offs):
+        monkeypatch.setattr(
+            module, "versions", lambda code: known if code == "MT" else versions(code)
+        )
+    assert sign_offs.inactive(known) == {one.policy for one in known}
+    house.sign_off("MT")
+    assert sign_offs.inactive(known) == frozenset()
 
 
 def test_officers_are_told_once_when_it_is_near_and_once_when_it_has_come(settings, monkeypatch):
