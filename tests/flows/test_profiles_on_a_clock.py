@@ -19,6 +19,7 @@ from compliance.limit_arithmetic import LimitKind, Period, of_age_on
 from compliance.models import Standing
 from kernel.ids import Actor, PlayerId
 from kernel.refusal import Refused
+from tests import trigger_clock
 from tests.flows.limit_steps import ask, code, limit, player_in, tell
 from tests.flows.test_compliance_profiles import no_limits_wanted
 
@@ -236,8 +237,10 @@ def test_a_break_has_a_longest_and_ends_by_itself(place, clock):
 
 
 @pytest.mark.feature("F102", "F105")
-def test_an_exclusion_has_a_least_and_ends_as_the_profile_says(place, clock):
+def test_an_exclusion_has_a_least_and_ends_as_the_profile_says(place, clock, owner):
     says = PROFILES[place]
+    owner.execute(trigger_clock.CLOCK)
+    trigger_clock.set_clock(MONDAY, until_commit=False)
     player = somebody(place, MONDAY)
     words = {"actor": Actor.player(player), "reason": "enough"}
     until = MONDAY + says.exclusion_least
@@ -264,6 +267,7 @@ def test_an_exclusion_has_a_least_and_ends_as_the_profile_says(place, clock):
         exclusion.come_back(player, **words)
     assert refused.value.code is exclusion.ExclusionCode.NOT_OVER
     clock.now = a_year_later
+    trigger_clock.set_clock(a_year_later, until_commit=False)
     assert exclusion.come_back(player, **words) == a_year_later + says.return_waits
     assert code(player, a_year_later + says.return_waits - SECOND) is GateCode.EXCLUDED
     assert code(player, a_year_later + says.return_waits) is None

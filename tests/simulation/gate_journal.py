@@ -26,17 +26,6 @@ CREATE TABLE IF NOT EXISTS gate_journal (
 GRANT SELECT, INSERT, DELETE ON gate_journal TO faro_app;
 GRANT USAGE ON SEQUENCE gate_journal_seq_seq TO faro_app;
 """
-#: The database keeps exclusions by its own clock, which the run is ahead of: it is given the run's,
-#: or it would refuse everybody who asks to return.
-CLOCK = """
-CREATE SCHEMA IF NOT EXISTS gate_clock;
-GRANT USAGE ON SCHEMA gate_clock TO faro_app;
-CREATE OR REPLACE FUNCTION gate_clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
-AS $$ SELECT coalesce(nullif(current_setting('gate_clock.now', true), '')::timestamptz,
-    pg_catalog.clock_timestamp()) $$;
-ALTER FUNCTION compliance_exclusion_stays()
-    SET search_path = gate_clock, pg_catalog, public, pg_temp;
-"""
 #: A question's answer is the house's own row of it; none is a breach of its own.
 _ROWS = """
 SELECT j.seq, j.player, j.what, j.ref, j.minor, j.kind, j.period, j.at, j.now,
@@ -148,12 +137,6 @@ assert set(FACTS_BY_COLUMN) == set(FACTS)
 
 
 _COLUMNS = ("player", "what", "ref", "minor", "kind", "period", "at", "answer")
-
-
-def set_clock(now: datetime) -> None:
-    """For the open transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('gate_clock.now', %s, true)", [now.isoformat()])
 
 
 def write(notes: Sequence[Note], now: datetime) -> None:

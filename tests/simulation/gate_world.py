@@ -36,7 +36,8 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from tests import house
 from tests.simulation import gate_faults
-from tests.simulation.gate_journal import CLOCK, TABLE, Found, Note, judge, set_clock, write
+from tests.simulation.gate_journal import TABLE, Found, Note, judge, write
+from tests.trigger_clock import CLOCK, set_clock
 
 CHANCE = secrets.SystemRandom()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
