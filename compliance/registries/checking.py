@@ -141,17 +141,12 @@ def keep(
     now = database_now()
     valid_until = now if answer.outcome is Outcome.INDETERMINATE else now + policy.registry_valid
     _row(player_id, policy, purpose, answer, now, valid_until)
+    of, before, tries = _kept(player_id)
+    if (of, before) == (policy.registry, Outcome.EXCLUDED) and _is_unasked(answer):
+        _ask_in(player_id, None)
+        return
+    tries = tries + 1 if answer.outcome is Outcome.INDETERMINATE else 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT registry, registry_outcome, registry_tries FROM compliance_admission"
-            " WHERE player_id = %s",
-            [player_id],
-        )
-        of, before, tries = cursor.fetchone() or ("", "", 0)
-        if (of, before) == (policy.registry, Outcome.EXCLUDED) and _is_unasked(answer):
-            _ask_in(player_id, None)
-            return
-        tries = tries + 1 if answer.outcome is Outcome.INDETERMINATE else 0
         cursor.execute(
             "INSERT INTO compliance_admission AS a (player_id, registry, registry_outcome,"
             " registry_valid_until, registry_due_at, registry_tries, registry_lacks)"
@@ -188,6 +183,17 @@ def keep(
             "sessions_ended": ended,
         },
     )
+
+
+def _kept(player_id: PlayerId) -> tuple[str, str, int]:
+    """Which register was asked about the player last, what it said, and how often it did not."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT registry, registry_outcome, registry_tries FROM compliance_admission"
+            " WHERE player_id = %s",
+            [player_id],
+        )
+        return cursor.fetchone() or ("", "", 0)
 
 
 def keep_of_visitor(policy: Jurisdiction, purpose: CheckPoint, answer: Answer) -> None:

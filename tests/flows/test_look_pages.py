@@ -47,6 +47,7 @@ def _urls() -> types.ModuleType:
     module = types.ModuleType("tests_look_urls")
     cases = [
         path("cases/new/", lambda request: None, name="my_new_case"),
+        path("data/", lambda request: None, name="former_data"),
         path("rounds/<str:round>/dispute/", lambda request: None, name="my_dispute"),
     ]
     safely = [path("play-safely/", lambda request: None, name="play_safely")]
