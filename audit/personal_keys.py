@@ -176,9 +176,10 @@ def _key_binding(key_id: UUID, person_id: int, version: int) -> bytes:
 def rewrap() -> int:
     """Wrap every key anew under the current `FARO_AUDIT_KEY`; returns how many changed.
 
-    Run after a new version was put first in the setting; then the old one can be dropped from it,
-    unless a sealed report (`compliance_watch_report.key_version`) still names it: those are sealed
-    under the setting itself.
+    Run as the owner of the tables (the database refuses it to the processes, who could else destroy
+    every key with it), after a new version was put first in the setting; then the old one can be
+    dropped from it, unless a sealed report (`compliance_watch_report.key_version`) still names it:
+    those are sealed under the setting itself.
     """
     keys = wrapping_keys()
     with transaction.atomic(), connection.cursor() as cursor:

@@ -43,6 +43,12 @@ BEGIN
         RAISE EXCEPTION 'erasure: who was erased stays erased'
             USING ERRCODE = 'restrict_violation';
     END IF;
+    IF ((OLD.name <> '' AND btrim(NEW.name) = '') OR (OLD.email <> '' AND btrim(NEW.email) = ''))
+            AND NOT accounts_is_erasing()
+            AND EXISTS (SELECT FROM accounts_player WHERE user_id = OLD.id) THEN
+        RAISE EXCEPTION 'erasure: a player''s name goes with an erasure alone'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER accounts_user_erased BEFORE UPDATE ON accounts_user
@@ -54,6 +60,13 @@ BEGIN
     IF OLD.wrapped IS NULL AND (NEW.wrapped IS NOT NULL
             OR NEW.destroyed_at IS DISTINCT FROM OLD.destroyed_at) THEN
         RAISE EXCEPTION 'erasure: a destroyed key stays destroyed'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    -- another wrapping that nobody can open is an erasure as well
+    IF NEW.wrapped IS NOT NULL AND NOT accounts_owner_acts()
+            AND (NEW.wrapped, NEW.wrap_version) IS DISTINCT FROM (OLD.wrapped, OLD.wrap_version)
+            THEN
+        RAISE EXCEPTION 'erasure: a key is wrapped anew by the owner of the tables alone'
             USING ERRCODE = 'restrict_violation';
     END IF;
     IF OLD.wrapped IS NOT NULL AND NEW.wrapped IS NULL AND NOT accounts_is_erasing()
