@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit.database_clock import database_now
 from backoffice.data_rights import erasing
 from backoffice.data_rights.requests import TEXT_MAX, DataRequest, Kind, State
 from kernel.refusal import Refused
@@ -48,6 +49,8 @@ CLASSES: Final[dict[str, Promise | str]] = {
     "cases": gettext_lazy("Your cases and letters"),
     "identity": gettext_lazy("Name, e-mail address and date of birth"),
 }
+#: The classes that no case holds (`backoffice_erasure_hold`): of these alone a day is told.
+NEVER_HELD: Final = frozenset({"marketing"})
 REFUSALS: Final = {
     "data_already_asked": gettext_lazy("You have asked for this already. We are on it."),
     "data_text_missing": gettext_lazy("Write what is wrong, and what is right."),
@@ -112,6 +115,17 @@ class FormerForm(forms.Form):
     )
     text = _text(is_needed=False)
     text.label = gettext_lazy("In your words")
+    sure = forms.BooleanField(
+        label=gettext_lazy("For an erasure: erase my data. Nobody can bring them back."),
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """An erasure is asked for twice: by its kind and by the box."""
+        told: dict[str, Any] = super().clean() or {}
+        if told.get("kind") == Kind.ERASE and not told.get("sure"):
+            self.add_error("sure", _("Tick this box, or ask for something else."))
+        return told
 
 
 def rows(found: list[DataRequest]) -> list[dict[str, Any]]:
@@ -150,16 +164,28 @@ def _steps(one: DataRequest) -> Iterator[dict[str, Any]]:
 
 
 def _erasures(one: DataRequest) -> Iterator[dict[str, Any]]:
-    """What is gone and what has its day; the steps of one instant are one."""
-    planned = [item for item in erasing.of_player(one.player_id) if item.key in CLASSES]
-    days: dict[tuple[str, str], list[Any]] = {}
-    for item in planned:
-        at = item.done_at or item.due_at
-        look = "next" if item.done_at is None else "done"
-        days.setdefault((look, at.date().isoformat()), [at]).append(str(CLASSES[item.key]))
-    for (look, _day), (at, *names) in days.items():
-        title = _("Erased") if look == "done" else _("To be erased")
-        yield _step(look, title, ", ".join(names) + ".", at)
+    """What is gone and what has its day; the steps of one day are one.
+
+    A case that is hidden from the person holds classes beyond their day. So of every class that one
+    could hold this says the same whether it is gone or not, and never a day that is over.
+    """
+    now, due = database_now(), []
+    days: dict[str, list[Any]] = {}
+    for item in erasing.of_player(one.player_id):
+        if item.key not in CLASSES:
+            continue
+        name = str(CLASSES[item.key])
+        if item.key in NEVER_HELD and item.done_at is not None:
+            yield _step("done", _("Erased"), f"{name}.", item.done_at)
+        elif item.due_at > now:
+            days.setdefault(item.due_at.date().isoformat(), [item.due_at]).append(name)
+        else:
+            due.append(name)
+    if due:
+        words = _("As soon as the law does not oblige us to keep it any more.")
+        yield _step("next", _("Being erased"), f"{', '.join(due)}. {words}", None)
+    for at, *names in days.values():
+        yield _step("next", _("To be erased"), ", ".join(names) + ".", at)
 
 
 def _step(state: str, title: str, words: str, at: datetime | None) -> dict[str, Any]:

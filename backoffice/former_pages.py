@@ -31,8 +31,9 @@ def former(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-def by_link(request: HttpRequest, token: str) -> HttpResponse:
+def by_link(request: HttpRequest) -> HttpResponse:
     """The person's requests, and a form for another; sent, the link is used up."""
+    token = request.GET.get("key", "")
     form = FormerForm(request.POST or None)
     try:
         link = links.opened(token)

@@ -23,6 +23,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/data/ask/<slug:kind>/", my_data.ask, name="my_data_ask"),
     path("account/data/<slug:reference>/withdraw/", my_data.withdraw, name="my_data_withdraw"),
     path("data/", former_pages.former, name="former_data"),
-    path("data/<str:token>/", former_pages.by_link, name="data_link"),
+    path("data/link/", former_pages.by_link, name="data_link"),
     path("rounds/<uuid:round_id>/dispute/", my_cases.dispute, name="my_dispute"),
 ]

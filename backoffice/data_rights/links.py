@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from allauth.account.adapter import get_adapter
@@ -25,7 +26,8 @@ from accounts.rate_limits import Act
 from audit.database_clock import database_now
 from backoffice.data_rights import requests
 from backoffice.data_rights.requests import CameBy, DataCode, DataRequest, Kind
-from compliance.standing import lock_standing
+from compliance.models import Status
+from compliance.standing import lock_standing, read_standing
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
 
@@ -41,7 +43,8 @@ class Link:
 
 
 def send(request: HttpRequest, email: str) -> None:
-    """Mail a link to ``email``, or that no account has this address. Raises ``TooMany``.
+    """Mail a link to ``email`` where its account is closed; whoever can sign in is told to, and
+    other addresses that no account has them. Raises ``TooMany``.
 
     Counted before anything is looked up. The mail leaves when the link is stored.
     """
@@ -51,14 +54,30 @@ def send(request: HttpRequest, email: str) -> None:
     with transaction.atomic():
         if player is None:
             template, facts = "data/email/no_account", {"email": email}
+        elif not _is_closed(PlayerId(player.pk)):
+            own = request.build_absolute_uri(reverse("backoffice:my_data"))
+            template, facts = "data/email/sign_in", {"url": own}
         else:
-            address = reverse("backoffice:data_link", args=[made(PlayerId(player.pk))])
-            template, facts = "data/email/link", {"url": request.build_absolute_uri(address)}
+            own = request.build_absolute_uri(address(made(PlayerId(player.pk))))
+            template, facts = "data/email/link", {"url": own}
         transaction.on_commit(partial(get_adapter(request).send_mail, template, email, facts))
 
 
+def address(token: str) -> str:
+    """The page of a link. The token is behind "?", which no log line keeps (`casino.log_lines`)."""
+    return f"{reverse('backoffice:data_link')}?{urlencode({'key': token})}"
+
+
+def _is_closed(player_id: PlayerId) -> bool:
+    standing = read_standing(player_id)
+    return standing is not None and standing.status is Status.CLOSED
+
+
 def made(player_id: PlayerId) -> str:
-    """A fresh link for a player: the token that its address ends with. Only its hash is stored."""
+    """A fresh link for a closed account (the database wants that): the token of its address.
+
+    Only its hash is stored.
+    """
     token = secrets.token_urlsafe(32)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -14,9 +14,13 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice.data_rights import deciding, erasing, requests
+from backoffice.data_rights import deciding, erasing, links, requests
 from backoffice.data_rights.deciding import Decision
 from backoffice.data_rights.requests import CameBy, DataCode, Kind, State
+from casino.log_lines import cut_query
+from compliance import cases
+from compliance.case_states import CaseKind
+from compliance.cases import Matter, Officer
 from compliance.models import Standing
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
@@ -42,7 +46,7 @@ def code(act, *args, **named) -> str:
 
 
 def link_of(outbox: list) -> str:
-    found = re.search(r"http://testserver(/data/\S+/)", outbox[-1].body)
+    found = re.search(r"http://testserver(/data/link/\S+)", outbox[-1].body)
     assert found is not None
     return found[1]
 
@@ -276,7 +280,9 @@ def test_a_former_customer_asks_by_a_link_that_works_once(owner):
     assert visitor.get(address).status_code == 200
     assert visitor.post(address, {"kind": "correct", "text": ""}).status_code == 422
     assert requests.of_player(player) == []
-    answer = visitor.post(address, {"kind": "erase", "text": ""})
+    unsure = visitor.post(address, {"kind": "erase", "text": ""})
+    assert (unsure.status_code, requests.of_player(player)) == (422, [])
+    answer = visitor.post(address, {"kind": "erase", "text": "", "sure": "on"})
     [request] = requests.of_player(player)
     assert request.reference in answer.content.decode()
     assert (request.kind, request.came_by) == (Kind.ERASE, CameBy.LINK)
@@ -289,19 +295,49 @@ def test_a_former_customer_asks_by_a_link_that_works_once(owner):
 
 
 @pytest.mark.usefixtures("_mail_here")
-def test_the_page_says_the_same_of_every_address_and_only_the_mail_differs():
+def test_whoever_can_sign_in_gets_no_link_and_the_database_takes_none(database):
     player = house.player()
+    answer = Client().post(FORMER, {"email": email(player)})
+    assert answer.status_code == 200
+    assert "/account/data/" in mail.outbox[0].body
+    assert "/data/link/" not in mail.outbox[0].body
+    with (
+        psycopg.connect(database.app_url, autocommit=True) as db,
+        pytest.raises(psycopg.errors.RestrictViolation, match="needs no link"),
+    ):
+        db.execute(
+            "INSERT INTO backoffice_data_link (id, player_id, token_hash, expires_at)"
+            " VALUES (%s, %s, %s, now() + interval '1 hour')",
+            [new_id(), player, "a" * 64],
+        )
+
+
+def test_a_links_token_is_in_no_log_line():
+    address = links.address("secret-token")
+    line = cut_query(None, "", {"request": f"GET {address}"})
+    assert "secret" not in line["request"]
+    assert line["request"] == "GET /data/link/"
+
+
+@pytest.mark.usefixtures("_mail_here")
+def test_the_page_says_the_same_of_every_address_and_only_the_mail_differs(owner):
+    player, live = house.player(), house.player()
+    closed(owner, player, "1 day")
     visitor = Client()
     known = visitor.post(FORMER, {"email": email(player)})
+    signing_in = visitor.post(FORMER, {"email": email(live)})
     unknown = visitor.post(FORMER, {"email": "nobody@example.org"})
     bare = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"')
     assert (known.status_code, bare.sub(b"", known.content)) == (
         unknown.status_code,
         bare.sub(b"", unknown.content),
     )
-    assert [one.to for one in mail.outbox] == [[email(player)], ["nobody@example.org"]]
-    assert "/data/" in mail.outbox[0].body
-    assert "/data/" not in mail.outbox[1].body
+    assert bare.sub(b"", signing_in.content) == bare.sub(b"", unknown.content)
+    told = [[email(player)], [email(live)], ["nobody@example.org"]]
+    assert [one.to for one in mail.outbox] == told
+    assert "/data/link/" in mail.outbox[0].body
+    assert "/data/link/" not in mail.outbox[1].body
+    assert "/data/" not in mail.outbox[2].body
 
 
 @pytest.mark.usefixtures("_mail_here")
@@ -316,6 +352,7 @@ def test_a_fourth_link_within_six_hours_is_refused_for_known_and_unknown_alike()
 @pytest.mark.usefixtures("_mail_here")
 def test_a_link_is_over_after_an_hour_and_cannot_be_used_again_in_the_database(database, owner):
     player = house.player()
+    closed(owner, player, "1 day")
     Client().post(FORMER, {"email": email(player)})
     address = link_of(mail.outbox)
     owner.execute("ALTER TABLE backoffice_data_link DISABLE TRIGGER USER")
@@ -353,9 +390,33 @@ def test_a_granted_erasure_shows_what_is_gone_and_what_has_its_day(owner):
     [row] = data_words.rows(requests.of_player(player))
     titles = [(step["state"], step["title"]) for step in row["steps"]]
     assert titles[:2] == [("done", "You asked"), ("done", "Granted")]
-    assert titles[2:] == [("done", "Erased"), ("next", "To be erased")]
-    gone, later = row["steps"][2], row["steps"][3]
-    assert gone["words"] == "Devices and browsers, Consent to offers, Our notices to you."
+    assert titles[2:] == [("done", "Erased"), ("next", "Being erased"), ("next", "To be erased")]
+    gone, in_hand, later = row["steps"][2:]
+    assert gone["words"] == "Consent to offers."
+    assert in_hand["words"].startswith("Devices and browsers, Our notices to you. ")
+    assert in_hand["at"] is None
     assert "Name, e-mail address and date of birth" in later["words"]
     assert later["at"] > database_now() + timedelta(days=5 * 365)
     assert "money laundering" not in str(row).lower()
+
+
+@pytest.mark.parametrize("ago", ["1 day", "6 years"])
+def test_a_hidden_case_changes_nothing_of_what_the_person_reads(owner, ago):
+    from backoffice import data_words
+
+    plain, suspected = house.player(), house.player()
+    matter = Matter(CaseKind.SUSPICION, suspected, "Structuring", "Three deposits.")
+    cases.open_case(matter, key="k", who=Officer(officers()[0], sees_hidden=True))
+    read = []
+    for player in (plain, suspected):
+        closed(owner, player, ago)
+        grant(player)
+        [row] = data_words.rows(requests.of_player(player))
+        read.append(
+            [
+                (one["state"], one["title"], one["words"], one["at"] and one["at"].date())
+                for one in row["steps"]
+            ]
+        )
+    assert read[0] == read[1]
+    assert sum(item.done_at is None for item in erasing.of_player(suspected)) > 0
