@@ -46,6 +46,7 @@ HOLDS: Final = {
     "payment_under_way": "a payment is under way",
     "bet_open": "a bet is not settled",
     "case_open": "a case, a hit or an order about the person is open",
+    "case_kept": "a case about the person was closed less than five years ago",
     "still_excluded": "the person is excluded",
 }
 BASES: Final = {

@@ -59,7 +59,7 @@ class Progress:
 
 
 _ITEMS_SQL: Final = """
-SELECT i.erasure_id, e.player_id, i.class, i.due_at, d.at,
+SELECT i.erasure_id, e.player_id, i.class, backoffice_erasure_due(e.id, i.due_at), d.at,
     CASE WHEN d.at IS NULL THEN backoffice_erasure_hold(e.player_id, i.class) ELSE '' END
 FROM backoffice_erasure_item i JOIN backoffice_erasure e ON e.id = i.erasure_id
 LEFT JOIN backoffice_erasure_done d ON d.player_id = e.player_id AND d.class = i.class
@@ -238,7 +238,8 @@ def _one(item: Item) -> bool:
 _DUE_SQL: Final = """
 SELECT i.erasure_id, e.player_id, i.class, i.due_at
 FROM backoffice_erasure_item i JOIN backoffice_erasure e ON e.id = i.erasure_id
-WHERE i.due_at <= clock_timestamp() AND (i.due_at, i.erasure_id, i.class) > (%s, %s, %s)
+WHERE i.due_at <= clock_timestamp() AND backoffice_erasure_due(e.id, i.due_at) <= clock_timestamp()
+  AND (i.due_at, i.erasure_id, i.class) > (%s, %s, %s)
   AND NOT EXISTS (SELECT FROM backoffice_erasure_done d
     WHERE d.player_id = e.player_id AND d.class = i.class)
 ORDER BY i.due_at, i.erasure_id, i.class LIMIT %s

@@ -106,6 +106,18 @@ BEGIN
     NEW.used_at := clock_timestamp();
     RETURN NEW;
 END $$;
+CREATE FUNCTION backoffice_data_link_closed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM compliance_standing
+            WHERE player_id = NEW.player_id AND status = 'closed') THEN
+        RAISE EXCEPTION 'data: whoever can sign in needs no link'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER backoffice_data_link_closed BEFORE INSERT ON backoffice_data_link
+    FOR EACH ROW EXECUTE FUNCTION backoffice_data_link_closed();
 CREATE TRIGGER backoffice_data_link_once BEFORE UPDATE ON backoffice_data_link
     FOR EACH ROW EXECUTE FUNCTION backoffice_data_link_once();
 
@@ -173,6 +185,14 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     FROM compliance_standing s WHERE s.player_id = who
 $$;
 
+-- The day of a planned class now: money that moved after the plan was made moves it as far.
+CREATE FUNCTION backoffice_erasure_due(which uuid, planned timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT CASE WHEN e.origin = 'restored' THEN planned ELSE planned + greatest(interval '0',
+        backoffice_relationship_end(e.player_id) - e.ended_at) END
+    FROM backoffice_erasure e WHERE e.id = which
+$$;
+
 -- Why a class may not be erased now: a code, or nothing. One place, asked by pages and erasure.
 CREATE FUNCTION backoffice_erasure_hold(who bigint, what text) RETURNS text
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
@@ -191,7 +211,7 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
         WHEN NOT EXISTS (SELECT FROM compliance_standing
             WHERE player_id = who AND status = 'closed') THEN 'account_open'
         WHEN what IN ('identity', 'identity_documents', 'identity_checks', 'screening',
-                'suspicions', 'payments', 'cases', 'devices')
+                'suspicions', 'payments', 'cases', 'devices', 'notices')
             AND (EXISTS (SELECT FROM compliance_case
                     WHERE player_id = who AND closed_at IS NULL)
                 OR EXISTS (SELECT FROM compliance_watch_case
@@ -201,9 +221,24 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
                 OR EXISTS (SELECT FROM compliance_screening_hit h WHERE h.player_id = who
                     AND NOT EXISTS (SELECT FROM compliance_screening_word
                         WHERE hit_id = h.id AND step = 'decided'))) THEN 'case_open'
+        -- a suspicion rests on all of it, for five years after its case was closed
+        WHEN what IN ('identity', 'identity_documents', 'identity_checks', 'screening',
+                'suspicions', 'payments', 'cases', 'devices', 'notices')
+            AND (EXISTS (SELECT FROM compliance_watch_case WHERE player_id = who
+                    AND closed_at + interval '5 years' > clock_timestamp())
+                OR EXISTS (SELECT FROM compliance_case WHERE player_id = who
+                    AND kind = 'suspicion'
+                    AND closed_at + interval '5 years' > clock_timestamp())) THEN 'case_kept'
+        -- a complaint rests on its letters, on who wrote them and on the payments
+        WHEN what IN ('identity', 'payments', 'cases') AND EXISTS (SELECT FROM compliance_case
+            WHERE player_id = who AND closed_at + interval '5 years' > clock_timestamp())
+            THEN 'case_kept'
         WHEN what = 'own_register' AND EXISTS (SELECT FROM compliance_standing
-            WHERE player_id = who AND (exclusion_holds
-                OR excluded_until + interval '1 year' > clock_timestamp())) THEN 'still_excluded'
+            WHERE player_id = who AND (excluded_until + interval '1 year' > clock_timestamp()
+                -- until they come back; who was erased cannot, and it ends by these years
+                OR (exclusion_holds AND (excluded_until + interval '7 years' > clock_timestamp()
+                    OR EXISTS (SELECT FROM accounts_player
+                        WHERE user_id = who AND erased_at IS NULL))))) THEN 'still_excluded'
         WHEN what = 'own_register' AND (EXISTS (SELECT FROM compliance_likeness
             WHERE who IN (player_id, excluded_id) AND decided_at IS NULL)
             OR EXISTS (SELECT FROM compliance_likeness_lift
@@ -270,6 +305,7 @@ BEGIN
     END IF;
     who := plan.player_id;
     PERFORM FROM compliance_standing WHERE player_id = who FOR UPDATE;
+    due := backoffice_erasure_due(which, due);
     IF due > clock_timestamp() THEN
         RAISE EXCEPTION 'erasure: not before %', due USING ERRCODE = 'restrict_violation';
     END IF;

@@ -1,8 +1,9 @@
 """Who is excluded is still known after their name is gone; and kept rows let an erasure pass.
 
-A digest stands for words of a name and a birth under a key of the house: it recognises whoever
+A digest stands for two words of a name and a birth under a key of the house: it recognises whoever
 comes with the same, and tells nobody who it was. Rows that nobody changes keep their triggers,
-which from now on rest while the erasure of a player runs (`accounts_is_erasing`).
+which from now on rest while the erasure of a player runs (`accounts_is_erasing`). Cases do not
+rest: also an erasure deletes one five years after it closed at the earliest.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from audit.append_only import protect_sql
 TABLE: Final = """
 CREATE TABLE compliance_register_digest (
     player_id bigint NOT NULL REFERENCES accounts_user (id),
+    name_no integer NOT NULL CHECK (name_no > 0),  -- which of the names the person went by
     digest text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
-    is_whole boolean NOT NULL,
+    of_name integer NOT NULL CHECK (of_name > 0),  -- how many digests this name has
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (player_id, digest)
+    PRIMARY KEY (player_id, name_no, digest)
 );
 CREATE INDEX compliance_register_digest_found ON compliance_register_digest (digest);
 
@@ -82,7 +84,6 @@ GUARDS: Final = (
         "UPDATE",
         "compliance_kyc_review_change",
     ),
-    Guard("compliance_watch_case", "compliance_watch_case_keep", "DELETE"),
     Guard(
         "compliance_likeness",
         "compliance_likeness_check",
@@ -95,11 +96,44 @@ GUARDS: Final = (
         "INSERT OR UPDATE OR DELETE",
         "compliance_likeness_lift_check",
     ),
-    Guard("compliance_case", "compliance_case_keep", "DELETE", "compliance_case_keep"),
-    Guard("compliance_case_event", "compliance_case_event_keep", "DELETE", "compliance_case_keep"),
 )
 RESTING: Final = "".join(one.again("WHEN (NOT accounts_is_erasing()) ") for one in GUARDS)
 ALWAYS: Final = "".join(one.again("") for one in GUARDS)
+
+#: Whoever deletes: a case is deleted five years after it closed, a suspicion by an erasure alone.
+CASES: Final = """
+CREATE OR REPLACE FUNCTION compliance_case_is_over(which uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM compliance_case
+        WHERE id = which AND (kind <> 'suspicion' OR accounts_is_erasing())
+            AND closed_at + interval '5 years' < clock_timestamp())
+$$;
+CREATE FUNCTION compliance_watch_case_keep() RETURNS trigger
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT accounts_is_erasing() OR OLD.closed_at IS NULL
+            OR OLD.closed_at + interval '5 years' >= clock_timestamp() THEN
+        RAISE EXCEPTION 'append_only: a case is kept for five years after it closed'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END $$;
+DROP TRIGGER compliance_watch_case_keep ON compliance_watch_case;
+CREATE TRIGGER compliance_watch_case_keep BEFORE DELETE ON compliance_watch_case
+    FOR EACH ROW EXECUTE FUNCTION compliance_watch_case_keep();
+"""
+CASES_BEFORE: Final = """
+DROP TRIGGER compliance_watch_case_keep ON compliance_watch_case;
+DROP FUNCTION compliance_watch_case_keep();
+CREATE TRIGGER compliance_watch_case_keep BEFORE DELETE ON compliance_watch_case
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
+CREATE OR REPLACE FUNCTION compliance_case_is_over(which uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM compliance_case
+        WHERE id = which AND kind <> 'suspicion'
+            AND closed_at + interval '5 years' < clock_timestamp())
+$$;
+"""
 
 
 class Migration(migrations.Migration):
@@ -110,4 +144,5 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(TABLE + protect_sql("compliance_register_digest"), DROP),
         migrations.RunSQL(RESTING, ALWAYS),
+        migrations.RunSQL(CASES, CASES_BEFORE),
     ]

@@ -45,6 +45,9 @@ WHERE p.user_id > %s AND (%s::bigint[] IS NULL OR p.user_id = ANY (%s)) AND NOT 
       AND c.facts_digest = {_DIGEST})
   AND (NOT %s OR NOT EXISTS (
     SELECT FROM compliance_screening_check c WHERE c.player_id = p.user_id))
+  AND p.erased_at IS NULL AND NOT EXISTS (
+    -- its comparisons were erased and its name goes next: a cleared hit would come back
+    SELECT FROM backoffice_erasure_done e WHERE e.player_id = p.user_id AND e.class = 'screening')
 ORDER BY p.user_id LIMIT %s
 """  # noqa: S608  (fixed words alone)
 _NOW_SQL: Final = f"SELECT {_COLUMNS} {_FROM} WHERE p.user_id = %s"
