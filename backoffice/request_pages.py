@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -74,6 +75,7 @@ TEXTS: Final = {
     "data_request_over": "Somebody has answered this already.",
     "data_request_stale": "Somebody said something on it at the same moment. Read it, then decide.",
     "data_code_missing": "Choose what you decide, and the reason where it is not all.",
+    "data_keeps_missing": "In part: tick what is kept, and name a later day. Else tick nothing.",
     "data_erasure_takes_two": "An erasure takes two of you.",
     "data_not_extendable": "It can be extended once, before the first time is over.",
     "nothing_proposed": "Nothing is proposed any more.",
@@ -117,7 +119,9 @@ def _show(
         # what somebody wrote about themselves is for those who answer it
         "text": requests.text_of(found) if may_work else "",
         "words": [
-            asdict(word) | {"by": names.get(f"staff:{word.by_staff}", "the person")}
+            asdict(word)
+            | {"keeps": [(erasing.reached().get(one, one), day) for one, day in word.keeps.items()]}
+            | {"by": names.get(f"staff:{word.by_staff}", "the person")}
             for word in found.words
         ],
         "may_answer": may_work and is_open,
@@ -131,6 +135,7 @@ def _show(
         "is_own": found.state is State.PROPOSED and is_own,
         "verdicts": VERDICTS,
         "reasons": deciding.REASONS,
+        "classes": erasing.reached(),
         "hold": HOLDS.get(erasing.hold(found.player_id, "marketing"), ""),
         "planned": [_planned(item) for item in erasing.of_player(found.player_id)],
         "answer": answer,
@@ -160,7 +165,7 @@ def act(request: HttpRequest, reference: str, name: str) -> HttpResponse:
 def _acts(request: HttpRequest) -> dict[str, Callable[[str], DataRequest]]:
     sent, actor = request.POST, staff_actor(request)
     key, note, told = sent.get("key", ""), sent.get("note", ""), sent.get("told", "")
-    said = Decision(sent.get("verdict", ""), sent.get("code", ""), told, note)
+    said = Decision(sent.get("verdict", ""), sent.get("code", ""), told, note, _keeps(sent))
     return {
         "extend": lambda one: deciding.extend(one, told=told, key=key, actor=actor),
         "answer": lambda one: deciding.answer(one, said, key=key, actor=actor),
@@ -168,6 +173,15 @@ def _acts(request: HttpRequest) -> dict[str, Callable[[str], DataRequest]]:
         "agree": lambda one: deciding.agree(one, note=note, key=key, actor=actor),
         "return": lambda one: deciding.give_back(one, note=note, key=key, actor=actor),
     }
+
+
+def _keeps(sent: QueryDict) -> dict[str, date]:
+    """What a part leaves: the ticked classes until one day; without a day that is one, today."""
+    try:
+        until = date.fromisoformat(sent.get("until", ""))
+    except ValueError:
+        until = database_now().date()
+    return dict.fromkeys(sent.getlist("keeps"), until)
 
 
 @require_safe

@@ -8,8 +8,9 @@ and the rest has its day (`erasing`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Final
 
 from django.db import connection, transaction
@@ -84,13 +85,15 @@ def _two_months_after(at: datetime) -> datetime:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What an officer decides: a verdict, the coded reason where it is not all, what the person
-    reads, and why, for officers.
+    reads, and why, for officers. A part of an erasure names the classes that are kept, and the day
+    (UTC) until which.
     """
 
     verdict: str
     code: str = ""
     told: str = ""
     note: str = ""
+    keeps: Mapping[str, date] = field(default_factory=dict)
 
 
 def answer(reference: str, decision: Decision, *, key: str, actor: Actor) -> DataRequest:
@@ -111,12 +114,17 @@ def answer(reference: str, decision: Decision, *, key: str, actor: Actor) -> Dat
 
 
 def propose(reference: str, decision: Decision, *, key: str, actor: Actor) -> DataRequest:
-    """The first officer's answer to a request for erasure. Refuses as `answer`."""
+    """The first officer's answer to a request for erasure. Refuses as `answer`, and with
+    ``KEEPS_MISSING`` where it is part and does not say what is kept until which later day.
+    """
     with transaction.atomic():
         found = _ready(reference, actor)
         saying = _answer("proposed", decision, key, actor)
+        _check_keeps(decision)
         if say(found, saying):
-            _audit(PROPOSED, found, actor, verdict=saying.verdict, code=saying.code)
+            _audit(
+                PROPOSED, found, actor, verdict=saying.verdict, code=saying.code, **_kept(saying)
+            )
     return find(reference)
 
 
@@ -152,10 +160,11 @@ def agree(reference: str, *, note: str, key: str, actor: Actor) -> DataRequest:
             code=word.code,
             told=word.told,
             note=_words(note, is_needed=True),
+            keeps=word.keeps,
             proposed=(word.no, int(word.by_staff or 0)),
         )
         say(found, saying)
-        _audit(DECIDED, found, actor, verdict=word.verdict, code=word.code)
+        _audit(DECIDED, found, actor, verdict=word.verdict, code=word.code, **_kept(saying))
         if word.verdict != "refused":
             _begin(found, actor)
         tell(found)
@@ -203,7 +212,21 @@ def _answer(step: str, decision: Decision, key: str, actor: Actor) -> Saying:
         code="" if is_all else decision.code,
         told=_words(decision.told, is_needed=not is_all),
         note=_words(decision.note, is_needed=True),
+        keeps={key: day.isoformat() for key, day in decision.keeps.items()},
     )
+
+
+def _check_keeps(decision: Decision) -> None:
+    today = database_now().date()
+    is_part, keeps = decision.verdict == "part", decision.keeps
+    known = set(erasing.reached())
+    is_later = all(day > today for day in keeps.values())
+    if is_part != bool(keeps) or not known >= keeps.keys() or not is_later:
+        raise Refused(DataCode.KEEPS_MISSING)
+
+
+def _kept(saying: Saying) -> dict[str, str]:
+    return {f"keeps_{key}": day for key, day in sorted(saying.keeps.items())}
 
 
 def _words(text: str, *, is_needed: bool) -> str:

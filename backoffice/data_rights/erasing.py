@@ -59,7 +59,7 @@ class Progress:
 
 
 _ITEMS_SQL: Final = """
-SELECT i.erasure_id, e.player_id, i.class, backoffice_erasure_due(e.id, i.due_at), d.at,
+SELECT i.erasure_id, e.player_id, i.class, backoffice_erasure_due(e.id, i.class, i.due_at), d.at,
     CASE WHEN d.at IS NULL THEN backoffice_erasure_hold(e.player_id, i.class) ELSE '' END
 FROM backoffice_erasure_item i JOIN backoffice_erasure e ON e.id = i.erasure_id
 LEFT JOIN backoffice_erasure_done d ON d.player_id = e.player_id AND d.class = i.class
@@ -107,7 +107,22 @@ def days(
     for general in classes.in_force(database_now().date()).classes:
         if general.is_erased_by_person:
             one = general.within(jurisdiction)
-            yield one.key, _day(one, ended, excluded_until, on_request=on_request)
+            day = _day(one, ended, excluded_until, on_request=on_request)
+            yield one.key, max(day, _kept_until(player_id, one.key) or day)
+
+
+def reached() -> dict[str, str]:
+    """The classes that an erasure reaches, key → title, in the order of erasing."""
+    table = classes.in_force(database_now().date())
+    return {one.key: one.title for one in table.classes if one.is_erased_by_person}
+
+
+def _kept_until(player_id: PlayerId, key: str) -> datetime | None:
+    """Until when two officers keep this class beyond its day."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT backoffice_kept_until(%s, %s)", [player_id, key])
+        found: datetime | None = cursor.fetchone()[0]
+    return found
 
 
 def _day(
@@ -238,7 +253,8 @@ def _one(item: Item) -> bool:
 _DUE_SQL: Final = """
 SELECT i.erasure_id, e.player_id, i.class, i.due_at
 FROM backoffice_erasure_item i JOIN backoffice_erasure e ON e.id = i.erasure_id
-WHERE i.due_at <= clock_timestamp() AND backoffice_erasure_due(e.id, i.due_at) <= clock_timestamp()
+WHERE i.due_at <= clock_timestamp()
+  AND backoffice_erasure_due(e.id, i.class, i.due_at) <= clock_timestamp()
   AND (i.due_at, i.erasure_id, i.class) > (%s, %s, %s)
   AND NOT EXISTS (SELECT FROM backoffice_erasure_done d
     WHERE d.player_id = e.player_id AND d.class = i.class)

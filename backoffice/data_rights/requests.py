@@ -6,8 +6,10 @@ a month (GDPR Art. 12(3)); the database knows no longer time, and one extension 
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -79,6 +81,8 @@ class DataCode(StrEnum):
     NO_KEY = "data_key_missing"
     REASON_MISSING = "reason_missing"
     CODE_MISSING = "data_code_missing"
+    #: A part of an erasure that does not say which classes are kept and until which later day.
+    KEEPS_MISSING = "data_keeps_missing"
     SAME_PERSON = "same_person"
     NOTHING_PROPOSED = "nothing_proposed"
     TAKES_TWO = "data_erasure_takes_two"
@@ -101,6 +105,8 @@ class Word:
     proposed_by: int | None
     due_at: datetime | None
     at: datetime
+    #: What a part of an erasure leaves: class → the day until which it is kept (ISO 8601, UTC).
+    keeps: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,8 @@ SELECT r.id, r.reference, r.player_id, r.kind, r.came_by, r.asked_at, r.due_at
 FROM backoffice_data_request r
 """
 _WORDS_SQL: Final = """
-SELECT request_id, no, step, verdict, code, told, note, by_staff, proposed_by, due_at, at
+SELECT request_id, no, step, verdict, code, told, note, by_staff, proposed_by, due_at, at,
+    keeps::text
 FROM backoffice_data_word WHERE request_id = ANY (%s) ORDER BY request_id, no
 """
 _OVER: Final = (
@@ -215,7 +222,7 @@ def _read(where: str, params: list[int | str]) -> list[DataRequest]:
         cursor.execute(_WORDS_SQL, [[row[0] for row in rows]])
         words: dict[UUID, list[Word]] = {}
         for row in cursor.fetchall():
-            words.setdefault(row[0], []).append(Word(*row[1:]))
+            words.setdefault(row[0], []).append(Word(*[*row[1:-1], json.loads(row[-1])]))
     return [
         DataRequest(
             row[0],
@@ -340,6 +347,7 @@ class Saying:
     #: The proposal that is decided: its number and who made it.
     proposed: tuple[int, int] | None = None
     due_at: datetime | None = None
+    keeps: Mapping[str, str] = field(default_factory=dict)
 
 
 def say(request: DataRequest, saying: Saying) -> bool:
@@ -359,14 +367,14 @@ def say(request: DataRequest, saying: Saying) -> bool:
         *(new_id(), request.id, len(request.words) + 1, saying.step, saying.verdict, saying.code),
         *(saying.told, saying.note, by_staff),
         *(saying.proposed or (None, None)),
-        *(saying.due_at, saying.key[:64]),
+        *(saying.due_at, saying.key[:64], json.dumps(dict(saying.keeps))),
     ]
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO backoffice_data_word (id, request_id, no, step, verdict, code, told,"
-                " note, by_staff, proposed_no, proposed_by, due_at, key)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " note, by_staff, proposed_no, proposed_by, due_at, key, keeps)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 values,
             )
     except IntegrityError as error:

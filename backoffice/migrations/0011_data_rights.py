@@ -21,7 +21,8 @@ DROP TABLE backoffice_erasure_done, backoffice_erasure_item, backoffice_erasure,
 DROP FUNCTION backoffice_erasure_item_check();
 DROP FUNCTION backoffice_erasure_check();
 DROP FUNCTION backoffice_erasure_hold(bigint, text);
-DROP FUNCTION backoffice_erasure_due(uuid, timestamptz);
+DROP FUNCTION backoffice_erasure_due(uuid, text, timestamptz);
+DROP FUNCTION backoffice_kept_until(bigint, text);
 DROP FUNCTION backoffice_relationship_end(bigint);
 DROP FUNCTION backoffice_data_link_once();
 DROP FUNCTION backoffice_data_link_closed();

@@ -27,6 +27,8 @@ CREATE TABLE backoffice_data_word (
     code text NOT NULL DEFAULT '' CHECK (code ~ '^[a-z_]{0,40}$'),
     told text NOT NULL DEFAULT '' CHECK (length(told) <= 2000),  -- what the player reads
     note text NOT NULL DEFAULT '' CHECK (length(note) <= 2000),  -- for officers
+    -- what a part of an erasure leaves: class → the day (UTC) until which it is kept
+    keeps jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(keeps) = 'object'),
     by_staff bigint REFERENCES accounts_user (id),
     proposed_no integer,
     proposed_by bigint,
@@ -42,6 +44,7 @@ CREATE TABLE backoffice_data_word (
     CHECK ((step = 'withdrawn') = (by_staff IS NULL)),
     CHECK ((step IN ('proposed', 'decided')) = (verdict <> '')),
     CHECK (verdict NOT IN ('part', 'refused') OR code <> ''),
+    CHECK (keeps = '{}' OR verdict = 'part'),
     CHECK (step <> 'extended' OR (due_at IS NOT NULL AND told <> '')),
     CHECK ((proposed_no IS NULL) = (proposed_by IS NULL)),
     CHECK (step = 'decided' OR proposed_no IS NULL)
@@ -76,9 +79,16 @@ BEGIN
         OR (NEW.step = 'extended' AND last.step = 'proposed')
         OR (NEW.step = 'decided' AND asked.kind = 'erase'
             AND (last.step IS DISTINCT FROM 'proposed' OR NEW.proposed_no IS DISTINCT FROM last.no
-                OR (NEW.verdict, NEW.code, NEW.told) IS DISTINCT FROM
-                    (last.verdict, last.code, last.told))) THEN
+                OR (NEW.verdict, NEW.code, NEW.told, NEW.keeps) IS DISTINCT FROM
+                    (last.verdict, last.code, last.told, last.keeps))) THEN
         RAISE EXCEPTION 'data: an erasure is proposed by one and decided by another'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF (asked.kind = 'erase' AND NEW.verdict = 'part') IS DISTINCT FROM (NEW.keeps <> '{}')
+        OR EXISTS (SELECT FROM jsonb_each_text(NEW.keeps) kept WHERE NEW.step = 'proposed'
+            AND (kept.value::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date OR NOT EXISTS
+                (SELECT FROM backoffice_retention_floor f WHERE f.class = kept.key))) THEN
+        RAISE EXCEPTION 'data: a part of an erasure names what is kept and until when'
             USING ERRCODE = 'restrict_violation';
     END IF;
     NEW.at := clock_timestamp();
@@ -185,11 +195,25 @@ LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     FROM compliance_standing s WHERE s.player_id = who
 $$;
 
--- The day of a planned class now: money that moved after the plan was made moves it as far.
-CREATE FUNCTION backoffice_erasure_due(which uuid, planned timestamptz) RETURNS timestamptz
+-- Until when two officers keep a class of a player, by their last word on an erasure; nothing where
+-- they keep none of it. A name does not go before what hangs on it.
+CREATE FUNCTION backoffice_kept_until(who bigint, what text) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-    SELECT CASE WHEN e.origin = 'restored' THEN planned ELSE planned + greatest(interval '0',
-        backoffice_relationship_end(e.player_id) - e.ended_at) END
+    SELECT max(kept.value::timestamp AT TIME ZONE 'UTC') FROM (
+        SELECT w.keeps FROM backoffice_data_word w
+            JOIN backoffice_data_request r ON r.id = w.request_id
+            WHERE r.player_id = who AND r.kind = 'erase' AND w.step = 'decided'
+                AND w.verdict IN ('granted', 'part')
+            ORDER BY w.at DESC LIMIT 1) last, jsonb_each_text(last.keeps) kept
+    WHERE what IN (kept.key, 'identity')
+$$;
+
+-- The day of a planned class now: money that moved after the plan was made moves it as far.
+CREATE FUNCTION backoffice_erasure_due(which uuid, what text, planned timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT CASE WHEN e.origin = 'restored' THEN planned ELSE greatest(
+        planned + greatest(interval '0', backoffice_relationship_end(e.player_id) - e.ended_at),
+        backoffice_kept_until(e.player_id, what)) END
     FROM backoffice_erasure e WHERE e.id = which
 $$;
 
@@ -281,6 +305,12 @@ BEGIN
                 + CASE e.origin WHEN 'request' THEN f.on_request ELSE f.alone END) THEN
         RAISE EXCEPTION 'erasure: the law keeps this longer' USING ERRCODE = 'restrict_violation';
     END IF;
+    IF EXISTS (SELECT FROM backoffice_erasure e WHERE e.id = NEW.erasure_id
+            AND e.origin <> 'restored'
+            AND NEW.due_at < backoffice_kept_until(e.player_id, NEW.class)) THEN
+        RAISE EXCEPTION 'erasure: two officers keep this longer'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER backoffice_erasure_item_check BEFORE INSERT ON backoffice_erasure_item
@@ -305,7 +335,7 @@ BEGIN
     END IF;
     who := plan.player_id;
     PERFORM FROM compliance_standing WHERE player_id = who FOR UPDATE;
-    due := backoffice_erasure_due(which, due);
+    due := backoffice_erasure_due(which, what, due);
     IF due > clock_timestamp() THEN
         RAISE EXCEPTION 'erasure: not before %', due USING ERRCODE = 'restrict_violation';
     END IF;

@@ -238,7 +238,12 @@ def test_two_officers_answer_at_the_desk_and_a_refusal_keeps_the_words():
     assert refused.status_code == 409
     assert "data_code_missing" in refused.content.decode()
     assert "Some." in refused.content.decode()
-    done = one.post(f"{at}propose/", fields | {"code": "kept_by_law"}, follow=True)
+    fields |= {"code": "kept_by_law"}
+    refused = one.post(f"{at}propose/", fields)
+    assert (refused.status_code, "data_keeps_missing" in refused.content.decode()) == (409, True)
+    fields |= {"keeps": ["payments", "cases"], "until": "2099-01-01"}
+    done = one.post(f"{at}propose/", fields, follow=True)
+    assert "keeps Payments until 2099-01-01" in done.content.decode()
     assert "waits for a second officer" in done.content.decode()
     own = one.post(f"{at}agree/", {"key": new_id().hex, "note": "y"})
     assert (own.status_code, "same_person" in own.content.decode()) == (409, True)

@@ -362,7 +362,8 @@ def test_one_officer_is_not_two_and_a_partial_refusal_says_why():
     player = anna()
     one, two = officers()
     request = ask(player)
-    part = Decision("part", "kept_by_law", "Your payments stay for five years.", "AML.")
+    later = {"notices": date(2099, 1, 1)}
+    part = Decision("part", "kept_by_law", "Our notices stay.", "A claim.", later)
     with pytest.raises(Refused) as refused:
         deciding.answer(request.reference, part, key="k-1", actor=one)
     assert refused.value.code is DataCode.TAKES_TWO
@@ -374,6 +375,11 @@ def test_one_officer_is_not_two_and_a_partial_refusal_says_why():
             request.reference, Decision("refused", "claims", note="x"), key="k-3", actor=one
         )
     assert refused.value.code == DataCode.REASON_MISSING
+    for keeps in ({}, {"notices": date(2020, 1, 1)}, {"nonsense": date(2099, 1, 1)}):
+        wrong = Decision("part", "claims", "Some stays.", "x", keeps)
+        with pytest.raises(Refused) as refused:
+            deciding.propose(request.reference, wrong, key="k-3a", actor=one)
+        assert refused.value.code is DataCode.KEEPS_MISSING
     deciding.propose(request.reference, part, key="k-4", actor=one)
     with pytest.raises(Refused) as refused:
         deciding.agree(request.reference, note="x", key="k-5", actor=one)

@@ -11,8 +11,9 @@ from django.db import connection
 from accounts.models import User
 from audit.database_clock import database_now
 from backoffice.data_rights import deciding, erasing
+from backoffice.data_rights.deciding import Decision
 from backoffice.data_rights.erasing import Progress
-from backoffice.data_rights.requests import DataCode
+from backoffice.data_rights.requests import DataCode, State
 from compliance import cases, exclusion
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
@@ -24,6 +25,7 @@ from compliance.screening import screening
 from compliance.screening.names import normal
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
+from notices.models import Notice
 from payments.models import Deposit
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
@@ -33,6 +35,7 @@ from tests.flows.erasure_steps import EVERY_CLASS, GRANTED, ask, closed, grant, 
 from tests.flows.screening_steps import general, load, named
 from tests.flows.test_erasure import (
     BORN,
+    PLAN,
     _own_places,
     anna,
     done,
@@ -291,3 +294,32 @@ def test_between_two_steps_of_an_erasure_a_cleared_hit_does_not_come_back(owner)
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT player_id FROM compliance_screening_check")
         assert cursor.fetchall() == [(int(other),)]
+
+
+def test_what_a_part_keeps_stays_until_its_day_and_so_does_the_name(owner):
+    player = anna()
+    closed(owner, player, "6 years")
+    kept = {"notices": date(2099, 1, 1), "payments": date(2098, 1, 1)}
+    answered = grant(player, Decision("part", "claims", "Some of it stays.", "A claim.", kept))
+    assert answered.state is State.PART
+    assert done(player) == set(EVERY_CLASS) - {"notices", "payments", "identity"}
+    left = {item.key: item.due_at.date() for item in erasing.of_player(player) if not item.done_at}
+    assert left == {**kept, "identity": date(2099, 1, 1)}
+    assert Notice.objects.filter(person_id=player, kind="case_news").exists()
+    assert User.objects.get(pk=player).name == "Anna Maria Eriksson"
+    assert erasing.run() == Progress(0, 0)  # the general periods are over and end it no sooner
+
+
+def test_the_database_takes_no_plan_that_is_sooner_than_what_a_part_keeps(owner, database):
+    player = anna()
+    closed(owner, player, "6 years")
+    kept = {"notices": date(2099, 1, 1)}
+    grant(player, Decision("part", "claims", "Some of it stays.", "A claim.", kept))
+    plan = erasing.of_player(player)[0].erasure_id
+    with psycopg.connect(database.app_url, autocommit=True) as app:
+        refused_by_database(app, "SELECT backoffice_erase(%s, 'notices')", [plan], "not before")
+        other = new_id()
+        app.execute(PLAN, [other, player, "retention", None, None])
+        sql = "INSERT INTO backoffice_erasure_item VALUES (%s, %s, clock_timestamp())"
+        for key in ("notices", "identity"):
+            refused_by_database(app, sql, [other, key], "two officers keep")
