@@ -28,6 +28,7 @@ ASKS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: One's own password, second factor and sessions; and the way out.
 OWN: Final = ("/staff/account/", "/admin/logout/")
 _MARK: Final = "faro_changes_nothing"
+_ASKS_BY_ITSELF: Final = "faro_asks_by_itself"
 PATH_MAX: Final = 200
 
 View = Callable[..., Any]
@@ -39,6 +40,14 @@ def changes_nothing(view: View) -> View:
     return view
 
 
+def asks_by_itself(view: View) -> View:
+    """Mark what an open page asks for every second: it shows no more than the page, whose opening
+    is in the record. Asked for so (`doors.AUTOMATIC`), it leaves no trace; any other page does.
+    """
+    setattr(view, _ASKS_BY_ITSELF, True)
+    return view
+
+
 class OutsidersOnlyRead:
     """Behind the door's person: refuses what is more than a question, and records what was read."""
 
@@ -47,7 +56,8 @@ class OutsidersOnlyRead:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if request.method == "GET" and response.status_code == 200 and _is_watched(request):
+        is_page = request.method == "GET" and response.status_code == 200
+        if is_page and _is_watched(request) and not _is_of_an_open_page(request):
             _note(OPENED, request)
         return response
 
@@ -68,10 +78,14 @@ def _is_watched(request: HttpRequest) -> bool:
     return request.user.is_authenticated and request.user.has_perm(FROM_OUTSIDE)
 
 
+def _is_of_an_open_page(request: HttpRequest) -> bool:
+    """Anybody can send the header: it is believed of the few views that are marked."""
+    view = None if request.resolver_match is None else request.resolver_match.func
+    return AUTOMATIC in request.META and getattr(view, _ASKS_BY_ITSELF, False)
+
+
 def _note(kind: str, request: HttpRequest) -> None:
     """By the address without its query, which may hold a name that was searched for."""
-    if AUTOMATIC in request.META:
-        return
     record(
         kind,
         actor=Actor.staff(int(request.user.pk or 0)),

@@ -17,6 +17,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.outsiders import asks_by_itself
 from accounts.staff_access import staff_actor, staff_required
 from kernel.clock import epoch_ms
 from kernel.refusal import Refused
@@ -61,6 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "floor/overview.html", facts)
 
 
+@asks_by_itself
 @require_GET
 @staff_required(WATCH)
 def state(request: HttpRequest) -> HttpResponse:

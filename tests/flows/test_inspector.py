@@ -256,6 +256,22 @@ def test_each_page_that_an_inspector_opens_is_in_the_record_without_what_was_sea
     assert email not in str(list(AuditEvent.objects.filter(kind=outsiders.OPENED).values()))
 
 
+def test_a_page_read_under_the_header_of_scripts_and_a_form_sent_under_it_leave_their_trace():
+    pit, anna = house.pit(), house.player(balance_minor=10_000)
+    user, automatic = make_staff(Role.INSPECTOR), {"Faro-Automatic": "1"}
+    client = enter(user)
+    read = ("/admin/inspector/", f"/admin/players/{anna}/", f"/floor/tables/{pit.table.id}/")
+    for path in read:
+        assert client.get(path, headers=automatic).status_code == 200, path
+    assert client.post(f"/admin/players/{anna}/notes/", headers=automatic).status_code == 403
+    assert traces(user) == [("page", path) for path in read]
+    refused = AuditEvent.objects.get(actor_id=str(user.pk), kind=outsiders.SENT)
+    assert refused.subject_id == f"/admin/players/{anna}/notes/"
+    assert client.get("/floor/state").status_code == 200  # not asked by a page: somebody reads it
+    assert client.get("/floor/state", headers=automatic).status_code == 200
+    assert traces(user)[len(read) :] == [("page", "/floor/state")]
+
+
 def test_others_leave_no_such_trace():
     auditor = make_staff(Role.AUDITOR)
     assert enter(auditor).get("/admin/inspector/").status_code == 200
