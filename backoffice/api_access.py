@@ -16,7 +16,7 @@ from accounts import rate_limits
 from accounts.models import User
 from accounts.rate_limits import Act, TooMany
 from backoffice import api_tokens
-from backoffice.api_tokens import SCOPES, Token
+from backoffice.api_tokens import Token
 
 _SCHEME: Final = "bearer "
 
@@ -73,7 +73,7 @@ class _MayRead(BasePermission):
         if isinstance(token, Token):
             return api_tokens.may(token, user, self.scope)
         has_shown_factor = getattr(request.user, "otp_device", None) is not None
-        return has_shown_factor and SCOPES[self.scope].may(user)
+        return has_shown_factor and api_tokens.may_read(user, self.scope)
 
 
 class MayReadReports(_MayRead):

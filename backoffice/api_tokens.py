@@ -6,7 +6,9 @@ read it: rights are asked at every use. A browser's session opens the same doors
 factor; a token never opens a page.
 
 Whoever makes a token for somebody sees its text, so the maker too must be able to read what it
-reads; and its owner is told. Cases that are hidden from players no token reads at all.
+reads; and its owner is told. Cases that are hidden from players no token reads at all. People from
+outside (`accounts.outsiders`) read no API, neither by a token nor by their session: what they read
+they open as pages, which are recorded.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
+from accounts.outsiders import FROM_OUTSIDE
 from accounts.rights import check_right
 from accounts.roles import Role
 from accounts.staff import roles_of
@@ -177,7 +180,7 @@ def _check(wanted: Wanted, by: int) -> None:
     if not wanted.scopes:
         raise Refused(TokenCode.NO_SCOPE)
     for name in wanted.scopes:
-        if name not in SCOPES or not SCOPES[name].may(owner):
+        if name not in SCOPES or not may_read(owner, name):
             raise Refused(TokenCode.SCOPE_BEYOND_ROLE, scope=name)
     _check_maker(wanted, by)
     if not 1 <= wanted.days <= DAYS_MAX:
@@ -199,7 +202,7 @@ def _check_maker(wanted: Wanted, by: int) -> None:
     """The maker reads the token's text off the page, and could use it."""
     maker = User.objects.get(pk=by)
     for name in wanted.scopes:
-        if not SCOPES[name].may(maker):
+        if not may_read(maker, name):
             raise Refused(TokenCode.SCOPE_BEYOND_MAKER, scope=name)
 
 
@@ -287,7 +290,12 @@ def read(text: str) -> tuple[User, Token] | None:
 
 def may(token: Token, owner: User, scope: str) -> bool:
     """Whether the token has ``scope`` and its owner's role may still read that."""
-    return scope in token.scopes and SCOPES[scope].may(owner)
+    return scope in token.scopes and may_read(owner, scope)
+
+
+def may_read(user: User, scope: str) -> bool:
+    """Whether the API lets ``user`` read what ``scope`` names: by their role, and of the house."""
+    return SCOPES[scope].may(user) and not user.has_perm(FROM_OUTSIDE)
 
 
 def _hash(text: str) -> str:

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts import appointments
 from accounts.models import User
 from accounts.roles import Role
+from audit.database_clock import database_now
 from audit.models import AuditEvent
 from backoffice import api_tokens
 from backoffice.api_tokens import TokenCode, Wanted
@@ -160,6 +161,7 @@ def test_a_token_opens_no_page():
         (Role.SUPPORT, "reports:read"),
         (Role.FINANCE, "cases:read"),
         (Role.PRESENTER, "rounds:read"),
+        (Role.INSPECTOR, "rounds:read"),
         (Role.ADMINISTRATOR, "everything"),
     ],
 )
@@ -183,6 +185,28 @@ def test_what_is_no_token_is_refused():
     ):
         assert refused(wanted) == code
     assert api_tokens.listed() == []
+
+
+def test_an_inspector_reads_no_api_neither_by_a_session_nor_by_a_token_from_before(owner):
+    pit = house.pit()
+    pit.open_round()
+    played = pit.play(5)
+    path = f"/api/reports/rounds/{played.id}"
+    auditor, token = token_of(Role.AUDITOR, "rounds:read")
+    assert get(path, token).status_code == 200
+    taken = AuditEvent.objects.filter(kind="round.evidence_taken")
+    assert taken.count() == 1
+    client = staff_client(Role.INSPECTOR)
+    assert client.get(path).status_code == 403
+    assert client.get(f"/api/reports/rounds?table={pit.table.id}").status_code == 403
+    owner.execute(
+        "INSERT INTO auth_group_permissions (group_id, permission_id) SELECT g.id, p.id"
+        " FROM auth_group g, auth_permission p WHERE g.name = 'auditor'"
+        " AND p.codename = 'from_outside'"
+    )
+    assert get(path, token).status_code == 403
+    assert taken.count() == 1
+    assert api_tokens.listed(auditor.pk)[0].lives(database_now())
 
 
 def test_a_role_that_is_lost_takes_its_tokens_along():
