@@ -6,9 +6,8 @@ here, since nobody else looks at one as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -22,7 +21,7 @@ from accounts.rate_limits import Act, consume
 from accounts.staff_access import staff_actor, staff_required
 from accounts.views import person
 from audit.database_clock import database_now
-from audit.streamed import streamed
+from audit.streamed import pieces_of, streamed
 from backoffice import desk, reports
 from backoffice.desk import amount
 from backoffice.packs import doors
@@ -35,7 +34,6 @@ from tables.models import Incident, Round, Table
 #: Days and rounds offered without a search.
 DAYS: Final = 7
 ROUNDS: Final = 10
-PIECE_BYTES: Final = 64 * 1024
 NUMBER_DIGITS_MAX: Final = 18
 
 #: What is in each pack, in words, for the page that hands it out.
@@ -141,7 +139,7 @@ def pack(request: HttpRequest, kind: str, ref: str) -> HttpResponseBase:
             raise Http404 from None
         messages.error(request, desk.refusal(refused))
         return _pack_page(request, about, ref, typed, status=400)
-    answer = streamed(request, _pieces(made.file), "application/zip")
+    answer = streamed(request, pieces_of(made.file), "application/zip")
     answer["Content-Disposition"] = f'attachment; filename="{made.name}"'
     return answer
 
@@ -246,9 +244,3 @@ def _revenue(row: reports.GgrRow) -> dict[str, Any]:
         "ggr": amount(row.ggr_minor, row.currency),
         "test": amount(row.test_minor, row.currency),
     }
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -18,7 +17,7 @@ from accounts.models import Player
 from accounts.rate_limits import Act, consume
 from accounts.step_up import recently_authenticated, step_up_required
 from audit.database_clock import database_now
-from audit.streamed import streamed
+from audit.streamed import pieces_of, streamed
 from backoffice import data_export, data_words
 from backoffice.data_rights import requests
 from backoffice.data_rights.requests import DataCode, Kind
@@ -27,7 +26,6 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 
 FILE_NAME: Final = "my-data.zip"
-PIECE_BYTES: Final = 64 * 1024
 FORMS: Final[dict[Kind, type[forms.Form]]] = {
     Kind.CORRECT: CorrectionForm,
     Kind.ERASE: ErasureForm,
@@ -55,7 +53,7 @@ def download(request: HttpRequest) -> HttpResponseBase:
         return redirect("backoffice:my_data")
     player_id = _me(request)
     consume(request, Act.DATA_COPY, email=_email(player_id))
-    pieces = _pieces(data_export.write(player_id, database_now(), actor=Actor.player(player_id)))
+    pieces = pieces_of(data_export.write(player_id, database_now(), actor=Actor.player(player_id)))
     answer = streamed(request, pieces, "application/zip")
     answer["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
     return answer
@@ -122,12 +120,6 @@ def _page(
 
 def _empty(kind: Kind) -> forms.Form:
     return FORMS[kind](initial={"key": new_id().hex})
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
 
 def _me(request: HttpRequest) -> PlayerId:

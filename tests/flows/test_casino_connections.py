@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 #: Uses connections as requests do: one each, given back at the request's end. Prints JSON.
 PROGRAM = """
-import json, threading, time
+import io, json, threading, time
 import django
 django.setup()
 import asyncio
@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from types import SimpleNamespace
 from django.db import OperationalError, connection, connections, transaction
 from django.http import HttpResponse
-from audit import shared_connections
+from audit import shared_connections, streamed
 from audit.locks import only_one
 from compliance.kyc import handing_in
 from compliance.kyc.states import Subject
@@ -119,6 +119,10 @@ with only_one(6_999_999) as is_alone:
     before = pid()
     shared_connections.give_back()
     out["session_kept_under_its_lock"] = is_alone and pid() == before
+pid()
+pieces = streamed.pieces_of(io.BytesIO(b"x" * 100_000))
+next(pieces)
+out["held_while_a_file_is_sent"] = holds()
 with transaction.atomic():
     pid()
     shared_connections.give_back()
@@ -196,6 +200,7 @@ def test_a_thread_that_lives_long_has_its_own_and_whoever_waits_holds_none(used)
     assert used["held_while_a_register_is_asked"] is False
     assert used["held_while_a_provider_is_asked"] is False
     assert used["held_while_files_are_opened"] is False
+    assert used["held_while_a_file_is_sent"] is False
     assert used["intake_is_shared"] is False
     assert used["hub_is_shared"] == [False, False]
 

@@ -14,9 +14,10 @@ from django.test import AsyncClient, Client
 
 from accounts.models import User
 from accounts.roles import Role
+from audit import streamed
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import data_export, my_data
+from backoffice import data_export
 from compliance import cases, exclusion, limits
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
@@ -121,7 +122,7 @@ def test_a_sixth_copy_within_an_hour_is_refused():
 
 
 async def test_an_asynchronous_server_sends_it_in_pieces(monkeypatch):
-    monkeypatch.setattr(my_data, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(streamed, "PIECE_BYTES", 1_000)
     browser = AsyncClient()
     browser.cookies = await sync_to_async(lambda: signed_in(house.player()).cookies)()
     answer = await browser.post("/account/data/download/")
