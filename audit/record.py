@@ -27,6 +27,7 @@ REASON_LENGTH_MAX: Final = 4_000
 _KIND = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$")
 
 _wordings: dict[str, str] = {}
+_hidden: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,29 @@ class Personal:
     fields: Mapping[str, str]
 
 
-def register(kind: str, wording: str) -> str:
+def register(kind: str, wording: str, *, hidden: bool = False) -> str:
     """Make ``kind`` (``area.what_happened``) known with the words a person reads; returns it.
 
     Called at import: ``EXCLUDED = register("compliance.excluded", "Self-exclusion started")``.
+    ``hidden``: the law forbids to tell the player that it happened, so it is for few readers.
     Raises ``InvariantBroken`` when two places give one kind different words.
     """
     ensure(bool(_KIND.match(kind)), "a kind is written area.what_happened", kind=kind)
     known = _wordings.setdefault(kind, wording)
     ensure(known == wording, "one kind has one wording", kind=kind, known=known, new=wording)
+    if hidden:
+        _hidden.add(kind)
     return kind
 
 
 def wording(kind: str) -> str:
     """The words for ``kind``; the kind itself where its app is no longer installed."""
     return _wordings.get(kind, kind)
+
+
+def hidden_kinds() -> frozenset[str]:
+    """Registered kinds that say something a player must not learn of."""
+    return frozenset(_hidden)
 
 
 def known_kinds() -> dict[str, str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from backoffice.packs import hidden_acts
+from backoffice.packs.hidden_acts import MAY_KNOW, MAY_KNOW_WHOLE
 from backoffice.packs.player_parts import BREAKS
 from backoffice.packs.writing import Basis, Table, asked
-from compliance import switches
 
 _INCIDENTS: Final = """
 SELECT i.id, i.table_id, r.number, i.fault, i.detail, i.opened_at, i.resolved_at, i.resolution,
@@ -83,19 +84,19 @@ _EXCLUSIONS: Final = """
 SELECT at, kind, subject_id, actor_kind || ':' || actor_id, before, after, reason FROM audit_event
 WHERE kind = ANY(%(kinds)s) AND at >= %(since)s AND at < %(until)s ORDER BY at, id
 """
-_ACTS: Final = """
+_ACTS: Final = f"""
 SELECT at, kind, actor_kind || ':' || actor_id, subject_kind || ':' || subject_id, component,
-    before, after, reason, id
-FROM audit_event WHERE at >= %(since)s AND at < %(until)s AND
-"""
+    before, after, {hidden_acts.REASON}, id
+FROM audit_event WHERE at >= %(since)s AND at < %(until)s AND {MAY_KNOW} AND
+"""  # noqa: S608  (fixed words)
 _BY_STAFF: Final = f"{_ACTS} actor_kind = 'staff' ORDER BY at, id"
 #: What the house did by itself, but for what each round's own file says.
 _BY_HOUSE: Final = f"""{_ACTS} actor_kind NOT IN ('staff', 'player')
     AND subject_kind NOT IN ('player', 'user', 'round') ORDER BY at, id"""
-SEALED: Final = """
-SELECT id::text, at FROM audit_event
-WHERE at >= %(since)s AND at < %(until)s AND actor_kind = 'staff' ORDER BY at, id
-"""
+SEALED: Final = f"""
+SELECT id::text, at FROM audit_event WHERE at >= %(since)s AND at < %(until)s
+    AND actor_kind = 'staff' AND {MAY_KNOW_WHOLE} ORDER BY at, id
+"""  # noqa: S608  (fixed words)
 _ORDERS: Final = """
 SELECT scope, since, until, reason, actor, lifted_by FROM compliance_switch
 WHERE since < %(until)s AND coalesce(until, 'infinity') >= %(since)s
@@ -147,7 +148,7 @@ def parts(of: dict[str, Any], *, hidden: bool) -> Iterator[Table]:
         "orders.csv", "Orders to stop that held on the day.",
         (("scope", "what is stopped"), ("since", "from"), ("until", "lifted"), ("reason", "why"),
          ("by", "who"), ("lifted_by", "who")),
-        _ORDERS, of | {"hidden": hidden, "of_players": list(switches.OF_PLAYERS)}, Basis.STORED,
+        _ORDERS, of, Basis.STORED,
     )  # fmt: skip
     if hidden:
         yield from _hidden(of)

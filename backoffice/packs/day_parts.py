@@ -14,7 +14,7 @@ from typing import Any, Final
 from audit import seals
 from audit.sealed_sources import AUDIT
 from backoffice import reports
-from backoffice.packs import day_acts, sealing
+from backoffice.packs import day_acts, hidden_acts, sealing
 from backoffice.packs.writing import Basis, Lines, Part, Table, asked, fetched_keys
 from backoffice.reports import GgrRow
 from backoffice.shifts_report import shifts
@@ -79,6 +79,7 @@ def parts(day: date, as_of: datetime, *, hidden: bool) -> Iterator[Part]:
     since, ends = reports.gaming_day_bounds(day)
     until = min(ends, as_of)
     of: dict[str, Any] = {"since": since, "until": until, "as_of": as_of}
+    of |= hidden_acts.params(hidden=hidden)
     yield Table(
         "day.csv", "The day itself.",
         (("day", "gaming day"), ("zone", "by which it is cut"), ("since", "first instant"),
@@ -164,7 +165,8 @@ def _seals(of: dict[str, Any]) -> Iterator[Part]:
         sealing.proof_lines(ROUNDS, fetched_keys(_ENDED, of)), Basis.STORED,
     )  # fmt: skip
     yield Lines(
-        "proofs/audit.jsonl", "Proof for each sealed event of staff_acts.csv.",
+        "proofs/audit.jsonl", "Proof for each sealed event of staff_acts.csv"
+        " whose words are not left out.",
         sealing.proof_lines(AUDIT, fetched_keys(day_acts.SEALED, of)), Basis.STORED,
     )  # fmt: skip
     for source in seals.sources():

@@ -12,6 +12,7 @@ from typing import Any, Final
 from audit import proofs
 from audit.sealed_sources import AUDIT
 from backoffice.packs import sealing
+from backoffice.packs.hidden_acts import MAY_KNOW_WHOLE
 from backoffice.packs.writing import Basis, Lines, Part, Table, asked, fetched_keys
 from ledger.sealed_sources import ACCOUNTS, BATCHES
 from tables.sealed_sources import ROUNDS
@@ -65,11 +66,12 @@ FROM tables_bet b
 JOIN tables_bet_outcome o ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at
 WHERE b.player_id = %(player)s AND o.at <= %(as_of)s ORDER BY b.accepted_at, b.id, o.version
 """
-_EVENTS_SEALED: Final = """
-SELECT id::text, at FROM audit_event WHERE at <= %(as_of)s AND kind NOT LIKE 'register.%%'
+_EVENTS_SEALED: Final = f"""
+SELECT id::text, at FROM audit_event
+WHERE at <= %(as_of)s AND kind NOT LIKE 'register.%%' AND {MAY_KNOW_WHOLE}
     AND (subject_kind IN ('player', 'user') AND subject_id = %(subject)s
         OR actor_kind = 'player' AND actor_id = %(subject)s) ORDER BY at, id
-"""
+"""  # noqa: S608  (fixed words)
 _ACCOUNTS_SEALED: Final = """
 SELECT id::text, opened_at FROM ledger_account
 WHERE owner_ref = %(owner)s AND opened_at <= %(as_of)s ORDER BY opened_at, id

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from backoffice.packs import player_hidden, player_money
+from backoffice.packs import hidden_acts, player_hidden, player_money
 from backoffice.packs.writing import Basis, Part, Table, asked
-from compliance import exclusion, switches
+from compliance import exclusion
 
 _WHO: Final = """
 SELECT p.user_id, u.email, u.name, p.date_of_birth, p.country, p.currency, p.is_test, p.created_at,
@@ -98,14 +98,15 @@ WHERE player_id = %(player)s AND at <= %(as_of)s
     AND (audience <> 'compliance' OR %(confidential)s) ORDER BY at, id
 """
 #: What says of a likeness names the other account: that it was decided is enough here.
-_RECORD: Final = """
+_RECORD: Final = f"""
 SELECT at, kind, actor_kind || ':' || actor_id, component,
     CASE WHEN kind NOT LIKE 'register.%%' THEN before END,
-    CASE WHEN kind NOT LIKE 'register.%%' THEN after END, reason, id
-FROM audit_event
-WHERE at <= %(as_of)s AND (subject_kind IN ('player', 'user') AND subject_id = %(subject)s
+    CASE WHEN kind NOT LIKE 'register.%%' THEN after END,
+    {hidden_acts.REASON}, id
+FROM audit_event WHERE at <= %(as_of)s AND {hidden_acts.MAY_KNOW}
+    AND (subject_kind IN ('player', 'user') AND subject_id = %(subject)s
     OR actor_kind = 'player' AND actor_id = %(subject)s) ORDER BY at, id
-"""
+"""  # noqa: S608  (fixed words)
 
 BREAKS: Final = (
     exclusion.COOLING_OFF,
@@ -133,8 +134,8 @@ def parts(player_id: int, as_of: datetime, *, hidden: bool, confidential: bool) 
         "owner": f"player:{player_id}",
         "as_of": as_of,
         "confidential": confidential,
-        "of_players": list(switches.OF_PLAYERS),
     }
+    of |= hidden_acts.params(hidden=hidden)
     yield from _person(of)
     yield from player_money.parts(of)
     yield from _protection(of)

@@ -40,8 +40,8 @@ FORMAT: Final = "faro-suspicion-1"
 NONCE_BYTES: Final = 12
 REASON_MAX: Final = 400
 
-MADE: Final = register("aml.report_made", "Report of a suspicion made")
-OPENED: Final = register("aml.report_opened", "Report of a suspicion opened")
+MADE: Final = register("aml.report_made", "Report of a suspicion made", hidden=True)
+OPENED: Final = register("aml.report_opened", "Report of a suspicion opened", hidden=True)
 
 
 @dataclass(frozen=True, slots=True)

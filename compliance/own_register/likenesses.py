@@ -31,9 +31,13 @@ REASON_MAX: Final = 2_000
 DUE_H: Final = 24
 SHOWN: Final = 100
 
-FOUND: Final = register("register.likeness_found", "Account like an excluded person")
-DECIDED: Final = register("register.likeness_decided", "Likeness to an excluded person decided")
-REFUSED: Final = register("register.sign_up_refused", "Sign-up of an excluded person refused")
+FOUND: Final = register("register.likeness_found", "Account like an excluded person", hidden=True)
+DECIDED: Final = register(
+    "register.likeness_decided", "Likeness to an excluded person decided", hidden=True
+)
+REFUSED: Final = register(
+    "register.sign_up_refused", "Sign-up of an excluded person refused", hidden=True
+)
 KEEPER: Final = Actor.system("own_register")
 
 

@@ -32,9 +32,13 @@ from kernel.refusal import Refused
 REASON_MAX: Final = 2_000
 SHOWN: Final = 100
 
-PROPOSED: Final = register("screening.hit_proposed", "Screening hit: decision proposed")
-DECIDED: Final = register("screening.hit_decided", "Screening hit decided")
-RETURNED: Final = register("screening.hit_returned", "Screening hit: proposal returned")
+PROPOSED: Final = register(
+    "screening.hit_proposed", "Screening hit: decision proposed", hidden=True
+)
+DECIDED: Final = register("screening.hit_decided", "Screening hit decided", hidden=True)
+RETURNED: Final = register(
+    "screening.hit_returned", "Screening hit: proposal returned", hidden=True
+)
 _KINDS: Final = {"proposed": PROPOSED, "decided": DECIDED, "returned": RETURNED}
 
 

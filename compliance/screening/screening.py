@@ -49,8 +49,8 @@ FAILED_TOLD: Final = timedelta(days=1)
 
 logger = logging.getLogger(__name__)
 
-FAILED: Final = register("screening.player_failed", "Player could not be screened")
-HIT: Final = register("screening.hit", "Player matches an entry of a list")
+FAILED: Final = register("screening.player_failed", "Player could not be screened", hidden=True)
+HIT: Final = register("screening.hit", "Player matches an entry of a list", hidden=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,12 @@ WATCHER: Final = Actor.system("watching")
 TEXT_MAX: Final = 8_000
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
-OPENED: Final = register("watching.case_opened", "Officers' case opened")
-JOINED: Final = register("watching.alert_joined", "Alert joined an officers' case")
-OVERDUE: Final = register("watching.case_overdue", "Officers' case not moved on in time")
-MOVED: Final = register("watching.case_moved", "Officers' case moved on")
+OPENED: Final = register("watching.case_opened", "Officers' case opened", hidden=True)
+JOINED: Final = register("watching.alert_joined", "Alert joined an officers' case", hidden=True)
+OVERDUE: Final = register(
+    "watching.case_overdue", "Officers' case not moved on in time", hidden=True
+)
+MOVED: Final = register("watching.case_moved", "Officers' case moved on", hidden=True)
 
 
 class WatchCode(StrEnum):

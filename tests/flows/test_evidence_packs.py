@@ -18,16 +18,19 @@ from django.test import AsyncClient
 
 from accounts.models import Player, User
 from accounts.roles import Role
+from audit import streamed
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from audit.proofs import places, prove_all
+from audit.record import Subject, hidden_kinds, record
 from audit.sealed_sources import AUDIT
-from backoffice import inspector_pages, reports
+from backoffice import reports
 from backoffice.models import PlayerNote
 from backoffice.packs import doors, writing
 from backoffice.packs.doors import Asked, Kind, PackCode
 from backoffice.packs.writing import Facts, Table
-from compliance import cases, exclusion, freezing, gate, limits
+from backoffice.support_search import CASE_OPENED
+from compliance import cases, exclusion, freezing, gate, limits, switches
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from compliance.freezing import Ground
@@ -61,6 +64,14 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F120")]
 #: Files that a pack has whatever it is about.
 ALWAYS = {"README.txt", "manifest.json", "manifest.signed.json", "SHA256SUMS", "keys.pem"}
 
+#: Kinds of the record that players must not learn of.
+HIDDEN_KINDS = {
+    "aml.report_made", "aml.report_opened", "register.likeness_decided", "register.likeness_found",
+    "register.sign_up_refused", "screening.hit", "screening.hit_decided", "screening.hit_proposed",
+    "screening.hit_returned", "screening.player_failed", "watching.alert_joined",
+    "watching.case_moved", "watching.case_opened", "watching.case_overdue",
+}  # fmt: skip
+
 
 @pytest.fixture
 def pit(database, settings, tmp_path) -> house.Pit:
@@ -79,6 +90,10 @@ def today() -> date:
 
 def everything(archive: zipfile.ZipFile) -> str:
     return "\n".join(archive.read(name).decode() for name in archive.namelist())
+
+
+def proofs_of(archive: zipfile.ZipFile) -> list[dict]:
+    return [json.loads(line) for line in archive.read("proofs/audit.jsonl").splitlines()]
 
 
 def refusal(*args, **more) -> str:
@@ -323,6 +338,61 @@ def test_what_players_must_not_learn_of_is_for_inspectors_and_not_for_auditors(p
     assert not {"alerts.csv", "officers_cases.csv"} & set(of_day.namelist())
 
 
+def test_nothing_of_what_is_hidden_stands_in_an_auditor_s_record_or_in_its_proofs(people):
+    anna, _, _ = people
+    officer = make_staff(Role.COMPLIANCE)
+    by, about = Actor.staff(officer.pk), Subject("player", str(anna))
+    assert hidden_kinds() == HIDDEN_KINDS
+    for kind in sorted(HIDDEN_KINDS):
+        record(kind, actor=by, subject=about, component="test", reason=f"Words of {kind}.")
+    matter = Matter(CaseKind.SUSPICION, anna, "Structuring", "Structuring it is.")
+    case = cases.open_case(matter, who=Officer(by, sees_hidden=True), key="k")
+    record(CASE_OPENED, actor=by, subject=Subject("case", case.reference), component="test")
+    asks = Matter(CaseKind.COMPLAINT, anna, "The wheel", "It stuck.")
+    told = cases.open_case(asks, who=Officer(Actor.player(anna)), key="c")
+    record(CASE_OPENED, actor=by, subject=Subject("case", told.reference), component="test")
+    scopes = (f"player:{anna}", f"suspected:{anna}", "table:alexandria")
+    for scope in scopes:
+        record(
+            switches.DISABLED, actor=by, component="test",
+            subject=switches._subject(scope, new_id()),
+        )  # fmt: skip
+    seal_all()
+    packs = {
+        role: [
+            opened(pack(kind, ref, by=reader(role)))
+            for kind, ref in ((Kind.PLAYER, anna), (Kind.DAY, today()))
+        ]
+        for role in (Role.AUDITOR, Role.INSPECTOR)
+    }
+    for archive in packs[Role.AUDITOR]:
+        text = everything(archive)
+        for word in (*HIDDEN_KINDS, "Words of", case.reference, f"switch:player:{anna}", "order:"):
+            assert word not in text, word
+        assert len(proofs_of(archive)) > 0
+    of_day = rows(packs[Role.AUDITOR][1], "staff_acts.csv")
+    assert f"case:{told.reference}" in [one["about"] for one in of_day]
+    assert "switch:table:alexandria" in [one["about"] for one in of_day]
+
+    of_player, of_day = (
+        rows(archive, name)
+        for archive, name in zip(
+            packs[Role.INSPECTOR], ("record.csv", "staff_acts.csv"), strict=True
+        )
+    )
+    for acts in (of_player, of_day):
+        words = {one["what"]: one["reason"] for one in acts}
+        assert words.keys() >= HIDDEN_KINDS
+        assert words["aml.report_opened"] == ""
+        assert words["watching.case_moved"] == "Words of watching.case_moved."
+    assert {f"case:{case.reference}", f"switch:player:{anna}"} <= {one["about"] for one in of_day}
+    for archive in packs[Role.INSPECTOR]:
+        kinds = {json.loads(one["row"])["kind"] for one in proofs_of(archive)}
+        assert kinds & HIDDEN_KINDS >= {"aml.report_made", "watching.case_moved"}
+        assert "aml.report_opened" not in kinds
+        assert "Words of aml.report_opened" not in everything(archive)
+
+
 # -- who, why, and when ----------------------------------------------------------------------------
 
 
@@ -401,7 +471,7 @@ def test_a_pack_is_taken_on_its_page(people):
 
 
 async def test_an_asynchronous_server_sends_it_in_pieces(people, monkeypatch):
-    monkeypatch.setattr(inspector_pages, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(streamed, "PIECE_BYTES", 1_000)
     browser = AsyncClient()
     browser.cookies = await sync_to_async(lambda: staff_client(Role.INSPECTOR).cookies)()
     answer = await browser.post(f"/admin/packs/player/{people[0]}/", {"reason": WHY})
