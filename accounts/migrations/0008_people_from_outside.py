@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.db import migrations, models
+from django.db.migrations.exceptions import IrreversibleError
+from django.db.models.functions import Now
 
-from accounts.roles import Role, grant
+from accounts.roles import Role, grant, withdraw
 
 #: Over people; what else they read is granted where it lies.
 SEE = (
@@ -45,6 +47,16 @@ def allow(apps: Any, schema_editor: Any) -> None:
     grant(apps, Role.INSPECTOR, SEE)
 
 
+def forbid(apps: Any, schema_editor: Any) -> None:
+    """Not while somebody inspects: without the wall they would be staff like any other."""
+    appointments = apps.get_model("accounts", "Appointment").objects.filter(
+        role=Role.INSPECTOR.value, ended_at__isnull=True, until__gt=Now()
+    )
+    if appointments.exists():
+        raise IrreversibleError("an inspector is in office: end their role first")
+    withdraw(apps, Role.INSPECTOR, SEE)
+
+
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0007_session_use")]
     operations = [
@@ -56,5 +68,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(ALONE, TOGETHER),
-        migrations.RunPython(allow, migrations.RunPython.noop),
+        migrations.RunPython(allow, forbid),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from playwright.sync_api import Page, expect
 from accounts.roles import Role
 from audit import seals
 from audit.keys import public_key_pem
+from backoffice import reports
+from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
 from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
@@ -27,6 +30,11 @@ pytestmark = [
 THEMES_OWN = "simplebar-content-wrapper"
 #: Pictures of what the tests see, for people: `FARO_ADMIN_PICTURES=DIR`.
 PICTURES = os.environ.get("FARO_ADMIN_PICTURES", "")
+
+
+def day_of(at: datetime) -> str:
+    """The gaming day, which is not the day of UTC late in the evening."""
+    return gaming_day(at, reports.operator_zone()).isoformat()
 
 
 def look(page: Page, name: str, found: list[str]) -> None:
@@ -77,7 +85,7 @@ def test_an_inspector_finds_a_round_a_player_and_a_day_and_takes_their_evidence(
         "href", f"/admin/packs/player/{anna}/"
     )
     page.goto("/admin/inspector/")
-    page.get_by_label("Day, by").fill(played.finished_at.date().isoformat())
+    page.get_by_label("Day, by").fill(day_of(played.finished_at))
     page.get_by_role("button", name="Open the day").click()
     look(page, f"day-{tag}", found)
     page.get_by_role("link", name="Evidence pack", exact=True).click()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import connection, transaction
+from django.db.migrations.exceptions import IrreversibleError
 from django.db.utils import IntegrityError
 from django.test import Client
 
@@ -18,7 +21,9 @@ from accounts.models import SET_UP, Appointment, User, put_in_office
 from accounts.roles import OUTSIDE, Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from backoffice import reports
 from backoffice.models import PlayerNote
+from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
 from kernel.refusal import Refused
 from tests import house
@@ -130,6 +135,23 @@ def test_every_right_of_an_inspector_is_to_read():
         "name", flat=True
     )
     assert list(marked) == [Role.INSPECTOR]
+
+
+def test_the_role_is_not_taken_back_by_migration_while_somebody_holds_it(owner):
+    migration = import_module("accounts.migrations.0008_people_from_outside")
+    group = Group.objects.get(name=Role.INSPECTOR)
+    named = group.permissions.filter(content_type__app_label="accounts")
+    held = set(named.values_list("codename", flat=True))
+    user = make_staff(Role.INSPECTOR, key=None)
+    with pytest.raises(IrreversibleError, match="an inspector is in office"):
+        migration.forbid(apps, None)
+    assert set(named.values_list("codename", flat=True)) == held >= {"from_outside", "open_file"}
+    one = administrators()[0]
+    appointments.dismiss(user.pk, Role.INSPECTOR, reason="Done.", actor=one)
+    owner.execute("GRANT DELETE ON auth_group_permissions TO public")
+    migration.forbid(apps, None)
+    left = {name.rpartition(":")[2].rpartition(".")[2] for name in migration.SEE}
+    assert not left & set(named.values_list("codename", flat=True))
 
 
 # -- nothing is written ----------------------------------------------------------------------------
@@ -319,7 +341,7 @@ def test_a_day_is_one_page_and_one_to_come_is_none():
     pit, anna = house.pit(), house.player(balance_minor=10_000)
     played = played_round(pit, anna, number=2)
     client = staff_client(Role.INSPECTOR)
-    day = played.finished_at.date().isoformat()
+    day = gaming_day(played.finished_at, reports.operator_zone()).isoformat()
     page = desk(client.get(f"/admin/inspector/days/{day}/"))
     assert "5.00 EUR" in page
     assert f"/admin/packs/day/{day}/" in page
