@@ -100,6 +100,10 @@ TEXTS = {
     "bad_direction": "Say whether the money comes or goes.",
     "pack_of_the_future": "That instant has not come yet. Nothing was taken.",
     "pack_before_it_began": "At that instant there was nothing of it yet. Nothing was taken.",
+    "another_pack_is_made": "The house makes another pack just now, and one at a time."
+    " Try again in a minute. Nothing was taken.",
+    "pack_takes_too_long": "This pack takes longer than a quarter of an hour. Nothing was taken."
+    " Take the rounds or players that you need.",
     "pack_instant_unreadable": "Write the instant as in a manifest: 2026-11-27T18:00:00Z.",
     "role_needs_an_end": "This role is for people from outside: say until which day.",
     "role_is_held_alone": "An inspector holds no other role: take the one they have first.",

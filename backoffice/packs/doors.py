@@ -17,13 +17,16 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, cast
 from uuid import UUID
 
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
+
 from accounts.models import Player
 from accounts.rights import check_right, may
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from backoffice import reports, round_evidence
 from backoffice.packs import day_parts, player_parts, round_parts, software
-from backoffice.packs.writing import Facts, Part, snapshot, write
+from backoffice.packs.writing import Facts, Part, TookTooLong, is_alone, snapshot, write
 from backoffice.player_file import CONFIDENTIAL, READ_HIDDEN
 from kernel.ids import Actor
 from kernel.refusal import Refused
@@ -58,6 +61,8 @@ class PackCode(StrEnum):
     NOT_YET = "pack_of_the_future"
     TOO_EARLY = "pack_before_it_began"
     BAD_INSTANT = "pack_instant_unreadable"
+    BUSY = "another_pack_is_made"
+    TOO_LONG = "pack_takes_too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ def take(asked: Asked, *, actor: Actor) -> Pack:
     """The pack, recorded with its reason and its manifest's hash.
 
     Refuses with ``NOT_ALLOWED`` (nothing is read then), ``NO_REASON``, ``pack_of_nothing`` where
-    there is no such round, player or day, ``pack_of_the_future`` and ``pack_before_it_began``.
+    there is no such round, player or day, ``pack_of_the_future`` and ``pack_before_it_began``;
+    ``another_pack_is_made`` while the house makes one for anybody, and ``pack_takes_too_long``
+    after `writing.PACK_MS_MAX`. A refused pack is not recorded, and its file is gone.
     """
     check_right(actor, TAKE)
     reason = asked.reason.strip()[:REASON_MAX]
@@ -96,7 +103,14 @@ def take(asked: Asked, *, actor: Actor) -> Pack:
     wanted = replace(asked, reason=reason, as_of=as_of)
     with ExitStack() as unless_made:
         spool = unless_made.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))
-        made, found = _made(wanted, cast(IO[bytes], spool), actor)
+        try:
+            made, found = _made(wanted, cast(IO[bytes], spool), actor)
+        except TookTooLong:
+            raise Refused(PackCode.TOO_LONG) from None
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            raise Refused(PackCode.TOO_LONG) from None
         unless_made.pop_all()  # from here on whoever reads it closes it
     record(
         TAKEN,
@@ -119,6 +133,8 @@ def _made(asked: Asked, out: IO[bytes], actor: Actor) -> tuple[Pack, _Found]:
     hidden, confidential = may(actor, READ_HIDDEN), may(actor, CONFIDENTIAL)
     as_of = asked.as_of or database_now()
     with snapshot():
+        if not is_alone():
+            raise Refused(PackCode.BUSY)
         found = _found(asked, as_of, hidden=hidden, confidential=confidential)
         facts = Facts(
             kind=asked.kind.value,

@@ -25,16 +25,23 @@ from django.db import connection, transaction
 from audit.canonical import canonical, instant
 from audit.keys import seal_key
 from backoffice.spreadsheet import NO_ACTIVITY, cell
+from kernel.clock import monotonic_ms
 from kernel.invariant import ensure
 
 FORMAT: Final = "faro-evidence-pack/1"
 #: What is signed begins with these words, so that no signature serves for another purpose.
 PACK_CONTEXT: Final = b"faro-pack-v1\n"
 ROWS_PER_PIECE: Final = 500
+#: So long a pack may take: while it is made its snapshot keeps the database from tidying up.
+PACK_MS_MAX: Final = 15 * 60 * 1_000
 #: The oldest date that a ZIP can say: the pack's own instant stands in its manifest.
 _NO_DATE: Final = (1980, 1, 1, 0, 0, 0)
 _READABLE: Final = 0o644 << 16
 _UNIX: Final = 3
+
+
+class TookTooLong(Exception):
+    """The pack was not made within `PACK_MS_MAX`."""
 
 
 class Basis(StrEnum):
@@ -86,11 +93,25 @@ class Facts:
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One consistent view of everything that a pack reads; nothing can be written in it."""
+    """One consistent view of everything that a pack reads; nothing can be written in it.
+
+    Whose statement takes longer than a pack may is ended by the database (`write` ends the rest).
+    """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute(f"SET LOCAL statement_timeout = {PACK_MS_MAX}")
         yield
+
+
+def is_alone() -> bool:
+    """Whether no other pack of the house is being made; until the snapshot's end nobody else is.
+
+    A pack reads a day or a life: readers who ask for many at once would take the connections and
+    the cores that players need.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('backoffice_pack'))")
+        return bool(cursor.fetchone()[0])
 
 
 def asked(
@@ -112,15 +133,19 @@ def fetched_keys(sql: str, params: dict[str, Any]) -> Iterator[tuple[str, dateti
 
 
 def write(out: IO[bytes], facts: Facts, parts: Iterable[Part]) -> str:
-    """The pack into ``out``; returns the SHA-256 of its manifest, which names all that is in it."""
+    """The pack into ``out``; returns the SHA-256 of its manifest, which names all that is in it.
+
+    ``TookTooLong`` after `PACK_MS_MAX`.
+    """
     listed: list[dict[str, Any]] = []
+    until_ms = monotonic_ms() + PACK_MS_MAX
     told: list[str] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for part in parts:
-            listed.append(_write_part(archive, part))
+            listed.append(_write_part(archive, part, until_ms))
             told.append(_told(part))
         readme = Lines("README.txt", "What each file and column is.", [_readme(facts, told)])
-        listed.append(_write_part(archive, readme))
+        listed.append(_write_part(archive, readme, until_ms))
         manifest = _manifest(facts, listed)
         digest = hashlib.sha256(manifest).hexdigest()
         _put(archive, "manifest.json", manifest)
@@ -154,11 +179,13 @@ def _fetched(sql: str, params: dict[str, Any], width: int) -> Iterator[Sequence[
             yield from rows
 
 
-def _write_part(archive: zipfile.ZipFile, part: Part) -> dict[str, Any]:
+def _write_part(archive: zipfile.ZipFile, part: Part, until_ms: int) -> dict[str, Any]:
     digest, size, rows = hashlib.sha256(), 0, 0
     pieces = _csv(part) if isinstance(part, Table) else ((line, 1) for line in part.lines)
     with archive.open(_entry(part.name), "w", force_zip64=True) as file:
         for piece, count in pieces:
+            if monotonic_ms() > until_ms:
+                raise TookTooLong
             digest.update(piece)
             file.write(piece)
             size, rows = size + len(piece), rows + count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import tomllib
 import tracemalloc
 import zipfile
@@ -426,6 +427,69 @@ def test_no_pack_without_a_reason_of_nothing_or_of_what_is_to_come():
     ):
         assert refusal(kind, ref, by=by, as_of=as_of) == code, ref
     assert not AuditEvent.objects.filter(kind="pack.taken").exists()
+
+
+def test_one_pack_is_made_at_a_time_and_the_next_as_soon_as_it_is_done(people, monkeypatch):
+    anna, by, begun, go_on = people[0], reader(), threading.Event(), threading.Event()
+    answers: dict[str, str] = {}
+
+    def waits(*args):
+        begun.set()
+        assert go_on.wait(20)
+        return writing.write(*args)
+
+    def take(name: str) -> None:
+        try:
+            with doors.take(Asked(Kind.PLAYER, str(anna), WHY), actor=by).file:
+                answers[name] = "made"
+        except Refused as refused:
+            answers[name] = str(refused.code)
+        finally:
+            connection.close()
+
+    def both(first: str, second: str) -> None:
+        begun.clear()
+        go_on.clear()
+        monkeypatch.setattr(doors, "write", waits)
+        one = threading.Thread(target=take, args=[first])
+        one.start()
+        assert begun.wait(20)
+        monkeypatch.setattr(doors, "write", writing.write)
+        take(second)
+        go_on.set()
+        one.join()
+
+    both("first", "second")
+    assert answers == {"first": "made", "second": "another_pack_is_made"}
+    take("third")
+    assert answers["third"] == "made"
+    assert AuditEvent.objects.filter(kind="pack.taken").count() == 2
+    monkeypatch.setattr(doors, "is_alone", lambda: True)  # without the lock both are made
+    both("fourth", "fifth")
+    assert (answers["fourth"], answers["fifth"]) == ("made", "made")
+
+
+def test_a_pack_that_takes_too_long_is_refused_and_nothing_of_it_is_kept(people, monkeypatch):
+    anna, by = people[0], reader()
+    monkeypatch.setattr(writing, "PACK_MS_MAX", -1)  # before its first file: the clock of the house
+    with pytest.raises(writing.TookTooLong):
+        writing.write(io.BytesIO(), Facts("day", "x", database_now(), "a", WHY, {}), [
+            Table("numbers.csv", "Numbers.", [("n", "number")], [(1,)])
+        ])  # fmt: skip
+    monkeypatch.setattr(writing, "PACK_MS_MAX", 50)
+
+    def sleeps(*_args):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+
+    monkeypatch.setattr(doors, "write", sleeps)  # one long statement: the clock of the database
+    with pytest.raises(Refused) as refused:
+        doors.take(Asked(Kind.PLAYER, str(anna), WHY), actor=by)
+    assert refused.value.code is PackCode.TOO_LONG
+    assert not AuditEvent.objects.filter(kind="pack.taken").exists()
+    answer = staff_client(Role.INSPECTOR).post(f"/admin/packs/player/{anna}/", {"reason": WHY})
+    assert answer.status_code == 400
+    assert "longer than a quarter of an hour" in answer.content.decode()
 
 
 def test_who_took_it_why_and_which_bytes_is_in_the_record_and_in_the_pack(people):
