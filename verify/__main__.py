@@ -2,8 +2,8 @@
 
 ``python -m verify proof FILE --public-key FILE``: is this one row under its seal?
 
-``python -m verify pack PACK --public-key FILE``: is this evidence pack (a ZIP, or a folder of what
-was in it) as the house made it, and which of its rows are under seals?
+``python -m verify pack PACK --public-key FILE [--anchor KEPT]``: is this evidence pack (a ZIP, or a
+folder of what was in it) as the house made it, and which of its rows are under seals?
 
 ``python -m verify consistency OLD NEW --public-key FILE``: does the newer list of seals continue
 the older one?
@@ -77,10 +77,12 @@ def _pack(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="verify pack")
     parser.add_argument("pack", type=Path, help="the ZIP, or a folder of what was in it")
     parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    told = "seals kept by `verify fetch`: a file or a folder (repeatable)"
+    parser.add_argument("--anchor", type=Path, action="append", default=[], help=told)
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args(arguments)
     try:
-        checked = check_pack(options.pack, options.public_key)
+        checked = check_pack(options.pack, options.public_key, options.anchor)
     except Unusable as error:
         sys.stderr.write(f"verify: {error}\n")
         return 2

@@ -32,7 +32,12 @@ class Code(StrEnum):
     FILE_CHANGED = "file_changed"
     FILE_MISSING = "file_missing"
     FILE_EXTRA = "file_extra"
+    FILE_TWICE = "file_twice"
     TABLE_DIFFERS = "table_differs"
+    ROW_TWICE = "row_twice"
+    ROW_NOT_SHOWN = "row_not_shown"
+    PROOF_MISPLACED = "proof_misplaced"
+    PROOF_TWICE = "proof_twice"
     # of rounds
     ROUND_MISSING = "round_missing"
     VERSION_MISSING = "version_missing"

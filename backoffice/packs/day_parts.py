@@ -21,24 +21,28 @@ from backoffice.shifts_report import shifts
 from ledger.trial_balance import TOTAL, TrialRow, read_trial_balance
 from tables.sealed_sources import ROUNDS
 
-#: Rounds that were open on the day, whenever they began or ended.
-_ROUNDS: Final = """
+#: Rounds that were open on the day, whenever they began or ended, and those corrected on it.
+_OF_THE_DAY: Final = """
+    r.opened_at < %(until)s AND (r.finished_at IS NULL OR r.finished_at >= %(since)s)
+    OR r.id IN (SELECT round_id FROM tables_round_result WHERE at >= %(since)s AND at < %(until)s)
+"""
+_ROUNDS: Final = f"""
 SELECT r.table_id, r.number, r.id, r.phase, r.result, r.result_sources, r.opened_at, r.closed_at,
     r.official_at, r.finished_at, r.void_reason, r.respins, r.version, r.corrected_from,
     r.corrected_at, r.ruleset, r.rules_hash, 'staff:' || s.presenter_id
 FROM tables_round r LEFT JOIN tables_shift s ON s.id = r.shift_id
-WHERE r.opened_at < %(until)s AND (r.finished_at IS NULL OR r.finished_at >= %(since)s)
+WHERE {_OF_THE_DAY}
 ORDER BY r.table_id COLLATE "C", r.number
-"""
-_STAKED: Final = """
+"""  # noqa: S608  (fixed words)
+_STAKED: Final = f"""
 SELECT r.table_id, r.number, r.id, b.currency, count(*), count(DISTINCT b.player_id),
     sum(b.stake_minor)::bigint, coalesce(sum(o.returned_minor), 0)::bigint
 FROM tables_round r JOIN tables_bet b ON b.round_id = r.id
 LEFT JOIN tables_bet_outcome o ON o.bet_id = b.id AND o.bet_accepted_at = b.accepted_at
     AND o.version = r.version
-WHERE r.opened_at < %(until)s AND (r.finished_at IS NULL OR r.finished_at >= %(since)s)
+WHERE {_OF_THE_DAY}
 GROUP BY r.table_id, r.number, r.id, b.currency ORDER BY r.table_id COLLATE "C", r.number, 4
-"""
+"""  # noqa: S608  (fixed words)
 _TRANSFERS: Final = """
 SELECT t.posted_at, t.batch, t.item, t.id, t.kind, t.ref, d.currency, t.amount,
     d.kind || ' ' || d.owner_ref, c.kind || ' ' || c.owner_ref
@@ -133,7 +137,8 @@ def _agreement(revenue: list[GgrRow], trial: list[TrialRow]) -> list[tuple[objec
 
 def _game(day: date, of: dict[str, Any]) -> Iterator[Table]:
     yield asked(
-        "rounds.csv", "Rounds that were open on the day, with results and their sources.",
+        "rounds.csv",
+        "Rounds that were open on the day or corrected on it, with results and their sources.",
         (("table", "where"), ("number", "there"), ("round", "id"), ("phase", "where it is"),
          ("result", "number"), ("sources", "who said it, as JSON"), ("opened_at", "betting"),
          ("closed_at", "no more bets"), ("official_at", "result"), ("finished_at", "end"),

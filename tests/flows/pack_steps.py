@@ -72,12 +72,12 @@ def unpacked(data: bytes, folder: Path) -> Path:
     return folder
 
 
-def checked(place: Path, capsys) -> tuple[int, dict]:
+def checked(place: Path, capsys, *more: str) -> tuple[int, dict]:
     """Exit status and findings of `verify pack`."""
     key = place.parent / "house.pem"
     key.write_bytes(public_key_pem())
     capsys.readouterr()
-    status = main(["pack", str(place), "--public-key", str(key), "--format", "json"])
+    status = main(["pack", str(place), "--public-key", str(key), "--format", "json", *more])
     return status, json.loads(capsys.readouterr().out or "{}")
 
 

@@ -4,21 +4,33 @@ again as of the same instant they are the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
-from datetime import date, timedelta
+import zipfile
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+from accounts.roles import Role
+from audit import seals
 from audit.database_clock import database_now
+from audit.record import Subject, record
 from backoffice import reports
 from backoffice.packs import writing
 from backoffice.packs.doors import Kind
+from backoffice.packs.writing import Facts
+from backoffice.player_page import NOTED
 from compliance import exclusion
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import Actor
+from tables.corrections import corrections
+from tables.sealed_sources import ROUNDS
 from tests import house
-from tests.flows.incident_steps import bet
+from tests.flows.incident_steps import bet, person
 from tests.flows.pack_steps import (
     checked,
     codes,
@@ -28,8 +40,10 @@ from tests.flows.pack_steps import (
     played_and_sealed,
     reader,
     rows,
+    seal_all,
     unpacked,
 )
+from tests.flows.staff_steps import make_staff
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F120")]
 
@@ -128,6 +142,192 @@ def test_a_house_that_shows_other_results_than_it_sealed_is_named(people, owner,
     status, found = checked(unpacked(data, tmp_path / "pack"), capsys)
     assert (status, codes(found)) == (1, [("rounds.csv", "table_differs")])
     assert "result of" in found["findings"][0]["detail"]
+
+
+def told_otherwise(place: Path, name: str, change) -> None:
+    """A house that changes a file of its pack and signs the new list: the sums all fit."""
+    file = place / name
+    file.write_bytes(change(file.read_bytes()))
+    said = json.loads((place / "manifest.json").read_text())
+    for one in said["files"]:
+        if one["name"] == name:
+            one["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    text = json.dumps(said).encode()
+    (place / "manifest.json").write_bytes(text)
+    facts = Facts(said["kind"], said["about"], datetime.fromisoformat(said["as_of"]), "", "", {})
+    signed = writing._signed(hashlib.sha256(text).hexdigest(), facts)
+    (place / "manifest.signed.json").write_bytes(signed)
+
+
+def without_line(number: int):
+    def change(text: bytes) -> bytes:
+        lines = text.splitlines(keepends=True)
+        return b"".join([*lines[:number], *lines[number + 1 :]])
+
+    return change
+
+
+def other(old: bytes, new: bytes):
+    def change(text: bytes) -> bytes:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return change
+
+
+def last_line_twice(text: bytes) -> bytes:
+    return text + text.splitlines(keepends=True)[-1]
+
+
+def corrected(played, number: int) -> None:
+    wanted = {"reason": "Misread.", "actor": person(Role.PIT_BOSS), "key": "correction-1"}
+    proposed = corrections.propose(played.id, number, **wanted)
+    corrections.approve(proposed.id, shortfall="receivable", actor=person(Role.FINANCE))
+
+
+OF_A_ROUND = [
+    ("bets.csv", other(b",500,", b",400,"), "table_differs"),
+    ("bets.csv", other(b",red,", b",black,"), "table_differs"),
+    ("bets.csv", without_line(2), "row_not_shown"),
+    ("bets.csv", last_line_twice, "row_twice"),
+    ("outcomes.csv", other(b",3600,", b",3500,"), "table_differs"),
+    ("outcomes.csv", without_line(1), "row_not_shown"),
+    ("transfers.csv", other(b",500,", b",499,"), "table_differs"),
+    ("events.csv", other(b"round", b"bound"), "table_differs"),
+    ("observations.csv", without_line(1), "row_not_shown"),
+    (
+        "round.json",
+        other(b'"result":17,"result_sources"', b'"result":18,"result_sources"'),
+        "table_differs",
+    ),
+    ("round.json", other(b'"result":17', b'"result":18'), "table_differs"),  # of an event
+    ("round.json", other(b'"amount_minor":500', b'"amount_minor":501'), "table_differs"),
+    ("round.json", other(b'"phase":"settled"', b'"phase":"voided"'), "table_differs"),
+    ("round.json", other(b'"stake_minor":500', b'"stake_minor":400'), "table_differs"),
+    ("round.json", other(b'"returned_minor":3600', b'"returned_minor":1'), "table_differs"),
+    ("proofs/events.jsonl", last_line_twice, "proof_twice"),
+]
+
+
+@pytest.mark.feature("F45")
+def test_a_house_that_shows_anything_of_a_round_otherwise_than_it_sealed_is_named(
+    people, tmp_path, capsys
+):
+    data = pack(Kind.ROUND, people[2].id)
+    for number, (name, change, code) in enumerate(OF_A_ROUND):
+        place = unpacked(data, tmp_path / f"pack-{number}")
+        told_otherwise(place, name, change)
+        status, found = checked(place, capsys)
+        assert (status, codes(found)) == (1, [(name, code)]), (name, code, found["findings"])
+
+
+@pytest.mark.feature("F45")
+def test_a_house_that_shows_anything_of_a_day_otherwise_than_it_sealed_is_named(
+    people, tmp_path, capsys
+):
+    anna = people[0]
+    officer = make_staff(Role.COMPLIANCE, key=None)
+    record(
+        NOTED, actor=Actor.staff(officer.pk), subject=Subject("player", str(anna)),
+        component="test", before={"n": 1}, after={"n": 2, "ö": ["="]}, reason="=Because, she said",
+    )  # fmt: skip
+    seal_all()
+    by = reader()
+    data = pack(Kind.DAY, today(), by=by)
+    status, found = checked(unpacked(data, tmp_path / "whole"), capsys)
+    assert (status, found["findings"]) == (0, [])
+    assert found["proved"]["rounds"] == 1
+    whom, who = f"player:{anna},".encode(), f"staff:{officer.pk},".encode()
+    for number, (name, change, code) in enumerate((
+        ("rounds.csv", other(b'presenter""', b'croupier""'), "table_differs"),
+        ("rounds.csv", other(b",settled,", b",voided,"), "table_differs"),
+        ("rounds.csv", without_line(1), "row_not_shown"),
+        ("staff_acts.csv", other(b"Because, she", b"Because, he"), "table_differs"),
+        ("staff_acts.csv", other(b'""n"": 2', b'""n"": 3'), "table_differs"),
+        ("staff_acts.csv", other(whom, b"player:0,"), "table_differs"),
+        ("staff_acts.csv", other(who, b"staff:0,"), "table_differs"),
+    )):  # fmt: skip
+        place = unpacked(data, tmp_path / f"pack-{number}")
+        told_otherwise(place, name, change)
+        assert codes(checked(place, capsys)[1]) == [(name, code)], (name, code)
+    place = unpacked(data, tmp_path / "moved")
+    rounds = (place / "proofs/rounds.jsonl").read_bytes()
+    told_otherwise(place, "proofs/audit.jsonl", lambda text: text + rounds)
+    told_otherwise(place, "proofs/rounds.jsonl", lambda _: b"")
+    assert codes(checked(place, capsys)[1]) == [("proofs/audit.jsonl", "proof_misplaced")]
+    told_otherwise(place, "rounds.csv", other(b",settled,", b",voided,"))
+    assert ("rounds.csv", "table_differs") in codes(checked(place, capsys)[1])
+
+
+def test_rows_that_no_proof_is_about_are_counted_table_by_table(people, tmp_path, capsys):
+    by = reader()
+    data = pack(Kind.DAY, today(), by=by)
+    before = checked(unpacked(data, tmp_path / "before"), capsys)[1]["unproved"]["staff_acts.csv"]
+    record(
+        NOTED, actor=by, subject=Subject("player", str(people[0])), component="test"
+    )  # fmt: skip
+    later = unpacked(pack(Kind.DAY, today(), by=by), tmp_path / "after")
+    status, found = checked(later, capsys)
+    # the note, and the pack that was taken before
+    assert (status, found["unproved"]["staff_acts.csv"]) == (0, before + 2)
+    # beside the round that ended the next one, which is open
+    assert (found["unproved"]["rounds.csv"], found["proved"]["rounds"]) == (1, 1)
+
+
+@pytest.mark.feature("F45")
+def test_a_corrected_round_is_in_the_pack_of_both_days_with_its_newest_result(
+    people, tmp_path, capsys
+):
+    _, _, played = people
+    corrected(played, 18)
+    seal_all()
+    for name, ref in ((Kind.DAY, today()), (Kind.ROUND, played.id)):
+        place = unpacked(pack(name, ref), tmp_path / name)
+        status, found = checked(place, capsys)
+        assert (status, found["findings"]) == (0, [])
+        assert found["proved"]["rounds"] == 2
+    shown = (tmp_path / "day" / "rounds.csv").read_bytes()
+    assert b",settled,18," in shown
+    # version 1 for the newest, in a signed list
+    told_otherwise(tmp_path / "day", "rounds.csv", other(b",settled,18,", b",settled,17,"))
+    assert codes(checked(tmp_path / "day", capsys)[1]) == [("rounds.csv", "table_differs")]
+
+
+@pytest.mark.feature("F45")
+def test_a_seal_made_for_one_pack_alone_is_found_by_who_kept_the_seals(
+    people, owner, tmp_path, capsys
+):
+    _, _, played = people
+    kept = tmp_path / "kept"
+    shutil.copytree(settings.STATE_DIR / "seals", kept)
+    honest = unpacked(pack(Kind.ROUND, played.id), tmp_path / "honest")
+    status, found = checked(honest, capsys, "--anchor", str(kept))
+    assert (status, found["findings"]) == (0, [])
+    assert found["anchored"][0] > 3
+    assert found["anchored"][1] == 0
+
+    for table in ("audit_seal", "tables_round_result", "tables_round"):
+        owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    owner.execute("DELETE FROM audit_seal WHERE source = 'rounds'")
+    owner.execute("UPDATE tables_round_result SET result = 18")
+    owner.execute("UPDATE tables_round SET result = 18")
+    for table in ("audit_seal", "tables_round_result", "tables_round"):
+        owner.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    (settings.STATE_DIR / "seals" / "rounds.jsonl").unlink()
+    seals.seal(ROUNDS)
+    another = unpacked(pack(Kind.ROUND, played.id), tmp_path / "another")
+    assert checked(another, capsys)[0] == 0  # by the key alone it cannot be told
+    status, found = checked(another, capsys, "--anchor", str(kept))
+    assert (status, codes(found)) == (1, [("rounds", "anchor_differs")])
+
+
+def test_a_file_that_stands_twice_in_the_zip_is_found(people, tmp_path, capsys):
+    place = tmp_path / "pack.zip"
+    place.write_bytes(pack(Kind.DAY, today()))
+    assert checked(place, capsys)[0] == 0
+    with zipfile.ZipFile(place, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("rounds.csv", archive.read("rounds.csv"))
+    assert codes(checked(place, capsys)[1]) == [("rounds.csv", "file_twice")]
 
 
 def test_what_is_no_pack_is_not_called_wrong(tmp_path, capsys):
