@@ -8,7 +8,7 @@ unchanged. Functions take leaf *hashes*, so that large rows need not be kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from kernel.invariant import ensure
 
@@ -46,27 +46,24 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
     return [*inclusion_proof(index - k, leaves[k:]), root(leaves[:k])]
 
 
-def inclusion_proofs(
-    indexes: Iterable[int], leaves: Sequence[bytes]
-) -> Iterator[tuple[int, list[bytes]]]:
-    """The same for many leaves of one tree, hashed once: each index with its path.
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """The whole tree, level by level from the leaves: for the paths of many leaves.
 
-    Level by level: neighbours are paired, and a lone last node is promoted unchanged and adds
-    nothing to the paths through it.
+    Neighbours are paired, and a lone last node is promoted unchanged.
     """
-    levels = [list(leaves)]
-    while len(levels[-1]) > 1:
-        level = levels[-1]
+    found = [list(leaves)]
+    while len(found[-1]) > 1:
+        level = found[-1]
         paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        levels.append(paired + level[len(paired) * 2 :])
-    for index in indexes:
-        ensure(0 <= index < len(leaves), "the leaf is in the tree", index=index, size=len(leaves))
-        path = []
-        for depth, level in enumerate(levels[:-1]):
-            beside = (index >> depth) ^ 1
-            if beside < len(level):
-                path.append(level[beside])
-        yield index, path
+        found.append(paired + level[len(paired) * 2 :])
+    return found
+
+
+def path(index: int, tree: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """The audit path of leaf ``index`` in :func:`levels`, as :func:`inclusion_proof` gives it."""
+    ensure(0 <= index < len(tree[0]), "the leaf is in the tree", index=index, size=len(tree[0]))
+    beside = (((index >> depth) ^ 1, level) for depth, level in enumerate(tree[:-1]))
+    return [level[other] for other, level in beside if other < len(level)]
 
 
 def includes(leaf: bytes, index: int, size: int, proof: Sequence[bytes], head: bytes) -> bool:

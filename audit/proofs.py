@@ -12,20 +12,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.db import connection
 
 from audit import merkle
-from audit.seals import WINDOW, Source, present_rows, sealed_leaves, sealed_rows, stored
+from audit.seals import WINDOW, Seal, Source, opened, present_rows, sealed_rows
 
-#: How long after a row was written its seal is looked for: first where an ordinary run leaves it,
-#: then as far as such a run looks back; what is missing then is looked for everywhere after it.
+#: How long after a row was written its seal is looked for: first among the first few that an
+#: ordinary run leaves, then as far as such a run looks back; what is missing then everywhere after.
 SOON: Final = timedelta(hours=1)
+FIRST_SEALS: Final = 3
 LATE: Final = WINDOW + SOON
 #: Rows whose seals are looked for by one statement.
 ROWS_PER_SEARCH: Final = 2_000
+_Item = TypeVar("_Item")
+#: Seals whose leaves (320 kB at most) are held at once.
+SEALS_AT_ONCE: Final = 50
 
+#: Only the seals that can cover one of the rows are opened, each once.
+_PLACES_SOON: Final = """
+WITH w AS MATERIALIZED (
+    SELECT * FROM unnest(%(keys)s::text[], %(ats)s::timestamptz[]) AS w (key, at)
+), near AS MATERIALIZED (
+    SELECT DISTINCT f.number FROM w CROSS JOIN LATERAL (
+        SELECT s.number FROM audit_seal s
+        WHERE s.source = %(source)s AND s.at >= w.at AND s.at <= w.at + %(soon)s
+        ORDER BY s.at LIMIT %(first)s) f
+)
+SELECT u.key, s.number, u.place - 1
+FROM near JOIN audit_seal s ON s.source = %(source)s AND s.number = near.number
+CROSS JOIN LATERAL unnest(s.keys) WITH ORDINALITY AS u (key, place) JOIN w ON w.key = u.key
+"""
 _PLACES: Final = """
 SELECT u.key, s.number, u.place - 1
 FROM audit_seal s CROSS JOIN LATERAL unnest(s.keys) WITH ORDINALITY AS u (key, place)
@@ -58,7 +76,7 @@ def prove(source: Source, key: str) -> dict[str, Any] | None:
     present = rows[index][2]
     if present is None:
         return None
-    seal = next(stored(source.name, found[0] - 1))
+    seal, _leaves = opened(source.name, [found[0]])[found[0]]
     return {
         "v": 1,
         "source": source.name,
@@ -82,21 +100,53 @@ def places(source: Source, rows: Iterable[tuple[str, datetime]]) -> Iterator[Pla
 
 
 def prove_all(source: Source, rows: Iterable[tuple[str, datetime]]) -> Iterator[dict[str, Any]]:
-    """The proof of each of ``rows`` that is sealed and still there, in the order of the seals of
-    each piece; in the form of :func:`prove`."""
-    remaining = iter(rows)
+    """The proof of each of ``rows`` (key, when it was written; in the order of time) that is sealed
+    and still there, in the order of the seals of each piece; in the form of :func:`prove`."""
+    remaining, trees = iter(rows), _Trees(source)
     while piece := list(islice(remaining, ROWS_PER_SEARCH)):
         found = sorted(_places(source, piece).values(), key=lambda one: (one.seal, one.index))
-        for number, under in groupby(found, key=lambda one: one.seal):
-            yield from _prove_under(source, number, list(under))
+        between = (min(at for _, at in piece), max(at for _, at in piece))
+        for some in _slices(found, source.rows_max or ROWS_PER_SEARCH):
+            present = present_rows(source, [one.key for one in some], between)
+            under = [list(group) for _, group in groupby(some, key=lambda one: one.seal)]
+            for few in _slices(under, SEALS_AT_ONCE):
+                trees.fetch([group[0].seal for group in few])
+                for group in few:
+                    yield from _prove_under(source, trees, group, present)
 
 
-def _prove_under(source: Source, number: int, wanted: Sequence[Place]) -> Iterator[dict[str, Any]]:
-    leaves = sealed_leaves(source, number)
-    present = present_rows(source, [one.key for one in wanted])
-    seal = next(stored(source.name, number - 1))
-    paths = merkle.inclusion_proofs([one.index for one in wanted], leaves)
-    for one, (index, path) in zip(wanted, paths, strict=True):
+def _slices(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+class _Trees:
+    """Seals with the trees over their leaves, each made once: the last one is kept for what comes
+    next, since a busy source has thousands of rows under one seal."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._opened: dict[int, tuple[Seal, list[bytes]]] = {}
+        self._last: tuple[int, list[list[bytes]]] = (0, [])
+
+    def fetch(self, numbers: Sequence[int]) -> None:
+        """From now on those of ``numbers`` are at hand, by one statement."""
+        lacking = [one for one in numbers if one not in self._opened]
+        kept = {one: self._opened[one] for one in numbers if one in self._opened}
+        self._opened = kept | opened(self._source.name, lacking)
+
+    def get(self, number: int) -> tuple[Seal, list[list[bytes]]]:
+        seal, leaves = self._opened[number]
+        if self._last[0] != number:
+            self._last = (number, merkle.levels(leaves))
+        return seal, self._last[1]
+
+
+def _prove_under(
+    source: Source, trees: _Trees, wanted: Sequence[Place], present: Mapping[str, bytes]
+) -> Iterator[dict[str, Any]]:
+    seal, tree = trees.get(wanted[0].seal)
+    signed = {"payload": seal.payload, "signature": seal.signature.hex()}
+    for one in wanted:
         row = present.get(one.key)
         if row is None:
             continue
@@ -105,20 +155,31 @@ def _prove_under(source: Source, number: int, wanted: Sequence[Place]) -> Iterat
             "source": source.name,
             "key": one.key,
             "row": row.decode(),
-            "index": index,
-            "path": [node.hex() for node in path],
-            "seal": {"payload": seal.payload, "signature": seal.signature.hex()},
+            "index": one.index,
+            "path": [node.hex() for node in merkle.path(one.index, tree)],
+            "seal": signed,
         }
 
 
 def _places(source: Source, rows: Sequence[tuple[str, datetime]]) -> Mapping[str, Place]:
-    found: dict[str, Place] = {}
-    since, last = min(at for _, at in rows), max(at for _, at in rows)
-    for until in (last + SOON, last + LATE, None):
-        missing = [key for key, _ in rows if key not in found]
+    """The later searches begin at the oldest row that is still missing: rows written a moment ago,
+    which no seal covers yet, cost no look at the seals of a day."""
+    keys, ats = [key for key, _ in rows], [at for _, at in rows]
+    found = _searched(
+        _PLACES_SOON,
+        {"keys": keys, "ats": ats, "source": source.name, "soon": SOON, "first": FIRST_SEALS},
+    )
+    for after in (LATE, None):
+        missing = [(key, at) for key, at in rows if key not in found]
         if not missing:
             break
-        with connection.cursor() as cursor:
-            cursor.execute(_PLACES, [missing, source.name, since, until])
-            found |= {key: Place(key, seal, index) for key, seal, index in cursor.fetchall()}
+        since, last = min(at for _, at in missing), max(at for _, at in missing)
+        until = None if after is None else last + after
+        found |= _searched(_PLACES, [[key for key, _ in missing], source.name, since, until])
     return found
+
+
+def _searched(sql: str, params: Any) -> dict[str, Place]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return {key: Place(key, seal, index) for key, seal, index in cursor.fetchall()}

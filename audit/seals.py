@@ -169,19 +169,40 @@ def sealed_rows(source: Source, number: int) -> Iterator[tuple[str, bytes, bytes
 
 def sealed_leaves(source: Source, number: int) -> list[bytes]:
     """The leaf hashes under one seal, in their order."""
+    return opened(source.name, [number])[number][1]
+
+
+def opened(source: str, numbers: list[int]) -> dict[int, tuple[Seal, list[bytes]]]:
+    """Seals of ``source`` by number, each with the leaf hashes under it in their order."""
+    if not numbers:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT leaves FROM audit_seal WHERE source = %s AND number = %s", [source.name, number]
+            f"SELECT {_COLUMNS}, leaves FROM audit_seal"  # noqa: S608  (fixed words)
+            " WHERE source = %s AND number = ANY(%s::bigint[])",
+            [source, numbers],
         )
-        leaves = bytes(cursor.fetchone()[0])
+        return {row[1]: (_seal_of(row[:-1]), _hashes(bytes(row[-1]))) for row in cursor.fetchall()}
+
+
+def _hashes(leaves: bytes) -> list[bytes]:
     step = merkle.HASH_BYTES
     return [leaves[start : start + step] for start in range(0, len(leaves), step)]
 
 
-def present_rows(source: Source, keys: list[str]) -> dict[str, bytes]:
-    """The rows of these keys that are there, each in the bytes that are sealed."""
+def present_rows(
+    source: Source, keys: list[str], between: tuple[datetime, datetime] | None = None
+) -> dict[str, bytes]:
+    """The rows of these keys that are there, each in the bytes that are sealed.
+
+    ``between``: when the oldest and the newest of them was written, which spares the months of the
+    record in which none can be.
+    """
+    sql, params = f"{source.select} WHERE {source.by_keys}", [keys, *(between or ())]
+    if between is not None:
+        sql = f"SELECT q.* FROM ({sql}) q WHERE q.at BETWEEN %s AND %s"  # noqa: S608  (a registered source's)
     with connection.cursor() as cursor:
-        cursor.execute(f"{source.select} WHERE {source.by_keys}", [keys])
+        cursor.execute(sql, params)
         return {row["key"]: source.canonical(row) for row in _dicts(cursor)}
 
 

@@ -21,6 +21,10 @@ ROUNDS_MAX: Final = 20
 
 _TIME: Final = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 
+#: When a round's bets can have been accepted, wider than any clock is wrong: so only one or two of
+#: the months of bets are looked into.
+_AROUND: Final = "r.opened_at - interval '1 day' AND r.finished_at + interval '1 day'"
+
 _ROUNDS: Final = f"""
 SELECT r.id::text AS key, r.at, r.round_id::text AS round_id, r.version, r.table_id, r.number,
     r.phase, r.result, r.sources::text AS sources, r.ruleset, r.rules_hash, r.opened_at,
@@ -28,10 +32,12 @@ SELECT r.id::text AS key, r.at, r.round_id::text AS round_id, r.version, r.table
     (SELECT coalesce(json_agg(json_build_array(b.id, b.player_id, b.position, b.stake_minor,
             b.currency, to_char(b.accepted_at AT TIME ZONE 'UTC', {_TIME}), b.transfer_id,
             b.rules_hash) ORDER BY b.id), '[]')::text
-     FROM tables_bet b WHERE b.round_id = r.round_id) AS bets,
+     FROM tables_bet b WHERE b.round_id = r.round_id
+        AND b.accepted_at BETWEEN {_AROUND}) AS bets,
     (SELECT coalesce(json_agg(json_build_array(o.bet_id, o.kind, o.returned_minor, o.transfer_id,
             to_char(o.at AT TIME ZONE 'UTC', {_TIME})) ORDER BY o.bet_id), '[]')::text
-     FROM tables_bet_outcome o WHERE o.round_id = r.round_id AND o.version = r.version) AS outcomes
+     FROM tables_bet_outcome o WHERE o.round_id = r.round_id AND o.version = r.version
+        AND o.bet_accepted_at BETWEEN {_AROUND}) AS outcomes
 FROM tables_round_result r"""  # noqa: S608  (fixed words)
 
 _SIGHTINGS: Final = """

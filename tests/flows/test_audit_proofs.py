@@ -5,9 +5,12 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from audit import merkle, seals
+from audit import merkle, proofs, seals
 from audit.keys import public_key_pem
+from audit.models import AuditEvent
 from audit.record import Subject, record, register
 from audit.sealed_sources import AUDIT
 from kernel.ids import Actor
@@ -78,3 +81,27 @@ def test_paths_of_small_trees_are_exactly_these_and_both_programs_agree():
         for index in range(size):
             path = merkle.inclusion_proof(index, leaves)
             assert root_of(leaves[index].hex(), index, size, path) == merkle.root(leaves).hex()
+
+
+@pytest.mark.feature("F44", "F120")
+def test_rows_under_many_seals_are_proved_by_few_statements_as_one_by_one(
+    database, settings, tmp_path
+):
+    settings.STATE_DIR = tmp_path / "state"
+    for number in range(2 * proofs.SEALS_AT_ONCE + 1):
+        for part in range(2):
+            record(
+                SHOWN, actor=Actor.system("test"), subject=Subject("thing", f"{number} {part}"),
+                component="test",
+            )  # fmt: skip
+        seals.seal(AUDIT)
+    record(SHOWN, actor=Actor.system("test"), subject=Subject("thing", "new"), component="test")
+    events = AuditEvent.objects.filter(kind=SHOWN).order_by("at", "id")
+    asked = [(str(one.id), one.at) for one in events]
+    with CaptureQueriesContext(connection) as statements:
+        found = list(proofs.prove_all(AUDIT, asked))
+    # the search, two more for the row that no seal covers yet, the rows, the seals three times
+    assert len(statements) == 3 + 1 + 3
+    assert [one["key"] for one in found] == [key for key, _ in asked[:-1]]
+    for one in found[:: proofs.SEALS_AT_ONCE]:
+        assert one == proofs.prove(AUDIT, one["key"])
