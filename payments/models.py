@@ -120,6 +120,8 @@ class ProviderEvent(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     provider = models.CharField(max_length=32)
     event_id = models.CharField(max_length=80)
+    #: Of which payment it spoke, as its provider's module read it; none for events kept before.
+    payment_id = models.UUIDField(null=True, db_index=True)
     payload = models.JSONField()
     received_at = models.DateTimeField(db_default=Now())
     applied_at = models.DateTimeField(null=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
+
+from django.db import connection
 
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind
@@ -33,6 +36,24 @@ def apply_stored(row_id: UUID) -> str:
     outcome = _apply(house, report, event)
     _finish(event.pk, outcome, database_now())
     return outcome
+
+
+#: As long as payments themselves are kept after the end of a relationship.
+STRANGERS_YEARS: Final = 5
+
+
+def forget_strangers() -> int:
+    """Blank old events of payments that are nobody's here: no erasure reaches them. Daily."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE payments_providerevent e SET payload = '{}'"
+            " WHERE received_at < clock_timestamp() - make_interval(years => %s)"
+            " AND applied_at IS NOT NULL AND payload <> '{}'"
+            " AND NOT EXISTS (SELECT FROM payments_deposit WHERE id = e.payment_id)"
+            " AND NOT EXISTS (SELECT FROM payments_withdrawal WHERE id = e.payment_id)",
+            [STRANGERS_YEARS],
+        )
+        return int(cursor.rowcount)
 
 
 def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:

@@ -48,13 +48,13 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise BadWebhook("not an object")
-        event_id, _ = house.read(payload)
+        event_id, report = house.read(payload)
     except Refused:
         return JsonResponse({"error": "unknown_provider"}, status=404)
     except (BadWebhook, ValueError) as error:
         log.warning("webhook_refused", provider=provider, why=str(error)[:120])
         return JsonResponse({"error": "bad_webhook"}, status=400)
-    keep(house, event_id, payload)
+    keep(house, event_id, report.payment_id, payload)
     return JsonResponse({"received": True})
 
 
@@ -67,12 +67,12 @@ def _body(request: HttpRequest) -> bytes | None:
     return None if len(body) > BODY_BYTES_MAX else body
 
 
-def keep(house: Provider, event_id: str, payload: dict[str, object]) -> None:
+def keep(house: Provider, event_id: str, payment_id: UUID, payload: dict[str, object]) -> None:
     """Store an event unless it is there already, and hint a worker once it is committed."""
     try:
         with transaction.atomic():
             event = ProviderEvent.objects.create(
-                provider=house.name, event_id=event_id, payload=payload
+                provider=house.name, event_id=event_id, payment_id=payment_id, payload=payload
             )
             transaction.on_commit(partial(_hint, event.pk), robust=True)
     except IntegrityError:
