@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from celery import shared_task
 
 from backoffice import rule_trials, watching
 from backoffice.data_rights import deciding, erasing, erasure_log, sign_in_traces
+from payments import provider_events
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="backoffice.tasks.watch", ignore_result=True)
@@ -23,11 +29,28 @@ def try_rules() -> None:
 @shared_task(name="backoffice.tasks.keep_retention", ignore_result=True)
 def keep_retention() -> None:
     """Erase what has its day, and tell the file outside what is gone. Scheduled daily; a run that
-    dies is gone on with by the next one.
+    dies is gone on with by the next one. A step that fails lets the others run, and the task fails.
     """
-    erasing.run()
-    sign_in_traces.forget()
-    erasure_log.write()
+    steps: tuple[Callable[[], object], ...] = (
+        erasing.run,
+        erasing.drop_bytes,
+        sign_in_traces.forget,
+        sign_in_traces.forget_sessions,
+        provider_events.forget_strangers,
+        erasure_log.write,
+    )
+    failed = [step.__name__ for step in steps if not _went_well(step)]
+    if failed:
+        raise RuntimeError(f"steps of retention failed: {failed}")
+
+
+def _went_well(step: Callable[[], object]) -> bool:
+    try:
+        step()
+    except Exception:  # told by the task's own failure when the other steps have run
+        logger.exception("a step of retention failed: %s", step.__name__)
+        return False
+    return True
 
 
 @shared_task(name="backoffice.tasks.alarm_data_requests", ignore_result=True)

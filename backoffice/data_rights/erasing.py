@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
+from compliance.closing import close_account
 from compliance.kyc import vault
+from compliance.models import Status
 from compliance.own_register import entries
 from compliance.retention import classes
 from compliance.retention.classes import RecordClass
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 PLANNED: Final = register("data.erasure_planned", "Erasure of a player's data planned")
 ERASED: Final = register("data.erased", "A class of a player's data erased")
+FAILED: Final = register("data.erasing_failed", "Some of what was to be erased could not be")
 KEEPER: Final = Actor.system("retention")
 #: What one run erases at most; the next one goes on. A class takes some milliseconds.
 RUN_MAX: Final = 2_000
@@ -52,10 +55,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a run did: classes erased, and those that wait because something holds them."""
+    """What a run did: classes erased, those that wait because something holds them, and those whose
+    erasure failed.
+    """
 
     erased: int
     held: int
+    failed: int = 0
+
+    def __add__(self, other: Progress) -> Progress:
+        return Progress(
+            self.erased + other.erased, self.held + other.held, self.failed + other.failed
+        )
 
 
 _ITEMS_SQL: Final = """
@@ -221,23 +232,41 @@ def carry_out(erasure_id: UUID, player_id: PlayerId, key: str) -> bool:
 def run(at_most: int = RUN_MAX) -> Progress:
     """Erase what has its day: of plans, and of accounts whose periods are over without one.
 
-    Each class is its own transaction, so a run may end anywhere. Then the bytes of documents whose
-    keys are gone. Scheduled daily.
+    Each class is its own transaction, so a run may end anywhere, and one that fails lets the others
+    pass: it is logged, recorded and tried again the next time. Scheduled daily.
     """
-    erased = held = 0
+    total = Progress(0, 0)
     for item in _due_items():
-        if erased >= at_most:
+        if total.erased >= at_most:
             break
-        if _one(item):
-            erased += 1
-        else:
-            held += 1
-    if erased < at_most:
-        more = _without_plan(at_most - erased)
-        erased, held = erased + more.erased, held + more.held
-    drop_bytes()
-    logger.info("retention: %s classes erased, %s held", erased, held)
-    return Progress(erased, held)
+        total += _apart(item)
+    if total.erased < at_most:
+        total += _without_plan(at_most - total.erased)
+    logger.info("retention: %s classes erased, %s held", total.erased, total.held)
+    if total.failed:
+        record(
+            FAILED,
+            actor=KEEPER,
+            subject=Subject("house", "retention"),
+            component="backoffice",
+            after={"failed": total.failed},
+        )
+        logger.error("retention: %s classes could not be erased", total.failed)
+    return total
+
+
+def _apart(item: Item) -> Progress:
+    """One item; whatever is wrong with it, the others go on. A database that is away is another
+    matter: the run ends.
+    """
+    try:
+        gone = _one(item)
+    except OperationalError:
+        raise
+    except Exception:  # one class of one person must not keep everybody's from being erased
+        logger.exception("class %s of player %s was not erased", item.key, item.player_id)
+        return Progress(0, 0, 1)
+    return Progress(int(gone), int(not gone))
 
 
 def _one(item: Item) -> bool:
@@ -283,28 +312,53 @@ def _order(key: str) -> int:
 
 
 def _without_plan(at_most: int) -> Progress:
-    erased = held = 0
+    total = Progress(0, 0)
     for player_id, ended in _ended_players():
-        now = database_now()
-        done = {item.key for item in of_player(player_id)}
-        due = [
-            (key, day)
-            for key, day in days(player_id, ended, on_request=False)
-            if day <= now and key not in done
-        ]
-        free = [(key, day) for key, day in due if not hold(player_id, key)]
-        held += len(due) - len(free)
-        if not free:
+        try:
+            planned, held = _plan_what_is_over(player_id, ended)
+        except OperationalError:
+            raise
+        except Exception:  # one account must not keep the others' classes from being erased
+            logger.exception("nothing of player %s could be planned", player_id)
+            total += Progress(0, 0, 1)
             continue
-        with transaction.atomic():
-            lock_standing(player_id)
-            erasure_id = _plan(player_id, "retention", only=free)
-        for key, day in free:
-            done_now = _one(Item(erasure_id, player_id, key, day, None, ""))
-            erased, held = erased + done_now, held + (not done_now)
-        if erased >= at_most:
+        total += Progress(0, held)
+        for item in planned:
+            total += _apart(item)
+        if total.erased >= at_most:
             break
-    return Progress(erased, held)
+    return total
+
+
+def _plan_what_is_over(player_id: PlayerId, ended: datetime) -> tuple[list[Item], int]:
+    """Plan the classes of a closed account whose periods are over; and how many of them are held.
+
+    What is held is asked only of those, and never of a class that has a plan.
+    """
+    now, known = database_now(), _planned_keys(player_id)
+    due = [
+        (key, day)
+        for key, day in days(player_id, ended, on_request=False)
+        if day <= now and key not in known
+    ]
+    free = [(key, day) for key, day in due if not hold(player_id, key)]
+    if not free:
+        return [], len(due)
+    with transaction.atomic():
+        lock_standing(player_id)
+        erasure_id = _plan(player_id, "retention", only=free)
+    items = [Item(erasure_id, player_id, key, day, None, "") for key, day in free]
+    return items, len(due) - len(free)
+
+
+def _planned_keys(player_id: PlayerId) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT i.class FROM backoffice_erasure_item i"
+            " JOIN backoffice_erasure e ON e.id = i.erasure_id WHERE e.player_id = %s",
+            [player_id],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _ended_players() -> Iterator[tuple[PlayerId, datetime]]:
@@ -331,20 +385,25 @@ def _ended_players() -> Iterator[tuple[PlayerId, datetime]]:
         last = rows[-1][0]
 
 
-def repeat(player_id: PlayerId, keys: list[str]) -> list[str]:
-    """In a restored copy: erase again what was erased after the backup; returns what it erased.
+def repeat(player_id: PlayerId, keys: list[str], planned: dict[str, datetime]) -> list[str]:
+    """In a restored copy: erase again what was erased after the backup (``keys``), close the
+    account again, and plan again what a granted request had planned; returns what it erased.
 
     Only for the owner of the tables, before any process starts: the database refuses it to others.
     """
     with transaction.atomic():
-        lock_standing(player_id)
-        done = {item.key for item in of_player(player_id) if item.done_at is not None}
-        known = [one.key for one in classes.in_force(database_now().date()).classes]
+        standing = lock_standing(player_id)
+        known, items = reached(), of_player(player_id)
+        done = {item.key for item in items if item.done_at is not None}
+        waits = {item.key for item in items} | set(keys)
         left = [key for key in known if key in keys and key not in done]
-        if not left:
+        later = [(key, planned[key]) for key in known if key in planned and key not in waits]
+        if not left and not later:
             return []
+        if standing.status is Status.ACTIVE:
+            close_account(player_id, actor=KEEPER, reason="an erasure was granted after the backup")
         now = database_now()
-        erasure_id = _plan(player_id, "restored", only=[(key, now) for key in left])
+        erasure_id = _plan(player_id, "restored", only=[(key, now) for key in left] + later)
         for key in left:
             carry_out(erasure_id, player_id, key)
     return left

@@ -1,9 +1,11 @@
 """The list of erasures outside the database: what a restored copy must forget again.
 
 A copy from before an erasure knows the person again. So every erasure is a line of a file that no
-restore touches, ``{"player": 17, "class": "identity", "at": …, "mac": …}``: a number, no name. The
-file is the union of what it says and what the database says, written anew and put in its place as a
-whole; a line that the house did not write is refused.
+restore touches: player's number, class, instant, a MAC, and no name. So is every class that a
+granted request has planned, with its day as ``due``. A copy may give a number to somebody else
+again: ``since`` is when the account was made. The file is the union of what it says and what the
+database says, written anew and put in its place as a whole; a line that the house did not write is
+refused.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +27,15 @@ from audit.canonical import canonical
 _SALT: Final = "backoffice.erasure_log"
 #: An erasure is dated before it commits, and two clocks differ: both by far less than this.
 MARGIN_S: Final = 600
+#: What was erased, and what granted requests (also those of a copy) have planned.
+_SQL: Final = """
+SELECT d.player_id, d.class, d.at, u.created_at, NULL
+FROM backoffice_erasure_done d JOIN accounts_user u ON u.id = d.player_id
+UNION ALL
+SELECT e.player_id, i.class, e.at, u.created_at, i.due_at
+FROM backoffice_erasure_item i JOIN backoffice_erasure e ON e.id = i.erasure_id
+JOIN accounts_user u ON u.id = e.player_id WHERE e.origin <> 'retention'
+"""
 
 
 class BadLog(Exception):
@@ -35,14 +47,28 @@ class BadLog(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Line:
-    """One class of one player, erased at an instant (ISO 8601, UTC)."""
+    """One class of one player: erased at an instant, or planned then for ``due``. ISO 8601, UTC."""
 
     player: int
     key: str
     at: str
+    #: When the account was made.
+    since: str
+    due: str = ""
+
+    @property
+    def what(self) -> tuple[int, str, str, bool]:
+        """What of whom, done or planned: once in a file."""
+        return self.player, self.since, self.key, bool(self.due)
 
     def plain(self) -> dict[str, Any]:
-        return {"player": self.player, "class": self.key, "at": self.at}
+        return {
+            "player": self.player,
+            "class": self.key,
+            "at": self.at,
+            "since": self.since,
+            "due": self.due,
+        }
 
     def mac(self, secret: str) -> str:
         return salted_hmac(
@@ -58,8 +84,8 @@ def path() -> Path:
 def write() -> int:
     """Bring the file up to date; returns how many lines it has. Whole or not at all."""
     target = path()
-    known = {(one.player, one.key): one for one in _of_database()}
-    before = {(one.player, one.key): one for one in read(target)} if target.exists() else {}
+    known = {one.what: one for one in _of_database()}
+    before = {one.what: one for one in read(target)} if target.exists() else {}
     lines = sorted((known | before).values())
     if lines == sorted(before.values()) and target.exists():
         return len(lines)
@@ -77,9 +103,12 @@ def write() -> int:
 
 
 def write_what_is_new() -> None:
-    """`write`, unless nothing was erased since well before the file was written."""
+    """`write`, unless nothing was erased or planned since well before the file was written."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM max(at))::bigint FROM backoffice_erasure_done")
+        cursor.execute(
+            "SELECT extract(epoch FROM greatest((SELECT max(at) FROM backoffice_erasure_done),"
+            " (SELECT max(at) FROM backoffice_erasure)))::bigint"
+        )
         newest: int | None = cursor.fetchone()[0]
     if newest is None:
         return
@@ -94,7 +123,8 @@ def read(source: Path) -> Iterator[Line]:
     for number, text in enumerate(source.read_text("utf-8").splitlines(), 1):
         try:
             found = json.loads(text)
-            line = Line(int(found["player"]), str(found["class"]), str(found["at"]))
+            texts = (str(found[name]) for name in ("class", "at", "since", "due"))
+            line = Line(int(found["player"]), *texts)
             mac = str(found["mac"])
         except (ValueError, KeyError, TypeError):
             raise BadLog(source, number) from None
@@ -105,6 +135,11 @@ def read(source: Path) -> Iterator[Line]:
 
 def _of_database() -> Iterator[Line]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT player_id, class, at FROM backoffice_erasure_done")
-        for player, key, at in cursor.fetchall():
-            yield Line(player, key, at.isoformat())
+        cursor.execute(_SQL)
+        for player, key, at, since, due in cursor.fetchall():
+            yield Line(player, key, as_text(at), as_text(since), as_text(due) if due else "")
+
+
+def as_text(at: datetime) -> str:
+    """An instant as lines have it."""
+    return at.astimezone(UTC).isoformat()

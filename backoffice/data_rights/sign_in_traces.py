@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from django.conf import settings
 from django.db import connection
 
 from audit.database_clock import database_now
@@ -28,3 +31,8 @@ def forget() -> int:
             cursor.execute(sql, [now - period])
             gone += cursor.rowcount
     return gone
+
+
+def forget_sessions() -> None:
+    """Delete sessions that are over: they name whose they were. Daily."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()

@@ -8,7 +8,10 @@ from django.db import migrations, models
 from accounts.roles import Role, grant
 from audit.append_only import definer_only_sql, protect_sql, runtime_role
 
-SQL: Final = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+SQL: Final = "".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("0011_data_requests.sql", "0011_data_rights.sql")
+)
 #: Words rest while a player is erased, and so do notes about players.
 RESTING: Final = ("backoffice_data_word", "backoffice_playernote")
 DROP: Final = """
@@ -77,7 +80,7 @@ class Migration(migrations.Migration):
         ("backoffice", "0010_the_inspector"),
         ("accounts", "0009_erased_people"),
         ("compliance", "0020_what_outlives_an_erasure"),
-        ("payments", "0002_transitions"),
+        ("payments", "0004_events_of_a_payment"),
         ("notices", "0001_initial"),
         ("tables", "0002_records_of_play"),
         ("ledger", "0008_closed_routes"),

@@ -1,135 +1,4 @@
--- What people ask about their data, who decided, and the erasure itself.
-
-CREATE TABLE backoffice_data_request (
-    id uuid PRIMARY KEY,
-    reference text NOT NULL UNIQUE CHECK (reference ~ '^[A-Z2-9]{3}-[A-Z2-9]{4}$'),
-    player_id bigint NOT NULL REFERENCES accounts_player (user_id),
-    kind text NOT NULL CHECK (kind IN ('copy', 'correct', 'erase')),
-    came_by text NOT NULL CHECK (came_by IN ('account', 'link')),
-    person_key uuid REFERENCES audit_person_key (id),
-    personal bytea,  -- what the player wrote, under the player's key
-    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    due_at timestamptz NOT NULL,
-    key text NOT NULL CHECK (key <> '' AND length(key) <= 64),
-    UNIQUE (player_id, key),
-    CHECK ((person_key IS NULL) = (personal IS NULL)),
-    -- GDPR Art. 12(3): within one month
-    CHECK (due_at > asked_at AND due_at <= asked_at + interval '1 month')
-);
-CREATE INDEX backoffice_data_request_due ON backoffice_data_request (due_at);
-
-CREATE TABLE backoffice_data_word (
-    id uuid PRIMARY KEY,
-    request_id uuid NOT NULL REFERENCES backoffice_data_request (id),
-    no integer NOT NULL CHECK (no > 0),
-    step text NOT NULL CHECK (step IN ('extended', 'proposed', 'returned', 'decided', 'withdrawn')),
-    verdict text NOT NULL DEFAULT '' CHECK (verdict IN ('', 'granted', 'part', 'refused')),
-    code text NOT NULL DEFAULT '' CHECK (code ~ '^[a-z_]{0,40}$'),
-    told text NOT NULL DEFAULT '' CHECK (length(told) <= 2000),  -- what the player reads
-    note text NOT NULL DEFAULT '' CHECK (length(note) <= 2000),  -- for officers
-    -- what a part of an erasure leaves: class → the day (UTC) until which it is kept
-    keeps jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(keeps) = 'object'),
-    by_staff bigint REFERENCES accounts_user (id),
-    proposed_no integer,
-    proposed_by bigint,
-    due_at timestamptz,
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    key text NOT NULL CHECK (key <> '' AND length(key) <= 64),
-    UNIQUE (request_id, no),
-    UNIQUE (request_id, no, by_staff),
-    UNIQUE (request_id, key),
-    FOREIGN KEY (request_id, proposed_no, proposed_by)
-        REFERENCES backoffice_data_word (request_id, no, by_staff),
-    CONSTRAINT backoffice_data_word_two_people CHECK (by_staff <> proposed_by),
-    CHECK ((step = 'withdrawn') = (by_staff IS NULL)),
-    CHECK ((step IN ('proposed', 'decided')) = (verdict <> '')),
-    CHECK (verdict NOT IN ('part', 'refused') OR code <> ''),
-    CHECK (keeps = '{}' OR verdict = 'part'),
-    CHECK (step <> 'extended' OR (due_at IS NOT NULL AND told <> '')),
-    CHECK ((proposed_no IS NULL) = (proposed_by IS NULL)),
-    CHECK (step = 'decided' OR proposed_no IS NULL)
-);
-
-CREATE FUNCTION backoffice_data_word_check() RETURNS trigger
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-DECLARE
-    asked backoffice_data_request;
-    last backoffice_data_word;
-BEGIN
-    SELECT * INTO asked FROM backoffice_data_request WHERE id = NEW.request_id;
-    SELECT * INTO last FROM backoffice_data_word WHERE request_id = NEW.request_id
-        ORDER BY no DESC LIMIT 1;
-    IF NEW.no <> coalesce(last.no, 0) + 1 OR last.step IN ('decided', 'withdrawn') THEN
-        RAISE EXCEPTION 'data: this request has moved on' USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF NEW.by_staff IS NOT NULL AND NOT compliance_profile_officer(NEW.by_staff) THEN
-        RAISE EXCEPTION 'data: only a compliance officer decides'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF NEW.step = 'extended' AND (NEW.due_at > asked.due_at + interval '2 months'
-            OR NEW.due_at <= asked.due_at OR clock_timestamp() > asked.due_at
-            OR EXISTS (SELECT FROM backoffice_data_word
-                WHERE request_id = NEW.request_id AND step = 'extended')) THEN
-        RAISE EXCEPTION 'data: once, in time, and by two months at most'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF (NEW.step = 'proposed' AND (last.step = 'proposed' OR asked.kind <> 'erase'))
-        OR (NEW.step = 'returned' AND (last.step IS DISTINCT FROM 'proposed'
-            OR NEW.by_staff = last.by_staff))
-        OR (NEW.step = 'extended' AND last.step = 'proposed')
-        OR (NEW.step = 'decided' AND asked.kind = 'erase'
-            AND (last.step IS DISTINCT FROM 'proposed' OR NEW.proposed_no IS DISTINCT FROM last.no
-                OR (NEW.verdict, NEW.code, NEW.told, NEW.keeps) IS DISTINCT FROM
-                    (last.verdict, last.code, last.told, last.keeps))) THEN
-        RAISE EXCEPTION 'data: an erasure is proposed by one and decided by another'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF (asked.kind = 'erase' AND NEW.verdict = 'part') IS DISTINCT FROM (NEW.keeps <> '{}')
-        OR EXISTS (SELECT FROM jsonb_each_text(NEW.keeps) kept WHERE NEW.step = 'proposed'
-            AND (kept.value::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date OR NOT EXISTS
-                (SELECT FROM backoffice_retention_floor f WHERE f.class = kept.key))) THEN
-        RAISE EXCEPTION 'data: a part of an erasure names what is kept and until when'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    NEW.at := clock_timestamp();
-    RETURN NEW;
-END $$;
-CREATE TRIGGER backoffice_data_word_check BEFORE INSERT ON backoffice_data_word
-    FOR EACH ROW EXECUTE FUNCTION backoffice_data_word_check();
-
--- A way in for who cannot sign in: mailed, for an hour, used once.
-CREATE TABLE backoffice_data_link (
-    id uuid PRIMARY KEY,
-    player_id bigint NOT NULL REFERENCES accounts_player (user_id),
-    token_hash text NOT NULL UNIQUE CHECK (token_hash ~ '^[0-9a-f]{64}$'),
-    made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    expires_at timestamptz NOT NULL CHECK (expires_at <= made_at + interval '1 day'),
-    used_at timestamptz
-);
-CREATE FUNCTION backoffice_data_link_once() RETURNS trigger
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-BEGIN
-    IF OLD.used_at IS NOT NULL OR OLD.expires_at < clock_timestamp() THEN
-        RAISE EXCEPTION 'data: a link is used once and in time'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    NEW.used_at := clock_timestamp();
-    RETURN NEW;
-END $$;
-CREATE FUNCTION backoffice_data_link_closed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM compliance_standing
-            WHERE player_id = NEW.player_id AND status = 'closed') THEN
-        RAISE EXCEPTION 'data: whoever can sign in needs no link'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER backoffice_data_link_closed BEFORE INSERT ON backoffice_data_link
-    FOR EACH ROW EXECUTE FUNCTION backoffice_data_link_closed();
-CREATE TRIGGER backoffice_data_link_once BEFORE UPDATE ON backoffice_data_link
-    FOR EACH ROW EXECUTE FUNCTION backoffice_data_link_once();
+-- What may be erased when, and the erasure itself.
 
 -- The least that a class of record is kept after the relationship, whatever the file of classes
 -- says: after a granted request, and without one.
@@ -211,9 +80,9 @@ $$;
 -- The day of a planned class now: money that moved after the plan was made moves it as far.
 CREATE FUNCTION backoffice_erasure_due(which uuid, what text, planned timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-    SELECT CASE WHEN e.origin = 'restored' THEN planned ELSE greatest(
+    SELECT greatest(
         planned + greatest(interval '0', backoffice_relationship_end(e.player_id) - e.ended_at),
-        backoffice_kept_until(e.player_id, what)) END
+        CASE WHEN e.origin <> 'restored' THEN backoffice_kept_until(e.player_id, what) END)
     FROM backoffice_erasure e WHERE e.id = which
 $$;
 
@@ -325,8 +194,12 @@ DECLARE
     due timestamptz;
     who bigint;
     why text;
+    was_done boolean;  -- before the copy was restored: it was held by nothing then
     touched integer := 0;
     n integer;
+    every text[] := ARRAY[what];
+    step text;
+    total integer := 0;
 BEGIN
     SELECT * INTO plan FROM backoffice_erasure WHERE id = which;
     SELECT due_at INTO due FROM backoffice_erasure_item WHERE erasure_id = which AND class = what;
@@ -334,6 +207,7 @@ BEGIN
         RAISE EXCEPTION 'erasure: nobody decided this' USING ERRCODE = 'restrict_violation';
     END IF;
     who := plan.player_id;
+    was_done := plan.origin = 'restored' AND due <= plan.at;
     PERFORM FROM compliance_standing WHERE player_id = who FOR UPDATE;
     due := backoffice_erasure_due(which, what, due);
     IF due > clock_timestamp() THEN
@@ -343,11 +217,16 @@ BEGIN
         RETURN -1;
     END IF;
     why := backoffice_erasure_hold(who, what);
-    IF why <> '' AND plan.origin <> 'restored' THEN
+    IF why <> '' AND NOT was_done THEN
         RAISE EXCEPTION 'erasure: held, %', why USING ERRCODE = 'restrict_violation';
     END IF;
     PERFORM set_config('faro.erasing', who::text, true);
-    CASE what
+    IF what = 'identity' THEN  -- whatever came anew since a class was done goes with the name
+        SELECT array_agg(class) || every INTO every FROM backoffice_erasure_done
+            WHERE player_id = who AND class <> 'own_register';
+    END IF;
+    FOREACH step IN ARRAY every LOOP
+    CASE step
     WHEN 'marketing' THEN
         DELETE FROM notices_consent WHERE person_id = who;
         GET DIAGNOSTICS touched = ROW_COUNT;
@@ -378,9 +257,13 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         touched := touched + n;
     WHEN 'identity_documents' THEN
-        UPDATE compliance_kyc_document SET wrapped_key = NULL, is_original_kept = false
-            WHERE player_id = who AND wrapped_key IS NOT NULL;
+        -- a hash recognises a file, so it goes too; how many pages there were, for their bytes
+        UPDATE compliance_kyc_document SET wrapped_key = NULL, is_original_kept = false,
+            destroyed_at = coalesce(destroyed_at, clock_timestamp()), sha256 = repeat('0', 64),
+            pages = (SELECT jsonb_agg(''::text) FROM jsonb_array_elements(pages))
+            WHERE player_id = who;
         GET DIAGNOSTICS touched = ROW_COUNT;
+        UPDATE compliance_kyc_upload SET fingerprint = '' WHERE player_id = who;
     WHEN 'identity_checks' THEN
         UPDATE compliance_kyc_transition SET text = '', data = '{}' WHERE player_id = who;
         GET DIAGNOSTICS touched = ROW_COUNT;
@@ -420,9 +303,9 @@ BEGIN
         GET DIAGNOSTICS n = ROW_COUNT;
         touched := touched + n;
     WHEN 'payments' THEN
-        UPDATE payments_providerevent SET payload = '{}' WHERE payload #>> '{data,merchant_reference}'
-            IN (SELECT id::text FROM payments_deposit WHERE player_id = who
-                UNION ALL SELECT id::text FROM payments_withdrawal WHERE player_id = who);
+        UPDATE payments_providerevent SET payload = '{}' WHERE payment_id
+            IN (SELECT id FROM payments_deposit WHERE player_id = who
+                UNION ALL SELECT id FROM payments_withdrawal WHERE player_id = who);
         UPDATE payments_deposit SET provider_ref = NULL, redirect_url = '', return_url = ''
             WHERE player_id = who;
         GET DIAGNOSTICS touched = ROW_COUNT;
@@ -441,10 +324,12 @@ BEGIN
     WHEN 'identity' THEN
         touched := backoffice_erase_identity(who);
     END CASE;
+    total := total + touched;
+    END LOOP;
     INSERT INTO backoffice_erasure_done (player_id, class, erasure_id, rows)
-        VALUES (who, what, which, touched);
+        VALUES (who, what, which, total);
     PERFORM set_config('faro.erasing', '', true);
-    RETURN touched;
+    RETURN total;
 END $$;
 
 CREATE FUNCTION backoffice_erase_notices(who bigint, besides text) RETURNS integer

@@ -65,6 +65,7 @@ class Guard:
 _ALTOGETHER: Final = (
     "compliance_caller_answer",
     "compliance_kyc_transition",
+    "compliance_kyc_upload",
     "compliance_screening_check",
     "compliance_screening_hit",
     "compliance_screening_word",
@@ -78,6 +79,12 @@ _ALTOGETHER: Final = (
 )
 GUARDS: Final = (
     *(Guard(table, f"{table}_no_change", "UPDATE OR DELETE") for table in _ALTOGETHER),
+    Guard(
+        "compliance_kyc_document",
+        "compliance_kyc_document_change",
+        "UPDATE",
+        "compliance_kyc_document_change",
+    ),
     Guard(
         "compliance_kyc_review",
         "compliance_kyc_review_change",

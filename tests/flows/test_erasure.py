@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from io import StringIO
+from pathlib import Path
 
 import psycopg
 import psycopg.sql
@@ -24,6 +25,7 @@ from backoffice.data_rights import deciding, erasing
 from backoffice.data_rights.deciding import Decision
 from backoffice.data_rights.erasing import Progress
 from backoffice.data_rights.requests import DataCode, State
+from backoffice.tasks import keep_retention
 from compliance.kyc import declarations
 from compliance.kyc.states import Subject
 from compliance.models import Standing
@@ -127,6 +129,11 @@ def test_after_the_laws_years_nothing_in_the_database_names_the_person(owner):
     answered = grant(player)
     assert answered.state is State.GRANTED
     assert done(player) == set(EVERY_CLASS)
+    prints = owner.execute(
+        "SELECT sha256 FROM compliance_kyc_document UNION"
+        " SELECT fingerprint FROM compliance_kyc_upload"
+    ).fetchall()
+    assert sorted(prints) == [("",), ("0" * 64,)]
     assert where(owner, "Eriksson") == []
     assert where(owner, "VLT 1455") == []
     assert where(owner, "1985-03-12") == []
@@ -241,6 +248,25 @@ def test_without_a_request_each_class_goes_when_its_period_is_over(owner):
     assert erasing.run() == Progress(0, 0)
 
 
+def test_what_came_anew_since_a_class_was_done_goes_with_the_name(owner):
+    player = named("Person D", BORN)
+    closed(owner, player, "2 years")
+    erasing.run()
+    assert "devices" in done(player)
+    owner.execute(
+        "INSERT INTO accounts_unlockcode (user_id, code_hash, expires_at) VALUES (%s, 'x', now())",
+        [player],
+    )
+    owner.execute("ALTER TABLE audit_event DISABLE TRIGGER USER")
+    owner.execute(
+        "UPDATE audit_event SET at = at - interval '4 years' WHERE kind = 'player.closed'"
+    )
+    owner.execute("ALTER TABLE audit_event ENABLE TRIGGER USER")
+    erasing.run()
+    assert done(player) == set(EVERY_CLASS)
+    assert owner.execute("SELECT count(*) FROM accounts_unlockcode").fetchone()[0] == 0
+
+
 def test_a_run_that_dies_is_gone_on_with(owner, monkeypatch):
     player = named("Person D", BORN)
     closed(owner, player, "6 years")
@@ -250,18 +276,61 @@ def test_a_run_that_dies_is_gone_on_with(owner, monkeypatch):
     def dies(*args):
         calls.append(args)
         if len(calls) == 2:
-            raise ConnectionError
+            raise SystemExit
         return real(*args)
 
     other = named("Person E", BORN)
     closed(owner, other, "6 years")
     monkeypatch.setattr(erasing, "carry_out", dies)
-    with pytest.raises(ConnectionError):
+    with pytest.raises(SystemExit):
         erasing.run()
     monkeypatch.setattr(erasing, "carry_out", real)
     assert len(done(other)) == 1
     erasing.run()
     assert done(player) == done(other) == set(EVERY_CLASS)
+
+
+def test_what_fails_for_one_lets_the_others_pass_and_is_told(owner, monkeypatch):
+    bad, good = named("Person D", BORN), named("Person E", BORN)
+    for player in (bad, good):
+        closed(owner, player, "6 years")
+    real = erasing.carry_out
+
+    def fails(erasure_id, player_id, key):
+        if (player_id, key) == (bad, "screening"):
+            raise ValueError("a row that nobody foresaw")
+        return real(erasure_id, player_id, key)
+
+    monkeypatch.setattr(erasing, "carry_out", fails)
+    every = len(EVERY_CLASS)
+    assert erasing.run() == Progress(2 * every - 1, 0, 1)
+    assert (done(bad), done(good)) == (set(EVERY_CLASS) - {"screening"}, set(EVERY_CLASS))
+    assert AuditEvent.objects.get(kind="data.erasing_failed").after == {"failed": 1}
+    assert erasing.run() == Progress(0, 0, 1)
+    monkeypatch.setattr(erasing, "carry_out", real)
+    assert erasing.run() == Progress(1, 0)
+
+
+def test_a_step_of_the_task_that_fails_lets_the_others_run(owner, monkeypatch, settings):
+    player = named("Person D", BORN)
+    closed(owner, player, "6 years")
+    owner.execute(
+        "INSERT INTO django_session VALUES ('over', 'x', now() - interval '1 day'),"
+        " ('lasts', 'x', now() + interval '1 day')"
+    )
+
+    def fails():
+        raise ValueError
+
+    monkeypatch.setattr(erasing, "run", fails)
+    with pytest.raises(RuntimeError, match="fails"):
+        keep_retention()
+    left = owner.execute("SELECT session_key FROM django_session").fetchall()
+    assert left == [("lasts",)]
+    monkeypatch.undo()
+    keep_retention()
+    assert done(player) == set(EVERY_CLASS)
+    assert len(Path(settings.FARO_ERASURE_LOG).read_text().splitlines()) >= len(EVERY_CLASS)
 
 
 # --- attack

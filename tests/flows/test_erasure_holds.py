@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 
 import psycopg
@@ -26,7 +27,8 @@ from compliance.screening.names import normal
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments.models import Deposit
+from payments import provider_events
+from payments.models import Deposit, ProviderEvent
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tests import house
@@ -323,3 +325,21 @@ def test_the_database_takes_no_plan_that_is_sooner_than_what_a_part_keeps(owner,
         sql = "INSERT INTO backoffice_erasure_item VALUES (%s, %s, clock_timestamp())"
         for key in ("notices", "identity"):
             refused_by_database(app, sql, [other, key], "two officers keep")
+
+
+def test_what_providers_sent_goes_with_its_payment_and_strangers_events_with_age(owner):
+    player = anna()
+    deposit = Deposit.objects.get(player_id=player)
+    said = {"another": {"shape": "than the simulated one's"}}
+    for event, payment, years in (("own", deposit.id, 6), ("old", new_id(), 6), ("new", None, 4)):
+        owner.execute(
+            "INSERT INTO payments_providerevent (id, provider, event_id, payment_id, payload,"
+            " received_at, applied_at, outcome, attempts) VALUES (%s, 'x', %s, %s, %s,"
+            " now() - make_interval(years => %s), now(), '', 0)",
+            [new_id(), event, payment, json.dumps(said), years],
+        )
+    assert provider_events.forget_strangers() == 1
+    closed(owner, player, "6 years")
+    grant(player)
+    left = dict(ProviderEvent.objects.values_list("event_id", "payload"))
+    assert left == {"own": {}, "old": {}, "new": said}

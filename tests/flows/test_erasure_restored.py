@@ -15,8 +15,9 @@ from accounts.models import Player, User
 from backoffice.data_rights import erasing, erasure_log
 from backoffice.data_rights.erasure_log import BadLog
 from backoffice.tasks import alarm_data_requests, keep_retention
+from compliance.models import Standing
 from tests.conftest import ROOT, Database, cloned_database
-from tests.flows.erasure_steps import EVERY_CLASS, closed, grant
+from tests.flows.erasure_steps import AT_ONCE, EVERY_CLASS, closed, grant
 from tests.flows.screening_steps import named
 from tests.flows.test_erasure import BORN, done
 
@@ -55,6 +56,7 @@ def test_a_restored_copy_forgets_again_and_only_its_owner_makes_it(
         assert done(player) == set(EVERY_CLASS)
         alarm_data_requests()
         lines = [json.loads(text) for text in log.read_text().splitlines()]
+        assert len(lines) == 2 * len(EVERY_CLASS)  # planned and done
         assert {one["class"] for one in lines} == set(EVERY_CLASS)
         assert {one["player"] for one in lines} == {int(player)}
         assert "Eriksson" not in log.read_text()
@@ -78,6 +80,40 @@ def test_a_restored_copy_forgets_again_and_only_its_owner_makes_it(
         assert "0 classes erased again" in repeated(copy, log).stdout
 
 
+def of_copy(database: Database, name: str) -> None:
+    connections["default"].close()
+    connections.settings["default"]["NAME"] = name
+    connections["default"].settings_dict["NAME"] = name
+
+
+def test_a_copy_closes_and_plans_again_what_was_granted_and_spares_who_has_the_number_now(
+    database, log, django_db_blocker
+):
+    player = named("Anna Maria Eriksson", BORN)
+    connections.close_all()
+    with cloned_database(database.name, django_db_blocker) as copy:  # the backup
+        of_copy(database, database.name)
+        grant(player)
+        planned = {item.key: item.due_at for item in erasing.of_player(player)}
+        later = named("Came Later", BORN)  # after the backup
+        grant(later)
+        alarm_data_requests()
+        of_copy(database, copy.name)
+        assert Standing.objects.get(pk=player).status == "active"
+        stranger = [named(f"Somebody {n}", BORN) for n in range(later - player)][-1]
+        assert stranger == later  # the sequence gave the number again
+        again = repeated(copy, log)
+        assert again.returncode == 0, again.stderr[-2_000:]
+        assert "3 classes erased again, 1 players not in this copy" in again.stdout
+        assert Standing.objects.get(pk=player).status == "closed"
+        assert done(player) == AT_ONCE
+        kept = {item.key: item.due_at for item in erasing.of_player(player) if not item.done_at}
+        assert kept == {key: planned[key] for key in set(EVERY_CLASS) - AT_ONCE}
+        assert erasing.of_player(stranger) == []
+        assert Standing.objects.get(pk=stranger).status == "active"
+        assert "0 classes erased again" in repeated(copy, log).stdout
+
+
 def test_the_file_is_the_union_of_what_it_said_and_what_the_database_says(database, log, owner):
     player = named("Anna Maria Eriksson", BORN)
     closed(owner, player, "6 years")
@@ -86,7 +122,7 @@ def test_the_file_is_the_union_of_what_it_said_and_what_the_database_says(databa
     whole = log.read_text()
     assert len(whole.splitlines()) == len(EVERY_CLASS)
     assert log.stat().st_mode & 0o777 == 0o600
-    foreign = erasure_log.Line(999_999, "identity", "2026-01-01T00:00:00+00:00")
+    foreign = erasure_log.Line(999_999, "identity", "2026-01-01T00:00:00+00:00", "2025-01-01")
     from django.conf import settings
 
     line = foreign.plain() | {"mac": foreign.mac(settings.SECRET_KEY)}

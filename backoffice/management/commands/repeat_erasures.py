@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import Player
 from backoffice.data_rights import erasing, erasure_log
-from backoffice.data_rights.erasure_log import BadLog
+from backoffice.data_rights.erasure_log import BadLog, Line
 from kernel.ids import PlayerId
 
 
@@ -31,15 +32,25 @@ class Command(BaseCommand):
             lines = list(erasure_log.read(source))
         except BadLog as error:
             raise CommandError(str(error)) from error
-        wanted: dict[int, list[str]] = defaultdict(list)
+        wanted: dict[tuple[int, str], list[Line]] = defaultdict(list)
         for line in lines:
-            wanted[line.player].append(line.key)
-        there = set(Player.objects.filter(pk__in=wanted).values_list("pk", flat=True))
-        again = 0
-        for player in sorted(there):
-            again += len(erasing.repeat(PlayerId(player), wanted[player]))
+            wanted[line.player, line.since].append(line)
+        made = dict(
+            Player.objects.filter(pk__in={player for player, _ in wanted}).values_list(
+                "pk", "user__created_at"
+            )
+        )
+        again, there = 0, 0
+        for (player, since), found in sorted(wanted.items()):
+            # a number that somebody new was given after the backup is not the person of the line
+            if player not in made or erasure_log.as_text(made[player]) != since:
+                continue
+            there += 1
+            done = [line.key for line in found if not line.due]
+            planned = {line.key: datetime.fromisoformat(line.due) for line in found if line.due}
+            again += len(erasing.repeat(PlayerId(player), done, planned))
         erasing.drop_bytes()
         self.stdout.write(
             f"{len(lines)} lines: {again} classes erased again,"
-            f" {len(wanted) - len(there)} players not in this copy"
+            f" {len(wanted) - there} players not in this copy"
         )
