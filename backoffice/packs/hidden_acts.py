@@ -13,6 +13,12 @@ from audit.record import hidden_kinds
 from compliance import switches
 from compliance.aml import reports
 from compliance.case_states import HIDDEN
+from compliance.own_register import likenesses
+from compliance.screening import hits, screening
+from compliance.watching import casework
+
+#: A kind is known once its module is loaded: here they are, in whichever process a pack is made.
+REGISTERED_IN: Final = (reports, casework, hits, screening, likenesses)
 
 #: Why an officer opened a report speaks of the suspicion itself: those words are in no pack.
 _UNSPOKEN: Final = (reports.OPENED,)
