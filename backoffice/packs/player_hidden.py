@@ -48,7 +48,7 @@ FROM compliance_watch_event e JOIN compliance_watch_case c ON c.id = e.case_id
 WHERE c.player_id = %(player)s AND e.at <= %(as_of)s ORDER BY e.at, e.id
 """
 _LIKENESSES: Final = """
-SELECT found_at, score, by_browser, due_at, decided_at, is_same, 'staff:' || decided_by, reason
+SELECT found_at, score, by_browser, due_at, decided_at, is_same, 'staff:' || decided_by
 FROM compliance_likeness WHERE player_id = %(player)s ORDER BY found_at, id
 """
 
@@ -105,9 +105,10 @@ def parts(of: dict[str, Any]) -> Iterator[Table]:
         _STEPS, of,
     )  # fmt: skip
     yield asked(
-        "likenesses.csv", "Whether the account is that of an excluded person, whoever that is.",
+        "likenesses.csv", "Whether the account is that of an excluded person, whoever that is; what"
+        " officers wrote about it is left out, since it may name them.",
         (("found_at", "when"), ("score", "of 1000"), ("by_browser", "same browser"),
          ("due_at", "to be decided"), ("decided_at", "when"), ("is_same", "the answer"),
-         ("by", "officer"), ("reason", "why")),
+         ("by", "officer")),
         _LIKENESSES, of, Basis.STORED,
     )  # fmt: skip

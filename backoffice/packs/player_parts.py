@@ -97,12 +97,13 @@ SELECT at, author, audience, text FROM backoffice_playernote
 WHERE player_id = %(player)s AND at <= %(as_of)s
     AND (audience <> 'compliance' OR %(confidential)s) ORDER BY at, id
 """
-#: What says of a likeness names the other account: that it was decided is enough here.
+#: What says of a likeness names the other account, in facts or in an officer's words: that it was
+#: decided is enough here.
 _RECORD: Final = f"""
 SELECT at, kind, actor_kind || ':' || actor_id, component,
     CASE WHEN kind NOT LIKE 'register.%%' THEN before END,
     CASE WHEN kind NOT LIKE 'register.%%' THEN after END,
-    {hidden_acts.REASON}, id
+    CASE WHEN kind NOT LIKE 'register.%%' THEN ({hidden_acts.REASON}) END, id
 FROM audit_event WHERE at <= %(as_of)s AND {hidden_acts.MAY_KNOW}
     AND (subject_kind IN ('player', 'user') AND subject_id = %(subject)s
     OR actor_kind = 'player' AND actor_id = %(subject)s) ORDER BY at, id

@@ -268,7 +268,8 @@ Why: {facts.reason}
 {left_out}
 Amounts are whole minor units (cents) of the currency beside them. Instants are in UTC. Empty cells
 are facts that are not there. A cell that begins like a formula has an apostrophe before it. People
-are numbers: player:17, staff:4.
+are numbers: player:17, staff:4. What staff wrote stands as they wrote it, whomever
+it names.
 
 Is it as it was made?
     sha256sum -c SHA256SUMS

@@ -30,12 +30,14 @@ from backoffice.models import PlayerNote
 from backoffice.packs import doors, writing
 from backoffice.packs.doors import Asked, Kind, PackCode
 from backoffice.packs.writing import Facts, Table
+from backoffice.player_page import NOTED
 from backoffice.support_search import CASE_OPENED
 from compliance import cases, exclusion, freezing, gate, limits, switches
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from compliance.freezing import Ground
 from compliance.limit_arithmetic import LimitKind, Period, gaming_day
+from compliance.own_register import lifting, likenesses
 from compliance.watching import casework
 from compliance.watching.rulebook import Family
 from kernel.ids import Actor, new_id
@@ -349,7 +351,7 @@ def test_nothing_of_what_is_hidden_stands_in_an_auditor_s_record_or_in_its_proof
     anna, _, _ = people
     officer = make_staff(Role.COMPLIANCE)
     by, about = Actor.staff(officer.pk), Subject("player", str(anna))
-    assert hidden_kinds() == HIDDEN_KINDS
+    assert hidden_kinds() == HIDDEN_KINDS  # also where nothing else asks for these modules
     for kind in sorted(HIDDEN_KINDS):
         record(kind, actor=by, subject=about, component="test", reason=f"Words of {kind}.")
     matter = Matter(CaseKind.SUSPICION, anna, "Structuring", "Structuring it is.")
@@ -398,6 +400,28 @@ def test_nothing_of_what_is_hidden_stands_in_an_auditor_s_record_or_in_its_proof
         assert kinds & HIDDEN_KINDS >= {"aml.report_made", "watching.case_moved"}
         assert "aml.report_opened" not in kinds
         assert "Words of aml.report_opened" not in everything(archive)
+
+
+def test_an_officer_s_words_about_a_likeness_are_in_no_pack_of_the_player(people):
+    anna, ben, _ = people
+    officer = Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
+    other = User.objects.get(pk=ben).email
+    for kind in (likenesses.DECIDED, lifting.PROPOSED):
+        record(
+            kind, actor=officer, subject=Subject("player", str(anna)), component="test",
+            after={"excluded_player": int(ben)}, reason=f"The same as {other}.",
+        )  # fmt: skip
+    record(
+        NOTED, actor=officer, subject=Subject("player", str(anna)), component="test", reason="So."
+    )
+    seal_all()
+    mine = opened(pack(Kind.PLAYER, anna))
+    assert other not in everything(mine)
+    told = {one["what"]: (one["after"], one["reason"]) for one in rows(mine, "record.csv")}
+    assert told["register.likeness_decided"] == told["register.lift_proposed"] == ("", "")
+    assert told[NOTED][1] == "So."
+    assert b"reason" not in mine.read("likenesses.csv").splitlines()[0]
+    assert "What staff wrote stands as they wrote it" in mine.read("README.txt").decode()
 
 
 # -- who, why, and when ----------------------------------------------------------------------------
