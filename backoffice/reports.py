@@ -33,6 +33,7 @@ WITH finished AS (
     JOIN ledger_transfer_id i ON i.id = n.transfer
     JOIN ledger_transfer t
         ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
+        AND t.posted_at < coalesce(%(as_of)s::timestamptz, 'infinity')
     JOIN ledger_account other
         ON other.id = CASE WHEN t.credit = e.id THEN t.debit ELSE t.credit END
     LEFT JOIN accounts_player p
@@ -110,12 +111,16 @@ def gaming_day_bounds(day: date) -> tuple[datetime, datetime]:
     return first.astimezone(UTC), after.astimezone(UTC)
 
 
-def ggr(day: date) -> list[GgrRow]:
-    """GGR of rounds finished on ``day`` per table and currency; empty when there was none."""
+def ggr(day: date, as_of: datetime | None = None) -> list[GgrRow]:
+    """GGR of rounds finished on ``day`` per table and currency; empty when there was none.
+
+    With ``as_of`` as it stood at that instant: rounds that had ended by then, and what had moved.
+    """
     since, until = gaming_day_bounds(day)
+    until = until if as_of is None else min(until, as_of)
     phases = sorted(phase.value for phase in FINISHED)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_GGR, {"finished": phases, "since": since, "until": until})
+        cursor.execute(_GGR, {"finished": phases, "since": since, "until": until, "as_of": as_of})
         rows = cursor.fetchall()
     return [
         GgrRow(

@@ -11,6 +11,8 @@ from dataclasses import astuple
 from datetime import date, datetime
 from typing import Any, Final
 
+from django.db import connection
+
 from audit import seals
 from audit.sealed_sources import AUDIT
 from backoffice import reports
@@ -49,6 +51,14 @@ SELECT t.posted_at, t.batch, t.item, t.id, t.kind, t.ref, d.currency, t.amount,
 FROM ledger_transfer t
 JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit
 WHERE t.posted_at >= %(since)s AND t.posted_at < %(until)s ORDER BY t.posted_at, t.batch, t.item
+"""
+_HOUSE: Final = """
+SELECT a.currency,
+    coalesce(sum(e.amount) FILTER (WHERE a.owner_ref LIKE 'table:%%'), 0)::bigint,
+    coalesce(sum(e.amount) FILTER (WHERE a.owner_ref NOT LIKE 'table:%%'), 0)::bigint
+FROM ledger_entry e JOIN ledger_account a ON a.id = e.account
+WHERE a.kind = 'house' AND e.posted_at >= %(since)s AND e.posted_at < %(until)s
+GROUP BY a.currency
 """
 _ENDED: Final = """
 SELECT id::text, at FROM tables_round_result
@@ -97,7 +107,7 @@ def parts(day: date, as_of: datetime, *, hidden: bool) -> Iterator[Part]:
 
 
 def _figures(day: date, of: dict[str, Any]) -> Iterator[Table]:
-    revenue = reports.ggr(day)
+    revenue = reports.ggr(day, of["as_of"])
     trial = read_trial_balance(of["since"], of["until"])
     yield Table("revenue.csv", "Gross gaming revenue per table and currency, from the books.",
                 _GGR_COLUMNS, [astuple(row) for row in revenue], Basis.STORED)  # fmt: skip
@@ -108,10 +118,12 @@ def _figures(day: date, of: dict[str, Any]) -> Iterator[Table]:
         "Revenue held against the books. What differs is of rounds that finished on another day"
         " than their money moved: across midnight, and by corrections (corrections.csv).",
         (("currency", "of the amounts"), ("by_rounds_minor", "house_minor of revenue.csv, added"),
-         ("by_books_minor", "credits less debits of the accounts of tables in trial_balance.csv"),
+         ("by_books_minor", "credits less debits of the house's accounts of tables"),
          ("difference_minor", "books less rounds"),
+         ("other_house_minor", "of its other accounts, such as debts written off; with by_books"
+          " the house in trial_balance.csv"),
          ("is_balanced", "whether the currency's trial balance is even")),
-        _agreement(revenue, trial), Basis.STORED,
+        _agreement(revenue, trial, _house(of)), Basis.STORED,
     )  # fmt: skip
     yield asked(
         "transfers.csv", "Every movement of money on the day.",
@@ -122,16 +134,24 @@ def _figures(day: date, of: dict[str, Any]) -> Iterator[Table]:
     )  # fmt: skip
 
 
-def _agreement(revenue: list[GgrRow], trial: list[TrialRow]) -> list[tuple[object, ...]]:
+def _house(of: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """By currency what the house's accounts of tables received on the day, and its others."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOUSE, of)
+        return {currency: (tables, others) for currency, tables, others in cursor.fetchall()}
+
+
+def _agreement(
+    revenue: list[GgrRow], trial: list[TrialRow], house: dict[str, tuple[int, int]]
+) -> list[tuple[object, ...]]:
     rounds: dict[str, int] = {}
     for row in revenue:
         rounds[row.currency] = rounds.get(row.currency, 0) + row.house_minor
-    books = {r.currency: r.credits_minor - r.debits_minor for r in trial if r.kind == "house"}
     even = {row.currency: row.is_balanced for row in trial if row.kind == TOTAL}
     return [
-        (of, rounds.get(of, 0), books.get(of, 0), books.get(of, 0) - rounds.get(of, 0),
-         even.get(of, True))
-        for of in sorted(rounds.keys() | books.keys() | even.keys())
+        (of, rounds.get(of, 0), tables, tables - rounds.get(of, 0), others, even.get(of, True))
+        for of in sorted(rounds.keys() | house.keys() | even.keys())
+        for tables, others in [house.get(of, (0, 0))]
     ]  # fmt: skip
 
 
