@@ -202,7 +202,8 @@ def _protection(of: dict[str, Any]) -> Iterator[Table]:
     yield asked("exclusions.csv", "Breaks, exclusions, and wishes to return.", _EVENT, _OF_KIND,
                 of | {"kinds": list(BREAKS)})  # fmt: skip
     yield asked("play_sessions.csv", "Sessions of play that ended.",
-                (("started_at", "first act"), ("ended_at", "last act")), _SESSIONS, of)  # fmt: skip
+                (("started_at", "first act"), ("ended_at", "last act")), _SESSIONS, of,
+                Basis.STORED)  # fmt: skip
     yield asked("reality_checks.csv", "Reality checks looked at, and the interval chosen.", _EVENT,
                 _OF_KIND, of | {"kinds": list(_CHECKS)})  # fmt: skip
     yield asked(
@@ -244,7 +245,7 @@ def _identity(of: dict[str, Any]) -> Iterator[Table]:
         (("at", "when"), ("subject", "of the check"), ("kind", "of paper"), ("media", "type"),
          ("bytes", "size"), ("pages", "how many"), ("sha256", "of what was handed in"),
          ("scan", "virus scanner"), ("destroyed_at", "made unreadable")),
-        _PAPERS, of,
+        _PAPERS, of, Basis.STORED,
     )  # fmt: skip
 
 
