@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import zipfile
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from accounts.roles import Role
 from audit import seals
+from audit.database_clock import database_now
 from audit.keys import public_key_pem
+from backoffice import reports
 from backoffice.packs import doors
 from backoffice.packs.doors import Asked, Kind
+from compliance.limit_arithmetic import gaming_day
 from kernel.ids import Actor, PlayerId
 from tables.models import Round
 from tests import house
@@ -45,6 +48,14 @@ def rows(archive: zipfile.ZipFile, name: str) -> list[dict[str, str]]:
     """The table's rows; the line that says "No activity" is none."""
     found = csv.DictReader(io.StringIO(archive.read(name).decode(), newline=""))
     return [row for row in found if set(row.values()) != {"No activity", None}]
+
+
+def today() -> date:
+    return gaming_day(database_now(), reports.operator_zone())
+
+
+def everything(archive: zipfile.ZipFile) -> str:
+    return "\n".join(archive.read(name).decode() for name in archive.namelist())
 
 
 def manifest(archive: zipfile.ZipFile) -> dict:

@@ -8,13 +8,13 @@ import threading
 import tomllib
 import tracemalloc
 import zipfile
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.test import AsyncClient
 
 from accounts.models import Player, User
@@ -23,33 +23,30 @@ from audit import streamed
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from audit.proofs import places, prove_all
-from audit.record import Subject, hidden_kinds, record
 from audit.sealed_sources import AUDIT
 from backoffice import reports
 from backoffice.models import PlayerNote
 from backoffice.packs import doors, writing
 from backoffice.packs.doors import Asked, Kind, PackCode
 from backoffice.packs.writing import Facts, Table
-from backoffice.player_page import NOTED
-from backoffice.support_search import CASE_OPENED
-from compliance import cases, exclusion, freezing, gate, limits, switches
+from compliance import cases, exclusion, limits
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
-from compliance.freezing import Ground
-from compliance.limit_arithmetic import LimitKind, Period, gaming_day
-from compliance.own_register import lifting, likenesses
-from compliance.watching import casework
-from compliance.watching.rulebook import Family
+from compliance.limit_arithmetic import LimitKind, Period
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger.trial_balance import trial_balance
 from notices.models import Notice
-from tables.models import Bet
+from payments import chargebacks, debts
+from tables.models import Bet, Round
 from tests import house
+from tests.flows.chargeback_steps import captured_deposit, disputed, finance, spend
+from tests.flows.incident_steps import bet
 from tests.flows.pack_steps import (
     WHY,
     checked,
+    everything,
     manifest,
     opened,
     pack,
@@ -57,6 +54,7 @@ from tests.flows.pack_steps import (
     reader,
     rows,
     seal_all,
+    today,
     unpacked,
 )
 from tests.flows.seal_steps import happen
@@ -66,14 +64,6 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F120")]
 
 #: Files that a pack has whatever it is about.
 ALWAYS = {"README.txt", "manifest.json", "manifest.signed.json", "SHA256SUMS", "keys.pem"}
-
-#: Kinds of the record that players must not learn of.
-HIDDEN_KINDS = {
-    "aml.report_made", "aml.report_opened", "register.likeness_decided", "register.likeness_found",
-    "register.sign_up_refused", "screening.hit", "screening.hit_decided", "screening.hit_proposed",
-    "screening.hit_returned", "screening.player_failed", "watching.alert_joined",
-    "watching.case_moved", "watching.case_opened", "watching.case_overdue",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -85,18 +75,6 @@ def pit(database, settings, tmp_path) -> house.Pit:
 @pytest.fixture
 def people(pit):
     return played_and_sealed(pit)
-
-
-def today() -> date:
-    return gaming_day(database_now(), reports.operator_zone())
-
-
-def everything(archive: zipfile.ZipFile) -> str:
-    return "\n".join(archive.read(name).decode() for name in archive.namelist())
-
-
-def proofs_of(archive: zipfile.ZipFile) -> list[dict]:
-    return [json.loads(line) for line in archive.read("proofs/audit.jsonl").splitlines()]
 
 
 def refusal(*args, **more) -> str:
@@ -134,6 +112,45 @@ def test_the_pack_of_a_day_is_equal_to_the_ledger(people):
     into_house = sum(int(one["amount_minor"]) for one in moved if one["to"].startswith("house "))
     from_house = sum(int(one["amount_minor"]) for one in moved if one["from"].startswith("house "))
     assert into_house - from_house == -3_700
+
+
+@pytest.mark.feature("F71")
+def test_a_debt_that_was_written_off_is_no_difference_between_rounds_and_books(people):
+    zoe, one, two = house.player(), finance(), finance()
+    paid = captured_deposit(zoe, 5_000)
+    spend(zoe, 5_000)
+    chargebacks.approve(disputed(paid, 5_000, by=one).id, actor=two)
+    owed = debts.debts(zoe)[0].owed.minor
+    assert owed == 5_000
+    waits = debts.propose(
+        zoe, Money(owed, "EUR"), reason="debt_uncollectable", note="Gone.", id=new_id(), actor=one
+    )
+    debts.approve(waits.id, actor=two)
+    day = opened(pack(Kind.DAY, today()))
+    (agreed,) = rows(day, "agreement.csv")
+    assert (agreed["by_rounds_minor"], agreed["by_books_minor"]) == ("-3700", "-3700")
+    assert (agreed["difference_minor"], agreed["other_house_minor"]) == ("0", str(-owed))
+    trial = {row["kind"]: row for row in rows(day, "trial_balance.csv")}
+    house_minor = int(trial["house"]["credits_minor"]) - int(trial["house"]["debits_minor"])
+    assert house_minor == -3_700 - owed
+
+
+@pytest.mark.feature("F71")
+def test_a_pack_as_of_an_instant_of_the_day_agrees_at_that_instant(people, pit):
+    anna, by, then = people[0], reader(), database_now()
+    before = opened(pack(Kind.DAY, today(), by=by, as_of=then))
+    if Round.objects.filter(finished_at__isnull=True).count() == 0:
+        pit.open_round()
+    bet(anna, ("red", 900))
+    pit.play(2)
+    after = opened(pack(Kind.DAY, today(), by=by, as_of=then))
+    (agreed,) = rows(after, "agreement.csv")
+    assert (agreed["by_rounds_minor"], agreed["by_books_minor"]) == ("-3700", "-3700")
+    assert agreed["difference_minor"] == "0"
+    for name in ("agreement.csv", "revenue.csv", "trial_balance.csv"):
+        assert before.read(name) == after.read(name), name
+    (now,) = rows(opened(pack(Kind.DAY, today(), by=by)), "agreement.csv")
+    assert (now["by_rounds_minor"], now["difference_minor"]) == ("-2800", "0")
 
 
 def test_a_day_says_rounds_with_sources_limits_exclusions_and_acts_of_staff(people):
@@ -303,125 +320,11 @@ def test_a_player_s_protection_identity_and_contacts_are_in_it(people):
     assert "'=HYPERLINK(1)" in [one["text"] for one in rows(mine, "case_steps.csv")]
 
 
-def test_no_password_no_key_and_nothing_kept_encrypted_is_in_a_pack(people):
-    anna, _, _ = people
-    told = everything(opened(pack(Kind.PLAYER, anna)))
-    user = User.objects.get(pk=anna)
-    assert user.password not in told
-    assert "argon2" not in told
-    assert "personal_key" not in told
-    assert "wrapped" not in told
-
-
-def test_what_players_must_not_learn_of_is_for_inspectors_and_not_for_auditors(people):
-    anna, _, _ = people
-    note = "Looks like laundering by a neighbour."
-    case = casework.open_by_hand(Family.AML, anna, note, key="k", actor=casework.WATCHER)
-    matter = Matter(CaseKind.SUSPICION, anna, "Structuring", "Structuring it is.")
-    officer = Officer(Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk), sees_hidden=True)
-    cases.open_case(matter, who=officer, key="k")
-    freezing.freeze(anna, Ground.SUSPICION, actor=casework.WATCHER)
-    with transaction.atomic():
-        asked = gate.GateRequest(new_id(), anna, gate.Purpose.DEPOSIT, Money(100, "EUR"), ())
-        gate.decide([asked], now=database_now())
-    theirs = opened(pack(Kind.PLAYER, anna))
-    (told,) = rows(theirs, "officers_cases.csv")
-    assert (told["reference"], told["family"], told["state"]) == (case.reference, "aml", "open")
-    assert manifest(theirs)["left_out"] == []
-    assert note not in everything(theirs)
-    assert [one["scope"] for one in rows(theirs, "orders.csv")] == [f"suspected:{anna}"]
-
-    auditors = opened(pack(Kind.PLAYER, anna, by=reader(Role.AUDITOR)))
-    assert manifest(auditors)["left_out"] == [doors.NOT_HIDDEN]
-    hidden = {
-        "orders.csv", "screening.csv", "screening_hits.csv", "screening_decisions.csv",
-        "alerts.csv", "officers_cases.csv", "officers_steps.csv", "likenesses.csv",
-    }  # fmt: skip
-    assert hidden <= set(theirs.namelist())
-    assert not hidden & set(auditors.namelist())
-    assert case.reference not in everything(auditors)
-    assert "suspected" not in everything(auditors)
-    assert rows(auditors, "gate_decisions.csv")[-1]["code"] == "disabled"
-    assert "Structuring" not in everything(auditors)
-    of_day = opened(pack(Kind.DAY, today(), by=reader(Role.AUDITOR)))
-    assert not {"alerts.csv", "officers_cases.csv"} & set(of_day.namelist())
-
-
-def test_nothing_of_what_is_hidden_stands_in_an_auditor_s_record_or_in_its_proofs(people):
-    anna, _, _ = people
-    officer = make_staff(Role.COMPLIANCE)
-    by, about = Actor.staff(officer.pk), Subject("player", str(anna))
-    assert hidden_kinds() == HIDDEN_KINDS  # also where nothing else asks for these modules
-    for kind in sorted(HIDDEN_KINDS):
-        record(kind, actor=by, subject=about, component="test", reason=f"Words of {kind}.")
-    matter = Matter(CaseKind.SUSPICION, anna, "Structuring", "Structuring it is.")
-    case = cases.open_case(matter, who=Officer(by, sees_hidden=True), key="k")
-    record(CASE_OPENED, actor=by, subject=Subject("case", case.reference), component="test")
-    asks = Matter(CaseKind.COMPLAINT, anna, "The wheel", "It stuck.")
-    told = cases.open_case(asks, who=Officer(Actor.player(anna)), key="c")
-    record(CASE_OPENED, actor=by, subject=Subject("case", told.reference), component="test")
-    scopes = (f"player:{anna}", f"suspected:{anna}", "table:alexandria")
-    for scope in scopes:
-        record(
-            switches.DISABLED, actor=by, component="test",
-            subject=switches._subject(scope, new_id()),
-        )  # fmt: skip
-    seal_all()
-    packs = {
-        role: [
-            opened(pack(kind, ref, by=reader(role)))
-            for kind, ref in ((Kind.PLAYER, anna), (Kind.DAY, today()))
-        ]
-        for role in (Role.AUDITOR, Role.INSPECTOR)
-    }
-    for archive in packs[Role.AUDITOR]:
-        text = everything(archive)
-        for word in (*HIDDEN_KINDS, "Words of", case.reference, f"switch:player:{anna}", "order:"):
-            assert word not in text, word
-        assert len(proofs_of(archive)) > 0
-    of_day = rows(packs[Role.AUDITOR][1], "staff_acts.csv")
-    assert f"case:{told.reference}" in [one["about"] for one in of_day]
-    assert "switch:table:alexandria" in [one["about"] for one in of_day]
-
-    of_player, of_day = (
-        rows(archive, name)
-        for archive, name in zip(
-            packs[Role.INSPECTOR], ("record.csv", "staff_acts.csv"), strict=True
-        )
-    )
-    for acts in (of_player, of_day):
-        words = {one["what"]: one["reason"] for one in acts}
-        assert words.keys() >= HIDDEN_KINDS
-        assert words["aml.report_opened"] == ""
-        assert words["watching.case_moved"] == "Words of watching.case_moved."
-    assert {f"case:{case.reference}", f"switch:player:{anna}"} <= {one["about"] for one in of_day}
-    for archive in packs[Role.INSPECTOR]:
-        kinds = {json.loads(one["row"])["kind"] for one in proofs_of(archive)}
-        assert kinds & HIDDEN_KINDS >= {"aml.report_made", "watching.case_moved"}
-        assert "aml.report_opened" not in kinds
-        assert "Words of aml.report_opened" not in everything(archive)
-
-
-def test_an_officer_s_words_about_a_likeness_are_in_no_pack_of_the_player(people):
-    anna, ben, _ = people
-    officer = Actor.staff(make_staff(Role.COMPLIANCE, key=None).pk)
-    other = User.objects.get(pk=ben).email
-    for kind in (likenesses.DECIDED, lifting.PROPOSED):
-        record(
-            kind, actor=officer, subject=Subject("player", str(anna)), component="test",
-            after={"excluded_player": int(ben)}, reason=f"The same as {other}.",
-        )  # fmt: skip
-    record(
-        NOTED, actor=officer, subject=Subject("player", str(anna)), component="test", reason="So."
-    )
-    seal_all()
-    mine = opened(pack(Kind.PLAYER, anna))
-    assert other not in everything(mine)
-    told = {one["what"]: (one["after"], one["reason"]) for one in rows(mine, "record.csv")}
-    assert told["register.likeness_decided"] == told["register.lift_proposed"] == ("", "")
-    assert told[NOTED][1] == "So."
-    assert b"reason" not in mine.read("likenesses.csv").splitlines()[0]
-    assert "What staff wrote stands as they wrote it" in mine.read("README.txt").decode()
+def test_what_may_still_change_is_not_called_rows_until_the_instant(people):
+    told = manifest(opened(pack(Kind.PLAYER, people[0])))["files"]
+    basis = {one["name"]: one["basis"] for one in told}
+    assert basis["papers.csv"] == basis["play_sessions.csv"] == writing.Basis.STORED
+    assert basis["bets.csv"] == writing.Basis.CUT
 
 
 # -- who, why, and when ----------------------------------------------------------------------------

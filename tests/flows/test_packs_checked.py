@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import zipfile
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,11 @@ from accounts.roles import Role
 from audit import seals
 from audit.database_clock import database_now
 from audit.record import Subject, record
-from backoffice import reports
 from backoffice.packs import writing
 from backoffice.packs.doors import Kind
 from backoffice.packs.writing import Facts
 from backoffice.player_page import NOTED
 from compliance import exclusion
-from compliance.limit_arithmetic import gaming_day
 from kernel.ids import Actor
 from tables.corrections import corrections
 from tables.sealed_sources import ROUNDS
@@ -41,6 +39,7 @@ from tests.flows.pack_steps import (
     reader,
     rows,
     seal_all,
+    today,
     unpacked,
 )
 from tests.flows.staff_steps import make_staff
@@ -57,10 +56,6 @@ def pit(database, settings, tmp_path) -> house.Pit:
 @pytest.fixture
 def people(pit):
     return played_and_sealed(pit)
-
-
-def today() -> date:
-    return gaming_day(database_now(), reports.operator_zone())
 
 
 # -- a round ---------------------------------------------------------------------------------------
