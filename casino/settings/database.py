@@ -38,6 +38,9 @@ _database.setdefault("OPTIONS", {}).update(
     connect_timeout=CONNECT_TIMEOUT_S,
     tcp_user_timeout=TCP_USER_TIMEOUT_MS,
     application_name=f"faro-{FARO_ROLE}",
+    # Our statements are short and touch many partitions, whose estimated cost makes a server with
+    # a compiler compile them anew each time: 0.4 to 1 s a call of the ledger (measured, Debian 15).
+    options="-c jit=off",
 )
 if FARO_DATABASE_POOL:
     _database["OPTIONS"]["pool"] = {

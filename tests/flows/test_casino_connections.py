@@ -189,6 +189,14 @@ def test_requests_share_few_connections_a_dead_one_is_replaced_and_a_crowd_is_re
     assert used["goes_on"] is True
 
 
+def test_the_server_compiles_none_of_our_statements(database):
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
+
+
 def test_a_thread_that_lives_long_has_its_own_and_whoever_waits_holds_none(used):
     """Or requests that wait hold all there are, and the intake, which needs one, waits for them."""
     assert used["own_while_all_are_held"] is True
