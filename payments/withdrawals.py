@@ -23,7 +23,13 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from payments import booking, providers
 from payments.models import Withdrawal
-from payments.providers.protocol import PayoutReport, ProviderRejected, ProviderUnreachable
+from payments.providers.protocol import (
+    NewPayout,
+    PayoutReport,
+    PayoutRoute,
+    ProviderRejected,
+    ProviderUnreachable,
+)
 from payments.states import Meaning, WithdrawalState, judge_withdrawal
 from payments.steps import begin, lock_withdrawal, move_withdrawal
 
@@ -163,7 +169,13 @@ def ask_provider(withdrawal_id: UUID) -> None:
             report = house.find_payout(withdrawal.provider_ref)
         else:
             report = house.create_payout(
-                f"{withdrawal.pk}:payout:1", withdrawal.pk, withdrawal.amount
+                NewPayout(
+                    key=f"{withdrawal.pk}:payout:1",
+                    payment_id=withdrawal.pk,
+                    amount=withdrawal.amount,
+                    route=PayoutRoute.ACCOUNT,
+                    target="",
+                )
             )
     except ProviderUnreachable as error:
         _note_silence(withdrawal_id, actor, str(error))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -31,9 +33,38 @@ class BadWebhook(Exception):
     """A message that is not the provider's, or not one we understand."""
 
 
+class InstrumentKind(StrEnum):
+    """With what somebody pays, or where they are paid."""
+
+    CARD = "card"
+    BANK_ACCOUNT = "bank_account"
+    WALLET = "wallet"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A means of payment as its provider names it; never its number.
+
+    ``token`` is what the provider takes for it, ``fingerprint`` is the same for the same card or
+    account wherever it was entered, ``country`` is the issuer's (ISO 3166-1 alpha-2, or empty),
+    ``holder`` the name on it where the provider tells, ``last4`` its last digits for its owner.
+    """
+
+    token: str
+    kind: InstrumentKind
+    fingerprint: str
+    brand: str = ""
+    last4: str = ""
+    country: str = ""
+    holder: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class DepositReport:
-    """How a deposit stands at the provider. ``amount`` is what the provider moved or will move."""
+    """How a deposit stands at the provider. ``amount`` is what the provider moved or will move.
+
+    ``fee`` is what the provider kept of it, where it says so; ``refunded`` what of it went back.
+    """
 
     payment_id: UUID
     provider_ref: str
@@ -41,6 +72,9 @@ class DepositReport:
     amount: Money
     redirect_url: str = ""
     reason: str = ""
+    instrument: Instrument | None = None
+    fee: Money | None = None
+    refunded: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +88,80 @@ class PayoutReport:
     reason: str = ""
 
 
+class DisputeState(StrEnum):
+    """Where a dispute stands. OPENED: the provider has taken the money; LOST: it keeps it."""
+
+    OPENED = "opened"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeReport:
+    """A bank took a captured deposit back, or what became of that.
+
+    ``payment_id`` and ``deposit_ref`` name the deposit, ``provider_ref`` the dispute itself.
+    ``amount`` was taken (part of the deposit, perhaps), ``fee`` is what the provider asks for it,
+    and by ``evidence_due`` it wants our answer.
+    """
+
+    payment_id: UUID
+    provider_ref: str
+    deposit_ref: str
+    state: DisputeState
+    amount: Money
+    fee: Money | None = None
+    reason: str = ""
+    evidence_due: datetime | None = None
+
+
 Report = DepositReport | PayoutReport
 
 
 @dataclass(frozen=True, slots=True)
 class NewDeposit:
-    """What we ask for: ``key`` makes asking again harmless."""
+    """What we ask for: ``key`` makes asking again harmless.
+
+    ``instrument`` is the token of one that was used before, or empty; with ``challenge`` the holder
+    must prove who they are (3-D Secure) whatever the provider thinks.
+    """
 
     key: str
     payment_id: UUID
     amount: Money
     return_url: str
+    instrument: str = ""
+    challenge: bool = False
+
+
+class PayoutRoute(StrEnum):
+    """How money leaves: back into a deposit's instrument, or onto an account of the player."""
+
+    REFUND = "refund"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayout:
+    """A payout we ask for: ``key`` makes asking again harmless.
+
+    ``target`` is the provider's reference of the deposit (REFUND) or the account's token (ACCOUNT).
+    """
+
+    key: str
+    payment_id: UUID
+    amount: Money
+    route: PayoutRoute
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to pay to, told to the provider once: IBAN without spaces, holder as verified."""
+
+    key: str
+    holder: str
+    iban: str
 
 
 class Provider(Protocol):
@@ -82,7 +179,7 @@ class Provider(Protocol):
 
     def refund(self, key: str, provider_ref: str, amount: Money) -> DepositReport: ...
 
-    def create_payout(self, key: str, payment_id: UUID, amount: Money) -> PayoutReport: ...
+    def create_payout(self, wanted: NewPayout) -> PayoutReport: ...
 
     def find_payout(self, provider_ref: str) -> PayoutReport: ...
 

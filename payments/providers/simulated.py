@@ -15,6 +15,7 @@ from payments.providers.protocol import (
     BadWebhook,
     DepositReport,
     NewDeposit,
+    NewPayout,
     PayoutReport,
     ProviderUnreachable,
     Report,
@@ -79,16 +80,18 @@ class SimulatedProvider:
             )
         )
 
-    def create_payout(self, key: str, payment_id: UUID, amount: Money) -> PayoutReport:
+    def create_payout(self, wanted: NewPayout) -> PayoutReport:
         return _payout(
             self._call(
                 "POST",
                 "/v1/payouts",
-                key=key,
+                key=wanted.key,
                 body={
-                    "merchant_reference": str(payment_id),
-                    "amount_minor": amount.minor,
-                    "currency": amount.currency,
+                    "merchant_reference": str(wanted.payment_id),
+                    "amount_minor": wanted.amount.minor,
+                    "currency": wanted.amount.currency,
+                    "route": wanted.route.value,
+                    "target": wanted.target,
                 },
             )
         )
