@@ -14,6 +14,8 @@ from payments import deposits, providers, withdrawals
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import (
     DepositReport,
+    DisputeReport,
+    PayoutReport,
     Provider,
     ProviderRejected,
     ProviderUnreachable,
@@ -38,6 +40,8 @@ def apply_stored(row_id: UUID) -> str:
     return outcome
 
 
+_Payment = DepositReport | PayoutReport
+
 #: As long as payments themselves are kept after the end of a relationship.
 STRANGERS_YEARS: Final = 5
 
@@ -57,6 +61,8 @@ def forget_strangers() -> int:
 
 
 def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
+    if isinstance(report, DisputeReport):
+        return "dispute_by_hand"  # two people enter what a provider took back
     actor = Actor(ActorKind.PROVIDER, event.provider)
     cause = f"event {event.event_id}"
     table = Deposit if isinstance(report, DepositReport) else Withdrawal
@@ -73,9 +79,9 @@ def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
     return meaning.value
 
 
-def _ask(house: Provider, report: Report, provider_ref: str) -> Report:
+def _ask(house: Provider, report: _Payment, provider_ref: str) -> _Payment:
     """What the provider says about our payment under the reference that we hold."""
-    asked: Report = (
+    asked: _Payment = (
         house.find_deposit(provider_ref)
         if isinstance(report, DepositReport)
         else house.find_payout(provider_ref)
@@ -85,7 +91,7 @@ def _ask(house: Provider, report: Report, provider_ref: str) -> Report:
     return asked
 
 
-def _route(report: Report, cause: str, actor: Actor, *, confirmed: bool) -> Meaning:
+def _route(report: _Payment, cause: str, actor: Actor, *, confirmed: bool) -> Meaning:
     if isinstance(report, DepositReport):
         return deposits.apply(report, cause=cause, actor=actor, confirmed=confirmed)
     return withdrawals.apply(report, cause=cause, actor=actor, confirmed=confirmed)

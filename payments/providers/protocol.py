@@ -115,7 +115,7 @@ class DisputeReport:
     evidence_due: datetime | None = None
 
 
-Report = DepositReport | PayoutReport
+Report = DepositReport | PayoutReport | DisputeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ class NewDeposit:
     """What we ask for: ``key`` makes asking again harmless.
 
     ``instrument`` is the token of one that was used before, or empty; with ``challenge`` the holder
-    must prove who they are (3-D Secure) whatever the provider thinks.
+    must prove who they are (3-D Secure) whatever the provider thinks. ``customer`` is our opaque
+    name of who pays, so that the provider's tokens are theirs and nobody else's.
     """
 
     key: str
@@ -132,6 +133,7 @@ class NewDeposit:
     return_url: str
     instrument: str = ""
     challenge: bool = False
+    customer: str = ""
 
 
 class PayoutRoute(StrEnum):
@@ -182,6 +184,11 @@ class Provider(Protocol):
     def create_payout(self, wanted: NewPayout) -> PayoutReport: ...
 
     def find_payout(self, provider_ref: str) -> PayoutReport: ...
+
+    def find_dispute(self, provider_ref: str) -> DisputeReport: ...
+
+    def register_account(self, wanted: NewAccount) -> Instrument:
+        """The account as an instrument to pay to; the same account again is the same one."""
 
     def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
         """Raise ``BadWebhook`` unless ``body`` was signed by the provider within 300 s."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,11 @@ from payments.providers import http
 from payments.providers.protocol import (
     BadWebhook,
     DepositReport,
+    DisputeReport,
+    DisputeState,
+    Instrument,
+    InstrumentKind,
+    NewAccount,
     NewDeposit,
     NewPayout,
     PayoutReport,
@@ -63,6 +69,9 @@ class SimulatedProvider:
                     "amount_minor": wanted.amount.minor,
                     "currency": wanted.amount.currency,
                     "return_url": wanted.return_url,
+                    "customer": wanted.customer,
+                    "saved_instrument": wanted.instrument,
+                    "challenge": wanted.challenge,
                 },
             )
         )
@@ -99,6 +108,21 @@ class SimulatedProvider:
     def find_payout(self, provider_ref: str) -> PayoutReport:
         return _payout(self._call("GET", f"/v1/payouts/{provider_ref}"))
 
+    def find_dispute(self, provider_ref: str) -> DisputeReport:
+        return _dispute(self._call("GET", f"/v1/disputes/{provider_ref}"))
+
+    def register_account(self, wanted: NewAccount) -> Instrument:
+        found = self._call(
+            "POST",
+            "/v1/accounts",
+            key=wanted.key,
+            body={"holder": wanted.holder, "iban": wanted.iban},
+        )
+        try:
+            return _instrument(found)
+        except _NOT_AS_AGREED as error:
+            raise ProviderUnreachable(f"not an account: {error!r}") from error
+
     def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
         secrets = {signatures.KEY_ID: self._secret}
         fault = signatures.check(body, headers.get(SIGNATURE_HEADER, ""), secrets, now_s)
@@ -116,6 +140,8 @@ class SimulatedProvider:
                 return event_id, _deposit(found)
             if found.get("object") == "payout":
                 return event_id, _payout(found)
+            if found.get("object") == "dispute":
+                return event_id, _dispute(found)
         except ProviderUnreachable as error:
             raise BadWebhook(str(error)) from error
         raise BadWebhook("unknown object")
@@ -130,8 +156,13 @@ class SimulatedProvider:
         return http.client(self._base_url, signatures.api_key(self._secret))
 
 
+#: What reading an object raises that is not what both sides agreed on.
+_NOT_AS_AGREED: Final = (KeyError, ValueError, TypeError, AttributeError)
+
+
 def _deposit(found: Mapping[str, Any]) -> DepositReport:
     try:
+        chosen = found.get("instrument")
         return DepositReport(
             payment_id=UUID(found["merchant_reference"]),
             provider_ref=_text(found["id"], 80),
@@ -139,9 +170,24 @@ def _deposit(found: Mapping[str, Any]) -> DepositReport:
             amount=_money(found),
             redirect_url=_text(found.get("redirect_url") or "", 500),
             reason=_text(found.get("reason") or "", 120),
+            instrument=None if chosen is None else _instrument(chosen),
+            fee=_part(found, "fee_minor"),
+            refunded=_part(found, "refunded_minor"),
         )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except _NOT_AS_AGREED as error:
         raise ProviderUnreachable(f"not a payment: {error!r}") from error
+
+
+def _instrument(found: Mapping[str, Any]) -> Instrument:
+    return Instrument(
+        token=_text(found["token"], 80),
+        kind=InstrumentKind(found["kind"]),
+        fingerprint=_text(found["fingerprint"], 80),
+        brand=_text(found["brand"], 32),
+        last4=_text(found["last4"], 4),
+        country=_text(found["country"], 2),
+        holder=_text(found["holder"], 120),
+    )
 
 
 def _payout(found: Mapping[str, Any]) -> PayoutReport:
@@ -153,8 +199,42 @@ def _payout(found: Mapping[str, Any]) -> PayoutReport:
             amount=_money(found),
             reason=_text(found.get("reason") or "", 120),
         )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except _NOT_AS_AGREED as error:
         raise ProviderUnreachable(f"not a payout: {error!r}") from error
+
+
+def _dispute(found: Mapping[str, Any]) -> DisputeReport:
+    try:
+        due = found.get("evidence_due")
+        return DisputeReport(
+            payment_id=UUID(found["merchant_reference"]),
+            provider_ref=_text(found["id"], 80),
+            deposit_ref=_text(found["payment"], 80),
+            state=DisputeState(found["status"]),
+            amount=_money(found),
+            fee=_part(found, "fee_minor"),
+            reason=_text(found.get("reason") or "", 120),
+            evidence_due=None if due is None else _instant(due),
+        )
+    except _NOT_AS_AGREED as error:
+        raise ProviderUnreachable(f"not a dispute: {error!r}") from error
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("an instant has a time zone")
+    return at
+
+
+def _part(found: Mapping[str, Any], name: str) -> Money | None:
+    """An amount beside the payment's own, in its currency; None where it is not told."""
+    minor = found.get(name)
+    if minor is None:
+        return None
+    if type(minor) is not int or not 0 <= minor < 2**53:
+        raise ValueError(f"{name} is a whole number of minor units")
+    return Money(minor, found["currency"])
 
 
 def _text(value: object, longest: int) -> str:
