@@ -112,6 +112,21 @@ def psp_clearing(provider: str, currency: str) -> AccountId:
     return ensure_account(AccountKind.PSP_CLEARING, f"psp:{provider}", currency)
 
 
+def psp_fees(provider: str, currency: str) -> AccountId:
+    """What a payment provider has cost: negative by what it kept."""
+    return ensure_account(AccountKind.PSP_FEES, f"psp:{provider}", currency)
+
+
+def bank(name: str, currency: str) -> AccountId:
+    """The house's own money at a bank, by the account's name here: negative by what lies there."""
+    return ensure_account(AccountKind.BANK, f"bank:{name}", currency)
+
+
+def disputed(provider: str, currency: str) -> AccountId:
+    """What a provider took back of deposits and nobody else bears: negative by it."""
+    return ensure_account(AccountKind.CHARGEBACKS, f"psp:{provider}", currency)
+
+
 def balance(account_id: AccountId) -> Balance:
     """The balance as last committed (or as this transaction sees it). Takes no lock: whether
     money is there is decided by posting. Refuses with ``UNKNOWN_ACCOUNT``."""

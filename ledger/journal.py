@@ -26,6 +26,7 @@ TYPES: Final[dict[AccountKind, str]] = {
     AccountKind.HOUSE: "R",
     AccountKind.PSP_CLEARING: "A",
     AccountKind.PSP_FEES: "X",
+    AccountKind.BANK: "A",
     AccountKind.CHARGEBACKS: "X",
     AccountKind.ADJUSTMENTS: "E",
     AccountKind.SUSPENSE: "L",

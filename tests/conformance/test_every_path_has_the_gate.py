@@ -253,6 +253,8 @@ WITHOUT_A_PERMIT = {
     ("deposit_reversal", "player_cash", "psp_clearing"),
     ("chargeback", "player_cash", "psp_clearing"),
     ("chargeback", "psp_clearing", "player_cash"),
+    ("chargeback", "player_cash", "chargebacks"),
+    ("chargeback", "chargebacks", "player_cash"),
     # two people
     ("adjustment", "adjustments", "player_cash"),
     ("adjustment", "player_cash", "adjustments"),
