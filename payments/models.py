@@ -9,11 +9,60 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from kernel.ids import new_id
 from kernel.money import Money
+from payments.providers.protocol import InstrumentKind
 from payments.states import DepositState, WithdrawalState
+
+
+class Instrument(models.Model):
+    """With what a player paid, or where they are paid, as its provider names it; never a number.
+
+    ``fingerprint`` is the same for the same card or account, whoever uses it. ``verified_at`` says
+    since when it is known to be the player's own. Removed by its player, it stays for the record.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    player_id = models.BigIntegerField()
+    provider = models.CharField(max_length=32)
+    token = models.CharField(max_length=120)
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in InstrumentKind])
+    brand = models.CharField(max_length=40, blank=True)
+    last4 = models.CharField(max_length=4, blank=True)
+    country = models.CharField(max_length=2, blank=True)
+    fingerprint = models.CharField(max_length=120, blank=True)
+    holder = models.CharField(max_length=140, blank=True)
+    first_seen = models.DateTimeField(db_default=Now(), editable=False)
+    last_used = models.DateTimeField(db_default=Now())
+    verified_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "payments_instrument"
+        indexes = [
+            models.Index(fields=["player_id", "-last_used"], name="payments_instrument_player"),
+            models.Index(
+                fields=["fingerprint"],
+                name="payments_instrument_print",
+                condition=~models.Q(fingerprint=""),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "token", "player_id"], name="payments_instrument_once"
+            ),
+            models.CheckConstraint(condition=~models.Q(token=""), name="payments_instrument_token"),
+            # Four digits are shown to their owner; more would be part of a number.
+            models.CheckConstraint(
+                condition=models.Q(last4__regex=r"^[A-Za-z0-9]{0,4}$"),
+                name="payments_instrument_last4",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.brand} {self.last4}"
 
 
 class _Payment(models.Model):
@@ -53,6 +102,14 @@ class Deposit(_Payment):
     return_url = models.URLField(max_length=500, blank=True)
     arrived_minor = models.BigIntegerField(null=True)
     arrived_currency = models.CharField(max_length=3, blank=True)
+    instrument = models.ForeignKey(
+        Instrument, null=True, on_delete=models.PROTECT, related_name="deposits"
+    )
+    #: What the provider says it kept; its own currency. Booked when its settlement says so too.
+    fee_minor = models.BigIntegerField(null=True)
+    fee_currency = models.CharField(max_length=3, blank=True)
+    #: What of it went back to its source, in the currency that arrived.
+    refunded_minor = models.BigIntegerField(default=0)
 
     class Meta:
         db_table = "payments_deposit"
@@ -72,6 +129,15 @@ class Deposit(_Payment):
             ),
             models.CheckConstraint(
                 condition=models.Q(amount_minor__gt=0), name="payments_deposit_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(refunded_minor__gte=0)
+                & models.Q(
+                    refunded_minor__lte=Coalesce(
+                        models.F("arrived_minor"), models.F("amount_minor")
+                    )
+                ),
+                name="payments_deposit_refunded",
             ),
         ]
 
