@@ -1,4 +1,4 @@
-"""Accounts at banks: what a provider held comes to the house's own account, and the books show it."""
+"""Accounts at banks: what a provider held comes to the house's own account; the books show it."""
 
 import pytest
 from django.db import connection
