@@ -238,3 +238,6 @@ class Transition(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise TypeError("transitions never change")
+
+
+import payments.files.models  # noqa: E402, F401  (Django finds an app's models here)
