@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
 from django.db import connection
@@ -13,8 +13,11 @@ from kernel.ids import Actor, ActorKind
 from payments import deposits, providers, withdrawals
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import (
+    About,
     DepositReport,
     DisputeReport,
+    Ignored,
+    Named,
     PayoutReport,
     Provider,
     ProviderRejected,
@@ -34,14 +37,24 @@ def apply_stored(row_id: UUID) -> str:
     if event.applied_at is not None:
         return event.outcome
     house = providers.provider(event.provider)
-    _, report = house.read(event.payload)
-    outcome = _apply(house, report, event)
-    _finish(event.pk, outcome, database_now())
+    _, news = house.read(event.payload)
+    match news:
+        case Ignored():
+            outcome = IGNORED
+        case Named():
+            outcome = _look(house, news, event)
+        case DepositReport() | PayoutReport() | DisputeReport():
+            outcome = _apply(house, news, event)
+        case _:
+            assert_never(news)
+    _finish(event, outcome, database_now())
     return outcome
 
 
 _Payment = DepositReport | PayoutReport
 
+#: The outcome of an event that is none of our payments' business.
+IGNORED: Final = "ignored"
 #: As long as payments themselves are kept after the end of a relationship.
 STRANGERS_YEARS: Final = 5
 
@@ -63,7 +76,7 @@ def forget_strangers() -> int:
 def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
     if isinstance(report, DisputeReport):
         return "dispute_by_hand"  # two people enter what a provider took back
-    actor = Actor(ActorKind.PROVIDER, event.provider)
+    actor = _actor(event)
     cause = f"event {event.event_id}"
     table = Deposit if isinstance(report, DepositReport) else Withdrawal
     ours = table.objects.filter(pk=report.payment_id, provider=event.provider).first()
@@ -77,6 +90,31 @@ def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
             return "not_confirmed"
         meaning = _route(asked, cause, actor, confirmed=True)
     return meaning.value
+
+
+def _look(house: Provider, news: Named, event: ProviderEvent) -> str:
+    """Ask the provider what the event is about, and apply its answer."""
+    try:
+        if news.about is About.DISPUTE:
+            dispute = house.find_dispute(news.provider_ref)
+            event.payment_id = dispute.payment_id
+            return _apply(house, dispute, event)
+        asked: _Payment = (
+            house.find_deposit(news.provider_ref)
+            if news.about is About.DEPOSIT
+            else house.find_payout(news.provider_ref)
+        )
+    except ProviderRejected:
+        return "not_confirmed"
+    event.payment_id = asked.payment_id
+    table = Deposit if isinstance(asked, DepositReport) else Withdrawal
+    if not table.objects.filter(pk=asked.payment_id, provider=event.provider).exists():
+        return "unknown_payment"
+    return _route(asked, f"event {event.event_id}", _actor(event), confirmed=True).value
+
+
+def _actor(event: ProviderEvent) -> Actor:
+    return Actor(ActorKind.PROVIDER, event.provider)
 
 
 def _ask(house: Provider, report: _Payment, provider_ref: str) -> _Payment:
@@ -97,7 +135,7 @@ def _route(report: _Payment, cause: str, actor: Actor, *, confirmed: bool) -> Me
     return withdrawals.apply(report, cause=cause, actor=actor, confirmed=confirmed)
 
 
-def _finish(row_id: UUID, outcome: str, at: datetime) -> None:
-    ProviderEvent.objects.filter(pk=row_id, applied_at=None).update(
-        applied_at=at, outcome=outcome[:16]
+def _finish(event: ProviderEvent, outcome: str, at: datetime) -> None:
+    ProviderEvent.objects.filter(pk=event.pk, applied_at=None).update(
+        applied_at=at, outcome=outcome[:16], payment_id=event.payment_id
     )

@@ -17,11 +17,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
 
+from audit.database_clock import database_now
 from kernel.clock import SystemClock, epoch_ms
 from kernel.refusal import Refused
 from payments import providers
 from payments.models import ProviderEvent
-from payments.providers.protocol import BadWebhook, Provider
+from payments.provider_events import IGNORED
+from payments.providers.protocol import BadWebhook, Ignored, News, Provider
 from payments.tasks import apply_event
 
 log = structlog.get_logger(__name__)
@@ -48,13 +50,13 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise BadWebhook("not an object")
-        event_id, report = house.read(payload)
+        event_id, news = house.read(payload)
     except Refused:
         return JsonResponse({"error": "unknown_provider"}, status=404)
     except (BadWebhook, ValueError) as error:
         log.warning("webhook_refused", provider=provider, why=str(error)[:120])
         return JsonResponse({"error": "bad_webhook"}, status=400)
-    keep(house, event_id, report.payment_id, payload)
+    keep(house, event_id, news, payload)
     return JsonResponse({"received": True})
 
 
@@ -67,14 +69,24 @@ def _body(request: HttpRequest) -> bytes | None:
     return None if len(body) > BODY_BYTES_MAX else body
 
 
-def keep(house: Provider, event_id: str, payment_id: UUID, payload: dict[str, object]) -> None:
-    """Store an event unless it is there already, and hint a worker once it is committed."""
+def keep(house: Provider, event_id: str, news: News, payload: dict[str, object]) -> None:
+    """Store an event unless it is there already, and hint a worker once it is committed.
+
+    One that is none of ours is stored as settled: it is acknowledged, and nobody looks again.
+    """
+    event = ProviderEvent(
+        provider=house.name,
+        event_id=event_id,
+        payment_id=None if isinstance(news, Ignored) else news.payment_id,
+        payload=house.keeps(payload),
+    )
+    if isinstance(news, Ignored):
+        event.applied_at, event.outcome = database_now(), IGNORED
     try:
         with transaction.atomic():
-            event = ProviderEvent.objects.create(
-                provider=house.name, event_id=event_id, payment_id=payment_id, payload=payload
-            )
-            transaction.on_commit(partial(_hint, event.pk), robust=True)
+            event.save(force_insert=True)
+            if not event.outcome:
+                transaction.on_commit(partial(_hint, event.pk), robust=True)
     except IntegrityError:
         log.info("webhook_repeated", provider=house.name, event_id=event_id)
 

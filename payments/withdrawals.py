@@ -7,6 +7,7 @@ nothing is approved and nothing submitted; what is approved waits and goes on by
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -214,9 +215,12 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
     that the bank returned lessens what was withdrawn, so the player is locked before the payment.
     """
     with transaction.atomic(durable=True):
-        if report.state is WithdrawalState.RETURNED:
+        if report.state in {WithdrawalState.RETURNED, WithdrawalState.FAILED}:
             _lock_player_of(report.payment_id)
         withdrawal = lock_withdrawal(report.payment_id)
+        if (withdrawal.state, report.state) == (WithdrawalState.PAID, WithdrawalState.FAILED):
+            # a provider may call both "failed"; after it was paid, the money came back
+            report = replace(report, state=WithdrawalState.RETURNED)
         meaning = judge_withdrawal(WithdrawalState(withdrawal.state), report.state)
         foreign = withdrawal.provider_ref not in {None, report.provider_ref}
         if foreign or report.amount != withdrawal.amount:

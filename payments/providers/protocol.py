@@ -118,6 +118,36 @@ class DisputeReport:
 Report = DepositReport | PayoutReport | DisputeReport
 
 
+class About(StrEnum):
+    """What kind of object an event names."""
+
+    DEPOSIT = "deposit"
+    PAYOUT = "payout"
+    DISPUTE = "dispute"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An event that only names an object: what became of it is asked from the provider.
+
+    ``payment_id`` is ours where the event says it (a dispute's does not).
+    """
+
+    about: About
+    provider_ref: str
+    payment_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event of the provider that is none of our payments' business, or of a kind unknown."""
+
+    kind: str
+
+
+News = Report | Named | Ignored
+
+
 @dataclass(frozen=True, slots=True)
 class NewDeposit:
     """What we ask for: ``key`` makes asking again harmless.
@@ -193,5 +223,11 @@ class Provider(Protocol):
     def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
         """Raise ``BadWebhook`` unless ``body`` was signed by the provider within 300 s."""
 
-    def read(self, payload: Mapping[str, object]) -> tuple[str, Report]:
-        """Event id and report of a webhook's parsed body. Raises ``BadWebhook``."""
+    def read(self, payload: Mapping[str, object]) -> tuple[str, News]:
+        """Event id and news of a webhook's parsed body, or of what was kept of it (`keeps`).
+
+        Raises ``BadWebhook``.
+        """
+
+    def keeps(self, payload: Mapping[str, object]) -> dict[str, object]:
+        """What of a webhook's body is stored: enough to read it again, and no more people."""

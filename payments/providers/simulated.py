@@ -22,9 +22,9 @@ from payments.providers.protocol import (
     NewAccount,
     NewDeposit,
     NewPayout,
+    News,
     PayoutReport,
     ProviderUnreachable,
-    Report,
 )
 from payments.states import DepositState, WithdrawalState
 
@@ -129,7 +129,7 @@ class SimulatedProvider:
         if fault is not None:
             raise BadWebhook(fault.value)
 
-    def read(self, payload: Mapping[str, object]) -> tuple[str, Report]:
+    def read(self, payload: Mapping[str, object]) -> tuple[str, News]:
         event_id, found = payload.get("id"), payload.get("data")
         if not isinstance(event_id, str) or not 0 < len(event_id) <= 80:
             raise BadWebhook("no event id")
@@ -145,6 +145,9 @@ class SimulatedProvider:
         except ProviderUnreachable as error:
             raise BadWebhook(str(error)) from error
         raise BadWebhook("unknown object")
+
+    def keeps(self, payload: Mapping[str, object]) -> dict[str, object]:
+        return dict(payload)
 
     def _call(
         self, method: str, path: str, *, key: str = "", body: Mapping[str, Any] | None = None
