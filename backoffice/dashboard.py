@@ -27,6 +27,7 @@ from compliance import cases
 from compliance.case_states import CaseState
 from compliance.limit_arithmetic import gaming_day
 from ledger import adjustments, chargebacks
+from payments.fraud import review
 from payments.models import Withdrawal
 from payments.states import WithdrawalState
 from tables.changes.models import ChangeState, SettingChange
@@ -180,6 +181,9 @@ def waiting(request: HttpRequest) -> list[Waiting]:
     if may("payments.decide_chargeback"):
         times = [one.proposed_at for one in chargebacks.waiting()]
         found.append(_since("Proposed chargebacks", times, "desk:chargebacks"))
+    if may(review.RIGHT):
+        held = [one.opened_at for one in review.queue()]
+        found.append(_since("Deposits to review", held, "desk:payment_reviews"))
     if may(APPOINT):
         staff = StaffChange.objects.filter(state=StaffChangeState.PROPOSED)
         found.append(_waiting("Proposed roles and resets", staff, "proposed_at", "desk:staff"))

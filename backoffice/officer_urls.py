@@ -1,10 +1,11 @@
-"""Addresses of the officers' pages: screening, exclusions, suspicions, harm, data requests."""
+"""Addresses of the officers' pages: from screening to data requests and deposits to review."""
 
 from django.urls import URLPattern, URLResolver, path
 
 from backoffice import (
     exclusion_pages,
     harm_pages,
+    payment_reviews,
     request_pages,
     rule_pages,
     screening_pages,
@@ -39,6 +40,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("harm/new/", harm_pages.new, name="harm_new"),
     path("harm/<slug:reference>/", harm_pages.case, name="harm_case"),
     path("harm/<slug:reference>/<slug:name>/", harm_pages.act, name="harm_act"),
+    path("reviews/", payment_reviews.overview, name="payment_reviews"),
+    path("reviews/<uuid:deposit_id>/", payment_reviews.one, name="payment_review"),
+    path("reviews/<uuid:deposit_id>/decide/", payment_reviews.decide, name="payment_review_decide"),
     path("watching/", rule_pages.overview, name="watch_rules"),
     path("watching/<uuid:rule_id>/", rule_pages.rule, name="watch_rule"),
     path("watching/<uuid:rule_id>/<slug:name>/", rule_pages.act, name="watch_rule_act"),

@@ -31,6 +31,7 @@ from compliance.screening import hits
 from compliance.watching import casework
 from compliance.watching.rulebook import Family
 from kernel.ids import Actor
+from payments.fraud import review
 from payments.models import Withdrawal
 
 #: Whoever may look at what binds the house may look at what waits; each queue has its own right.
@@ -75,6 +76,10 @@ QUEUES: Final = (
     Queue(
         "Suspicions", "compliance.work_aml", "desk:suspicions",
         lambda _, now: casework.tally(Family.AML, now),
+    ),
+    Queue(
+        "Deposits to review", review.RIGHT, "desk:payment_reviews",
+        lambda _, now: review.tally(now),
     ),
     Queue(
         "Markers of harm", "compliance.work_harm", "desk:harm_cases",

@@ -25,9 +25,14 @@ from compliance.watching.rulebook import Family
 from compliance.watching.trials import Trial
 from compliance.watching.versions import RuleCode, Version
 from kernel.refusal import Refused
+from payments.fraud import hits
 
 WORK: Final = versions.RIGHTS[Family.AML]
-FAMILIES: Final = {Family.AML: "Money laundering and fraud", Family.HARM: "Markers of harm"}
+FAMILIES: Final = {
+    Family.FRAUD: "At each payment",
+    Family.AML: "Money laundering and fraud",
+    Family.HARM: "Markers of harm",
+}
 #: While it is tried the page comes again by itself.
 REFRESH_S: Final = 3
 STATES: Final = {
@@ -56,7 +61,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             ],
         }
         for family, title in FAMILIES.items()
-        for counted in [alerts.counts(family)]
+        for counted in [hits.counts() if family is Family.FRAUD else alerts.counts(family)]
     ]
     facts = {"groups": groups, "last_run": watching.last_run()}
     return desk.page(request, "admin/desk/watch_rules.html", "Watching", facts)
@@ -85,6 +90,7 @@ def _show(request: HttpRequest, rule_id: UUID, not_done: NotDone) -> HttpRespons
         ],
         "tests": [{"one": one, "by": names[one.by]} for one in tests],
         "alerts": alerts.of_rule(rule_id),
+        "hits": hits.of_rule(rule_id) if found.rule.family is Family.FRAUD else None,
         "may_test": found.state != "retired" and not (trial and trial.is_open),
         "trial": trial,
         "trial_failed": "" if trial is None else _why_failed(trial),

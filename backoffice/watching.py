@@ -28,12 +28,15 @@ from compliance.jurisdictions import in_force_codes, profile
 from compliance.watching import alerts, versions
 from compliance.watching.alerts import Finding
 from compliance.watching.casework import WATCHER
-from compliance.watching.rulebook import SHAPES, Rule
+from compliance.watching.rulebook import SHAPES, Family, Rule
 from compliance.watching.versions import Backtest, RuleCode, Version
 from kernel.clock import monotonic_ms
 from kernel.ids import Actor
 from kernel.invariant import ensure
 from kernel.refusal import Refused
+from payments.fraud import trial
+from payments.fraud.detectors import STATEMENTS as OF_PAYMENTS
+from payments.fraud.trial import Past
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ STATEMENTS: Final[Mapping[str, str]] = {
     "limits_loosened": play.LIMITS_LOOSENED,
     "contacts": play.CONTACTS,
     "failed_deposits": money.FAILED_DEPOSITS,
+    **OF_PAYMENTS,
 }
 ensure(STATEMENTS.keys() == SHAPES.keys(), "every detector has its statement")
 RAN: Final = register("watching.ran", "Rules of watching ran")
@@ -102,14 +106,15 @@ def sync() -> list[str]:
 def run() -> dict[str, int]:
     """Evaluate every active and every newest shadow version; returns new alerts per version.
 
-    New versions of the files are loaded first. Does nothing while another run is under way.
+    Rules of payments are not among them: each payment asks them itself. New versions of the files
+    are loaded first. Does nothing while another run is under way.
     """
     with only_one(RUN_LOCK) as is_alone:
         if not is_alone:
             return {}
         sync()
         made, failed = {}, []
-        for one in versions.running():
+        for one in versions.running(Family.AML, Family.HARM):
             try:
                 made[one.name] = _run_one(one)
             except Exception:  # one rule that fails or takes too long ends no other
@@ -175,6 +180,9 @@ def backtest(
     now = database_now()
     begin = now - timedelta(days=days)
     current = versions.active(version.rule.code)
+    if version.rule.family is Family.FRAUD:
+        result, players = _payments_of_the_past(version, current, begin, now, told)
+        return versions.keep_backtest(rule_id, (begin, now), players, result, actor)
     total = BACKTEST_STEPS * (1 if current is None else 2)
     mine = _history(versions.rule_of(version), begin, now, until_ms, lambda done: told(done, total))
     theirs: dict[int, int] = {}
@@ -195,6 +203,33 @@ def backtest(
         "instants": BACKTEST_STEPS,
     }
     return versions.keep_backtest(rule_id, (begin, now), len(mine), result, actor)
+
+
+def _payments_of_the_past(
+    version: Version,
+    current: Version | None,
+    begin: datetime,
+    now: datetime,
+    told: Callable[[int, int], None],
+) -> tuple[dict[str, object], int]:
+    """Each payment of the span as the version would have decided it, beside the active one."""
+    asked = [version] if current is None else [version, current]
+    pasts: list[Past] = []
+    for one in asked:
+        pasts.append(trial.past(versions.rule_of(one), begin, now))
+        told(len(pasts), len(asked))
+    mine, theirs = pasts[0], pasts[-1]
+    others = {} if current is None else theirs.players
+    rows = [_row(version, mine.players, others) | _quality(mine)]
+    if current is not None:
+        rows.append(_row(current, theirs.players, mine.players) | _quality(theirs))
+    both = mine.players.keys() & others.keys()
+    return {"rows": rows, "both": len(both), "payments": mine.asked}, len(mine.players)
+
+
+def _quality(past: Past) -> dict[str, object]:
+    """How many of the payments hit turned out bad, and how many bad ones there were."""
+    return {"bad_hit": past.bad_hit, "bad": past.bad}
 
 
 def _history(

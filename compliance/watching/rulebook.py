@@ -29,10 +29,14 @@ Params = Mapping[str, int | str | Mapping[str, int]]
 
 
 class Family(StrEnum):
-    """What a rule looks for: crime, or harm to the player."""
+    """What a rule looks for: crime, harm to the player, or payments that are not honest.
+
+    Rules of FRAUD are asked at each payment and say what it meets; the others look back.
+    """
 
     AML = "aml"
     HARM = "harm"
+    FRAUD = "fraud"
 
 
 #: What each detector must be told. ``amounts`` is money per currency, all others whole numbers;
@@ -64,9 +68,30 @@ SHAPES: Final[Mapping[str, tuple[Family, frozenset[str]]]] = {
         ("limits_loosened", Family.HARM, "window_days times_min"),
         ("contacts", Family.HARM, "window_days times_min"),
         ("failed_deposits", Family.HARM, "window_days times_min"),
+        ("payment_velocity", Family.FRAUD, "purpose outcome window_minutes count_min"),
+        ("amount_velocity", Family.FRAUD, "purpose outcome window_hours amounts"),
+        ("declined_again", Family.FRAUD, "purpose outcome window_minutes count_min"),
+        ("many_instruments", Family.FRAUD, "purpose outcome window_days instruments_min"),
+        ("instrument_of_others", Family.FRAUD, "purpose outcome players_min"),
+        ("player_shares_instrument", Family.FRAUD, "purpose outcome window_days players_min"),
+        ("country_mismatch", Family.FRAUD, "purpose outcome"),
+        ("young_account", Family.FRAUD, "purpose outcome age_days amounts"),
+        ("disputed_before", Family.FRAUD, "purpose outcome window_days"),
+        ("paid_out_unplayed", Family.FRAUD, "purpose outcome window_days turnover_percent"),
     )
 }
 TRAITS: Final = ("browser", "address", "instrument")
+#: What a payment may meet, by its purpose. Money that is the player's is looked at, not kept.
+OUTCOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "deposit": ("challenge", "review", "block"),
+    "withdrawal": ("review",),
+}
+#: Parameters that are one of a few words.
+_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "kind": TRAITS,
+    "purpose": tuple(OUTCOMES),
+    "outcome": OUTCOMES["deposit"],
+}
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _RULE: Final = {"code", "title", "reason", "marker", "detector", "params"}
 
@@ -140,7 +165,7 @@ def load_text(text: str, source: str) -> list[Rule]:
     if document["format"] != FORMAT:
         raise BadRules(source, "format", f"must be {FORMAT}")
     if document["family"] not in list(Family):
-        raise BadRules(source, "family", "must be aml or harm")
+        raise BadRules(source, "family", f"must be one of {', '.join(Family)}")
     if type(document["effective_from"]) is not date:
         raise BadRules(source, "effective_from", "must be a date")
     if not isinstance(document["rules"], list) or not document["rules"]:
@@ -170,6 +195,8 @@ def _rule(source: str, one: Any, family: Family, effective_from: date) -> Rule:
         raise BadRules(source, f"{code}.params", f"must be exactly {', '.join(sorted(shape[1]))}")
     for name, value in params.items():
         _check(source, f"{code}.{name}", name, value)
+    if "purpose" in params and params["outcome"] not in OUTCOMES[params["purpose"]]:
+        raise BadRules(source, f"{code}.outcome", "is not possible for this purpose")
     return Rule(
         code, family, one["title"], one["reason"], one["marker"], one["detector"], params,
         effective_from,
@@ -178,15 +205,19 @@ def _rule(source: str, one: Any, family: Family, effective_from: date) -> Rule:
 
 def _check(source: str, field: str, name: str, value: Any) -> None:
     if name == "amounts":
-        if not isinstance(value, dict) or not value or not set(value) <= SCALES.keys():
-            raise BadRules(source, field, "must be minor units by currency")
-        if not all(type(minor) is int and minor > 0 for minor in value.values()):
-            raise BadRules(source, field, "must be positive whole minor units")
-    elif name == "kind":
-        if value not in TRAITS:
-            raise BadRules(source, field, f"must be one of {', '.join(TRAITS)}")
+        _check_amounts(source, field, value)
+    elif name in _WORDS:
+        if value not in _WORDS[name]:
+            raise BadRules(source, field, f"must be one of {', '.join(_WORDS[name])}")
     elif name.endswith("_hour"):
         if type(value) is not int or not 0 <= value <= 24:
             raise BadRules(source, field, "must be an hour from 0 to 24")
     elif type(value) is not int or not 0 < value <= 100_000:
         raise BadRules(source, field, "must be a positive whole number")
+
+
+def _check_amounts(source: str, field: str, value: Any) -> None:
+    if not isinstance(value, dict) or not value or not set(value) <= SCALES.keys():
+        raise BadRules(source, field, "must be minor units by currency")
+    if not all(type(minor) is int and minor > 0 for minor in value.values()):
+        raise BadRules(source, field, "must be positive whole minor units")

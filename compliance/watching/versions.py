@@ -31,7 +31,11 @@ from kernel.invariant import ensure
 from kernel.refusal import Refused
 
 #: Who decides about rules and works on cases of a family.
-RIGHTS: Final = {Family.AML: "compliance.work_aml", Family.HARM: "compliance.work_harm"}
+RIGHTS: Final = {
+    Family.AML: "compliance.work_aml",
+    Family.HARM: "compliance.work_harm",
+    Family.FRAUD: "compliance.work_aml",
+}
 LOADER: Final = Actor.system("rules")
 #: A proposal stands on a backtest that is not older.
 BACKTEST_DAYS_MAX: Final = 30
@@ -41,6 +45,7 @@ IN_FORCE: Final = ("active", "retiring")
 FILES: Final = (
     Path(__file__).parent.parent / "aml" / "rules.yaml",
     Path(__file__).parent.parent / "harm" / "rules.yaml",
+    Path(__file__).parent.parent / "fraud" / "rules.yaml",
 )
 
 MOVED: Final = register("watching.rule_moved", "Rule of watching moved on")
@@ -182,9 +187,12 @@ def active(code: str) -> Version | None:
     return found[0] if found else None
 
 
-def running() -> list[Version]:
-    """What is evaluated: every active version, and of each code the newest one still in shadow."""
-    versions = everything()
+def running(*families: Family) -> list[Version]:
+    """What is evaluated of these families (none: all): every active version, and of each code the
+    newest one still in shadow.
+    """
+    wanted = [family.value for family in families or Family]
+    versions = _read("WHERE r.family = ANY (%s) ORDER BY r.code, r.loaded_at DESC", [wanted])
     found = [one for one in versions if one.is_active]
     seen: set[str] = set()
     for one in versions:

@@ -1,0 +1,257 @@
+"""Deposits held for review: credited and set aside at once, until somebody has looked.
+
+The hold stands on the player's own cash (`ledger.holds`): they see it and for what, and can neither
+play nor withdraw it. Released, it is theirs; returned, it goes back to its source, and the provider
+is asked by the sweep. Who decides needs the right; what was decided is a row that never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from accounts.rights import check_right
+from audit.canonical import storable
+from audit.record import Subject, record, register
+from compliance.queues import Tally
+from kernel.ids import Actor, PlayerId
+from kernel.money import Money
+from kernel.refusal import Refused
+from ledger import accounts, holds
+from ledger.postings import LedgerCode, Transfer, TransferKind, derived_id
+from payments.fraud.words import Decision
+from payments.models import Deposit
+from payments.steps import lock_deposit
+
+RIGHT: Final = "payments.review_deposit"
+#: As long as a hold may stand; a review that nobody decides frees the money of its own accord.
+HELD_FOR: Final = timedelta(days=30)
+#: How long the house gives itself.
+DUE_AFTER: Final = timedelta(days=1)
+REASON_MAX: Final = 2_000
+
+HELD: Final = register("deposit.held_for_review", "Deposit held for review")
+DECIDED: Final = register("deposit.review_decided", "Deposit's review decided")
+
+
+class ReviewCode(StrEnum):
+    """Why a review is not decided."""
+
+    NO_SUCH_REVIEW = "no_such_review"
+    DECIDED_ALREADY = "review_decided_already"
+    REASON_MISSING = "review_reason_missing"
+    NOT_HELD_ANY_MORE = "review_not_held_any_more"
+
+
+class Verdict(StrEnum):
+    """What becomes of the money."""
+
+    RELEASE = "release"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One deposit under review, and what was decided about it (None: nothing yet)."""
+
+    deposit_id: UUID
+    player_id: PlayerId
+    amount: Money
+    reasons: tuple[str, ...]
+    opened_at: datetime
+    due_at: datetime
+    verdict: Verdict | None
+    decided_by: str
+    decided_at: datetime | None
+    reason: str
+
+
+def hold_id(deposit_id: UUID) -> UUID:
+    """The one hold of a deposit's review."""
+    return derived_id("review", deposit_id)
+
+
+def hold(deposit: Deposit, decision: Decision, actor: Actor) -> None:
+    """Set a credited deposit aside for review, in the transaction that credited it. Once."""
+    cash = accounts.player_cash(PlayerId(deposit.player_id), deposit.currency)
+    holds.hold(
+        Transfer(
+            id=hold_id(deposit.pk),
+            debit=cash,
+            credit=accounts.psp_clearing(deposit.provider, deposit.currency),
+            amount_minor=deposit.amount_minor,
+            kind=TransferKind.DEPOSIT_REVERSAL,
+            ref=f"payment:{deposit.pk}",
+        ),
+        timeout_ms=int(HELD_FOR.total_seconds()) * 1000,
+        actor=actor,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO payments_fraud_review (deposit_id, player_id, amount_minor, currency,"
+            " reasons, due_at) VALUES (%s, %s, %s, %s, %s, clock_timestamp()"
+            " + make_interval(secs => %s)) ON CONFLICT DO NOTHING",
+            [
+                *(deposit.pk, deposit.player_id, deposit.amount_minor, deposit.currency),
+                list(decision.reasons),
+                int(DUE_AFTER.total_seconds()),
+            ],
+        )
+    record(
+        HELD,
+        actor=actor,
+        subject=Subject("deposit", str(deposit.pk)),
+        component="payments",
+        after={"reasons": ", ".join(decision.reasons), "amount_minor": deposit.amount_minor},
+    )
+
+
+def let_go(deposit_id: UUID, *, actor: Actor) -> bool:
+    """End the hold of a review if it stands; whether it did. For whoever books against the money.
+
+    In the caller's transaction, which keeps the account locked: nothing can be played in between.
+    """
+    try:
+        holds.void(hold_id(deposit_id), actor=actor)
+    except Refused as refused:
+        if refused.code in {LedgerCode.UNKNOWN_HOLD, LedgerCode.STALE_HOLD}:
+            return False
+        raise
+    return True
+
+
+def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> Review:
+    """Release the money to its player, or have it returned. Once; repeated it changes nothing.
+
+    Refuses with ``NOT_ALLOWED``, ``NO_SUCH_REVIEW``, ``REASON_MISSING``, ``DECIDED_ALREADY`` (the
+    other way) and ``NOT_HELD_ANY_MORE`` (its 30 days are over, or it was taken back meanwhile:
+    there is nothing left to decide). Locks the deposit, then its player's account. A return keeps
+    the hold until the provider has taken the money.
+    """
+    check_right(actor, RIGHT)
+    words = storable(reason.strip())[:REASON_MAX]
+    if not words:
+        raise Refused(ReviewCode.REASON_MISSING)
+    with transaction.atomic():
+        known = find(deposit_id)
+        deposit = lock_deposit(deposit_id)
+        known = find(deposit_id)
+        if known.verdict is not None:
+            if known.verdict is verdict:
+                return known
+            raise Refused(ReviewCode.DECIDED_ALREADY, verdict=known.verdict.value)
+        _write(deposit_id, verdict, actor, words)
+        if verdict is Verdict.RELEASE:
+            if not let_go(deposit_id, actor=actor):
+                raise Refused(ReviewCode.NOT_HELD_ANY_MORE)
+        else:
+            _have_returned(deposit)
+        record(
+            DECIDED,
+            actor=actor,
+            subject=Subject("deposit", str(deposit_id)),
+            component="payments",
+            after={"verdict": verdict.value},
+            reason=words,
+        )
+    return find(deposit_id)
+
+
+def _have_returned(deposit: Deposit) -> None:
+    """The sweep asks the provider at once; until it has, the hold keeps the money where it is."""
+    is_held = any(
+        one.id == hold_id(deposit.pk)
+        for one in holds.open_on(
+            accounts.player_cash(PlayerId(deposit.player_id), deposit.currency)
+        )
+    )
+    if not is_held:
+        raise Refused(ReviewCode.NOT_HELD_ANY_MORE)
+    deposit.poll_at = deposit.changed_at
+    deposit.save(update_fields=["poll_at"])
+
+
+def is_to_return(deposit_id: UUID) -> bool:
+    """Whether somebody decided that the deposit goes back to its source."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM payments_fraud_verdict WHERE deposit_id = %s"
+            " AND verdict = 'return')",
+            [deposit_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _write(deposit_id: UUID, verdict: Verdict, actor: Actor, reason: str) -> None:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO payments_fraud_verdict (deposit_id, verdict, by_actor, reason)"
+                " VALUES (%s, %s, %s, %s)",
+                [deposit_id, verdict.value, str(actor), reason],
+            )
+    except IntegrityError as error:
+        raise Refused(ReviewCode.DECIDED_ALREADY, verdict="") from error
+
+
+_SQL: Final = """
+SELECT r.deposit_id, r.player_id, r.amount_minor, r.currency, r.reasons, r.opened_at, r.due_at,
+       v.verdict, v.by_actor, v.at, v.reason
+FROM payments_fraud_review r LEFT JOIN payments_fraud_verdict v USING (deposit_id)
+"""
+
+
+def find(deposit_id: UUID) -> Review:
+    """The review of this deposit. Refuses with ``NO_SUCH_REVIEW``."""
+    found = _read("WHERE r.deposit_id = %s", [deposit_id])
+    if not found:
+        raise Refused(ReviewCode.NO_SUCH_REVIEW)
+    return found[0]
+
+
+def queue(limit: int = 100) -> list[Review]:
+    """What nobody has decided yet, the oldest first."""
+    return _read("WHERE v.deposit_id IS NULL ORDER BY r.due_at, r.deposit_id LIMIT %s", [limit])
+
+
+def tally(now: datetime) -> Tally:
+    """How many wait, how many of them too long."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE due_at < %s), min(due_at)"
+            " FROM payments_fraud_review r WHERE NOT EXISTS (SELECT FROM payments_fraud_verdict v"
+            " WHERE v.deposit_id = r.deposit_id)",
+            [now],
+        )
+        waiting, late, first = cursor.fetchone()
+    return Tally(waiting, late, 0, first)
+
+
+def decided(limit: int = 30) -> list[Review]:
+    """What was decided, newest first."""
+    return _read("WHERE v.deposit_id IS NOT NULL ORDER BY v.at DESC LIMIT %s", [limit])
+
+
+def _read(where: str, params: list[Any]) -> list[Review]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_SQL} {where}", params)
+        return [
+            Review(
+                deposit_id=row[0],
+                player_id=PlayerId(row[1]),
+                amount=Money(row[2], row[3]),
+                reasons=tuple(row[4]),
+                opened_at=row[5],
+                due_at=row[6],
+                verdict=None if row[7] is None else Verdict(row[7]),
+                decided_by=row[8] or "",
+                decided_at=row[9],
+                reason=row[10] or "",
+            )
+            for row in cursor.fetchall()
+        ]
