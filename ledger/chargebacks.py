@@ -1,7 +1,9 @@
 """Chargebacks: what a provider took back of a deposit, entered by one person, approved by another.
 
 Approved, the player's cash pays what it has and the rest becomes the player's debt or the house's
-loss, as proposed; what the provider returns goes where it was taken from. Both are decided again in
+loss, as proposed; what the provider returns goes where it was taken from. Where the provider itself
+reported the dispute (`ledger.disputes`), its side is booked already, and this moves money against
+the account ``chargebacks``: what the house bears stays there. Both are decided again in
 the database (`ledger/sql/0007_chargebacks.sql`): it reads the roles of both people, works out the
 split under the locks of the accounts, and refuses to post a chargeback in any other form. The ids
 of proposal and transfers are made of provider and dispute, so nothing happens twice.
@@ -51,6 +53,9 @@ class ChargebackCode(StrEnum):
     ALREADY_DECIDED = "chargeback_decided"
     SAME_PERSON = "same_person"
     NOT_YOURS = "not_yours"
+    DISPUTE_WON = "dispute_won"
+    NOT_RETURNED = "dispute_not_returned"
+    NOTHING_BORNE = "nothing_borne"
 
 
 class Step(StrEnum):
@@ -75,6 +80,9 @@ _CODES: Final = {
     "already_decided": ChargebackCode.ALREADY_DECIDED,
     "same_person": ChargebackCode.SAME_PERSON,
     "not_yours": ChargebackCode.NOT_YOURS,
+    "dispute_won": ChargebackCode.DISPUTE_WON,
+    "not_returned": ChargebackCode.NOT_RETURNED,
+    "nothing_borne": ChargebackCode.NOTHING_BORNE,
 }
 _KINDS: Final = {
     Decision.APPROVED: APPROVED,
@@ -90,11 +98,14 @@ SELECT c.id, c.provider, c.dispute, c.step, c.returns, c.deposit, c.ref, a.owner
     x.decided_at,
     (SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_chargeback_leg l
         WHERE l.chargeback = c.id AND c.cash IN (l.debit, l.credit)),
-    (SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_chargeback_leg l
-        WHERE l.chargeback = c.id AND c.bearer IN (l.debit, l.credit)),
+    CASE WHEN x.decision = 'approved' THEN c.amount ELSE 0 END - (
+        SELECT coalesce(sum(l.amount), 0)::bigint FROM ledger_chargeback_leg l
+        WHERE l.chargeback = c.id AND c.cash IN (l.debit, l.credit)),
     (SELECT coalesce(y.decision, 'waits') FROM ledger_chargeback r
         LEFT JOIN ledger_chargeback_decision y ON y.chargeback = r.id
-        WHERE r.returns = c.id ORDER BY r.attempt DESC LIMIT 1)
+        WHERE r.returns = c.id ORDER BY r.attempt DESC LIMIT 1),
+    EXISTS (SELECT FROM ledger_dispute n
+        WHERE n.provider = c.provider AND n.dispute = c.dispute AND n.step = 'taken')
 FROM ledger_chargeback c
 JOIN ledger_account a ON a.id = c.cash
 LEFT JOIN ledger_chargeback_decision x ON x.chargeback = c.id
@@ -128,8 +139,9 @@ class Wanted:
 class Chargeback:
     """A proposal and, where there is one, its decision.
 
-    ``cash_minor`` and ``bearer_minor`` are what was posted from (or, returned, to) the player's
-    cash and who bears the rest. ``return_state``: None, ``waits``, or what became of the newest.
+    ``cash_minor`` and ``bearer_minor`` are what came from (or, returned, went to) the player's cash
+    and who bears the rest. ``return_state``: None, ``waits``, or what became of the newest.
+    ``is_reported``: the provider told of the dispute itself, so its side is booked.
     """
 
     id: UUID
@@ -158,6 +170,7 @@ class Chargeback:
     cash_minor: int
     bearer_minor: int
     return_state: str | None
+    is_reported: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,17 +293,24 @@ def of_deposit(deposit: UUID) -> list[Chargeback]:
     return _read(_SELECT + " WHERE c.deposit = %s ORDER BY c.proposed_at, c.id", [deposit])
 
 
+_TAKEN: Final = """
+SELECT coalesce(sum(CASE t.step WHEN 'taken' THEN t.amount ELSE -t.amount END), 0) FROM (
+    SELECT n.deposit, n.step, n.amount FROM ledger_dispute n
+    UNION ALL
+    SELECT c.deposit, c.step, c.amount FROM ledger_chargeback c
+    JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+    WHERE NOT EXISTS (SELECT FROM ledger_dispute n
+        WHERE n.provider = c.provider AND n.dispute = c.dispute AND n.step = 'taken')) t
+WHERE t.deposit = ANY (%s::text::uuid[])
+"""
+
+
 def taken_minor(deposits: Sequence[UUID]) -> int:
-    """What providers took back in the end of what these transfers credited: approved and posted,
-    less what they returned. One statement.
+    """What providers took back in the end of what these transfers credited: as they reported it, or
+    as two people entered and approved it, less what they returned. One statement.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(CASE c.step WHEN 'taken' THEN c.amount ELSE -c.amount END), 0)"
-            " FROM ledger_chargeback c JOIN ledger_chargeback_decision x ON x.chargeback = c.id"
-            " WHERE x.decision = 'approved' AND c.deposit = ANY (%s::text::uuid[])",
-            [array_of(deposits)],
-        )
+        cursor.execute(_TAKEN, [array_of(deposits)])
         return int(cursor.fetchone()[0])
 
 

@@ -190,12 +190,16 @@ CHECKS: Final[dict[str, str]] = {
         SELECT c.id AS chargeback, c.amount, l.amount AS legs_minor, l.posted_minor
         FROM ledger_chargeback c
         JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+        LEFT JOIN ledger_dispute n
+            ON n.provider = c.provider AND n.dispute = c.dispute AND n.step = 'taken'
         LEFT JOIN (
             SELECT leg.chargeback, sum(leg.amount) AS amount, sum(t.amount) AS posted_minor
             FROM ledger_chargeback_leg leg
             LEFT JOIN ledger_transfer t ON t.id = leg.transfer AND t.kind = 'chargeback'
             GROUP BY leg.chargeback) l ON l.chargeback = c.id
-        WHERE (l.amount = c.amount AND l.posted_minor = c.amount) IS NOT TRUE
+        WHERE CASE WHEN n.transfer IS NOT NULL AND c.shortfall = 'house'
+            THEN coalesce(l.amount, 0) > c.amount OR l.posted_minor IS DISTINCT FROM l.amount
+            ELSE (l.amount = c.amount AND l.posted_minor = c.amount) IS NOT TRUE END
         ORDER BY c.id""",
     "no_more_of_a_deposit_is_charged_back_than_came": """
         SELECT c.deposit, t.amount, c.charged_minor
@@ -203,13 +207,38 @@ CHECKS: Final[dict[str, str]] = {
             SELECT c.deposit, min(c.cash) AS cash, min(c.clearing) AS clearing,
                 count(DISTINCT (c.cash, c.clearing)) AS ways,
                 sum(CASE c.step WHEN 'taken' THEN c.amount ELSE -c.amount END) AS charged_minor
-            FROM ledger_chargeback c
-            JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+            FROM (
+                SELECT n.deposit, n.cash, n.clearing, n.step, n.amount FROM ledger_dispute n
+                UNION ALL
+                SELECT c.deposit, c.cash, c.clearing, c.step, c.amount FROM ledger_chargeback c
+                JOIN ledger_chargeback_decision x
+                    ON x.chargeback = c.id AND x.decision = 'approved'
+                WHERE NOT EXISTS (SELECT FROM ledger_dispute n WHERE n.provider = c.provider
+                    AND n.dispute = c.dispute AND n.step = 'taken')) c
             GROUP BY c.deposit) c
         LEFT JOIN ledger_transfer t ON t.id = c.deposit
         WHERE (t.kind = 'deposit' AND t.credit = c.cash AND t.debit = c.clearing AND c.ways = 1
             AND c.charged_minor BETWEEN 0 AND t.amount) IS NOT TRUE
         ORDER BY c.deposit""",
+    "a_dispute_is_posted_as_it_was_confirmed": """
+        SELECT coalesce(t.id, n.transfer) AS transfer, t.amount, n.amount AS confirmed_minor
+        FROM (SELECT * FROM ledger_transfer WHERE kind = 'dispute') t
+        FULL JOIN ledger_dispute n ON n.transfer = t.id
+        WHERE (t.amount = n.amount
+            AND t.debit = CASE n.step WHEN 'taken' THEN n.disputed ELSE n.clearing END
+            AND t.credit = CASE n.step WHEN 'taken' THEN n.clearing ELSE n.disputed END)
+            IS NOT TRUE
+        ORDER BY 1""",
+    "no_more_of_a_dispute_is_borne_than_was_taken": """
+        SELECT c.id AS chargeback, c.amount, n.amount AS taken_minor, c.step
+        FROM ledger_chargeback c
+        JOIN ledger_chargeback_decision x ON x.chargeback = c.id AND x.decision = 'approved'
+        JOIN ledger_dispute n
+            ON n.provider = c.provider AND n.dispute = c.dispute AND n.step = 'taken'
+        WHERE c.amount > n.amount OR c.deposit <> n.deposit OR EXISTS (
+            SELECT FROM ledger_chargeback_leg l WHERE l.chargeback = c.id
+            AND n.disputed NOT IN (l.debit, l.credit))
+        ORDER BY c.id""",
 }
 
 _COUNTED: Final = (

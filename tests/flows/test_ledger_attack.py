@@ -154,6 +154,7 @@ def test_the_steps_of_posting_are_not_doors(attacker, owner):
         "ledger_ensure_accounts",
         "ledger_expire_holds",
         "ledger_issue_permits",
+        "ledger_note_dispute",
         "ledger_place_hold",
         "ledger_post",
         "ledger_propose_adjustment",
