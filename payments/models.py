@@ -240,4 +240,5 @@ class Transition(models.Model):
         raise TypeError("transitions never change")
 
 
-import payments.files.models  # noqa: E402, F401  (Django finds an app's models here)
+import payments.files.models  # noqa: E402  (Django finds an app's models here)
+import payments.reconciliation.models  # noqa: E402, F401  (the same)
