@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from payments.simulated_psp.app import Provider
+from payments.simulated_psp.desk import Desk
 from payments.simulated_psp.faults import Faults
 from payments.simulated_psp.hooks import Hooks
 from payments.simulated_psp.store import Store
@@ -42,6 +43,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--public-url", default="", help="address of the hosted page, if another")
     parser.add_argument("--state-file", type=Path, default=_state_file())
     parser.add_argument("--confirm-delay-ms", type=int, default=0)
+    parser.add_argument(
+        "--home-country", default="MT", help="where cards are issued that are from nowhere else"
+    )
     return parser.parse_args()
 
 
@@ -54,7 +58,7 @@ def _webhook_url() -> str:
 def _state_file() -> Path | None:
     """Beside the platform's other state, so that a second start knows its payments."""
     state_dir = os.environ.get("FARO_STATE_DIR", "")
-    return Path(state_dir) / "simulated_psp.json" if state_dir else None
+    return Path(state_dir) / "simulated_psp.sqlite3" if state_dir else None
 
 
 def _secret(options: argparse.Namespace) -> str:
@@ -64,14 +68,15 @@ def _secret(options: argparse.Namespace) -> str:
 
 
 async def _serve(options: argparse.Namespace, secret: str) -> None:
-    faults = Faults(confirm_delay_ms=options.confirm_delay_ms)
-    provider = Provider(
-        base_url=options.public_url or f"http://{options.host}:{options.port}",
-        secret=secret,
-        store=Store(options.state_file),
-        hooks=Hooks(options.webhook_url, secret, faults),
+    faults, store = Faults(confirm_delay_ms=options.confirm_delay_ms), Store(options.state_file)
+    desk = Desk(
+        store=store,
+        hooks=Hooks(options.webhook_url, secret, store, faults),
         faults=faults,
+        base_url=(options.public_url or f"http://{options.host}:{options.port}").rstrip("/"),
+        home_country=options.home_country,
     )
+    provider = Provider(desk, secret)
     provider.resume()
     server = uvicorn.Server(
         uvicorn.Config(

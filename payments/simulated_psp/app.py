@@ -1,77 +1,70 @@
-"""The simulated provider as a plain ASGI application."""
+"""The simulated provider as a plain ASGI application: who may ask what, and what answers."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import hmac
 import json
 import re
-import secrets
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from kernel.money import SCALES
 from payments import signatures
 from payments.simulated_psp import pages
-from payments.simulated_psp.faults import Faults
-from payments.simulated_psp.hooks import Hooks, public
-from payments.simulated_psp.store import KeyReused, Store, new_object_id
+from payments.simulated_psp.desk import Desk
+from payments.simulated_psp.disputes import Disputes
+from payments.simulated_psp.hooks import public
+from payments.simulated_psp.payments import Payments
+from payments.simulated_psp.payouts import Payouts
+from payments.simulated_psp.wire import Answer, Receive, Send, json_object, read_body
 
-BODY_BYTES_MAX: Final = 16 * 1024
-#: A hosted page that nobody decided on ends after half an hour, as card sessions do.
-EXPIRES_AFTER_S: Final = 1_800
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Answer(Exception):
-    """An HTTP answer: raised from deep inside a handler, or returned by it."""
-
-    def __init__(
-        self, status: int, body: object = None, *, page: str = "", location: str = ""
-    ) -> None:
-        super().__init__(status)
-        self.status, self.location = status, location
-        self.kind = "text/html; charset=utf-8" if page else "application/json"
-        self.body = page.encode() if page else json.dumps(body or {}).encode()
+EVENTS_AT_ONCE_MAX: Final = 500
+_KINDS: Final = {
+    "payments": "payment",
+    "payouts": "payout",
+    "refunds": "refund",
+    "disputes": "dispute",
+}
+_STYLE: Final = base64.b64encode(hashlib.sha256(pages.STYLE.encode()).digest()).decode()
 
 
 class Provider:
-    """Payments, payouts and refunds; what moves later moves in tasks of the event loop."""
+    """Routes requests to payments, payouts, disputes and the books."""
 
-    def __init__(
-        self, *, base_url: str, secret: str, store: Store, hooks: Hooks, faults: Faults
-    ) -> None:
-        self._base_url, self._secret = base_url.rstrip("/"), secret
-        self._store, self._hooks, self._faults = store, hooks, faults
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, desk: Desk, secret: str) -> None:
+        self._desk, self._secret = desk, secret
+        self._disputes = Disputes(desk)
+        self._payments = Payments(desk, self._disputes)
+        self._payouts = Payouts(desk)
+        self._orders = 0
 
     def resume(self) -> None:
-        """Let objects from before a restart go on."""
-        for one in self._store.unfinished():
-            later = self._confirm if one["object"] == "payment" else self._pay_out
-            self._later(later(one))
+        """Let objects and messages from before a restart go on."""
+        self._desk.hooks.resume()
+        go_on = {
+            "payment": self._payments.resume,
+            "payout": self._payouts.resume,
+            "refund": self._payments.resume_refund,
+        }
+        for one in self._desk.store.unfinished():
+            go_on[one["object"]](one)
 
     async def close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._hooks.close()
+        await self._desk.close()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         if scope["type"] != "http":
             return
         try:
-            answer = await self._serve(scope, await _read(receive))
+            answer = await self._serve(scope, await read_body(receive))
         except Answer as raised:
             answer = raised
-        headers = [(b"content-type", answer.kind.encode()), (b"cache-control", b"no-store")]
-        if answer.location:
-            headers.append((b"location", answer.location.encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": _headers(answer)}
+        )
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _serve(self, scope: dict[str, Any], body: bytes) -> Answer:
@@ -81,186 +74,121 @@ class Provider:
         }
         if path == "/healthz":
             return Answer(200, {"ok": True})
-        if page := re.fullmatch(r"/pay/([A-Za-z0-9_-]{20,64})", path):
-            return self._hosted(method, page[1], body)
+        if page := re.fullmatch(r"/(pay|challenge)/([A-Za-z0-9._-]{20,80})", path):
+            show = self._payments.page if page[1] == "pay" else self._payments.challenge_page
+            return show(method, page[2], body)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(bearer.encode(), signatures.api_key(self._secret).encode()):
             return Answer(401, {"error": "unauthorised"})
-        answer = self._api(method, path, headers.get("idempotency-key", ""), body)
-        await asyncio.sleep(self._faults.answer_delay_ms / 1000)
-        if self._faults.answer_fails and path != "/switches":
+        if path == "/switches" or path.startswith("/simulate/"):
+            return self._simulate(method, path, json_object(body))
+        return await self._answered(method, scope, headers.get("idempotency-key", ""), body)
+
+    async def _answered(self, method: str, scope: dict[str, Any], key: str, body: bytes) -> Answer:
+        """The API's answer, or what the switches make of it."""
+        faults = self._desk.faults
+        if faults.answer_refuses:
+            return Answer(400, {"error": "simulated_refusal"})
+        answer = self._api(method, scope, key, body)
+        self._orders += 1
+        await asyncio.sleep(faults.answer_delay_ms / 1000)
+        every = faults.answer_fails_every
+        if faults.answer_fails or (every and self._orders % every == 0):
             return Answer(500, {"error": "simulated"})
         return answer
 
-    def _api(self, method: str, path: str, key: str, body: bytes) -> Answer:
+    # -- the API -----------------------------------------------------------------------------------
+
+    def _api(self, method: str, scope: dict[str, Any], key: str, body: bytes) -> Answer:
+        path = scope["path"]
         if method == "GET":
-            if found := re.fullmatch(r"/v1/(?:payments|payouts)/(\w{8,64})", path):
-                return Answer(200, self._shown(self._found(found[1])))
-            return Answer(404, {"error": "not_found"})
-        wanted = _object(body)
-        if path == "/switches":
-            return self._switch(wanted)
+            return self._read(path, scope.get("query_string", b"").decode("latin-1"))
+        wanted = json_object(body)
         if not 0 < len(key) <= 120:
             return Answer(400, {"error": "idempotency_key_missing"})
-        return self._order(path, key, wanted, body)
-
-    def _switch(self, wanted: dict[str, Any]) -> Answer:
-        try:
-            self._faults.set(wanted)
-        except ValueError as error:
-            return Answer(400, {"error": str(error)})
-        return Answer(200, {"ok": True})
-
-    def _order(self, path: str, key: str, wanted: dict[str, Any], body: bytes) -> Answer:
-        if path == "/v1/payments":
-            return self._new_payment(key, wanted, body)
-        if path == "/v1/payouts":
-            return self._new_payout(key, wanted, body)
+        request = path.encode() + b"\n" + body
+        make = {
+            "/v1/payments": self._payments.create,
+            "/v1/payouts": self._payouts.create,
+            "/v1/accounts": self._payouts.register,
+        }.get(path)
+        if make is not None:
+            return make(key, wanted, request)
         if found := re.fullmatch(r"/v1/payments/(\w{8,64})/refunds", path):
-            return self._refund(found[1], wanted)
+            return self._payments.refund(found[1], key, wanted, request)
         return Answer(404, {"error": "not_found"})
 
-    # -- payments ----------------------------------------------------------------------------------
+    def _read(self, path: str, query: str) -> Answer:
+        if found := re.fullmatch(r"/v1/(payments|payouts|refunds|disputes)/(\w{8,64})", path):
+            one = self._desk.found(found[2], _KINDS[found[1]])
+            shown = self._payments.shown(one) if one["object"] == "payment" else public(one)
+            return Answer(200, shown)
+        if path == "/v1/events":
+            return self._events(query)
+        if path == "/v1/balances":
+            return Answer(200, {"balances": self._desk.store.open_totals()})
+        return Answer(404, {"error": "not_found"})
 
-    def _new_payment(self, key: str, wanted: dict[str, Any], body: bytes) -> Answer:
-        back = str(wanted.get("return_url") or "")
-        if back and urlsplit(back).scheme not in {"http", "https"}:
-            return Answer(400, {"error": "bad_return_url"})
-        made = _amounts(wanted) | {
-            "id": new_object_id("pay"),
-            "object": "payment",
-            "status": "requires_action",
-            "reason": "",
-            "token": secrets.token_urlsafe(24),
-            "return_url": back,
+    def _events(self, query: str) -> Answer:
+        """What was told or should have been, in order: for who missed a message."""
+        asked = re.fullmatch(r"after=(\d{1,15})", query)
+        if asked is None:
+            return Answer(400, {"error": "bad_after"})
+        found = self._desk.store.events(int(asked[1]), EVENTS_AT_ONCE_MAX)
+        last = found[-1][0] if found else int(asked[1])
+        return Answer(200, {"events": [json.loads(body) for _, body in found], "last": last})
+
+    # -- what a person who tries things out may order ----------------------------------------------
+
+    def _simulate(self, method: str, path: str, wanted: dict[str, Any]) -> Answer:
+        if path == "/switches":
+            return self._switch(method, wanted)
+        if (method, path) == ("GET", "/simulate/books"):
+            return Answer(200, self._books())
+        if method == "POST":
+            return self._ordered(path, wanted)
+        return Answer(404, {"error": "not_found"})
+
+    def _ordered(self, path: str, wanted: dict[str, Any]) -> Answer:
+        if path == "/simulate/disputes":
+            return self._disputes.open(wanted)
+        if found := re.fullmatch(r"/simulate/disputes/(\w{8,64})/(won|lost)", path):
+            return self._disputes.close(found[1], found[2])
+        if found := re.fullmatch(r"/simulate/payouts/(\w{8,64})/returned", path):
+            return self._payouts.send_back(found[1])
+        return Answer(404, {"error": "not_found"})
+
+    def _switch(self, method: str, wanted: dict[str, Any]) -> Answer:
+        if method != "GET":
+            try:
+                self._desk.faults.set(wanted)
+            except ValueError as error:
+                return Answer(400, {"error": str(error)})
+        return Answer(200, {"ok": True, "switches": self._desk.faults.shown()})
+
+    def _books(self) -> dict[str, Any]:
+        """All movements there ever were, by currency and type, and what is still to be told."""
+        names = ("currency", "type", "count", "gross_minor", "fee_minor")
+        return {
+            "movements": [dict(zip(names, row, strict=True)) for row in self._desk.store.totals()],
+            "messages_waiting": self._desk.hooks.waiting,
         }
-        one, is_new = self._once(key, body, made)
-        if is_new:
-            self._later(self._expire(one))
-        return Answer(200, self._shown(one))
 
-    def _hosted(self, method: str, token: str, body: bytes) -> Answer:
-        one = self._store.by_token(token)
-        if one is None:
-            return Answer(404, page=pages.done({"status": "unknown"}))
-        if one["status"] != "requires_action":
-            return Answer(200, page=pages.done(one))
-        if method != "POST":
-            return Answer(200, page=pages.choice(one))
-        action = parse_qs(body.decode("latin-1")).get("action", [""])[0]
-        if action not in {"pay", "decline"}:
-            return Answer(400, page=pages.choice(one))
-        if action == "decline":
-            self._move(one, "failed", "declined")
-        elif self._faults.confirm_delay_ms:
-            self._move(one, "processing")
-            self._later(self._confirm(one))
-        else:
-            self._move(one, "succeeded")
-        if one["return_url"]:
-            return Answer(303, location=one["return_url"])
-        return Answer(200, page=pages.done(one))
 
-    async def _confirm(self, one: dict[str, Any]) -> None:
-        await asyncio.sleep(self._faults.confirm_delay_ms / 1000)
-        self._move(one, "succeeded")
-
-    async def _expire(self, one: dict[str, Any]) -> None:
-        await asyncio.sleep(EXPIRES_AFTER_S)
-        if one["status"] == "requires_action":
-            self._move(one, "expired")
-
-    def _refund(self, object_id: str, wanted: dict[str, Any]) -> Answer:
-        one = self._found(object_id)
-        if one["status"] == "refunded":
-            return Answer(200, self._shown(one))
-        if one["status"] != "succeeded" or wanted.get("amount_minor") != one["amount_minor"]:
-            return Answer(400, {"error": "not_refundable"})
-        self._move(one, "refunded")
-        return Answer(200, self._shown(one))
-
-    # -- payouts -----------------------------------------------------------------------------------
-
-    def _new_payout(self, key: str, wanted: dict[str, Any], body: bytes) -> Answer:
-        made = _amounts(wanted) | {
-            "id": new_object_id("out"),
-            "object": "payout",
-            "status": "submitted",
-            "reason": "",
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    kind = "text/html; charset=utf-8" if answer.is_page else "application/json"
+    headers = {"content-type": kind, "cache-control": "no-store"}
+    if answer.location:
+        headers["location"] = answer.location
+    if answer.is_page:
+        back = urlsplit(answer.form_to)
+        may_lead_to = f" {back.scheme}://{back.netloc}" if answer.form_to else ""
+        headers |= {
+            "content-security-policy": (
+                f"default-src 'none'; style-src 'sha256-{_STYLE}'; base-uri 'none';"
+                f" frame-ancestors 'none'; form-action 'self'{may_lead_to}"
+            ),
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
         }
-        one, is_new = self._once(key, body, made)
-        if is_new:
-            self._later(self._pay_out(one))
-        return Answer(200, self._shown(one))
-
-    async def _pay_out(self, one: dict[str, Any]) -> None:
-        """Submitted → in transit → paid, or as the switches say."""
-        for status in ("in_transit", "paid"):
-            await asyncio.sleep(self._faults.payout_step_ms / 1000)
-            if status == "paid" and self._faults.payout_fails:
-                self._move(one, "failed", "account_closed")
-                return
-            self._move(one, status)
-        if self._faults.payout_returns:
-            await asyncio.sleep(self._faults.payout_step_ms / 1000)
-            self._move(one, "returned", "account_closed")
-
-    # -- shared ------------------------------------------------------------------------------------
-
-    def _once(self, key: str, body: bytes, made: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        try:
-            return self._store.once(key, body.decode("latin-1"), made)
-        except KeyReused:
-            raise Answer(422, {"error": "idempotency_key_reused"}) from None
-
-    def _found(self, object_id: str) -> dict[str, Any]:
-        one = self._store.find(object_id)
-        if one is None:
-            raise Answer(404, {"error": "not_found"})
-        return one
-
-    def _shown(self, one: dict[str, Any]) -> dict[str, Any]:
-        shown = public(one)
-        if one["object"] == "payment" and one["status"] == "requires_action":
-            shown["redirect_url"] = f"{self._base_url}/pay/{one['token']}"
-        return shown
-
-    def _move(self, one: dict[str, Any], status: str, reason: str = "") -> None:
-        self._store.change(one, status=status, reason=reason)
-        self._hooks.tell(one)
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-async def _read(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise Answer(413, {"error": "too_large"})
-        if not message.get("more_body"):
-            return bytes(body)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        raise Answer(400, {"error": "not_json"}) from None
-    if not isinstance(found, dict):
-        raise Answer(400, {"error": "not_an_object"})
-    return found
-
-
-def _amounts(wanted: dict[str, Any]) -> dict[str, Any]:
-    minor, currency = wanted.get("amount_minor"), wanted.get("currency")
-    reference = wanted.get("merchant_reference")
-    if type(minor) is not int or not 0 < minor < 2**53 or currency not in SCALES:
-        raise Answer(400, {"error": "bad_amount"})
-    if not isinstance(reference, str) or not 0 < len(reference) <= 80:
-        raise Answer(400, {"error": "bad_reference"})
-    return {"amount_minor": minor, "currency": currency, "merchant_reference": reference}
+    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]

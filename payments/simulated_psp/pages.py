@@ -1,4 +1,7 @@
-"""The hosted payment page: two buttons, no script, no card fields."""
+"""What a person sees of the simulated provider: the payment page, the bank's page, the last page.
+
+No script, no field that takes a number: somebody chooses one of the made-up instruments.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,201 @@ from html import escape
 from typing import Any, Final
 
 from kernel.money import Money
+from payments.simulated_psp.cards import BY_CODE, DEFAULT, INSTRUMENTS, PlayInstrument
+
+STYLE: Final = """
+:root{color-scheme:light dark;--page:#eef0f6;--card:#fff;--ink:#161a2b;--soft:#565d78;
+--line:#d9dcea;--edge:#7b82a0;--act:#4338ca;--act-ink:#fff;--wash:#eeedfd;--note:#fff4d6;
+--note-ink:#5c4400;--good:#0f6b46;--stop:#a3261b;--chip:#262b45;--chip-ink:#fff}
+@media(prefers-color-scheme:dark){:root{--page:#0d0f1a;--card:#171a2a;--ink:#eef0fb;--soft:#a9b0cc;
+--line:#2b3048;--edge:#7d85a8;--act:#a5a0ff;--act-ink:#14122e;--wash:#232445;--note:#37300f;
+--note-ink:#f6dd90;--good:#6fd3a5;--stop:#ff9c90;--chip:#e8eaf7;--chip-ink:#171a2a}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);
+font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
+header{display:flex;align-items:center;gap:.6rem;max-width:34rem;margin:0 auto;
+padding:1.25rem 1rem .75rem;font-weight:650}
+header svg{width:1.75rem;height:1.75rem;flex:none}
+header span{margin-left:auto;font-weight:400;font-size:.8125rem;color:var(--soft)}
+main{max-width:34rem;margin:0 auto 2rem;background:var(--card);border:1px solid var(--line);
+border-radius:18px;overflow:hidden}
+.sum{padding:1.25rem 1.25rem 1rem;border-bottom:1px solid var(--line)}
+h1{margin:0;font-size:.9375rem;font-weight:500;color:var(--soft)}
+.amount{margin:.1rem 0 0;font-size:2.25rem;line-height:1.15;font-weight:680;
+font-variant-numeric:tabular-nums;letter-spacing:-.02em}
+.note{margin:.85rem 0 0;padding:.55rem .75rem;border-radius:10px;background:var(--note);
+color:var(--note-ink);font-size:.875rem}
+form,.body{padding:1rem 1.25rem 1.25rem}
+fieldset{border:0;margin:0 0 1rem;padding:0;min-width:0}
+legend{padding:0;margin:0 0 .4rem;font-size:.8125rem;font-weight:600;color:var(--soft)}
+.way{display:grid;grid-template-columns:auto 3.4rem 1fr;gap:.1rem .75rem;align-items:center;
+min-height:3.5rem;padding:.5rem .75rem;border:1px solid var(--line);border-radius:12px;
+margin:0 0 .5rem;cursor:pointer}
+.way:has(:checked){border-color:var(--act);background:var(--wash);box-shadow:0 0 0 1px var(--act)}
+.way:has(:focus-visible){outline:3px solid var(--act);outline-offset:2px}
+.way input{width:1.15rem;height:1.15rem;margin:0;accent-color:var(--act)}
+.chip{display:grid;place-items:center;height:2.1rem;border-radius:7px;background:var(--chip);
+color:var(--chip-ink);font-size:.625rem;font-weight:700;letter-spacing:.02em;text-align:center}
+.way b{font-weight:600;font-variant-numeric:tabular-nums}
+.way small{display:block;color:var(--soft);font-size:.8125rem;line-height:1.35}
+button{width:100%;min-height:3rem;border-radius:12px;font:inherit;font-weight:650;cursor:pointer;
+border:1px solid var(--edge);background:none;color:var(--ink);margin-top:.6rem}
+button.act{border-color:var(--act);background:var(--act);color:var(--act-ink)}
+button:focus-visible,a:focus-visible{outline:3px solid var(--act);outline-offset:2px}
+dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1.25rem;margin:0 0 .75rem}
+dt{color:var(--soft)}dd{margin:0;text-align:right;font-weight:600;overflow-wrap:anywhere}
+.state{font-size:1.375rem;font-weight:650;margin:0 0 .35rem}
+.good{color:var(--good)}.stop{color:var(--stop)}
+a{color:var(--act);font-weight:600}
+footer{max-width:34rem;margin:0 auto 2rem;padding:0 1rem;color:var(--soft);font-size:.8125rem}
+"""
 
 _FRAME: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Simulated payment</title></head><body><main>
-<h1>Simulated payment</h1>
-<p>This is play money. No card is asked for, and none is charged.</p>
-{inside}
-</main></body></html>"""
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex"><title>{title}</title><style>{style}</style></head><body>
+<header><svg viewBox="0 0 28 28" aria-hidden="true"><rect width="28" height="28" rx="8"
+fill="currentColor" opacity=".14"/><path d="{mark}" fill="none" stroke="currentColor"
+stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/></svg>{brand}
+<span>{beside}</span></header>
+<main>{inside}</main><footer>{foot}</footer></body></html>"""
 
-_CHOICE: Final = """<p>To pay: <strong>{amount}</strong></p>
-<form method="post" action="/pay/{token}">
-<p><button name="action" value="pay">Pay</button>
-<button name="action" value="decline">Decline</button></p>
-</form>"""
+_WALLET_MARK: Final = "M7 9h14v11H7zM7 13h14M16.5 17h2"
+_BANK_MARK: Final = "M6 12l8-5 8 5zM8 13v6M12 13v6M16 13v6M20 13v6M6 21h16"
+_FOOT: Final = (
+    "A simulated payment provider. It knows made-up instruments only: nobody types a card number"
+    " here, and nothing is charged."
+)
+
+_GROUPS: Final = (("Cards", ("card",)), ("Wallet and bank", ("wallet", "bank_account")))
+
+#: Status → heading, what it means, look.
+_ENDS: Final = {
+    "succeeded": ("Paid", "The payment went through.", "good"),
+    "processing": ("On its way", "The bank is confirming the payment.", "good"),
+    "refunded": ("Returned", "The payment went back to where it came from.", ""),
+    "failed": ("Not paid", "The payment was declined. Nothing was charged.", "stop"),
+    "canceled": ("Cancelled", "Nothing was charged.", ""),
+    "expired": ("Ran out", "This page was not finished in time. Nothing was charged.", "stop"),
+}
+_REASONS: Final = {
+    "insufficient_funds": "The card’s bank says: not enough money on the account.",
+    "do_not_honor": "The card’s bank did not say why.",
+    "card_expired": "The card has expired.",
+    "authentication_failed": "The card’s bank could not make sure that it was its holder.",
+}
 
 
-def choice(one: dict[str, Any]) -> str:
-    """The page on which a person pays or declines."""
-    amount = str(Money(one["amount_minor"], one["currency"]))
-    return _FRAME.format(
-        inside=_CHOICE.format(amount=escape(amount), token=escape(str(one["token"])))
+def choice(one: dict[str, Any], home_country: str) -> str:
+    """The page on which a person chooses with what to pay."""
+    saved = BY_CODE.get(one["saved"])
+    picked = saved or DEFAULT
+    groups = []
+    if saved is not None:
+        groups.append(_group("Used before", [saved], picked, home_country))
+    for name, kinds in _GROUPS:
+        ways = [way for way in INSTRUMENTS if way.kind in kinds and way is not saved]
+        groups.append(_group(name, ways, picked, home_country))
+    amount = _amount(one)
+    return _page(
+        "Simulated payment",
+        f'<div class="sum"><h1>Pay to Faro</h1><p class="amount">{amount}</p>'
+        '<p class="note">This is play money. Choose what should happen.</p></div>'
+        f'<form method="post" action="/pay/{escape(one["door"])}">{"".join(groups)}'
+        f'<button class="act" name="action" value="pay">Pay {amount}</button>'
+        '<button name="action" value="cancel" formnovalidate>Cancel</button></form>',
+    )
+
+
+def _group(name: str, ways: list[PlayInstrument], picked: PlayInstrument, home_country: str) -> str:
+    rows = "".join(_way(way, home_country, is_picked=way is picked) for way in ways)
+    return f"<fieldset><legend>{name}</legend>{rows}</fieldset>"
+
+
+def _way(way: PlayInstrument, home_country: str, *, is_picked: bool) -> str:
+    checked = " checked" if is_picked else ""
+    facts = [way.country or home_country]
+    if way.holder:
+        facts.append(f"in the name of {way.holder}")
+    return (
+        f'<label class="way"><input type="radio" name="instrument" value="{way.code}" required'
+        f'{checked}><span class="chip" aria-hidden="true">{escape(_chip(way))}</span>'
+        f"<span><b>{escape(way.brand)} ···· {way.last4}</b>"
+        f"<small>{escape(way.about)} · {escape(', '.join(facts))}</small></span></label>"
+    )
+
+
+def _chip(way: PlayInstrument) -> str:
+    return {"Mastercard": "MC", "Bank transfer": "BANK", "PlayPurse": "PURSE"}.get(
+        way.brand, way.brand.upper()
+    )
+
+
+def challenge(one: dict[str, Any]) -> str:
+    """The page of the card's bank: 3-D Secure."""
+    shown = one["instrument"]
+    door = escape(one["challenge_door"])
+    rows = {
+        "To": "Faro",
+        "Amount": _amount(one),
+        "Card": f"{escape(shown['brand'])} ···· {escape(shown['last4'])}",
+    }
+    listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items())
+    return _page(
+        "Confirm your payment",
+        '<div class="sum"><h1>3-D Secure</h1><p class="state">Is it you who is paying?</p>'
+        '<p class="note">This is play money. Your bank would ask for a code or a fingerprint;'
+        " here you say how it ends.</p></div>"
+        f'<form method="post" action="/challenge/{door}"><dl>{listed}</dl>'
+        '<button class="act" name="action" value="approve">Yes, confirm the payment</button>'
+        '<button name="action" value="fail">I cannot prove who I am</button>'
+        '<button name="action" value="cancel">Cancel the payment</button></form>',
+        brand="Harbour Bank",
+        beside="The card’s bank",
+        mark=_BANK_MARK,
     )
 
 
 def done(one: dict[str, Any]) -> str:
     """The page after the decision, where there is nowhere to go back to."""
+    heading, words, look = _ENDS.get(one["status"], ("Closed", "", ""))
+    words = _REASONS.get(one["reason"], words)
     back = str(one.get("return_url") or "")
-    link = f'<p><a href="{escape(back)}">Back to the cashier</a></p>' if back else ""
-    return _FRAME.format(inside=f"<p>This payment is {escape(str(one['status']))}.</p>{link}")
+    link = f'<p><a href="{escape(back)}">Back to Faro</a></p>' if back else ""
+    return _page(
+        heading,
+        f'<div class="sum"><h1>Simulated payment</h1><p class="amount">{_amount(one)}</p></div>'
+        f'<div class="body"><p class="state {look}">{heading}</p><p>{words}</p>{link}</div>',
+    )
+
+
+def gone() -> str:
+    """There is no such payment."""
+    return _page(
+        "No such payment",
+        '<div class="body"><p class="state">There is no such payment</p>'
+        "<p>Go back to the cashier and begin again. Nothing was charged.</p></div>",
+    )
+
+
+def _amount(one: dict[str, Any]) -> str:
+    return escape(str(Money(one["amount_minor"], one["currency"])))
+
+
+def _page(
+    title: str,
+    inside: str,
+    *,
+    brand: str = "PlayPay",
+    beside: str = "Simulated payment",
+    mark: str = _WALLET_MARK,
+) -> str:
+    return _FRAME.format(
+        title=title,
+        style=STYLE,
+        brand=brand,
+        beside=beside,
+        mark=mark,
+        inside=inside,
+        foot=_FOOT,
+    )

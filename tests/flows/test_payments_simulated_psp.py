@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
-import socket
-import subprocess
-import sys
 import time
 from datetime import date, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -27,65 +21,23 @@ from payments import polling, withdrawals
 from payments.models import Deposit, Withdrawal
 from payments.signatures import api_key
 from payments.states import DepositState, WithdrawalState
+from tests.simulated_psp import CALM, SECRET, running
 
-ROOT = Path(__file__).resolve().parents[2]
-SECRET = "a secret of this test only"
 STAFF = Actor.staff(1)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory):
-    secret = tmp_path_factory.mktemp("psp") / "secret"
-    secret.write_text(SECRET)
-    port = free_port()
-    environment = {k: v for k, v in os.environ.items() if k != "FARO_PUBLIC_URL"}
-    running = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "payments.simulated_psp", "--port", str(port)),
-            *("--secret-file", str(secret), "--state-file", str(secret.parent / "state.json")),
-        ],
-        cwd=ROOT,
-        env=environment,
-        stderr=subprocess.PIPE,
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"ok": True}
-            break
-        except httpx.ConnectError:
-            assert time.monotonic() < deadline
-            assert running.poll() is None
-            select.select([running.stderr], [], [], 0.05)
-    yield url
-    running.terminate()
-    running.wait(10)
-    running.stderr.close()
+    with running(tmp_path_factory.mktemp("psp")) as psp:
+        yield psp
 
 
 @pytest.fixture
 def psp(process, settings):
-    """The provider's address, all switches off."""
-    settings.SIMULATED_PSP_URL, settings.PSP_WEBHOOK_SECRET = process, SECRET
-    switch(process, answer_fails=False, payout_step_ms=0, payout_fails=False, confirm_delay_ms=0)
+    """The provider, all switches off."""
+    settings.SIMULATED_PSP_URL, settings.PSP_WEBHOOK_SECRET = process.url, SECRET
+    process.switch(**CALM)
     return process
-
-
-def switch(url: str, **wanted) -> None:
-    answer = httpx.post(
-        f"{url}/switches",
-        json=wanted,
-        headers={"Authorization": f"Bearer {api_key(SECRET)}"},
-        trust_env=False,
-    )
-    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture
@@ -177,11 +129,11 @@ def test_a_declined_payment_failed_and_nothing_was_charged(browser, player):
 def test_a_provider_that_acts_and_then_answers_500_is_unknown_until_asked_again(
     browser, player, psp
 ):
-    switch(psp, answer_fails=True)
+    psp.switch(answer_fails=True)
     made = deposit(browser)
     assert made.state == DepositState.UNKNOWN
     assert "Checking" in browser.get("/cashier/").content.decode()
-    switch(psp, answer_fails=False)
+    psp.switch(answer_fails=False)
     sweep_now()
     made.refresh_from_db()
     assert made.state == DepositState.REQUIRES_ACTION
@@ -268,7 +220,7 @@ def test_a_rejected_or_failed_withdrawal_gives_the_money_back(browser, player, p
     assert funds(player) == (0, 5_000)
     withdrawals.reject(first.pk, actor=STAFF, reason="name does not match")
     assert funds(player) == (5_000, 0)
-    switch(psp, payout_fails=True)
+    psp.switch(payout_fails=True)
     second = withdrawals.request(player_id=player, amount=Money(5_000, "EUR"), key="b", actor=me)
     withdrawals.approve(second.pk, actor=STAFF)
     deadline = time.monotonic() + 10
@@ -346,7 +298,7 @@ def test_the_provider_refuses_strangers_and_reused_keys(psp):
     def post(body: dict, key: str = "k1", token: str | None = None) -> int:
         headers = {"Authorization": f"Bearer {token or api_key(SECRET)}", "Idempotency-Key": key}
         return httpx.post(
-            f"{psp}/v1/payments", json=body, headers=headers, trust_env=False
+            f"{psp.url}/v1/payments", json=body, headers=headers, trust_env=False
         ).status_code
 
     good = {"merchant_reference": "m1", "amount_minor": 100, "currency": "EUR", "return_url": ""}
