@@ -35,11 +35,14 @@ FROM asked a CROSS JOIN LATERAL (
 WHERE a.amount_minor + b.before >= (%(amounts)s::jsonb ->> a.currency)::bigint
 """
 
+#: By when it was declined, which is at most two days after it began (`payments.states`, waits).
 DECLINED_AGAIN: Final = """
 SELECT a.ref, a.player_id, b.declined
 FROM asked a CROSS JOIN LATERAL (
     SELECT count(*)::int AS declined FROM payments_deposit d
     WHERE d.player_id = a.player_id AND d.state = 'failed' AND d.id <> a.ref
+      AND d.created_at <= a.at
+      AND d.created_at > a.at - make_interval(days => 2, mins => %(window_minutes)s)
       AND d.changed_at <= a.at
       AND d.changed_at > a.at - make_interval(mins => %(window_minutes)s)) b
 WHERE b.declined >= %(count_min)s
