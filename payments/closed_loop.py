@@ -37,7 +37,7 @@ class Funding:
     """
 
     deposit: UUID
-    captured_at: datetime
+    made_at: datetime
     amount_minor: int
     gone_minor: int
     can_refund: bool
@@ -75,12 +75,12 @@ class Stuck:
     minor: int
 
 
-def is_refundable(captured_at: datetime, now: datetime, within: timedelta | None) -> bool:
+def is_refundable(made_at: datetime, now: datetime, within: timedelta | None) -> bool:
     """Whether a provider that takes refunds ``within`` a time still takes one. None: it never does.
 
     The last instant counts.
     """
-    return within is not None and now <= captured_at + within
+    return within is not None and now <= made_at + within
 
 
 def plan(
@@ -130,7 +130,7 @@ def _back(
     refunds: list[Part] = []
     own: dict[UUID, int] = {}
     left = amount_minor
-    for one in sorted(fundings, key=lambda one: (one.captured_at, one.deposit)):
+    for one in sorted(fundings, key=lambda one: (one.made_at, one.deposit)):
         part_minor = min(left, one.left_minor)
         if part_minor == 0:
             continue
