@@ -103,13 +103,13 @@ def plan(
         if amount_minor < least:
             return Stuck(LoopCode.BELOW_MINIMUM, least)
         return Stuck(LoopCode.ACCOUNT_NEEDED, rest_minor)
-    for target in accounts:
-        lacking = rules.account_minor_min - accounts[target]
+    for target, minor in accounts.items():
+        lacking = rules.account_minor_min - minor
         if lacking > 0:
             taken = _fill(refunds, lacking, rules.refund_minor_min)
             if taken is None:
                 return Stuck(LoopCode.BELOW_MINIMUM, rules.account_minor_min)
-            accounts[target] += taken
+            accounts[target] = minor + taken
     parts = (*refunds, *(Part(minor, account=target) for target, minor in accounts.items()))
     if len(parts) > rules.parts_max:
         return Stuck(
@@ -157,7 +157,7 @@ def _back(
 
 
 def _fill(refunds: list[Part], wanted_minor: int, least: int) -> int | None:
-    """Take ``wanted_minor`` or a little more from the last refunds; None, and nothing, if not there.
+    """Take ``wanted_minor`` or a little more from the last refunds; None where it is not there.
 
     A part that would be left below ``least`` is taken whole.
     """

@@ -40,7 +40,8 @@ LEAST = Rules(refund_minor_min=100, account_minor_min=500)
         # within one deposit
         (2_000, [paid_in(1, 5_000)], None, PLAIN, (back(1, 2_000),)),
         # the oldest first, whatever the order they are told in
-        (4_000, [paid_in(2, 3_000), paid_in(1, 3_000)], BANK, PLAIN, (back(1, 3_000), back(2, 1_000))),
+        (4_000, [paid_in(2, 3_000), paid_in(1, 3_000)], BANK, PLAIN,
+         (back(1, 3_000), back(2, 1_000))),
         # what went back already does not go back again
         (4_000, [paid_in(1, 3_000, gone=2_500), paid_in(2, 3_000, gone=3_000)], BANK, PLAIN,
          (back(1, 500), onto(3_500))),
@@ -52,7 +53,8 @@ LEAST = Rules(refund_minor_min=100, account_minor_min=500)
         # ... or the account it came from
         (4_000, [paid_in(1, 3_000, refund=False, account=OTHER)], BANK, PLAIN,
          (onto(3_000, OTHER), onto(1_000))),
-        (2_000, [paid_in(1, 3_000, refund=False, account=OTHER)], None, PLAIN, (onto(2_000, OTHER),)),
+        (2_000, [paid_in(1, 3_000, refund=False, account=OTHER)], None, PLAIN,
+         (onto(2_000, OTHER),)),
         # nowhere to go
         (4_000, [OLD], None, PLAIN, Stuck(LoopCode.ACCOUNT_NEEDED, 4_000)),
         (4_000, [paid_in(1, 3_000)], None, PLAIN, Stuck(LoopCode.ACCOUNT_NEEDED, 1_000)),
@@ -63,7 +65,8 @@ LEAST = Rules(refund_minor_min=100, account_minor_min=500)
         (150, [paid_in(1, 120)], BANK, LEAST, Stuck(LoopCode.BELOW_MINIMUM, 500)),
         (99, [paid_in(1, 5_000)], None, LEAST, Stuck(LoopCode.BELOW_MINIMUM, 100)),
         # a second refund below the least likewise
-        (5_030, [paid_in(1, 5_000), paid_in(2, 5_000)], None, LEAST, (back(1, 4_930), back(2, 100))),
+        (5_030, [paid_in(1, 5_000), paid_in(2, 5_000)], None, LEAST,
+         (back(1, 4_930), back(2, 100))),
         # a deposit of which less than the least is left waits for the rest
         (5_030, [paid_in(1, 80), paid_in(2, 5_000)], BANK, LEAST, (back(2, 4_530), onto(500))),
         # no more parts than are allowed

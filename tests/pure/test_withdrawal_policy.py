@@ -52,7 +52,11 @@ KNOWN = Facts(
         ({"disputes": 1}, 2, ("disputed",)),
         ({"is_verified": False}, 1, ("unverified",)),
         ({"is_stopped": True}, 1, ("stopped",)),
-        ({"is_stopped": True, "disputes": 1, "paid_before": 0}, 2, ("disputed", "first", "stopped")),
+        (
+            {"is_stopped": True, "disputes": 1, "paid_before": 0},
+            2,
+            ("disputed", "first", "stopped"),
+        ),
     ],
 )
 def test_who_looks_where_the_house_may_pay_by_itself(change, people, reasons):
