@@ -14,6 +14,8 @@ from django.db import Error as DatabaseError
 from audit import keys
 from casino.database_rights import problems_of_runtime_role
 from compliance.jurisdictions import sign_offs, versions
+from payments import providers
+from payments.providers import simulated
 from tables.console import key as console_key
 
 Apps = Sequence[AppConfig] | None
@@ -63,6 +65,29 @@ def jurisdictions_may_be_offered(app_configs: Apps, **_: Any) -> list[CheckMessa
         for code in settings.FARO_JURISDICTIONS
         if (why := _not_offered(code))
     ]
+
+
+@register(Tags.security, deploy=True)
+def payments_reach_a_provider(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """In production new payments go to a real provider, unless settings name the simulated one.
+
+    The one that is named is connected, and Stripe's key is not one for tests there.
+    """
+    if settings.FARO_MODE != "production":
+        return []
+    name = providers.default_name()
+    found: list[CheckMessage] = []
+    if name not in providers.NAMES or not providers.is_connected(name):
+        hint = "STRIPE_API_KEY and STRIPE_WEBHOOK_SECRETS connect Stripe (docs/operations.md)."
+        found.append(Error(f"No payment provider is connected: {name}.", hint=hint, id="faro.E005"))
+    elif name == simulated.NAME and not settings.PAYMENT_PROVIDER:
+        hint = "Connect a real one, or say PAYMENT_PROVIDER=simulated for a house of play money."
+        found.append(Error("New payments go to the simulated provider.", hint=hint, id="faro.E006"))
+    if (settings.STRIPE_API_KEY or "").startswith(("sk_test_", "rk_test_")):
+        found.append(Warning("STRIPE_API_KEY is a key for tests.", id="faro.W005"))
+    if settings.STRIPE_API_BASE:
+        found.append(Warning("STRIPE_API_BASE leads away from Stripe.", id="faro.W006"))
+    return found
 
 
 def _not_offered(code: str) -> str:

@@ -34,6 +34,15 @@ FARO_SIGN_OFF_WARN_DAYS: int = env.int("FARO_SIGN_OFF_WARN_DAYS", default=30)
 SIMULATED_PSP_URL: str | None = env.str("SIMULATED_PSP_URL", default=None)
 PSP_WEBHOOK_SECRET: str | None = env.str("PSP_WEBHOOK_SECRET", default=None)
 
+#: Stripe: a secret or restricted API key, and the secrets of its webhook endpoint (several, with
+#: commas, while one is changed). Empty: not connected. The address of its API differs in tests.
+STRIPE_API_KEY: str | None = env.str("STRIPE_API_KEY", default=None)
+STRIPE_WEBHOOK_SECRETS: list[str] = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
+STRIPE_API_BASE: str = env.str("STRIPE_API_BASE", default="")
+#: The provider that takes new payments, by name. Empty: Stripe where it is connected, else the
+#: simulated one, which `check --deploy` refuses in production unless it is named here.
+PAYMENT_PROVIDER: str = env.str("PAYMENT_PROVIDER", default="")
+
 #: Where sanctions and PEP lists are laid, a folder per source (docs/operations.md). Empty: lists
 #: come by command or upload alone.
 FARO_SCREENING_DIRECTORY: str = env.str("FARO_SCREENING_DIRECTORY", default="")

@@ -56,6 +56,8 @@ LOGGING = {
     "loggers": {
         # It logs every address it asks, and that of a witness or a provider may hold a secret.
         "httpx": {"handlers": [], "level": "WARNING", "propagate": True},
+        # Stripe's library says each address and error message; our own lines say what became of it.
+        "stripe": {"handlers": [], "level": "ERROR", "propagate": True},
         # django_structlog says each request once, with its id; Django's own line repeats it.
         "django": {"handlers": [], "level": FARO_LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},

@@ -36,7 +36,11 @@ X_FRAME_OPTIONS = "DENY"
 STREAM_ORIGINS: list[str] = env.list("STREAM_ORIGINS", default=[])
 #: Origins of hosted payment pages. Chromium holds `form-action` against redirects after a form,
 #: so the cashier's form may end there only if the policy names them.
-PAYMENT_PAGE_ORIGINS: list[str] = env.list("PAYMENT_PAGE_ORIGINS", default=[])
+#: Stripe's own page is among them by itself where Stripe is connected.
+PAYMENT_PAGE_ORIGINS: list[str] = env.list(
+    "PAYMENT_PAGE_ORIGINS",
+    default=["https://checkout.stripe.com"] if env.str("STRIPE_API_KEY", default="") else [],
+)
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

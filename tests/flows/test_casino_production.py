@@ -21,6 +21,8 @@ PRODUCTION = {
     "FARO_JURISDICTIONS": "MT",
     "FARO_METRICS_TOKEN": "scraper-token",
     "FARO_VIRUS_SCANNER": "tcp://scanner.internal:3310",
+    "STRIPE_API_KEY": "rk_live_of-no-account",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_of-no-endpoint",
     "PYTHONWARNINGS": "error",
 }
 
@@ -83,6 +85,28 @@ def test_check_deploy_refuses_a_demonstration_and_a_profile_that_is_not_there(da
     assert done.stderr.count("faro.E004") == 2
     assert "names DEMO: it is a demonstration" in done.stderr
     assert "names XX: there is no such profile" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, []),
+        ({"STRIPE_API_KEY": None}, ["faro.E006"]),
+        ({"STRIPE_API_KEY": None, "PAYMENT_PROVIDER": "simulated"}, []),
+        ({"STRIPE_WEBHOOK_SECRETS": [], "PAYMENT_PROVIDER": "stripe"}, ["faro.E005"]),
+        ({"PAYMENT_PROVIDER": "nobody"}, ["faro.E005"]),
+        ({"STRIPE_API_KEY": "sk_test_x"}, ["faro.W005"]),
+        ({"STRIPE_API_BASE": "http://127.0.0.1:9"}, ["faro.W006"]),
+        ({"FARO_MODE": "test", "STRIPE_API_KEY": None}, []),
+    ],
+)
+def test_check_deploy_wants_a_real_provider_in_production(settings, changed, found):
+    settings.FARO_MODE, settings.PAYMENT_PROVIDER = "production", ""
+    settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRETS = "rk_live_x", ["whsec_x"]
+    settings.SIMULATED_PSP_URL, settings.PSP_WEBHOOK_SECRET = "http://127.0.0.1:9", "x"
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    assert [message.id for message in checks.payments_reach_a_provider(None)] == found
 
 
 def test_no_migration_is_missing(database):

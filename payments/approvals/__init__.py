@@ -1,1 +1,0 @@
-"""Who has to agree before a withdrawal is paid, and who did."""

@@ -1,0 +1,467 @@
+"""Stripe: hosted Checkout pages, refunds, disputes, payouts onto connected accounts, its events.
+
+People pay on Stripe's own page: no card data passes through us. Events are only believed to name
+an object; what became of it is asked with our own version of the API, so an event of another
+version, an old or a reordered one does no harm. Which of an operator's account must be switched on
+for what is in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import stripe
+
+from kernel.clock import SystemClock, epoch_ms
+from kernel.money import Money
+from payments.providers import stripe_events as events
+from payments.providers import stripe_reading as reading
+from payments.providers.protocol import (
+    BadWebhook,
+    DepositReport,
+    DisputeReport,
+    Instrument,
+    NewAccount,
+    NewDeposit,
+    NewPayout,
+    News,
+    PayoutReport,
+    PayoutRoute,
+    ProviderRejected,
+    ProviderUnreachable,
+)
+from payments.providers.stripe_client import Api, judged
+from payments.providers.stripe_events import PAGE, SAVED
+from payments.states import DEPOSIT_WAITS, DepositState
+
+NAME: Final = "stripe"
+SIGNATURE_HEADER: Final = "Stripe-Signature"
+TOLERANCE_S: Final = 300
+#: A page that nobody paid on, and a payment whose holder never came back from 3-D Secure, end when
+#: the player was told that they would. Not by a time in our request: that would be another one each
+#: time, and Stripe refuses another request under the same key.
+LIVES: Final = DEPOSIT_WAITS[DepositState.REQUIRES_ACTION]
+#: Most refunds of one payment that are looked through; Stripe lists no more in one answer.
+LIST_MAX: Final = 100
+#: What accounts are held in where it is not the euro, by the country of their IBAN.
+ACCOUNT_CURRENCIES: Final = {
+    "CH": "chf", "DK": "dkk", "GB": "gbp", "NO": "nok", "PL": "pln", "SE": "sek",
+}  # fmt: skip
+_CHARGE: Final = ("latest_charge.balance_transaction", "latest_charge.refunds")
+
+
+class StripeProvider:
+    """Stripe's API under one key. Constructed per use: it holds no state."""
+
+    name = NAME
+
+    def __init__(self, api_key: str, secrets: Sequence[str], base_url: str = "") -> None:
+        self._api_key, self._secrets, self._base_url = api_key, tuple(secrets), base_url
+
+    def _api(self) -> Api:
+        return Api(self._api_key, self._base_url)
+
+    # Deposits
+
+    def create_deposit(self, wanted: NewDeposit) -> DepositReport:
+        with self._api() as api:
+            if wanted.instrument:
+                return _pay_with(api, wanted)
+            return reading.deposit_of_session(
+                api.ask(
+                    api.client.v1.checkout.sessions.create,
+                    params=_page(wanted),
+                    options={"idempotency_key": wanted.key},
+                )
+            )
+
+    def find_deposit(self, provider_ref: str) -> DepositReport:
+        """By the page's id, or by the payment's: a page's payment is reported under the page."""
+        with self._api() as api:
+            return _find_deposit(api, provider_ref)
+
+    def refund(self, key: str, provider_ref: str, amount: Money) -> DepositReport:
+        with self._api() as api:
+            intent = _intent_of(api, provider_ref)
+            _refund(api, intent, key, amount, payment_id=intent["metadata"]["payment_id"])
+            return _find_deposit(api, provider_ref)
+
+    # Payouts
+
+    def create_payout(self, wanted: NewPayout) -> PayoutReport:
+        with self._api() as api:
+            if wanted.route is PayoutRoute.REFUND:
+                intent = _intent_of(api, wanted.target)
+                return reading.payout_of_refund(
+                    _refund(
+                        api, intent, wanted.key, wanted.amount,
+                        payment_id=str(wanted.payment_id), purpose=events.PAYOUT,
+                    )
+                )  # fmt: skip
+            return _pay_account(api, wanted)
+
+    def find_payout(self, provider_ref: str) -> PayoutReport:
+        """A payout that failed has its money brought back from the connected account first."""
+        account, is_account, payout_id = provider_ref.partition("/")
+        with self._api() as api:
+            if not is_account:
+                return reading.payout_of_refund(
+                    api.ask(api.client.v1.refunds.retrieve, provider_ref)
+                )
+            found = api.ask(
+                api.client.v1.payouts.retrieve, payout_id, options={"stripe_account": account}
+            )
+            report = reading.payout_of_payout(account, found)
+            if found["status"] in {"failed", "canceled"}:
+                _bring_back(api, found["metadata"]["key"])
+            return report
+
+    # Disputes
+
+    def find_dispute(self, provider_ref: str) -> DisputeReport:
+        """How a dispute stands; ``ProviderRejected`` while it is an inquiry that took nothing."""
+        with self._api() as api:
+            found = api.ask(
+                api.client.v1.disputes.retrieve,
+                provider_ref,
+                params={"expand": ["payment_intent"]},
+            )
+            if found.get("status") in reading.NOTHING_TAKEN:
+                raise ProviderRejected("nothing_was_taken")
+            intent = found.get("payment_intent") or {}
+            deposit_ref = str(intent.get("id"))
+            if (intent.get("metadata") or {}).get("via") == PAGE:
+                deposit_ref = _page_of(api, deposit_ref)["id"]
+            return reading.dispute_of(found, deposit_ref)
+
+    def register_account(self, wanted: NewAccount) -> Instrument:
+        """A connected account with this bank account: what Stripe pays a person out through.
+
+        Stripe pays it only once it knows the person (`account_not_ready` before).
+        """
+        with self._api() as api:
+            account = api.ask(
+                api.client.v1.accounts.create,
+                params=_account(wanted),
+                options={"idempotency_key": wanted.key},
+            )
+        return reading.instrument_of_account(account, wanted.holder)
+
+    # Events
+
+    def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
+        """By the SDK's own check, under any of the endpoint's secrets (two while one is changed).
+
+        The SDK looks at its own clock; ``now_s`` refuses what claims to be from the future.
+        """
+        header = headers.get(SIGNATURE_HEADER, "")
+        if _said_at(header) > now_s + TOLERANCE_S:
+            raise BadWebhook("from_the_future")
+        why = "no_secret"
+        for secret in self._secrets:
+            try:
+                stripe.WebhookSignature.verify_header(body, header, secret, TOLERANCE_S)
+            except stripe.SignatureVerificationError:
+                why = "wrong_signature"
+            except ValueError:
+                raise BadWebhook("not_text") from None
+            else:
+                return
+        raise BadWebhook(why)
+
+    def read(self, payload: Mapping[str, object]) -> tuple[str, News]:
+        return events.read(payload)
+
+    def keeps(self, payload: Mapping[str, object]) -> dict[str, object]:
+        return events.keeps(payload)
+
+
+def _page(wanted: NewDeposit) -> dict[str, Any]:
+    """A hosted page that takes one card payment, and lets the card be used again by its holder."""
+    ours = {"payment_id": str(wanted.payment_id), "via": PAGE, "payer": wanted.customer}
+    back = wanted.return_url or "https://example.invalid/"
+    return {
+        "mode": "payment",
+        "client_reference_id": str(wanted.payment_id),
+        "metadata": ours,
+        "success_url": back,
+        "cancel_url": back,
+        "allowed_payment_method_types": ["card"],
+        "adaptive_pricing": {"enabled": False},  # the amount asked for, in its currency
+        "customer_creation": "always",
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": wanted.amount.currency.lower(),
+                    "unit_amount": reading.minor_of(wanted.amount),
+                    "product_data": {"name": "Deposit"},
+                },
+            }
+        ],
+        "payment_intent_data": {"metadata": ours, "setup_future_usage": "on_session"},
+        "payment_method_options": {"card": {"request_three_d_secure": _proof(wanted)}},
+        "submit_type": "pay",
+    }
+
+
+def _proof(wanted: NewDeposit) -> str:
+    return "challenge" if wanted.challenge else "automatic"
+
+
+def _pay_with(api: Api, wanted: NewDeposit) -> DepositReport:
+    """Pay with an instrument that was used before, its holder being here.
+
+    Whether it was done already is looked up first: Stripe forgets keys after a day.
+    """
+    method = api.ask(api.client.v1.payment_methods.retrieve, wanted.instrument)
+    customer = method.get("customer")
+    if not isinstance(customer, str):
+        raise ProviderRejected("instrument_not_reusable")
+    made = _marked(
+        api.ask(
+            api.client.v1.payment_intents.list,
+            params={"customer": customer, "limit": LIST_MAX},
+        ),
+        wanted.key,
+    )
+    if made is not None:
+        return _find_deposit(api, made["id"])
+    try:
+        intent = api.client.v1.payment_intents.create(
+            params={
+                "amount": reading.minor_of(wanted.amount),
+                "currency": wanted.amount.currency.lower(),
+                "customer": customer,
+                "payment_method": wanted.instrument,
+                "allowed_payment_method_types": ["card"],
+                "confirm": True,
+                "off_session": False,
+                "return_url": wanted.return_url,
+                "payment_method_options": {"card": {"request_three_d_secure": _proof(wanted)}},
+                "metadata": {
+                    "payment_id": str(wanted.payment_id), "via": SAVED, "key": wanted.key,
+                    "payer": wanted.customer,
+                },
+                "expand": list(_CHARGE),
+            },
+            options={"idempotency_key": wanted.key},
+        ).to_dict()  # fmt: skip
+    except stripe.CardError as error:
+        declined = _declined(error)
+        if declined is None:
+            raise judged(error) from error
+        intent = declined
+    except stripe.StripeError as error:
+        raise judged(error) from error
+    return reading.deposit_of_intent(intent)
+
+
+def _declined(error: stripe.CardError) -> dict[str, Any] | None:
+    """The payment that a declined card leaves behind, as the error carries it."""
+    body = error.json_body
+    said = body.get("error") if isinstance(body, dict) else None
+    intent = said.get("payment_intent") if isinstance(said, dict) else None
+    return intent if isinstance(intent, dict) else None
+
+
+def _find_deposit(api: Api, provider_ref: str) -> DepositReport:
+    """How a deposit stands, ended now where it waited for its payer for too long."""
+    if not provider_ref.startswith("pi_"):
+        return _find_page(api, provider_ref)
+    intents, more = api.client.v1.payment_intents, {"expand": list(_CHARGE)}
+    intent = api.ask(intents.retrieve, provider_ref, params=more)
+    if (intent.get("metadata") or {}).get("via") == PAGE:
+        return _find_page(api, _page_of(api, provider_ref)["id"])
+    if intent.get("status") == "requires_action" and _is_stale(intent):
+        intent = api.ask(
+            intents.cancel,
+            provider_ref,
+            params=more,
+            options={"idempotency_key": f"{provider_ref}:cancel"},
+        )
+    return reading.deposit_of_intent(intent)
+
+
+def _find_page(api: Api, page_id: str) -> DepositReport:
+    pages = api.client.v1.checkout.sessions
+    more = {"expand": [f"payment_intent.{name}" for name in _CHARGE]}
+    page = api.ask(pages.retrieve, page_id, params=more)
+    if page.get("status") == "open" and _is_stale(page):
+        page = api.ask(
+            pages.expire, page_id, params=more, options={"idempotency_key": f"{page_id}:expire"}
+        )
+    return reading.deposit_of_session(page)
+
+
+def _is_stale(found: Mapping[str, Any]) -> bool:
+    now_s = epoch_ms(SystemClock().now()) // 1000
+    return int(found["created"]) < now_s - int(LIVES.total_seconds())
+
+
+def _page_of(api: Api, intent_id: str) -> dict[str, Any]:
+    """The hosted page on which a payment was made."""
+    found = api.ask(
+        api.client.v1.checkout.sessions.list, params={"payment_intent": intent_id, "limit": 1}
+    )
+    pages: list[dict[str, Any]] = found["data"]
+    if not pages:
+        raise ProviderUnreachable("a page's payment without its page")
+    return pages[0]
+
+
+def _intent_of(api: Api, provider_ref: str) -> dict[str, Any]:
+    """The payment of a deposit, under whichever of its names. ``ProviderRejected`` without one."""
+    if provider_ref.startswith("pi_"):
+        return api.ask(api.client.v1.payment_intents.retrieve, provider_ref)
+    page = api.ask(
+        api.client.v1.checkout.sessions.retrieve,
+        provider_ref,
+        params={"expand": ["payment_intent"]},
+    )
+    intent = page.get("payment_intent")
+    if not isinstance(intent, dict):
+        raise ProviderRejected("nothing_was_paid")
+    return intent
+
+
+def _refund(
+    api: Api,
+    intent: Mapping[str, Any],
+    key: str,
+    amount: Money,
+    *,
+    payment_id: str,
+    purpose: str = "refund",
+) -> dict[str, Any]:
+    """The refund of this ``key``, made now unless it is there: keys are forgotten after a day."""
+    made = _marked(
+        api.ask(
+            api.client.v1.refunds.list, params={"payment_intent": intent["id"], "limit": LIST_MAX}
+        ),
+        key,
+    )
+    if made is not None:
+        return made
+    return api.ask(
+        api.client.v1.refunds.create,
+        params={
+            "payment_intent": intent["id"],
+            "amount": reading.minor_of(amount),
+            "metadata": {"payment_id": payment_id, "purpose": purpose, "key": key},
+        },
+        options={"idempotency_key": key},
+    )
+
+
+def _pay_account(api: Api, wanted: NewPayout) -> PayoutReport:
+    """Move the money to the player's connected account, and from there to their bank.
+
+    Two steps, each once: what is there of them already is looked up first.
+    """
+    account = wanted.target
+    at_account: Any = {"stripe_account": account}
+    made = _marked(
+        api.ask(api.client.v1.payouts.list, params={"limit": LIST_MAX}, options=at_account),
+        wanted.key,
+    )
+    if made is not None:
+        return reading.payout_of_payout(account, made)
+    if not api.ask(api.client.v1.accounts.retrieve, account).get("payouts_enabled"):
+        raise ProviderRejected("account_not_ready")
+    amount, currency = reading.minor_of(wanted.amount), wanted.amount.currency.lower()
+    ours = {"payment_id": str(wanted.payment_id), "key": wanted.key}
+    if not _transfers(api, wanted.key):
+        api.ask(
+            api.client.v1.transfers.create,
+            params={
+                "amount": amount,
+                "currency": currency,
+                "destination": account,
+                "transfer_group": wanted.key,
+                "metadata": ours,
+            },
+            options={"idempotency_key": f"{wanted.key}:transfer"},
+        )
+    try:
+        payout = api.ask(
+            api.client.v1.payouts.create,
+            params={
+                "amount": amount,
+                "currency": currency,
+                "method": "standard",
+                "metadata": ours,
+            },
+            options={"idempotency_key": wanted.key, **at_account},
+        )
+    except ProviderRejected:
+        _bring_back(api, wanted.key)
+        raise
+    return reading.payout_of_payout(account, payout)
+
+
+def _account(wanted: NewAccount) -> dict[str, Any]:
+    country = wanted.iban[:2].upper()
+    return {
+        "country": country,
+        "business_type": "individual",
+        "controller": {
+            "fees": {"payer": "application"},
+            "losses": {"payments": "application"},
+            "requirement_collection": "application",
+            "stripe_dashboard": {"type": "none"},
+        },
+        "capabilities": {"transfers": {"requested": True}},
+        "external_account": {
+            "object": "bank_account",
+            "country": country,
+            "currency": ACCOUNT_CURRENCIES.get(country, "eur"),
+            "account_number": wanted.iban,
+            "account_holder_name": wanted.holder,
+            "account_holder_type": "individual",
+        },
+        "settings": {"payouts": {"schedule": {"interval": "manual"}}},
+        "metadata": {"key": wanted.key},
+    }
+
+
+def _transfers(api: Api, group: str) -> list[dict[str, Any]]:
+    found = api.ask(
+        api.client.v1.transfers.list, params={"transfer_group": group, "limit": LIST_MAX}
+    )
+    moved: list[dict[str, Any]] = found["data"]
+    return moved
+
+
+def _bring_back(api: Api, group: str) -> None:
+    """What lies on a connected account after its payout failed comes back to our balance, once."""
+    for one in _transfers(api, group):
+        if not one["reversed"]:
+            api.ask(
+                api.client.v1.transfers.reversals.create,
+                one["id"],
+                options={"idempotency_key": f"{group}:back"},
+            )
+
+
+def _marked(found: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    """The one of a list that was made under our ``key``.
+
+    Raises ``ProviderUnreachable`` where the list goes on: then we cannot know.
+    """
+    marked: list[dict[str, Any]] = [
+        one for one in found["data"] if (one.get("metadata") or {}).get("key") == key
+    ]
+    if not marked and found["has_more"]:
+        raise ProviderUnreachable("too many to look through")
+    return marked[0] if marked else None
+
+
+def _said_at(header: str) -> int:
+    """The time in a signature's header, 0 where it has none that is a time."""
+    for part in header.split(","):
+        name, _, value = part.partition("=")
+        if name == "t" and value.isascii() and value.isdigit() and len(value) < 13:
+            return int(value)
+    return 0

@@ -1,0 +1,137 @@
+"""Stripe's SDK as we use it: our own connection with an end, one try, no telemetry, one version.
+
+A call that did not end within its total time, or whose answer says nothing about the outcome, is
+``ProviderUnreachable``; a refusal is ``ProviderRejected``. We repeat with the same key ourselves.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import httpx
+import stripe
+from stripe import HTTPClient, StripeClient, StripeObject
+
+from audit.shared_connections import give_back
+from kernel.clock import monotonic_ms
+from payments.providers.http import CONNECT_S, READ_S, TOTAL_MS
+from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+
+#: The version our parameters and readings were written for, whatever the account's default is.
+API_VERSION: Final = "2026-10-28.endive"
+#: Lists of refunds and transactions come in full objects, so more than of other providers.
+ANSWER_BYTES_MAX: Final = 1024 * 1024
+#: Answers that say nothing about what became of an earlier call under the same key: 401 and 403 are
+#: about our key for the API, and (docs.stripe.com/api/errors) 409 is
+#: another call still at work, 424 a failure behind Stripe, 429 too many calls.
+SILENT_STATUSES: Final = frozenset({401, 403, 408, 409, 424, 425, 429})
+
+stripe.enable_telemetry = False
+
+
+class _Broken(stripe.APIConnectionError):
+    """No answer, or not within our bounds."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)  # type: ignore[no-untyped-call]  # the SDK's own is not typed
+
+
+class OneTry(HTTPClient):
+    """httpx with a total time-out and a largest answer; follows no redirect, uses no proxy."""
+
+    name = "httpx"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            follow_redirects=False,
+            trust_env=False,
+            verify=_trusted(),
+        )
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[str, int, Mapping[str, str]]:
+        """One exchange. Raises the SDK's ``APIConnectionError`` where none came to its end."""
+        started_ms = monotonic_ms()
+        received = bytearray()
+        try:
+            with self._http.stream(method, url, headers=headers, content=post_data) as answer:
+                for chunk in answer.iter_bytes():
+                    received += chunk
+                    if len(received) > ANSWER_BYTES_MAX:
+                        raise _Broken("the answer is too large")
+                    if monotonic_ms() - started_ms > TOTAL_MS:
+                        raise _Broken("the answer took too long")
+                return received.decode("utf-8", "replace"), answer.status_code, answer.headers
+        except httpx.HTTPError as error:
+            raise _Broken(type(error).__name__) from error
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """The authorities we trust: reading their file takes longer than most calls."""
+    return ssl.create_default_context()
+
+
+class Api:
+    """One connection to Stripe, for one use: a ``with`` block."""
+
+    def __init__(self, api_key: str, base_url: str) -> None:
+        self._connection = OneTry()
+        self.client = StripeClient(
+            api_key,
+            stripe_version=API_VERSION,
+            base_addresses={"api": base_url} if base_url else {},
+            max_network_retries=0,
+            http_client=self._connection,
+        )
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self, call: Callable[..., StripeObject], *words: str, **more: Any) -> dict[str, Any]:
+        """The object that ``call`` of the SDK answers, as plain data.
+
+        Raises ``ProviderRejected`` with Stripe's code, or ``ProviderUnreachable``.
+        """
+        give_back()
+        try:
+            return call(*words, **more).to_dict()
+        except stripe.StripeError as error:
+            raise judged(error) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProviderUnreachable(f"not Stripe's answer: {type(error).__name__}") from error
+
+
+def judged(error: stripe.StripeError) -> ProviderRejected | ProviderUnreachable:
+    """What an error of the SDK says about the outcome."""
+    status = error.http_status
+    if isinstance(error, _Broken):
+        return ProviderUnreachable(str(error))
+    if status is None or not 400 <= status < 500 or status in SILENT_STATUSES:
+        return ProviderUnreachable(f"{type(error).__name__} {status or ''}".strip())
+    body = error.json_body
+    said = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(said, dict):
+        return ProviderUnreachable(f"status {status} without Stripe's error")
+    if said.get("type") == "idempotency_error":
+        # the key has been used with other words: what was done under it is not what we ask now
+        return ProviderUnreachable("idempotency_error")
+    return ProviderRejected(str(said.get("decline_code") or said.get("code") or status))
