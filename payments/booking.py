@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from kernel.ids import AccountId, Actor, PlayerId
+from kernel.ids import AccountId, Actor, PermitId, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, posting
@@ -122,17 +123,32 @@ def _reverse(deposit: Deposit, actor: Actor) -> None:
     )
 
 
-def hold(withdrawal: Withdrawal, permit: UUID, actor: Actor) -> None:
-    """The withdrawal's amount from cash to held. Refuses when the cash does not cover it."""
-    _post(
-        f"withdrawal:{withdrawal.pk}:hold",
-        TransferKind.WITHDRAWAL_HOLD,
-        (_cash(withdrawal), _held(withdrawal)),
-        withdrawal.amount,
-        withdrawal.pk,
+def hold(parts: Sequence[Withdrawal], permits: Sequence[PermitId], actor: Actor) -> None:
+    """A request's parts from cash to held, all or none, each with its permit.
+
+    Refuses when the cash does not cover them together. The batch is keyed by the first part.
+    """
+    posting.post(
+        key=_hold_key(parts[0].pk),
+        kind=TransferKind.WITHDRAWAL_HOLD.value,
         actor=actor,
-        permit=permit,
+        transfers=[
+            Transfer(
+                id=derived_id(_hold_key(part.pk), part.pk),
+                debit=_cash(part),
+                credit=_held(part),
+                amount_minor=part.amount_minor,
+                kind=TransferKind.WITHDRAWAL_HOLD,
+                ref=f"{REF}{part.pk}",
+                permit=permit,
+            )
+            for part, permit in zip(parts, permits, strict=True)
+        ],
     )
+
+
+def _hold_key(withdrawal_id: UUID) -> str:
+    return f"withdrawal:{withdrawal_id}:hold"
 
 
 def release(withdrawal: Withdrawal, actor: Actor) -> None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 
 from kernel.ids import new_id
 from kernel.money import Money
-from payments.providers.protocol import InstrumentKind
+from payments.providers.protocol import InstrumentKind, PayoutRoute
 from payments.states import DepositState, WithdrawalState
 
 
@@ -37,6 +37,10 @@ class Instrument(models.Model):
     first_seen = models.DateTimeField(db_default=Now(), editable=False)
     last_used = models.DateTimeField(db_default=Now())
     verified_at = models.DateTimeField(null=True)
+    #: Who or what said so: an officer, or the provider's own look at the name.
+    verified_by = models.CharField(max_length=80, blank=True)
+    #: An account is paid to from then on; None: nothing is known of a wait.
+    usable_from = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -146,8 +150,24 @@ class Deposit(_Payment):
 
 
 class Withdrawal(_Payment):
-    """Money on its way out. Held from the request on."""
+    """One part of what a player asked to be paid: one operation of a provider, held from then on.
 
+    Parts of one request share ``request_id``, which is the id of the first of them, and ``key``.
+    A part goes back into a deposit, or onto an account of the player; rows from before there were
+    routes have none, and are never submitted.
+    """
+
+    request_id = models.UUIDField(default=new_id)
+    part = models.SmallIntegerField(default=1)
+    route = models.CharField(
+        max_length=8, blank=True, choices=[(r.value, r.value) for r in PayoutRoute]
+    )
+    source_deposit = models.ForeignKey(
+        Deposit, null=True, on_delete=models.PROTECT, related_name="refunds"
+    )
+    instrument = models.ForeignKey(
+        Instrument, null=True, on_delete=models.PROTECT, related_name="payouts"
+    )
     state = models.CharField(
         max_length=16,
         choices=[(state.value, state.value) for state in WithdrawalState],
@@ -165,9 +185,23 @@ class Withdrawal(_Payment):
                 name="payments_withdrawal_poll",
                 condition=models.Q(poll_at__isnull=False),
             ),
+            models.Index(fields=["request_id", "part"], name="payments_withdrawal_request"),
+            models.Index(
+                fields=["created_at"],
+                name="payments_withdrawal_review",
+                condition=models.Q(state="risk_review"),
+            ),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["player_id", "key"], name="payments_withdrawal_key"),
+            models.UniqueConstraint(
+                fields=["player_id", "key", "part"], name="payments_withdrawal_key"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(route="", source_deposit=None, instrument=None)
+                | models.Q(route="refund", source_deposit__isnull=False)
+                | models.Q(route="account", source_deposit=None, instrument__isnull=False),
+                name="payments_withdrawal_route",
+            ),
             models.UniqueConstraint(
                 fields=["provider", "provider_ref"], name="payments_withdrawal_provider_ref"
             ),
@@ -240,5 +274,6 @@ class Transition(models.Model):
         raise TypeError("transitions never change")
 
 
+import payments.approvals.models  # noqa: E402  (as above)
 import payments.files.models  # noqa: E402  (Django finds an app's models here)
 import payments.reconciliation.models  # noqa: E402, F401  (the same)

@@ -17,7 +17,7 @@ from django.db.models import F
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
 from kernel.refusal import Refused
-from payments import deposits, provider_events, withdrawals
+from payments import deposits, provider_events, reviews, withdrawals
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import BadWebhook, ProviderRejected, ProviderUnreachable
 from payments.states import poll_after
@@ -47,6 +47,8 @@ def sweep() -> Sweep:
         done.events += _try(provider_events.apply_stored, row_id, done)
     for payment_id in _claim_due(Deposit):
         done.deposits += _try(deposits.ask_provider, payment_id, done)
+    for request_id in reviews.waiting_for_the_house():
+        _try(reviews.approve_automatically, request_id, done)
     for payment_id in _claim_due(Withdrawal):
         done.withdrawals += _try(withdrawals.ask_provider, payment_id, done)
     return done

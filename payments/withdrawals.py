@@ -1,14 +1,16 @@
-"""Withdrawals: held at request, looked at by a person, paid by the provider.
+"""Withdrawals: planned and held at request, looked at, paid by the provider, part by part.
 
 There is no way for a player to cancel one (RTS 14B): this module has no such act, and no address
 leads to one. Excluded players may withdraw. Of an account that was stopped since the request
 nothing is approved and nothing submitted; what is approved waits and goes on by itself.
+
+A request is named by the id of its first part. Who agrees to it is in `payments.reviews`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -17,13 +19,17 @@ from django.db import transaction
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance import facts, freezing, gate
-from compliance.standing import lock_standing, lock_standings
-from kernel.ids import Actor, ActorKind, PlayerId, new_id
-from kernel.invariant import ensure
+from compliance.standing import StandingNow, lock_standing, lock_standings
+from kernel.ids import Actor, ActorKind, PermitId, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import booking, providers
+from ledger import accounts
+from payments import booking, payout_plan, providers
+from payments import parts as request_parts
+from payments.closed_loop import Stuck
+from payments.fraud import decide as fraud
 from payments.models import Withdrawal
+from payments.payout_plan import PlannedPart
 from payments.providers.protocol import (
     NewPayout,
     PayoutReport,
@@ -31,153 +37,198 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
+from payments.reviews import approve, look_at, reject
 from payments.states import Meaning, WithdrawalState, judge_withdrawal
-from payments.steps import begin, lock_withdrawal, move_withdrawal
+from payments.steps import begin, move_withdrawal
+from payments.withdrawal_codes import WithdrawalCode
+
+__all__ = ["WithdrawalCode", "apply", "approve", "ask_provider", "reject", "request"]
 
 KEY_CHARS_MAX: Final = 80
 CONTRADICTED: Final = register("withdrawal.contradicted", "Provider contradicts our record")
 
 
-class WithdrawalCode(StrEnum):
-    """Why a withdrawal was not begun or not decided, besides the gate's reasons."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a player asks for. ``account`` is the one they chose for what cannot go back."""
 
-    KEY_REUSED = "withdrawal_key_reused"
-    BAD_KEY = "withdrawal_bad_key"
-    NOT_ENOUGH = "not_enough"
-    REFUSED = "withdrawal_refused"
-    NOT_IN_REVIEW = "not_in_review"
-    ACCOUNT_STOPPED = "withdrawal_account_stopped"
-    REASON_MISSING = "withdrawal_reason_missing"
+    player_id: PlayerId
+    amount: Money
+    key: str
+    account: UUID | None
+    actor: Actor
 
 
-def request(*, player_id: PlayerId, amount: Money, key: str, actor: Actor) -> Withdrawal:
-    """Hold ``amount`` for a withdrawal, once per ``key``; it then waits for review.
+def request(
+    *, player_id: PlayerId, amount: Money, key: str, actor: Actor, account: UUID | None = None
+) -> Withdrawal:
+    """Plan and hold ``amount`` for a withdrawal, once per ``key``; it then waits for review.
 
-    The same key with the same amount returns the same withdrawal, another amount is refused with
-    ``KEY_REUSED``. Refuses with a gate code, ``NOT_ENOUGH``, ``BAD_KEY`` or ``NO_STANDING``, and
-    then holds nothing. Locks player, then accounts; opens its own transaction.
+    Returns the first of its parts, whose id names the request. The same key with the same amount
+    returns the same request, another amount is refused with ``KEY_REUSED``. Refuses with a gate
+    code, ``NOT_ENOUGH``, ``BAD_KEY``, ``UNKNOWN_ACCOUNT``, ``NO_STANDING``, ``DEPOSIT_CHANGED``, or
+    a `LoopCode` that says what is missing, and then holds nothing. All parts begin together or
+    none. Locks player, deposits, then accounts; opens its own transaction.
     """
     if not 0 < len(key) <= KEY_CHARS_MAX:
         raise Refused(WithdrawalCode.BAD_KEY, chars_max=KEY_CHARS_MAX)
     with transaction.atomic(durable=True):
-        withdrawal, refusal = _begin(player_id, amount, key, actor)
-    if refusal is not None:
-        raise refusal
-    return withdrawal
+        answer = _begin(_Wanted(player_id, amount, key, account, actor))
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
 
 
-def _begin(
-    player_id: PlayerId, amount: Money, key: str, actor: Actor
-) -> tuple[Withdrawal, Refused | None]:
-    lock_standing(player_id)
-    known = Withdrawal.objects.filter(player_id=player_id, key=key).first()
+def _begin(wanted: _Wanted) -> Withdrawal | Refused:
+    """The first part of this key's request, made now if need be.
+
+    What the gate refuses is returned, so that its record is kept; anything else is raised.
+    """
+    standing = lock_standing(wanted.player_id)
+    known = _known(wanted)
     if known is not None:
-        if known.amount != amount:
-            raise Refused(WithdrawalCode.KEY_REUSED)
-        return known, None
-    provider = providers.default_name()
-    withdrawal = Withdrawal(
-        id=new_id(),
-        player_id=player_id,
-        provider=provider,
-        key=key,
-        amount_minor=amount.minor,
-        currency=amount.currency,
+        return known
+    planned = _plan(standing, wanted)
+    if isinstance(planned, Refused):
+        return _gate_says(wanted, planned)
+    parts = _rows(wanted, planned)
+    answers = gate.decide([_question(part) for part in parts], now=database_now())
+    refused = next((answer for answer in answers if answer.permit is None), None)
+    if refused is not None:
+        return Refused(refused.code or WithdrawalCode.REFUSED, **refused.data)
+    _check_sources(parts)
+    permits = [answer.permit for answer in answers if answer.permit is not None]
+    _hold(parts, permits, wanted.actor)
+    _write(standing, parts, wanted.actor)
+    return parts[0]
+
+
+def _known(wanted: _Wanted) -> Withdrawal | None:
+    parts = list(
+        Withdrawal.objects.filter(player_id=wanted.player_id, key=wanted.key).order_by("part")
     )
-    question = gate.GateRequest(
-        ref=withdrawal.pk,
-        player_id=player_id,
-        purpose=gate.Purpose.WITHDRAWAL,
-        amount=amount,
-        scopes=(f"provider:{provider}",),
-    )
+    if not parts:
+        return None
+    asked = Money(sum(part.amount_minor for part in parts), parts[0].currency)
+    if asked != wanted.amount:
+        raise Refused(WithdrawalCode.KEY_REUSED)
+    return parts[0]
+
+
+def _plan(standing: StandingNow, wanted: _Wanted) -> Sequence[PlannedPart] | Refused:
+    """The parts, or why there are none: too little money is said before a missing account."""
+    amount, now = wanted.amount, database_now()
+    if amount.minor <= 0 or amount.currency != standing.currency:
+        return Refused(WithdrawalCode.REFUSED)  # the gate says which
+    own = {one.pk for one in payout_plan.payable(wanted.player_id, now)}
+    if wanted.account is not None and wanted.account not in own:
+        return Refused(WithdrawalCode.UNKNOWN_ACCOUNT)
+    planned = payout_plan.plan_for(standing, amount, now, wanted.account)
+    if not isinstance(planned, Stuck):
+        return planned
+    cash = accounts.balance(accounts.player_cash(wanted.player_id, amount.currency))
+    if cash.available_minor < amount.minor:
+        return Refused(WithdrawalCode.NOT_ENOUGH, currency=amount.currency)
+    return Refused(planned.code, minor=planned.minor, currency=amount.currency)
+
+
+def _gate_says(wanted: _Wanted, otherwise: Refused) -> Refused:
+    """What the gate has against it, which weighs more than where the money would go."""
+    question = gate.GateRequest(new_id(), wanted.player_id, gate.Purpose.WITHDRAWAL, wanted.amount)
     [answer] = gate.decide([question], now=database_now())
-    if answer.permit is None:
-        return withdrawal, Refused(answer.code or WithdrawalCode.REFUSED, **answer.data)
+    if answer.allowed:
+        raise otherwise
+    return Refused(answer.code or WithdrawalCode.REFUSED, **answer.data)
+
+
+def _rows(wanted: _Wanted, planned: Sequence[PlannedPart]) -> list[Withdrawal]:
+    ids = [new_id() for _ in planned]
+    return [
+        Withdrawal(
+            id=ids[n],
+            request_id=ids[0],
+            part=n + 1,
+            player_id=wanted.player_id,
+            provider=one.provider,
+            key=wanted.key,
+            amount_minor=one.amount.minor,
+            currency=one.amount.currency,
+            route=one.route.value,
+            source_deposit=one.deposit,
+            instrument=one.instrument,
+        )
+        for n, one in enumerate(planned)
+    ]
+
+
+def _question(part: Withdrawal) -> gate.GateRequest:
+    return gate.GateRequest(
+        ref=part.pk,
+        player_id=PlayerId(part.player_id),
+        purpose=gate.Purpose.WITHDRAWAL,
+        amount=part.amount,
+        scopes=(f"provider:{part.provider}",),
+    )
+
+
+def _check_sources(parts: Sequence[Withdrawal]) -> None:
+    """A provider's word about a deposit needs no player's lock: look again under the deposits'."""
+    planned = {part.source_deposit.pk: part for part in parts if part.source_deposit is not None}
+    sources = request_parts.lock_sources(list(planned))
+    going = payout_plan.under_way(list(planned))
+    for pk, part in planned.items():
+        part.source_deposit = now = sources[pk]
+        gone_minor = now.refunded_minor + going.get(pk, 0)
+        if now.state not in payout_plan.REFUNDABLE or (
+            gone_minor + part.amount_minor > now.amount_minor
+        ):
+            raise Refused(WithdrawalCode.DEPOSIT_CHANGED)
+
+
+def _hold(parts: Sequence[Withdrawal], permits: Sequence[PermitId], actor: Actor) -> None:
     try:
-        booking.hold(withdrawal, answer.permit, actor)
+        booking.hold(parts, permits, actor)
     except Refused as refusal:
         if not booking.is_below_floor(refusal):
             raise
-        return withdrawal, Refused(WithdrawalCode.NOT_ENOUGH, currency=amount.currency)
-    begin(withdrawal, "withdrawal", actor=actor)
-    move_withdrawal(
-        withdrawal,
-        WithdrawalState.RISK_REVIEW,
-        actor=Actor.system("payments"),
-        cause="every withdrawal is looked at",
+        raise Refused(WithdrawalCode.NOT_ENOUGH, currency=parts[0].currency) from None
+
+
+def _write(standing: StandingNow, parts: Sequence[Withdrawal], actor: Actor) -> None:
+    for part in parts:
+        begin(part, "withdrawal", actor=actor)
+    whole = Money(sum(part.amount_minor for part in parts), parts[0].currency)
+    risk = fraud.decide(
+        fraud.Question(parts[0].pk, standing.player_id, fraud.Purpose.WITHDRAWAL, whole)
     )
-    return withdrawal, None
-
-
-def approve(withdrawal_id: UUID, *, actor: Actor) -> Withdrawal:
-    """A member of staff lets a reviewed withdrawal go; it is submitted by the next sweep or task.
-
-    Refuses with ``NOT_IN_REVIEW``, and with ``ACCOUNT_STOPPED`` while any order about the player
-    holds, whichever it is. Locks the payment. Who may call it is the page's question; that
-    it is staff at all is checked here.
-    """
-    ensure(actor.kind is ActorKind.STAFF, "withdrawals are approved by staff", actor=str(actor))
-    with transaction.atomic():
-        withdrawal = _in_review(withdrawal_id)
-        if freezing.stops_payout(PlayerId(withdrawal.player_id)):
-            raise Refused(WithdrawalCode.ACCOUNT_STOPPED)
-        withdrawal.approved_by = str(actor)
-        move_withdrawal(withdrawal, WithdrawalState.APPROVED, actor=actor, cause="approval")
-        withdrawal.poll_at = withdrawal.changed_at
-        withdrawal.save(update_fields=["poll_at"])
-    return withdrawal
-
-
-def reject(withdrawal_id: UUID, *, actor: Actor, reason: str) -> Withdrawal:
-    """A member of staff refuses a reviewed withdrawal; the held money is the player's again.
-
-    Refuses with ``NOT_IN_REVIEW`` or ``REASON_MISSING``. Locks the payment, then accounts.
-    """
-    ensure(actor.kind is ActorKind.STAFF, "withdrawals are rejected by staff", actor=str(actor))
-    if not reason.strip():
-        raise Refused(WithdrawalCode.REASON_MISSING)
-    with transaction.atomic():
-        withdrawal = _in_review(withdrawal_id)
-        booking.release(withdrawal, actor)
+    found = look_at(standing, parts, risk)
+    cause = "every withdrawal is looked at" if found.people else "the policy looks at it"
+    for part in parts:
         move_withdrawal(
-            withdrawal, WithdrawalState.REJECTED, actor=actor, cause="review", reason=reason
+            part, WithdrawalState.RISK_REVIEW, actor=Actor.system("payments"), cause=cause
         )
-    return withdrawal
-
-
-def _in_review(withdrawal_id: UUID) -> Withdrawal:
-    withdrawal = lock_withdrawal(withdrawal_id)
-    if withdrawal.state != WithdrawalState.RISK_REVIEW:
-        raise Refused(WithdrawalCode.NOT_IN_REVIEW, state=withdrawal.state)
-    return withdrawal
 
 
 def ask_provider(withdrawal_id: UUID) -> None:
-    """Submit the payout, or look at it: whichever is due. Outside any transaction; repeatable.
+    """Submit a part, or look at it: whichever is due. Outside any transaction; repeatable.
 
     Nothing is submitted while an order about the player holds that was committed before this look;
-    the next sweeps look again.
+    the next sweeps look again. A part whose deposit or account is gone ends: nothing was paid.
     """
     with transaction.atomic():
-        withdrawal = lock_withdrawal(withdrawal_id)
-        if not withdrawal.provider_ref and freezing.stops_payout(PlayerId(withdrawal.player_id)):
-            return
-    house = providers.provider(withdrawal.provider)
-    actor = Actor(ActorKind.PROVIDER, withdrawal.provider)
+        part = request_parts.lock_part(withdrawal_id)
+        if not part.provider_ref:
+            if freezing.stops_payout(PlayerId(part.player_id)):
+                return
+            if part.state == WithdrawalState.APPROVED and _ended(part):
+                return
+    house = providers.provider(part.provider)
+    actor = Actor(ActorKind.PROVIDER, part.provider)
     try:
-        if withdrawal.provider_ref:
-            report = house.find_payout(withdrawal.provider_ref)
+        if part.provider_ref:
+            report = house.find_payout(part.provider_ref)
         else:
-            report = house.create_payout(
-                NewPayout(
-                    key=f"{withdrawal.pk}:payout:1",
-                    payment_id=withdrawal.pk,
-                    amount=withdrawal.amount,
-                    route=PayoutRoute.ACCOUNT,
-                    target="",
-                )
-            )
+            report = house.create_payout(_payout(part))
     except ProviderUnreachable as error:
         _note_silence(withdrawal_id, actor, str(error))
     except ProviderRejected as error:
@@ -186,9 +237,32 @@ def ask_provider(withdrawal_id: UUID) -> None:
         apply(report, cause="asked", actor=actor, confirmed=True)
 
 
+def _ended(part: Withdrawal) -> bool:
+    why = request_parts.fault(part)
+    if why is None:
+        return False
+    house = Actor.system("payments")
+    request_parts.end(part, WithdrawalState.FAILED, actor=house, cause="submission", why=why.value)
+    return True
+
+
+def _payout(part: Withdrawal) -> NewPayout:
+    if part.route == PayoutRoute.REFUND:
+        target = "" if part.source_deposit is None else part.source_deposit.provider_ref or ""
+    else:
+        target = "" if part.instrument is None else part.instrument.token
+    return NewPayout(
+        key=f"{part.pk}:payout:1",
+        payment_id=part.pk,
+        amount=part.amount,
+        route=PayoutRoute(part.route or PayoutRoute.ACCOUNT),
+        target=target,
+    )
+
+
 def _note_silence(withdrawal_id: UUID, actor: Actor, why: str) -> None:
     with transaction.atomic():
-        withdrawal = lock_withdrawal(withdrawal_id)
+        withdrawal = request_parts.lock_part(withdrawal_id)
         if withdrawal.state == WithdrawalState.APPROVED:
             move_withdrawal(
                 withdrawal, WithdrawalState.UNKNOWN, actor=actor, cause="no answer", reason=why
@@ -198,26 +272,24 @@ def _note_silence(withdrawal_id: UUID, actor: Actor, why: str) -> None:
 def _note_rejection(withdrawal_id: UUID, actor: Actor, code: str) -> None:
     """The provider will not pay this: the hold ends."""
     with transaction.atomic():
-        withdrawal = lock_withdrawal(withdrawal_id)
+        part = request_parts.lock_part(withdrawal_id)
         waiting = {WithdrawalState.APPROVED, WithdrawalState.UNKNOWN}
-        if withdrawal.provider_ref is None and withdrawal.state in waiting:
-            booking.release(withdrawal, actor)
-            move_withdrawal(
-                withdrawal, WithdrawalState.FAILED, actor=actor, cause="rejected", reason=code
-            )
+        if part.provider_ref is None and part.state in waiting:
+            request_parts.end(part, WithdrawalState.FAILED, actor=actor, cause="rejected", why=code)
 
 
 def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) -> Meaning:
     """Apply what a provider reports about a payout; repeating and reordering is harmless.
 
-    One transaction: payment lock → transition table → ledger → facts → history. Another amount
-    than ours is a conflict: nothing moves and the contradiction is recorded once confirmed. Money
-    that the bank returned lessens what was withdrawn, so the player is locked before the payment.
+    One transaction: locks of deposit and part → transition table → ledger → what went back of the
+    deposit → facts → history. Another amount than ours is a conflict: nothing moves and the
+    contradiction is recorded once confirmed. Money that the bank returned lessens what was
+    withdrawn, so the player is locked before the payment.
     """
     with transaction.atomic(durable=True):
         if report.state in {WithdrawalState.RETURNED, WithdrawalState.FAILED}:
             _lock_player_of(report.payment_id)
-        withdrawal = lock_withdrawal(report.payment_id)
+        withdrawal = request_parts.lock_part(report.payment_id)
         if (withdrawal.state, report.state) == (WithdrawalState.PAID, WithdrawalState.FAILED):
             # a provider may call both "failed"; after it was paid, the money came back
             report = replace(report, state=WithdrawalState.RETURNED)
@@ -262,9 +334,11 @@ def _tell(withdrawal: Withdrawal, kind: facts.FactKind) -> None:
 def _book(withdrawal: Withdrawal, state: WithdrawalState, actor: Actor) -> None:
     if state is WithdrawalState.PAID:
         booking.pay_out(withdrawal, actor)
+        request_parts.note_refund(withdrawal)
         _tell(withdrawal, facts.FactKind.WITHDRAWN)
     elif state is WithdrawalState.FAILED:
         booking.release(withdrawal, actor)
     elif state is WithdrawalState.RETURNED:
         booking.take_back(withdrawal, actor)
+        request_parts.note_refund(withdrawal, back=True)
         _tell(withdrawal, facts.FactKind.CAME_BACK)

@@ -21,6 +21,7 @@ from payments import withdrawals
 from payments.models import Withdrawal
 from tests import house
 from tests.flows.limit_steps import CURRENCIES, code, player_in
+from tests.flows.payout_steps import own_account
 
 pytestmark = [pytest.mark.usefixtures("database")]
 EVERY = pytest.mark.parametrize("jurisdiction", sorted(known_codes()))
@@ -56,6 +57,7 @@ def test_every_profile_is_here():
 def test_an_excluded_players_money_leaves_under_every_profile(jurisdiction):
     currency = CURRENCIES[jurisdiction]
     player = with_money(jurisdiction)
+    own_account(player)
     exclude(player)
     now = database_now()
     assert code(player, now, 100, Purpose.BET) is GateCode.EXCLUDED

@@ -22,6 +22,7 @@ from tables.bets.slips import Receipt, place_bets
 from tables.bets.undo import undo_last
 from tests import house
 from tests.flows.limit_steps import code, limit
+from tests.flows.payout_steps import own_account
 
 PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 
@@ -29,6 +30,7 @@ PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 def on_its_way(minor: int) -> tuple[int, Withdrawal]:
     player = house.player(balance_minor=6_000)
     Standing.objects.filter(pk=player).update(age_verified=True, identity_verified=True)
+    own_account(player)
     return player, withdrawals.request(
         player_id=player, amount=Money(minor, "EUR"), key="w1", actor=Actor.player(player)
     )

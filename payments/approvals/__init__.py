@@ -1,0 +1,1 @@
+"""Who has to agree before a withdrawal is paid, and who did."""
