@@ -95,10 +95,12 @@ def running(home: Path, *options: str) -> Iterator[Psp]:
     (home / "secret").write_text(SECRET)
     url = f"http://127.0.0.1:{free_port()}"
     psp = Psp(url, home, _start(url, home, options), options)
-    yield psp
-    psp.process.terminate()
-    psp.process.wait(10)
-    psp.process.stderr.close()
+    try:
+        yield psp
+    finally:
+        psp.process.terminate()
+        psp.process.wait(10)
+        psp.process.stderr.close()
 
 
 def _start(url: str, home: Path, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
@@ -173,7 +175,9 @@ def listening() -> Iterator[Listener]:
     heard = Listener(f"http://127.0.0.1:{server.server_address[1]}/")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield heard
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    try:
+        yield heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

@@ -14,6 +14,7 @@ from payments.simulated_psp.app import Provider
 from payments.simulated_psp.desk import Desk
 from payments.simulated_psp.faults import Faults
 from payments.simulated_psp.hooks import Hooks
+from payments.simulated_psp.settlement import Settlement
 from payments.simulated_psp.store import Store
 
 
@@ -46,6 +47,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--home-country", default="MT", help="where cards are issued that are from nowhere else"
     )
+    parser.add_argument(
+        "--files-dir", type=Path, help="settlement files and bank statements; none without it"
+    )
+    parser.add_argument(
+        "--settle-every-s", type=int, default=0, help="else at the end of each business day (UTC)"
+    )
+    parser.add_argument("--bank-account", default="PLAYBANK0001", help="the operator's account")
     return parser.parse_args()
 
 
@@ -76,8 +84,10 @@ async def _serve(options: argparse.Namespace, secret: str) -> None:
         base_url=(options.public_url or f"http://{options.host}:{options.port}").rstrip("/"),
         home_country=options.home_country,
     )
-    provider = Provider(desk, secret)
+    settlement = Settlement(desk, options.files_dir, options.bank_account)
+    provider = Provider(desk, secret, settlement)
     provider.resume()
+    desk.later(settlement.run(options.settle_every_s))
     server = uvicorn.Server(
         uvicorn.Config(
             provider,

@@ -18,6 +18,7 @@ from payments.simulated_psp.disputes import Disputes
 from payments.simulated_psp.hooks import public
 from payments.simulated_psp.payments import Payments
 from payments.simulated_psp.payouts import Payouts
+from payments.simulated_psp.settlement import Settlement
 from payments.simulated_psp.wire import Answer, Receive, Send, json_object, read_body
 
 EVENTS_AT_ONCE_MAX: Final = 500
@@ -33,8 +34,8 @@ _STYLE: Final = base64.b64encode(hashlib.sha256(pages.STYLE.encode()).digest()).
 class Provider:
     """Routes requests to payments, payouts, disputes and the books."""
 
-    def __init__(self, desk: Desk, secret: str) -> None:
-        self._desk, self._secret = desk, secret
+    def __init__(self, desk: Desk, secret: str, settlement: Settlement) -> None:
+        self._desk, self._secret, self._settlement = desk, secret, settlement
         self._disputes = Disputes(desk)
         self._payments = Payments(desk, self._disputes)
         self._payouts = Payouts(desk)
@@ -42,6 +43,7 @@ class Provider:
 
     def resume(self) -> None:
         """Let objects and messages from before a restart go on."""
+        self._settlement.put_files()
         self._desk.hooks.resume()
         go_on = {
             "payment": self._payments.resume,
@@ -150,6 +152,8 @@ class Provider:
         return Answer(404, {"error": "not_found"})
 
     def _ordered(self, path: str, wanted: dict[str, Any]) -> Answer:
+        if path == "/simulate/close":
+            return self._settlement.close()
         if path == "/simulate/disputes":
             return self._disputes.open(wanted)
         if found := re.fullmatch(r"/simulate/disputes/(\w{8,64})/(won|lost)", path):
