@@ -158,6 +158,7 @@ def ask_provider(deposit_id: UUID) -> None:
                     payment_id=deposit.pk,
                     amount=deposit.amount,
                     return_url=deposit.return_url,
+                    customer=str(deposit.player_id),
                 )
             )
     except ProviderUnreachable as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from casino.supervisor.plan import BANK_ACCOUNT
 from casino.supervisor.ports import HOST, Ports
 from casino.supervisor.services import Services
 from casino.supervisor.state import State
@@ -28,6 +30,8 @@ def build(
         "PAYMENT_PAGE_ORIGINS": f"http://{HOST}:{ports.psp}",
         "STREAM_URL": f"http://{HOST}:{ports.stream}",
         "STREAM_ORIGINS": f"http://{HOST}:{ports.stream}",
+        "RECONCILIATION_INBOX": str(state.inbox),
+        "RECONCILIATION_ACCOUNTS": json.dumps({BANK_ACCOUNT: "house"}),
         "STREAM_ARCHIVE_DAYS": "1",  # a demo's clips are worth less than its laptop's disk
     }
     inherited = {name: value for name, value in given.items() if name not in OWNER_ONLY}

@@ -17,6 +17,10 @@ OUTSIDE_HELP, HOUSE, STUDIO, AUDIENCE = range(4)
 
 #: For pages, a few milliseconds each. The hub (6) and the intake of each busy table have their own.
 WEB_CONNECTIONS = {"FARO_DATABASE_POOL": "20"}
+#: A demo's day at the payment provider: short, so that finance's desk has files to reconcile.
+SETTLE_EVERY_S = 240
+#: What the simulated bank calls the house's account; its name in the ledger is `house`.
+BANK_ACCOUNT = "PLAYBANK0001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ def processes(python: str, state: State, ports: Ports, *, server: str) -> list[P
             "psp",
             (
                 *(python, "-m", "payments.simulated_psp", "--port", str(ports.psp)),
-                *("--secret-file", str(state.psp_secret)),
+                *("--secret-file", str(state.psp_secret), "--files-dir", str(state.inbox)),
+                *("--settle-every-s", str(SETTLE_EVERY_S), "--bank-account", BANK_ACCOUNT),
             ),
             OUTSIDE_HELP,
         ),

@@ -49,6 +49,11 @@ class State:
         """What the simulated payment provider signs its webhooks with."""
         return self.root / "psp.secret"
 
+    @property
+    def inbox(self) -> Path:
+        """Where the provider and the bank of the demo drop their files, and we look for them."""
+        return self.root / "inbox"
+
     def config(self, name: str) -> Path:
         """The configuration that we write for a process without Django."""
         return self.studio / f"{name}.json"

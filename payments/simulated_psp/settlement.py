@@ -11,7 +11,8 @@ import asyncio
 import os
 from collections import defaultdict
 from datetime import UTC, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,8 +202,8 @@ def _net_minor(row: Row) -> int:
     if not row["fx_rate"]:
         return net
     digits = scale(row["net_currency"]) - scale(row["currency"])
-    exact = Decimal(net) * Decimal(row["fx_rate"]) * Decimal(10) ** digits
-    return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    exact = net * Fraction(row["fx_rate"]) * Fraction(10) ** digits
+    return floor(exact + Fraction(1, 2))
 
 
 def _payout_row(currency: str, gross_minor: int, at_ms: int) -> Row:

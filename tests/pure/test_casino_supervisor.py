@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 
@@ -50,6 +51,16 @@ def test_the_house_opens_before_the_studio_and_closes_after_it(state):
     stages = {p.name: p.stage for p in plan.processes("python", state, PORTS, server="daphne")}
     assert stages["web"] < stages["studio"]
     assert stages["tables"] < stages["controller"]
+
+
+def test_the_simulated_provider_drops_its_files_where_the_house_looks_for_them(state):
+    planned = plan.processes("python", state, PORTS, server="daphne")
+    [psp] = [process.command for process in planned if process.name == "psp"]
+    said = dict(zip(psp[3::2], psp[4::2], strict=True))
+    ours = environment.build({}, state, PORTS, Services("", "", ""), {})
+    assert said["--files-dir"] == ours["RECONCILIATION_INBOX"] == str(state.root / "inbox")
+    assert json.loads(ours["RECONCILIATION_ACCOUNTS"]) == {said["--bank-account"]: "house"}
+    assert int(said["--settle-every-s"]) <= 300
 
 
 def cameras_of(words, state):
