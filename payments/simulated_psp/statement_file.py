@@ -52,7 +52,8 @@ def written(account: str, statements: Sequence[Statement], *, at_ms: int, number
     for statement in statements:
         _statement(root, account, statement, at)
     ET.indent(document)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(document, "utf-8") + b"\n"
+    body: bytes = ET.tostring(document, encoding="UTF-8", xml_declaration=True)
+    return body + b"\n"
 
 
 def _statement(root: ET.Element, account: str, statement: Statement, at: datetime) -> None:
