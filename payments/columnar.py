@@ -18,7 +18,7 @@ def connect(folder: Path, *, readable: tuple[Path, ...] = ()) -> duckdb.DuckDBPy
     Tables larger than ``RECONCILIATION_MEMORY_MB`` go to the folder. Instants are UTC.
     """
     engine = duckdb.connect(
-        str(folder / "work.duckdb"),
+        ":memory:",
         config={
             "memory_limit": f"{settings.RECONCILIATION_MEMORY_MB}MB",
             "threads": str(settings.RECONCILIATION_THREADS),

@@ -144,8 +144,6 @@ def write(
 
 
 def keep(engine: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
-    """Write the rows of ``table``, in their order, to ``path``."""
+    """Write the rows of ``table``, which stand there in their order, to ``path``."""
     quoted = str(path).replace("'", "''")
-    engine.execute(
-        f"COPY (FROM {table} ORDER BY row_no) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"
-    )
+    engine.execute(f"COPY (FROM {table}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")

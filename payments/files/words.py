@@ -46,6 +46,7 @@ class FileCode(StrEnum):
     MIXED_LINE_ENDS = "mixed_line_ends"
     QUOTES = "quotes_unbalanced"
     ROW_SHAPE = "row_shape"
+    ROWS_LOST = "rows_lost"
     MISSING_HEAD = "missing_head"
     MISSING_TOTALS = "missing_totals"
     MISSING_COLUMN = "missing_column"
@@ -95,6 +96,7 @@ TEXTS: Final[Mapping[FileCode, str]] = {
     " together or cut.",
     FileCode.QUOTES: "A quotation mark opens and does not close as it should.",
     FileCode.ROW_SHAPE: "The row has {found} cells; the headings are {wanted}.",
+    FileCode.ROWS_LOST: "Of {wanted} rows {found} could be read.",
     FileCode.MISSING_HEAD: "The file does not begin with the line {wanted}.",
     FileCode.MISSING_TOTALS: "The file has no control total of {currency}: it was cut off.",
     FileCode.MISSING_COLUMN: "The column {wanted} is missing.",
