@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.staff_access import staff_actor, staff_required
 from backoffice import desk
+from backoffice.finance import frame
 from kernel import money
 from kernel.ids import AccountId
 from kernel.refusal import Refused
@@ -68,6 +69,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "decided": [_row(one, names) for one in done],
         "may_propose": request.user.has_perm(PROPOSE),
     }
+    facts |= frame.ways(request, "adjustments")
     return desk.page(request, "admin/desk/adjustments.html", "Adjustments and debts", facts)
 
 

@@ -105,6 +105,13 @@ TEXTS = {
     "pack_takes_too_long": "This pack takes longer than a quarter of an hour. Nothing was taken."
     " Take the rounds or players that you need.",
     "pack_instant_unreadable": "Write the instant as in a manifest: 2026-11-27T18:00:00Z.",
+    "report_days_unreadable": "Write a gaming day as 2026-11-27.",
+    "report_days_backwards": "The last day is before the first.",
+    "report_too_many_days": "A report has at most {days} days. Ask for less.",
+    "report_instant_too_young": "At that instant money may still be moving. Ask as of {latest} or"
+    " earlier, or leave it empty.",
+    "report_takes_too_long": "This takes longer than somebody should wait. Ask for fewer days, or"
+    " take the file.",
     "role_needs_an_end": "This role is for people from outside: say until which day.",
     "role_is_held_alone": "An inspector holds no other role: take the one they have first.",
     "no_device": "They have no second factor to reset.",

@@ -82,6 +82,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
     (
         "Money",
         (
+            Way("Reports", "bar_chart", "desk:reports", "ledger.view_account"),
             Way(
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
             ),

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.staff_access import staff_required
 from backoffice import desk
+from backoffice.finance import frame
 from kernel.ids import ActorKind
 from ledger import holds
 
@@ -33,7 +34,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         }
         for one in holds.open_ones()
     ]
-    return desk.page(request, "admin/desk/holds.html", "Held money", {"holds": rows})
+    facts = {"holds": rows}
+    return frame.page(request, "admin/desk/holds.html", "Held money", facts, here="holds")
 
 
 def _player(owner: str) -> int | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -22,11 +22,13 @@ from tables.phases import FINISHED
 
 _GGR: Final = """
 WITH finished AS (
-    SELECT id, table_id, 'round:' || id::text AS owner_ref FROM tables_round
+    SELECT id, table_id, 'round:' || id::text AS owner_ref,
+        (%(days)s::date[])[width_bucket(finished_at, %(sinces)s::timestamptz[])] AS day
+    FROM tables_round
     WHERE phase = ANY(%(finished)s) AND finished_at >= %(since)s AND finished_at < %(until)s
 ), moved AS (
-    SELECT f.id AS round, f.table_id, e.currency, t.kind, t.amount, t.credit = e.id AS into_escrow,
-        p.is_test, other.kind AS other_kind
+    SELECT f.day, f.id AS round, f.table_id, e.currency, t.kind, t.amount,
+        t.credit = e.id AS into_escrow, p.is_test, other.kind AS other_kind
     FROM finished f
     JOIN ledger_account e ON e.kind = 'escrow' AND e.owner_ref = f.owner_ref
     JOIN ledger_entry n ON n.account = e.id
@@ -40,7 +42,7 @@ WITH finished AS (
         ON other.kind IN ('player_cash', 'receivable')
         AND other.owner_ref = 'player:' || p.user_id
 )
-SELECT table_id, currency, count(DISTINCT round) AS rounds,
+SELECT day, table_id, currency, count(DISTINCT round) AS rounds,
     coalesce(sum(amount) FILTER (WHERE kind = 'stake' AND NOT is_test), 0)::bigint,
     coalesce(sum(CASE WHEN into_escrow THEN -amount ELSE amount END)
         FILTER (WHERE kind IN ('payout', 'correction') AND NOT is_test), 0)::bigint,
@@ -50,7 +52,8 @@ SELECT table_id, currency, count(DISTINCT round) AS rounds,
         FILTER (WHERE is_test), 0)::bigint,
     coalesce(sum(CASE WHEN into_escrow THEN -amount ELSE amount END)
         FILTER (WHERE other_kind = 'house'), 0)::bigint
-FROM moved GROUP BY table_id, currency ORDER BY table_id COLLATE "C", currency COLLATE "C"
+FROM moved GROUP BY day, table_id, currency
+ORDER BY day, table_id COLLATE "C", currency COLLATE "C"
 """
 
 _IN_PLAY: Final = """
@@ -106,9 +109,11 @@ def operator_zone() -> str:
 def gaming_day_bounds(day: date) -> tuple[datetime, datetime]:
     """First instant of the gaming day and of the next, in UTC: 23 to 25 hours apart."""
     zone = ZoneInfo(operator_zone())
-    first = datetime.combine(day, time.min, tzinfo=zone)
-    after = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
-    return first.astimezone(UTC), after.astimezone(UTC)
+    return _begin(day, zone), _begin(day + timedelta(days=1), zone)
+
+
+def _begin(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 
 
 def ggr(day: date, as_of: datetime | None = None) -> list[GgrRow]:
@@ -116,11 +121,23 @@ def ggr(day: date, as_of: datetime | None = None) -> list[GgrRow]:
 
     With ``as_of`` as it stood at that instant: rounds that had ended by then, and what had moved.
     """
-    since, until = gaming_day_bounds(day)
-    until = until if as_of is None else min(until, as_of)
-    phases = sorted(phase.value for phase in FINISHED)
+    return ggr_between(day, day, as_of)
+
+
+def ggr_between(first: date, last: date, as_of: datetime | None = None) -> list[GgrRow]:
+    """The same for each gaming day from ``first`` to ``last``, both included, in their order."""
+    days, sinces = day_marks(first, last)
+    until = gaming_day_bounds(last)[1]
+    asked: dict[str, Any] = {
+        "finished": sorted(phase.value for phase in FINISHED),
+        "days": days,
+        "sinces": sinces,
+        "since": sinces[0],
+        "until": until if as_of is None else min(until, as_of),
+        "as_of": as_of,
+    }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_GGR, {"finished": phases, "since": since, "until": until, "as_of": as_of})
+        cursor.execute(_GGR, asked)
         rows = cursor.fetchall()
     return [
         GgrRow(
@@ -135,8 +152,16 @@ def ggr(day: date, as_of: datetime | None = None) -> list[GgrRow]:
             test_minor=test,
             house_minor=received,
         )
-        for table, currency, rounds, staked, paid, returned, test, received in rows
+        for day, table, currency, rounds, staked, paid, returned, test, received in rows
     ]
+
+
+def day_marks(first: date, last: date) -> tuple[list[date], list[datetime]]:
+    """Each gaming day of a range and its first instant, for ``width_bucket``: days of 23 to 25
+    hours follow each other without a gap."""
+    count = (last - first).days + 1
+    days, zone = [first + timedelta(days=more) for more in range(count)], ZoneInfo(operator_zone())
+    return days, [_begin(day, zone) for day in days]
 
 
 def funds_in_play() -> list[InPlayRow]:

@@ -51,6 +51,15 @@ def no_embedded_server_in_production(app_configs: Apps, **_: Any) -> list[CheckM
 
 
 @register(Tags.security, deploy=True)
+def the_operator_has_a_name(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Reports say whose figures they are; in production nobody's are nobody's."""
+    if settings.FARO_MODE == "production" and not settings.FARO_OPERATOR.strip():
+        hint = "The name of the licensee, as it stands in the reports it files."
+        return [Warning("FARO_OPERATOR is not set.", hint=hint, id="faro.W002")]
+    return []
+
+
+@register(Tags.security, deploy=True)
 def jurisdictions_may_be_offered(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """Each code of `FARO_JURISDICTIONS` has a profile, and in production none is a demonstration.
 

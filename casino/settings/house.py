@@ -4,6 +4,11 @@ from casino.settings.environment import FARO_MODE, STATE_DIR, env
 
 #: The version of these programs, as `pyproject.toml` has it: stands in evidence packs.
 FARO_VERSION = "0.1.0"
+#: Whose figures they are: the operator's name as it stands in reports. Production must name its own
+#: (`check --deploy`).
+FARO_OPERATOR: str = env.str(
+    "FARO_OPERATOR", default="" if FARO_MODE == "production" else "Demonstration house"
+)
 
 #: 32 random bytes, URL-safe base64: wraps the per-person keys of personal audit fields.
 FARO_AUDIT_KEY: str = env.str("FARO_AUDIT_KEY")

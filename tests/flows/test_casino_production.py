@@ -19,6 +19,7 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "play.example.com",
     "CSRF_TRUSTED_ORIGINS": "https://play.example.com",
     "FARO_JURISDICTIONS": "MT",
+    "FARO_OPERATOR": "House Ltd",
     "FARO_METRICS_TOKEN": "scraper-token",
     "FARO_VIRUS_SCANNER": "tcp://scanner.internal:3310",
     "STRIPE_API_KEY": "rk_live_of-no-account",

@@ -1,0 +1,247 @@
+"""What is the players' at an instant, what stands in unfinished rounds, and whether it is covered.
+
+A balance at an instant is what is posted less what moved at or after it: exact, whenever it is
+asked, since entries never change and `check_ledger` proves that balances are their sums. Credits
+count positive in the books: a player's money is above zero, what a provider or a bank holds of ours
+is below. A debt of a player lessens nothing here: it is shown apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from backoffice.finance.report_shape import Cell, Column, Reach, Report, Span
+
+FETCHED: Final = 2_000
+
+_STOOD: Final = """
+WITH later AS MATERIALIZED (
+    SELECT account, sum(amount)::bigint AS moved FROM ledger_entry WHERE posted_at >= %(as_of)s
+    GROUP BY account
+), stood AS (
+    SELECT a.id, a.kind, a.owner_ref, a.currency, a.posted - coalesce(l.moved, 0) AS minor
+    FROM ledger_account a LEFT JOIN later l ON l.account = a.id
+    WHERE a.kind = ANY(%(kinds)s) AND a.posted - coalesce(l.moved, 0) <> 0
+)
+"""
+_FUNDS: Final = f"""
+{_STOOD}
+SELECT s.currency, s.kind, coalesce(p.is_test, false), sum(s.minor)::bigint
+FROM stood s
+LEFT JOIN accounts_player p ON s.owner_ref ~ '^player:[0-9]{{1,18}}$'
+    AND p.user_id = CASE WHEN s.owner_ref ~ '^player:[0-9]{{1,18}}$'
+        THEN substr(s.owner_ref, 8)::bigint END
+GROUP BY 1, 2, 3
+"""  # noqa: S608  (fixed words)
+#: Of what an escrow holds, what test accounts put there.
+_IN_PLAY: Final = f"""
+{_STOOD}, parts AS (
+    SELECT s.id, s.owner_ref, s.currency, s.minor, coalesce(sum(e.amount)
+        FILTER (WHERE p.is_test), 0)::bigint AS test
+    FROM stood s
+    JOIN ledger_entry e ON e.account = s.id AND e.posted_at < %(as_of)s
+    JOIN ledger_transfer_id i ON i.id = e.transfer
+    JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
+    JOIN ledger_account other
+        ON other.id = CASE WHEN t.credit = s.id THEN t.debit ELSE t.credit END
+    LEFT JOIN accounts_player p ON p.user_id = CASE WHEN other.owner_ref ~ '^player:[0-9]{{1,18}}$'
+        THEN substr(other.owner_ref, 8)::bigint END
+    GROUP BY s.id, s.owner_ref, s.currency, s.minor
+)
+SELECT coalesce(b.game, ''), coalesce(r.table_id, ''), x.currency, count(*),
+    sum(x.minor - x.test)::bigint, sum(x.test)::bigint
+FROM parts x
+LEFT JOIN tables_round r ON r.id = CASE WHEN x.owner_ref ~ '^round:[0-9a-f-]{{36}}$'
+    THEN substr(x.owner_ref, 7)::uuid END
+LEFT JOIN tables_table b ON b.id = r.table_id
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""  # noqa: S608  (fixed words)
+_BALANCES: Final = f"""
+{_STOOD}
+SELECT substr(s.owner_ref, 8)::bigint AS player, s.currency,
+    coalesce(sum(s.minor) FILTER (WHERE s.kind = 'player_cash'), 0)::bigint,
+    coalesce(sum(s.minor) FILTER (WHERE s.kind = 'player_held'), 0)::bigint,
+    coalesce(sum(-s.minor) FILTER (WHERE s.kind = 'receivable'), 0)::bigint,
+    CASE WHEN bool_or(p.is_test) THEN 'yes' ELSE 'no' END
+FROM stood s
+LEFT JOIN accounts_player p ON p.user_id = substr(s.owner_ref, 8)::bigint
+WHERE s.owner_ref ~ '^player:[0-9]{{1,18}}$'
+GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608  (fixed words)
+
+_OWED: Final = ("player_cash", "player_held")
+_ALL: Final = (*_OWED, "receivable", "escrow", "suspense", "psp_clearing", "bank")
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """One currency at an instant, in minor units, test accounts apart.
+
+    ``unallocated_minor`` is money that came and is nobody's yet; it may have to go back, so it
+    counts as owed. ``receivable_minor`` is what players owe, and lessens nothing.
+    """
+
+    currency: str
+    cash_minor: int
+    held_minor: int
+    in_play_minor: int
+    unallocated_minor: int
+    receivable_minor: int
+    at_providers_minor: int
+    at_banks_minor: int
+    test_minor: int
+    test_in_play_minor: int
+
+    @property
+    def owed_minor(self) -> int:
+        """What is the players': in their accounts, on its way to them, in play, unallocated."""
+        return self.cash_minor + self.held_minor + self.in_play_minor + self.unallocated_minor
+
+    @property
+    def surplus_minor(self) -> int:
+        """What providers and banks hold above it; below zero it is not covered."""
+        return self.at_providers_minor + self.at_banks_minor - self.owed_minor
+
+    @property
+    def is_covered(self) -> bool:
+        return self.surplus_minor >= 0
+
+
+def funds(as_of: datetime) -> list[Funds]:
+    """By currency; empty for empty books. Reads in the caller's transaction."""
+    found: dict[str, dict[tuple[str, bool], int]] = {}
+    for currency, kind, is_test, minor in _asked(_FUNDS, as_of, _ALL):
+        found.setdefault(currency, {})[kind, is_test] = minor
+    test_in_play: dict[str, int] = {}
+    for row in in_play(as_of):
+        test_in_play[row.currency] = test_in_play.get(row.currency, 0) + row.test_minor
+    return [
+        _funds(currency, found[currency], test_in_play.get(currency, 0))
+        for currency in sorted(found)
+    ]
+
+
+def _funds(currency: str, by: dict[tuple[str, bool], int], test_in_play: int) -> Funds:
+    def real(kind: str) -> int:
+        return by.get((kind, False), 0)
+
+    return Funds(
+        currency=currency,
+        cash_minor=real("player_cash"),
+        held_minor=real("player_held"),
+        in_play_minor=real("escrow") - test_in_play,
+        unallocated_minor=real("suspense"),
+        receivable_minor=-real("receivable"),
+        at_providers_minor=-real("psp_clearing"),
+        at_banks_minor=-real("bank"),
+        test_minor=sum(by.get((kind, True), 0) for kind in _OWED),
+        test_in_play_minor=test_in_play,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InPlay:
+    """What the escrows of one table's rounds hold at an instant, test accounts apart."""
+
+    game: str
+    table: str
+    currency: str
+    rounds: int
+    minor: int
+    test_minor: int
+
+
+def in_play(as_of: datetime) -> list[InPlay]:
+    """Rounds whose stakes were not given out at ``as_of``; empty when nothing stood."""
+    return [InPlay(*row) for row in _asked(_IN_PLAY, as_of, ("escrow",))]
+
+
+def _asked(sql: str, as_of: datetime, kinds: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"as_of": as_of, "kinds": list(kinds)})
+        return list(cursor.fetchall())
+
+
+def _funds_rows(span: Span) -> Iterator[tuple[object, ...]]:
+    for one in funds(span.as_of):
+        yield (
+            one.currency, one.cash_minor, one.held_minor, one.in_play_minor,
+            one.unallocated_minor, one.owed_minor, one.at_providers_minor, one.at_banks_minor,
+            one.surplus_minor, "yes" if one.is_covered else "no", one.receivable_minor,
+            one.test_minor, one.test_in_play_minor,
+        )  # fmt: skip
+
+
+def _in_play_rows(span: Span) -> Iterator[tuple[object, ...]]:
+    for one in in_play(span.as_of):
+        yield one.game, one.table, one.currency, one.rounds, one.minor, one.test_minor
+
+
+def _balance_rows(span: Span) -> Iterator[tuple[object, ...]]:
+    """A row per player, fetched in pieces."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(_BALANCES, {"as_of": span.as_of, "kinds": [*_OWED, "receivable"]})
+        while rows := cursor.fetchmany(FETCHED):
+            yield from rows
+
+
+PLAYER_FUNDS: Final = Report(
+    "player-funds",
+    "Player funds",
+    "What is the players' at an instant, per currency, against what providers and banks hold for"
+    " the house. Debts of players and test accounts stand apart and lessen nothing.",
+    (
+        Column("currency", "Currency"),
+        Column("cash", "In accounts", Cell.MONEY, is_total=True),
+        Column("held", "Withdrawals under way", Cell.MONEY, is_total=True),
+        Column("in_play", "In unfinished rounds", Cell.MONEY, is_total=True),
+        Column("unallocated", "Came, not allocated", Cell.MONEY, is_total=True),
+        Column("owed", "Owed to players", Cell.MONEY, is_total=True),
+        Column("at_providers", "At providers", Cell.MONEY, is_total=True),
+        Column("at_banks", "At banks", Cell.MONEY, is_total=True),
+        Column("surplus", "Above what is owed", Cell.MONEY, is_total=True),
+        Column("covered", "Covered"),
+        Column("receivable", "Players owe", Cell.MONEY, is_total=True),
+        Column("test_accounts", "Test accounts", Cell.MONEY, is_total=True),
+        Column("test_in_play", "Test in rounds", Cell.MONEY, is_total=True),
+    ),
+    _funds_rows,
+    Reach.INSTANT,
+)
+FUNDS_IN_PLAY: Final = Report(
+    "funds-in-play",
+    "Funds in unfinished rounds",
+    "What the rounds that had not been given out held at an instant, per table and currency.",
+    (
+        Column("game", "Game"),
+        Column("table", "Table"),
+        Column("currency", "Currency"),
+        Column("rounds", "Rounds", Cell.COUNT, is_total=True),
+        Column("in_play", "In play", Cell.MONEY, is_total=True),
+        Column("test_accounts", "Test accounts", Cell.MONEY, is_total=True),
+    ),
+    _in_play_rows,
+    Reach.INSTANT,
+)
+BALANCES: Final = Report(
+    "player-balances",
+    "Balances of players",
+    "Every player whose account held something at an instant, by number: the lines behind Player"
+    " funds. Test accounts are marked; their lines are in the totals.",
+    (
+        Column("player", "Player"),
+        Column("currency", "Currency"),
+        Column("cash", "In account", Cell.MONEY, is_total=True),
+        Column("held", "On its way out", Cell.MONEY, is_total=True),
+        Column("receivable", "Owes", Cell.MONEY, is_total=True),
+        Column("test_account", "Test account"),
+    ),
+    _balance_rows,
+    Reach.INSTANT,
+    is_long=True,
+)
