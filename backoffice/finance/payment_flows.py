@@ -35,8 +35,9 @@ WITH asked AS (
     FROM payments_deposit d WHERE d.created_at >= %(since)s AND d.created_at < %(until)s
     UNION ALL
     SELECT w.id, 'withdrawal', w.player_id, w.provider, w.provider_ref, w.currency,
-        w.amount_minor, w.created_at, NULL
-    FROM payments_withdrawal w WHERE w.created_at >= %(since)s AND w.created_at < %(until)s
+        w.amount_minor, w.created_at, coalesce(w.instrument_id, o.instrument_id)
+    FROM payments_withdrawal w LEFT JOIN payments_deposit o ON o.id = w.source_deposit_id
+    WHERE w.created_at >= %(since)s AND w.created_at < %(until)s
 ), stood AS (
     SELECT t.payment_id, (array_agg(t.after ORDER BY t.at DESC, t.id DESC))[1] AS state,
         bool_or(t.after = 'succeeded') AS was_credited
