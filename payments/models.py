@@ -245,6 +245,21 @@ class ProviderEvent(models.Model):
         return f"{self.provider} {self.event_id}"
 
 
+class EventPosition(models.Model):
+    """How far a provider's messages have been looked through for those that never came."""
+
+    provider = models.CharField(max_length=32, primary_key=True)
+    position = models.CharField(max_length=80, blank=True)
+    looked_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "payments_event_position"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.provider}: {self.position}"
+
+
 class Transition(models.Model):
     """One step of one payment. Append-only, partitioned by month."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind
@@ -18,6 +18,7 @@ from payments.providers.protocol import (
     DisputeReport,
     Ignored,
     Named,
+    News,
     PayoutReport,
     Provider,
     ProviderRejected,
@@ -25,6 +26,29 @@ from payments.providers.protocol import (
     Report,
 )
 from payments.states import Meaning
+
+
+def store(
+    house: Provider, event_id: str, news: News, payload: dict[str, object]
+) -> ProviderEvent | None:
+    """Keep an event once per provider and id; None when it is there already.
+
+    One that is none of ours is stored as settled: it is acknowledged, and nobody looks again.
+    """
+    event = ProviderEvent(
+        provider=house.name,
+        event_id=event_id,
+        payment_id=None if isinstance(news, Ignored) else news.payment_id,
+        payload=house.keeps(payload),
+    )
+    if isinstance(news, Ignored):
+        event.applied_at, event.outcome = database_now(), IGNORED
+    try:
+        with transaction.atomic():
+            event.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return event
 
 
 def apply_stored(row_id: UUID) -> str:

@@ -8,7 +8,7 @@ import structlog
 from celery import shared_task
 
 from kernel.refusal import Refused
-from payments import polling, provider_events
+from payments import catching_up, polling, provider_events
 from payments.providers.protocol import ProviderUnreachable
 
 log = structlog.get_logger(__name__)
@@ -27,3 +27,9 @@ def apply_event(row_id: str) -> None:
 def sweep() -> None:
     """Find and do what waits. Scheduled every 10 s."""
     polling.sweep()
+
+
+@shared_task(name="payments.tasks.catch_up", ignore_result=True)
+def catch_up() -> None:
+    """Ask for messages that never came. Scheduled every minute."""
+    catching_up.catch_up()

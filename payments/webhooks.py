@@ -11,19 +11,16 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
 
-from audit.database_clock import database_now
 from kernel.clock import SystemClock, epoch_ms
 from kernel.refusal import Refused
-from payments import providers
-from payments.models import ProviderEvent
-from payments.provider_events import IGNORED
-from payments.providers.protocol import BadWebhook, Ignored, News, Provider
+from payments import provider_events, providers
+from payments.providers.protocol import BadWebhook, News, Provider
 from payments.tasks import apply_event
 
 log = structlog.get_logger(__name__)
@@ -70,25 +67,12 @@ def _body(request: HttpRequest) -> bytes | None:
 
 
 def keep(house: Provider, event_id: str, news: News, payload: dict[str, object]) -> None:
-    """Store an event unless it is there already, and hint a worker once it is committed.
-
-    One that is none of ours is stored as settled: it is acknowledged, and nobody looks again.
-    """
-    event = ProviderEvent(
-        provider=house.name,
-        event_id=event_id,
-        payment_id=None if isinstance(news, Ignored) else news.payment_id,
-        payload=house.keeps(payload),
-    )
-    if isinstance(news, Ignored):
-        event.applied_at, event.outcome = database_now(), IGNORED
-    try:
-        with transaction.atomic():
-            event.save(force_insert=True)
-            if not event.outcome:
-                transaction.on_commit(partial(_hint, event.pk), robust=True)
-    except IntegrityError:
+    """Store an event unless it is there already, and hint a worker once it is committed."""
+    event = provider_events.store(house, event_id, news, payload)
+    if event is None:
         log.info("webhook_repeated", provider=house.name, event_id=event_id)
+    elif not event.outcome:
+        transaction.on_commit(partial(_hint, event.pk), robust=True)
 
 
 def _hint(row_id: UUID) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from kernel.money import Money
@@ -231,3 +231,22 @@ class Provider(Protocol):
 
     def keeps(self, payload: Mapping[str, object]) -> dict[str, object]:
         """What of a webhook's body is stored: enough to read it again, and no more people."""
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """A provider that can be asked for its messages again, also for those that were lost.
+
+    States that have ended are polled no more, and yet a paid payout may come back and a deposit be
+    disputed: where the message about it is lost, only this tells.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def events_after(self, position: str) -> tuple[list[dict[str, object]], str]:
+        """The next messages after ``position`` (empty: from the first on), oldest first, as they
+        were sent, and the position after them. No messages: there are none yet.
+
+        Raises ``ProviderUnreachable`` or ``ProviderRejected``.
+        """

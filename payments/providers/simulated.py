@@ -111,6 +111,13 @@ class SimulatedProvider:
     def find_dispute(self, provider_ref: str) -> DisputeReport:
         return _dispute(self._call("GET", f"/v1/disputes/{provider_ref}"))
 
+    def events_after(self, position: str) -> tuple[list[dict[str, object]], str]:
+        found = self._call("GET", f"/v1/events?after={position or 0}")
+        events, last = found.get("events"), found.get("last")
+        if not isinstance(events, list) or type(last) is not int:
+            raise ProviderUnreachable("not a list of events")
+        return events, str(last)
+
     def register_account(self, wanted: NewAccount) -> Instrument:
         found = self._call(
             "POST",

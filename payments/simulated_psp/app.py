@@ -21,7 +21,8 @@ from payments.simulated_psp.payouts import Payouts
 from payments.simulated_psp.settlement import Settlement
 from payments.simulated_psp.wire import Answer, Receive, Send, json_object, read_body
 
-EVENTS_AT_ONCE_MAX: Final = 500
+#: Of one answer; the merchant reads 64 KiB at most.
+EVENTS_AT_ONCE_MAX: Final = 50
 _KINDS: Final = {
     "payments": "payment",
     "payouts": "payout",
