@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
@@ -13,14 +13,22 @@ from django.db import connection
 from kernel.arrays import array_of_texts
 from kernel.ids import AccountId
 from kernel.invariant import ensure
+from ledger.accounts import balance
 from ledger.postings import TransferKind
 
 #: Lines in one page of a statement.
 LINES_MAX: Final = 500
 
-_LINES: Final = """
+#: What each entry of ``e`` was for.
+_TRANSFERS: Final = """
+JOIN ledger_transfer_id i ON i.id = e.transfer
+JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
+"""
+_COLUMNS: Final = """
 SELECT e.seq, e.posted_at, t.kind, t.ref, e.amount, e.balance_after, e.transfer,
        CASE WHEN t.debit = e.account THEN t.credit ELSE t.debit END
+"""
+_LINES: Final = f"""{_COLUMNS}
 FROM (
     SELECT * FROM ledger_entry
     WHERE account = %(account)s
@@ -28,11 +36,35 @@ FROM (
       AND posted_at >= coalesce(%(since)s::timestamptz, '-infinity')
       AND posted_at < coalesce(%(until)s::timestamptz, 'infinity')
     ORDER BY seq DESC LIMIT %(limit)s
-) e
-JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
+) e {_TRANSFERS}
 ORDER BY e.seq DESC
+"""  # noqa: S608  (constants of this module)
+_ONWARD: Final = f"""{_COLUMNS}
+FROM (
+    SELECT * FROM ledger_entry
+    WHERE account = %(account)s AND seq > %(after)s AND seq <= %(last)s
+    ORDER BY seq LIMIT %(limit)s
+) e {_TRANSFERS}
+ORDER BY e.seq
+"""  # noqa: S608  (constants of this module)
+_OF_PERIOD: Final = """
+    SELECT seq, amount, balance_after FROM ledger_entry
+    WHERE account = %(account)s
+      AND posted_at >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND posted_at < coalesce(%(until)s::timestamptz, 'infinity')
+    ORDER BY seq
 """
+_SPAN: Final = f"""
+SELECT f.seq, f.balance_after - f.amount, l.seq, l.balance_after
+FROM ({_OF_PERIOD} LIMIT 1) f CROSS JOIN ({_OF_PERIOD} DESC LIMIT 1) l
+"""  # noqa: S608  (constants of this module)
+_TOTALS: Final = f"""
+SELECT t.kind, coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0)::bigint,
+       coalesce(-sum(e.amount) FILTER (WHERE e.amount < 0), 0)::bigint, count(*)
+FROM ledger_entry e {_TRANSFERS}
+WHERE e.account = %(account)s AND e.seq BETWEEN %(first)s AND %(last)s
+GROUP BY t.kind ORDER BY t.kind
+"""  # noqa: S608  (constants of this module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,30 @@ class Line:
     counterpart: AccountId
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The entries of an account in a period, from ``first_seq`` to ``last_seq``, and the balance
+    before and after them. It stays what it is: what is posted later is not in it.
+
+    Empty where ``last_seq`` is below ``first_seq``; both balances are then the same.
+    """
+
+    first_seq: int
+    last_seq: int
+    opening_minor: int
+    closing_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What transfers of one kind brought and took, both positive, and how many there were."""
+
+    kind: TransferKind
+    came_minor: int
+    went_minor: int
+    count: int
+
+
 def statement(
     account_id: AccountId,
     *,
@@ -78,10 +134,53 @@ def statement(
                 "limit": limit,
             },
         )
+        return _lines(cursor.fetchall())
+
+
+def span(account_id: AccountId, period: Period) -> Span:
+    """Which entries ``period`` has, and the balance at either end, as of one instant."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SPAN, {"account": account_id, "since": period.since, "until": period.until})
+        row: tuple[int, int, int, int] | None = cursor.fetchone()
+    if row is not None:
+        first, opening, last, closing = row
+        return Span(first, last, opening, closing)
+    until = period.until
+    stands = balance(account_id).posted_minor if until is None else balance_at(account_id, until)
+    return Span(1, 0, stands, stands)
+
+
+def totals(account_id: AccountId, within: Span) -> list[Total]:
+    """What moved in ``within``, by kind: opening plus what came less what went is the closing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TOTALS,
+            {"account": account_id, "first": within.first_seq, "last": within.last_seq},
+        )
         return [
-            Line(seq, at, TransferKind(kind), ref, amount, after, transfer, AccountId(other))
-            for seq, at, kind, ref, amount, after, transfer, other in cursor.fetchall()
+            Total(TransferKind(kind), came, went, count)
+            for kind, came, went, count in cursor.fetchall()
         ]
+
+
+def all_lines(account_id: AccountId, within: Span) -> Iterator[list[Line]]:
+    """Every line of ``within``, oldest first, in pieces of at most ``LINES_MAX``."""
+    after = within.first_seq - 1
+    while after < within.last_seq:
+        asked = {"account": account_id, "after": after, "last": within.last_seq}
+        with connection.cursor() as cursor:
+            cursor.execute(_ONWARD, asked | {"limit": LINES_MAX})
+            piece = _lines(cursor.fetchall())
+        ensure(len(piece) > 0, "every entry has its transfer", account=account_id, after=after)
+        yield piece
+        after = piece[-1].seq
+
+
+def _lines(rows: list[tuple[Any, ...]]) -> list[Line]:
+    return [
+        Line(seq, at, TransferKind(kind), ref, amount, after, transfer, AccountId(other))
+        for seq, at, kind, ref, amount, after, transfer, other in rows
+    ]
 
 
 def posted_under(keys: Sequence[str]) -> int:
