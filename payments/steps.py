@@ -13,6 +13,7 @@ from audit.locks import LockRank, lock_rows
 from audit.record import Subject, record, register
 from kernel.ids import Actor, new_id
 from kernel.invariant import ensure
+from payments import telling
 from payments.models import Deposit, Withdrawal
 from payments.states import (
     DEPOSIT_REVERSALS,
@@ -143,6 +144,7 @@ def _note(
         },
         reason=payment.reason,
     )
+    telling.moved(payment, before)
 
 
 def begin(payment: Deposit | Withdrawal, direction: str, *, actor: Actor) -> None:
