@@ -50,6 +50,7 @@ class Act(StrEnum):
     API_WRONG = "api_wrong"  # tokens that open nothing
     API_READ = "api_read"  # uses of one token
     DATA_COPY = "data_copy"  # of all that the house holds of one person
+    STATEMENT = "statement"  # of a player's own account, with every line
     EVIDENCE_PACK = "evidence_pack"  # of a round, a player or a day
     DATA_LINK = "data_link"  # to a former customer, who cannot sign in
 
@@ -95,6 +96,7 @@ TABLE: Final = (
     Rate(Act.API_WRONG, Per.NETWORK, 20, 5 * MINUTE_S),
     Rate(Act.API_READ, Per.ACCOUNT, 600, MINUTE_S),
     Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),
+    Rate(Act.STATEMENT, Per.ACCOUNT, 60, HOUR_S),
     Rate(Act.EVIDENCE_PACK, Per.ACCOUNT, 60, HOUR_S),
     Rate(Act.DATA_LINK, Per.NETWORK, 20, HOUR_S),
     Rate(Act.DATA_LINK, Per.ACCOUNT, 3, 6 * HOUR_S),

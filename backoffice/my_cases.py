@@ -26,6 +26,8 @@ from compliance.models import Case
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
+from payments import selectors as payments
+from payments.models import Deposit
 from tables.models import Round
 from tables.pages.visit import me
 
@@ -150,10 +152,11 @@ def my_cases(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def new(request: HttpRequest) -> HttpResponse:
-    """Complain, or report cheating (`?kind=cheat_report` chooses it)."""
+    """Complain, or report cheating (`?kind=cheat_report` chooses it); `?payment=` names one."""
     player_id = _player(request)
     kind = request.GET.get("kind", CaseKind.COMPLAINT.value)
-    form = NewCaseForm(request.POST or None, initial={"key": new_id().hex, "kind": kind})
+    about = {"kind": kind, "subject": _payment(request, player_id)}
+    form = NewCaseForm(request.POST or None, initial={"key": new_id().hex, **about})
     if form.is_valid():
         wanted = form.cleaned_data
         matter = Matter(CaseKind(wanted["kind"]), player_id, wanted["subject"], wanted["text"])
@@ -214,6 +217,18 @@ def reply(request: HttpRequest, reference: str) -> HttpResponse:
     else:
         messages.success(request, _("We have your message."))
     return redirect("backoffice:my_case", found.reference)
+
+
+def _payment(request: HttpRequest, player_id: PlayerId) -> str:
+    """The subject of a question about a payment of the player's own; empty for any other."""
+    try:
+        found = payments.payment(player_id, UUID(request.GET.get("payment", "")))
+    except ValueError:
+        return ""
+    if found is None:
+        return ""
+    name = _("Deposit") if isinstance(found, Deposit) else _("Withdrawal")
+    return f"{name} {found.pk}"
 
 
 def _opened(request: HttpRequest, form: forms.Form, matter: Matter) -> HttpResponse | None:

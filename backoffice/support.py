@@ -32,8 +32,8 @@ from compliance.cases import Matter
 from compliance.standing import read_standing
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
+from payments import explaining
 from payments import selectors as payments
-from payments import wording as payment_wording
 from tables.models import Round
 
 DESK: Final = "compliance.work_desk"
@@ -272,7 +272,7 @@ def _opened(request: HttpRequest, user: User) -> dict[str, Any]:
         "funds": payments.funds(who),
         "excluded": standing is not None and standing.excluded(now),
         "cooling_off": standing is not None and standing.cooling_off(now),
-        "payments": [payment_wording.shown(one) for one in payments.payments(who, PAYMENTS_SHOWN)],
+        "payments": [explaining.shown(one, now) for one in payments.payments(who, PAYMENTS_SHOWN)],
         "sessions": len(sessions.listed(user.pk, current_key=None)),
         "rounds": found,
         "cases": case_rows(list(cases.visible(me).filter(player_id=user.pk)[:CASES_SHOWN]), now),

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from compliance.standing import read_standing
 from kernel.ids import PlayerId
 from ledger import accounts, chargebacks, holds, statements
-from payments import booking
+from payments import booking, listing
 from payments.chargebacks import CAPTURED
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState
 
 PAYMENTS_MAX: Final = 50
+#: Under way at one time; more of one player would be a question for people.
+WAITING_MAX: Final = 20
 #: A dispute is entered about what was captured; one that was never credited has nothing to go back.
 _MAY_HAVE_GONE_BACK: Final = (*CAPTURED, DepositState.REFUNDED)
 
@@ -63,8 +66,26 @@ def went_back_minor(player_id: PlayerId, currency: str) -> int:
 
 def payments(player_id: PlayerId, at_most: int = PAYMENTS_MAX) -> Sequence[Deposit | Withdrawal]:
     """The player's newest payments of both directions, newest first."""
-    newest: list[Deposit | Withdrawal] = [
-        *Deposit.objects.filter(player_id=player_id).order_by("-created_at")[:at_most],
-        *Withdrawal.objects.filter(player_id=player_id).order_by("-created_at")[:at_most],
-    ]
-    return sorted(newest, key=lambda one: one.created_at, reverse=True)[:at_most]
+    return listing.page(player_id, listing.Wanted(), limit=at_most).payments
+
+
+def waiting(player_id: PlayerId) -> Sequence[Deposit | Withdrawal]:
+    """What is still under way of the player's money, newest first; at most ``WAITING_MAX``."""
+    wanted = listing.Wanted(stand=listing.Stand.WAITING)
+    return listing.page(player_id, wanted, limit=WAITING_MAX).payments
+
+
+def payment(player_id: PlayerId, payment_id: UUID) -> Deposit | Withdrawal | None:
+    """The player's own payment of either direction; None for what is not theirs."""
+    deposit = listing.deposits().filter(player_id=player_id, pk=payment_id).first()
+    if deposit is not None:
+        return deposit
+    return listing.withdrawals().filter(player_id=player_id, pk=payment_id).first()
+
+
+def other_parts(payment: Deposit | Withdrawal) -> Sequence[Withdrawal]:
+    """The other parts of the request that a withdrawal belongs to, in their order."""
+    if isinstance(payment, Deposit):
+        return ()
+    of_it = listing.withdrawals().filter(request_id=payment.request_id)
+    return list(of_it.exclude(pk=payment.pk).order_by("part"))

@@ -2,16 +2,28 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from payments import api, views, webhooks
+from payments import api, payment_pages, statement_pages, views, webhooks
 
 app_name = "payments"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("cashier/", views.cashier, name="cashier"),
+    path("cashier/now", views.cashier_now, name="cashier_now"),
+    path("cashier/payments/", payment_pages.payments, name="payments"),
+    path("cashier/statement/", statement_pages.page, name="statement"),
+    path("cashier/statement.csv", statement_pages.as_csv, name="statement_csv"),
     path("cashier/deposits/", views.deposit_new, name="deposit_new"),
-    path("cashier/deposits/<uuid:deposit_id>/", views.deposit, name="deposit"),
+    path("cashier/deposits/<uuid:deposit_id>/", payment_pages.deposit, name="deposit"),
+    path("cashier/deposits/<uuid:deposit_id>/now", payment_pages.deposit_now, name="deposit_now"),
     path("cashier/withdrawals/", views.withdrawal_new, name="withdrawal_new"),
-    path("cashier/withdrawals/<uuid:withdrawal_id>/", views.withdrawal, name="withdrawal"),
+    path("cashier/withdrawals/<uuid:withdrawal_id>/", payment_pages.withdrawal, name="withdrawal"),
+    path(
+        "cashier/withdrawals/<uuid:withdrawal_id>/now",
+        payment_pages.withdrawal_now,
+        name="withdrawal_now",
+    ),
     path("payments/webhooks/<slug:provider>/", webhooks.webhook, name="webhook"),
     path("api/account/balance", api.Balance.as_view(), name="api_balance"),
     path("api/account/payments", api.Payments.as_view(), name="api_payments"),
+    path("api/account/payments/<uuid:payment_id>", api.Payment.as_view(), name="api_payment"),
+    path("api/account/statement", api.Statement.as_view(), name="api_statement"),
 ]

@@ -1,16 +1,15 @@
-"""The cashier: balance, deposit, withdraw, and where each payment stands. Plain forms."""
+"""The cashier: balance, what is on its way, deposit and withdraw. Plain forms."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -18,30 +17,45 @@ from audit.database_clock import database_now
 from compliance.limits import must_answer
 from compliance.pages import limit_rows
 from compliance.play_safely.page import question_facts
+from compliance.rooms import OF_DEPOSITS
 from compliance.standing import read_standing
 from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
-from payments import debts, deposits, selectors, withdrawals, wording
-from payments.forms import AmountForm
-from payments.models import Deposit, Withdrawal
+from payments import debts, deposits, explaining, selectors, withdrawals, wording
+from payments.forms import AmountForm, DepositForm, quick_amounts
+from payments.models import Deposit
+from payments.showing import in_their_zone, part
 from payments.states import DepositState
+
+#: The newest ones on the cashier's page; all of them are a press away.
+NEWEST_SHOWN: Final = 8
 
 
 @login_required
 @never_cache
 @require_GET
 def cashier(request: HttpRequest) -> HttpResponse:
-    """Balance, both forms, and the list of payments."""
+    """Balance, what is on its way, both forms, and the newest payments."""
     return _page(request, {})
+
+
+@login_required
+@require_GET
+def cashier_now(request: HttpRequest) -> HttpResponse:
+    """What moves on the cashier's page, for the page to ask again; 304 while it is the same."""
+    player_id = _player_id(request)
+    return part(
+        request, read_standing(player_id), "payments/parts/cashier_now.html", _now(player_id)
+    )
 
 
 @login_required
 @require_POST
 def deposit_new(request: HttpRequest) -> HttpResponse:
     """Begin a deposit; on to the provider's page, or to the deposit's own where that must wait."""
-    player_id, form = _player_id(request), AmountForm(request.POST)
+    player_id, form = _player_id(request), DepositForm(request.POST)
     funds = selectors.funds(player_id)
     if funds is None or must_answer(player_id, database_now()):  # the page asks in the form's place
         return redirect("payments:cashier")
@@ -94,41 +108,34 @@ def withdrawal_new(request: HttpRequest) -> HttpResponse:
     return _page(request, {"withdrawal_form": form}, status=422)
 
 
-@login_required
-@never_cache
-@require_GET
-def deposit(request: HttpRequest, deposit_id: UUID) -> HttpResponse:
-    """One deposit of one's own: what happened, what is awaited, from whom, by when."""
-    found = get_object_or_404(Deposit, pk=deposit_id, player_id=_player_id(request))
-    to_pay = found.redirect_url if found.state == DepositState.REQUIRES_ACTION else ""
-    return _payment(request, found, to_pay)
-
-
-@login_required
-@never_cache
-@require_GET
-def withdrawal(request: HttpRequest, withdrawal_id: UUID) -> HttpResponse:
-    """One withdrawal of one's own."""
-    found = get_object_or_404(Withdrawal, pk=withdrawal_id, player_id=_player_id(request))
-    return _payment(request, found, "")
-
-
-def _payment(request: HttpRequest, found: Deposit | Withdrawal, to_pay: str) -> HttpResponse:
-    context = {
-        "section": "cashier",
-        "payment": wording.shown(found),
-        "steps": wording.timeline(found),
-        "to_pay": to_pay,
-    }
-    return render(request, "payments/payment.html", context)
-
-
 def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> HttpResponse:
     player_id = _player_id(request)
     standing, now = read_standing(player_id), database_now()
-    funds = selectors.funds(player_id)
+    limits = [] if standing is None else limit_rows(standing, now)
+    lefts = [
+        row.left_minor for row in limits if row.kind in OF_DEPOSITS and row.left_minor is not None
+    ]
     context: dict[str, Any] = {
         "section": "cashier",
+        **_now(player_id),
+        **_owed(player_id),
+        "stopped": stopped_text(standing, now),
+        "limits": [row for row in limits if row.kind in OF_DEPOSITS],
+        "payments": [
+            explaining.shown(one, now) for one in selectors.payments(player_id, NEWEST_SHOWN)
+        ],
+        "quick": quick_amounts(standing.currency, min(lefts, default=None)) if standing else [],
+        "deposit_form": DepositForm(auto_id="deposit_%s"),
+        "withdrawal_form": AmountForm(auto_id="withdrawal_%s"),
+        **question_facts(player_id, now),
+    }
+    return in_their_zone(request, standing, "payments/cashier.html", context | forms, status=status)
+
+
+def _now(player_id: PlayerId) -> dict[str, Any]:
+    """What moves by itself: the balance, what is held of it, and what is under way."""
+    now, funds = database_now(), selectors.funds(player_id)
+    return {
         "funds": funds,
         "holds": [
             {
@@ -138,6 +145,12 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
             }
             for one in (funds.holds if funds else ())
         ],
+        "waiting": [explaining.shown(one, now) for one in selectors.waiting(player_id)],
+    }
+
+
+def _owed(player_id: PlayerId) -> dict[str, Any]:
+    return {
         "debts": debts.debts(player_id),
         "debt_lines": [
             {
@@ -148,14 +161,7 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
             }
             for currency, line in debts.history(player_id)
         ],
-        "stopped": stopped_text(standing, now),
-        "limits": [] if standing is None else limit_rows(standing, now),
-        "payments": [wording.shown(one) for one in selectors.payments(player_id)],
-        "deposit_form": AmountForm(auto_id="deposit_%s"),
-        "withdrawal_form": AmountForm(auto_id="withdrawal_%s"),
-        **question_facts(player_id, now),
     }
-    return render(request, "payments/cashier.html", context | forms, status=status)
 
 
 def _player_id(request: HttpRequest) -> PlayerId:

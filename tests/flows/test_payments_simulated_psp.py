@@ -113,7 +113,7 @@ def test_a_player_deposits_through_the_hosted_page_and_comes_back(browser, playe
         "set_aside_minor": 0,
         "available": "50.00",
     }
-    [shown] = browser.get("/api/account/payments").json()
+    [shown] = browser.get("/api/account/payments").json()["payments"]
     assert (shown["state"], shown["amount_minor"]) == ("succeeded", 5_000)
 
 
@@ -277,7 +277,7 @@ def test_payments_of_others_are_not_shown(browser, player):
     made = deposit(browser)
     Deposit.objects.filter(pk=made.pk).update(player_id=other)
     assert browser.get(f"/cashier/deposits/{made.pk}/").status_code == 404
-    assert browser.get("/api/account/payments").json() == []
+    assert browser.get("/api/account/payments").json() == {"payments": [], "older_than": None}
 
 
 @pytest.mark.feature("F66")
