@@ -281,7 +281,7 @@ def _find_deposit(api: Api, provider_ref: str) -> DepositReport:
             params=more,
             options={"idempotency_key": f"{provider_ref}:cancel"},
         )
-    return reading.deposit_of_intent(intent)
+    return reading.deposit_of_intent(_with_all_refunds(api, intent))
 
 
 def _find_page(api: Api, page_id: str) -> DepositReport:
@@ -292,7 +292,19 @@ def _find_page(api: Api, page_id: str) -> DepositReport:
         page = api.ask(
             pages.expire, page_id, params=more, options={"idempotency_key": f"{page_id}:expire"}
         )
+    if isinstance(page.get("payment_intent"), dict):
+        _with_all_refunds(api, page["payment_intent"])
     return reading.deposit_of_session(page)
+
+
+def _with_all_refunds(api: Api, intent: dict[str, Any]) -> dict[str, Any]:
+    """``intent`` with more refunds than the ten that come along with a charge."""
+    charge = intent.get("latest_charge")
+    if isinstance(charge, dict) and (charge.get("refunds") or {}).get("has_more"):
+        charge["refunds"] = api.ask(
+            api.client.v1.refunds.list, params={"payment_intent": intent["id"], "limit": LIST_MAX}
+        )
+    return intent
 
 
 def _is_stale(found: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
+from payments.providers.stripe_events import PAYOUT
 from payments.states import DepositState, WithdrawalState
 
 #: docs.stripe.com/currencies: currencies whose smallest unit in the API is the currency itself, and
@@ -190,11 +191,17 @@ def _deposit(
 
 
 def _refunded(charge: Mapping[str, Any], currency: str) -> Money | None:
-    """What has gone back: refunds that were made, not those that are pending or failed."""
+    """What has gone back as a refund: made, not pending or failed, and no payout of a player's."""
     refunds = charge.get("refunds")
     if not isinstance(refunds, Mapping):
         return None
-    made = [one for one in refunds["data"] if one["status"] == "succeeded"]
+    if refunds["has_more"]:
+        raise ValueError("not all refunds are here")
+    made = [
+        one
+        for one in refunds["data"]
+        if one["status"] == "succeeded" and (one["metadata"] or {}).get("purpose") != PAYOUT
+    ]
     total = Money.zero(currency)
     for one in made:
         total += money_of(one["amount"], one["currency"])

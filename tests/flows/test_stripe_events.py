@@ -12,10 +12,9 @@ from compliance import switches
 from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import providers, webhooks, withdrawals
+from payments import webhooks, withdrawals
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers import stripe_client
-from payments.providers.protocol import NewPayout, PayoutRoute
 from payments.states import DepositState, WithdrawalState
 from tests.fakes.stripe import banks, server
 from tests.fakes.stripe.events import SECRET, bytes_of, signature
@@ -214,24 +213,22 @@ def test_a_payout_into_the_card_is_paid_and_one_that_comes_back_is_returned(acco
     asked = withdrawals.request(player_id=ada, amount=Money(3_000, "EUR"), key="w", actor=me)
     assert (asked.provider, funds(ada)) == ("stripe", (7_000, 3_000))
     withdrawals.approve(asked.pk, actor=STAFF)
-    Withdrawal.objects.update(poll_at=None)
-    house = providers.provider("stripe")
-    report = house.create_payout(
-        NewPayout(
-            f"{asked.pk}:payout:1", asked.pk, asked.amount, PayoutRoute.REFUND, source.provider_ref
-        )
-    )
-    [created] = [
-        event
-        for event in events_of(account, "refund.created")
-        if event["data"]["object"]["id"] == report.provider_ref
-    ]
+    account.faults.append(Fault("POST /v1/refunds", "broken_after"))
+    sweep()
+    asked.refresh_from_db()
+    assert (asked.state, funds(ada)) == (WithdrawalState.UNKNOWN, (7_000, 3_000))
+    Withdrawal.objects.update(poll_at=None)  # the event is all we hear
+    [created] = events_of(account, "refund.created")
     assert bring(created) == 200
     sweep()
     asked.refresh_from_db()
-    assert (asked.state, asked.provider_ref) == (WithdrawalState.PAID, report.provider_ref)
-    assert funds(ada) == (7_000, 0)
-    banks.refund_fails(account.books, report.provider_ref)
+    ref = created["data"]["object"]["id"]
+    assert (asked.state, asked.provider_ref) == (WithdrawalState.PAID, ref)
+    assert (asked.source_deposit_id, funds(ada)) == (source.pk, (7_000, 0))
+    sweep()
+    source.refresh_from_db()
+    assert source.state == DepositState.SUCCEEDED  # paid out of it, not refunded
+    banks.refund_fails(account.books, ref)
     [failed] = events_of(account, "refund.failed")
     assert [bring(failed), bring(created)] == [200, 200]
     sweep()

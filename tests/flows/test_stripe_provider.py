@@ -230,6 +230,15 @@ def test_a_deposit_goes_back_in_parts_and_each_part_once(account, house):
     assert len(account.books.all("refund")) == 2
 
 
+def test_of_a_deposit_that_went_back_in_many_parts_all_are_counted(account, house):
+    paid(account, house)
+    made = paid(account, house)
+    for n in range(12):
+        house.refund(f"r:{n}", made.provider_ref, Money(100, "EUR"))
+    house.create_payout(out(Money(500, "EUR"), made.provider_ref))
+    assert house.find_deposit(made.provider_ref).refunded == Money(1_200, "EUR")
+
+
 def test_a_payout_into_the_instrument_is_a_refund_of_its_own_name(account, house):
     made = paid(account, house)
     asked = out(Money(3_000, "EUR"), made.provider_ref)

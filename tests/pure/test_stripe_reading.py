@@ -128,14 +128,25 @@ def test_a_page_that_we_cannot_read_is_neither_success_nor_failure(wrong):
 def test_what_went_back_counts_refunds_that_were_made_and_all_of_it_is_refunded():
     def charged(*refunds):
         parts = [
-            {"status": status, "amount": amount, "currency": "eur"} for status, amount in refunds
+            {
+                "status": status,
+                "amount": amount,
+                "currency": "eur",
+                "metadata": {"purpose": purpose},
+            }
+            for status, amount, purpose in refunds
         ]
-        return reading.deposit_of_intent(intent(latest_charge={"refunds": {"data": parts}}))
+        listed = {"data": parts, "has_more": False}
+        return reading.deposit_of_intent(intent(latest_charge={"refunds": listed}))
 
-    part = charged(("succeeded", 2_000), ("pending", 1_000), ("failed", 2_000))
+    part = charged(
+        ("succeeded", 2_000, "refund"), ("pending", 1_000, "refund"), ("failed", 2_000, "refund")
+    )
     assert (part.state, part.refunded) == (DepositState.SUCCEEDED, Money(2_000, "EUR"))
-    whole = charged(("succeeded", 2_000), ("succeeded", 3_000))
+    whole = charged(("succeeded", 2_000, "refund"), ("succeeded", 3_000, "refund"))
     assert (whole.state, whole.refunded) == (DepositState.REFUNDED, Money(5_000, "EUR"))
+    paid_out = charged(("succeeded", 2_000, "refund"), ("succeeded", 3_000, "payout"))
+    assert (paid_out.state, paid_out.refunded) == (DepositState.SUCCEEDED, Money(2_000, "EUR"))
 
 
 @pytest.mark.parametrize(
