@@ -9,7 +9,7 @@ import logging
 import structlog
 from structlog.typing import Processor
 
-from casino.log_lines import cut_query, drop_routine, hide_secrets
+from casino.log_lines import cut_query, drop_routine, hide_card_numbers, hide_secrets
 from casino.settings.environment import env
 
 FARO_LOG_LEVEL: str = env.str("FARO_LOG_LEVEL", default="INFO")
@@ -24,6 +24,7 @@ _shared: list[Processor] = [
     hide_secrets,
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
+    hide_card_numbers,
 ]
 
 structlog.configure(

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from audit.card_numbers import has_card
 from audit.database_clock import database_now
 from compliance.kyc import mrz
 from compliance.kyc.states import Subject
@@ -21,6 +22,15 @@ class Keyed(forms.Form):
     """A form with its idempotency key."""
 
     key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
+
+    def clean(self) -> dict[str, Any] | None:
+        """No number of a payment card is taken; these forms are looked at by nobody else."""
+        for name, value in self.cleaned_data.copy().items():
+            if isinstance(value, str) and has_card(value):
+                self.add_error(
+                    name, _("This looks like the number of a payment card. Take it out.")
+                )
+        return super().clean()
 
     def declared(self) -> dict[str, str]:
         """What was written, as it is kept: texts, dates in ISO form."""

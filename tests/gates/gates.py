@@ -49,6 +49,7 @@ GATES = (
         lambda: (tools.biome(), "check", "--diagnostic-level=error"),
         tools.why_no_biome,
     ),
+    Gate("card numbers", lambda: (sys.executable, "-m", "tests.gates.card_numbers")),
     Gate("import directions", _tool("lint-imports", "--no-cache")),
     Gate("types (mypy)", _tool("mypy", ".")),
     Gate(

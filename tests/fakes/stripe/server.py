@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from audit.card_numbers import has_card
 from tests.fakes.stripe.books import Books
 from tests.fakes.stripe.endpoints import matching, shown
 from tests.fakes.stripe.events import API_VERSION
@@ -174,3 +175,5 @@ def serving() -> Iterator[Account]:
             account.let_go.set()
             server.shutdown()
             running.join(10)
+            carried = [one[1] for one in account.requests if has_card(f"{one[1]} {one[2]}")]
+            assert carried == [], "a request carried the number of a card"
