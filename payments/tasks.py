@@ -7,8 +7,10 @@ from uuid import UUID
 import structlog
 from celery import shared_task
 
+from kernel.clock import SystemClock
 from kernel.refusal import Refused
 from payments import catching_up, polling, provider_events
+from payments.files import inbox
 from payments.providers.protocol import ProviderUnreachable
 
 log = structlog.get_logger(__name__)
@@ -33,3 +35,9 @@ def sweep() -> None:
 def catch_up() -> None:
     """Ask for messages that never came. Scheduled every minute."""
     catching_up.catch_up()
+
+
+@shared_task(name="payments.tasks.import_files", ignore_result=True)
+def import_files() -> None:
+    """Import what was laid into `RECONCILIATION_INBOX`. Scheduled every minute."""
+    inbox.import_settled(SystemClock())

@@ -20,6 +20,11 @@ CELERY_BEAT_SCHEDULE = {
     "ledger.expire_holds": {"task": "ledger.tasks.expire_holds", "schedule": 60.0},
     "notices.sweep": {"task": "notices.tasks.sweep", "schedule": 10.0},
     "payments.sweep": {"task": "payments.tasks.sweep", "schedule": 10.0},
+    "payments.import_files": {
+        "task": "payments.tasks.import_files",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "payments.catch_up": {"task": "payments.tasks.catch_up", "schedule": 60.0},
     "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},
     "tables.finish_decisions": {"task": "tables.tasks.finish_decisions", "schedule": 10.0},

@@ -14,6 +14,9 @@ RECONCILIATION_ACCOUNTS: dict[str, str] = env.json("RECONCILIATION_ACCOUNTS", de
 #: Larger files are refused before they are read.
 RECONCILIATION_BYTES_MAX: int = env.int("RECONCILIATION_BYTES_MAX", default=1024**3)
 RECONCILIATION_ROWS_MAX: int = env.int("RECONCILIATION_ROWS_MAX", default=5_000_000)
+#: Whether a bank statement is refused whose number does not follow on the one before. False for a
+#: bank that numbers by the day: a gap is then noted, and balances must meet all the same.
+RECONCILIATION_GAPS_REFUSED: bool = env.bool("RECONCILIATION_GAPS_REFUSED", default=True)
 #: What the columnar engine takes of memory before it uses the disk, and its threads.
 RECONCILIATION_MEMORY_MB: int = env.int("RECONCILIATION_MEMORY_MB", default=512)
 RECONCILIATION_THREADS: int = env.int("RECONCILIATION_THREADS", default=2)

@@ -1,7 +1,9 @@
 """Whether a file follows on those that came before: numbers without gaps, balances that meet.
 
 A gap among a provider's files is let through and noted, since the run shows what is missing. A bank
-statement must follow on the one before; somebody may take it all the same and say why.
+statement must follow on the one before, by number and by balance; somebody may take it all the same
+and say why. Of a bank whose numbers have gaps by nature, balances alone may be asked to meet
+(``RECONCILIATION_GAPS_REFUSED``).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Q
 
 from kernel.money import Money
@@ -29,14 +32,19 @@ def follow(parsed: Parsed, source: str, *, despite: str) -> Parsed:
     Under the lock of importing. ``despite`` is somebody's reason to take it in spite of that.
     """
     if parsed.kind is FileKind.BANK:
-        hard = [one for found in parsed.statements for one in _before_and_after(found)]
-        hard += _within(parsed.statements)
-        soft: list[Fault] = []
+        found = [one for statement in parsed.statements for one in _before_and_after(statement)]
+        found += _within(parsed.statements)
+        soft = [] if settings.RECONCILIATION_GAPS_REFUSED else _gaps(found)
+        hard = [one for one in found if one not in soft]
     else:
         hard, soft = _numbers(parsed, source)
     if hard and not despite.strip():
         raise FileRefused(hard)
     return replace(parsed, notes=(*parsed.notes, *hard, *soft))
+
+
+def _gaps(found: list[Fault]) -> list[Fault]:
+    return [one for one in found if one.code is FileCode.SEQUENCE_GAP]
 
 
 def _numbers(parsed: Parsed, source: str) -> tuple[list[Fault], list[Fault]]:

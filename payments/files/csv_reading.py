@@ -114,7 +114,7 @@ class _Reading:
         count = self._count()
         totals = self._totals()
         source, sequence, period = self._head(notes)
-        self._control(totals)
+        self._control()
         self._keep(path)
         return Parsed(
             kind=FileKind.SETTLEMENT,
@@ -292,11 +292,12 @@ class _Reading:
                 continue
         raise FileRefused(fault(FileCode.BAD_DATE, row=1, value=text))
 
-    def _control(self, totals: Mapping[str, Mapping[str, int]]) -> None:
+    def _control(self) -> None:
         """What the file says its rows come to. Each currency of its rows has such a line."""
         line = self._csv.totals
         if line is None:
             return
+        totals = self._by_currency()
         faults, said = [], set()
         first = self._first + int(self._value("SELECT count(*) FROM typed"))
         for place, found in enumerate(self._text.after):
@@ -310,6 +311,17 @@ class _Reading:
         ]
         if faults:
             raise FileRefused(faults)
+
+    def _by_currency(self) -> dict[str, dict[str, int]]:
+        """Sums per currency of the rows, whatever currency their net is in."""
+        names = ("rows", "gross_minor", "fee_minor", "net_minor")
+        found = self._engine.execute(
+            "FROM typed SELECT currency, count(*), sum(gross_minor), sum(fee_minor), sum(net_minor)"
+            " GROUP BY ALL"
+        ).fetchall()
+        return {
+            currency: dict(zip(names, map(int, sums), strict=True)) for currency, *sums in found
+        }
 
     def _compared(
         self, row: int, currency: str, given: Mapping[str, str], found: Mapping[str, int]

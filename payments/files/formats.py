@@ -13,7 +13,7 @@ from typing import Final
 
 from django.conf import settings
 
-from payments.files import csv_reading, mapping, plain_text
+from payments.files import camt, csv_reading, mapping, plain_text
 from payments.files.mapping import BadMapping, Csv, heading
 from payments.files.parsed import Parsed, Staged
 from payments.files.words import FileCode, FileRefused, fault
@@ -22,8 +22,8 @@ Reader = Callable[[Staged, Path], Parsed]
 
 BUNDLED: Final = Path(__file__).parent / "mappings"
 #: Formats with a reader of their own: name → reader, and what tells a file of it.
-READERS: Final[dict[str, Reader]] = {}
-KNOWN_BY: Final[dict[str, Callable[[list[str]], bool]]] = {}
+READERS: Final[dict[str, Reader]] = {camt.FORMAT: camt.read}
+KNOWN_BY: Final[dict[str, Callable[[list[str]], bool]]] = {camt.FORMAT: camt.shows}
 
 
 def names() -> list[str]:

@@ -228,14 +228,14 @@ def _found(parsed: Parsed) -> dict[str, Any]:
 
 
 def _balances(parsed: Parsed, *, is_opening: bool) -> dict[str, Any]:
-    """Per account: of its first statement in the file the opening, of its last the closing."""
+    """Per account and currency: how its first statement opens, or how its last one closes."""
     found: dict[str, Any] = {}
     in_order = sorted(
         parsed.statements, key=lambda one: (one.closed_on, one.sequence or 0, one.page)
     )
     for one in reversed(in_order) if is_opening else in_order:
         day = one.opened_on if is_opening else one.closed_on
-        found[one.account] = {
+        found[f"{one.account} {one.currency}"] = {
             "currency": one.currency,
             "minor": one.opening_minor if is_opening else one.closing_minor,
             "on": day.isoformat(),

@@ -74,6 +74,8 @@ class FileCode(StrEnum):
     MISSING_BALANCE = "missing_balance"
     NOT_VALID_XML = "not_valid_xml"
     NOT_BY_SCHEMA = "not_by_schema"
+    NOT_A_BOOKING = "not_a_booking"
+    BATCH_SUM = "batch_does_not_add_up"
     BAD_LINE = "bad_line"
     BAD_SECTION = "bad_section"
 
@@ -124,6 +126,9 @@ TEXTS: Final[Mapping[FileCode, str]] = {
     FileCode.MISSING_BALANCE: "The statement has no {wanted} balance.",
     FileCode.NOT_VALID_XML: "This is no XML that may be read: {why}.",
     FileCode.NOT_BY_SCHEMA: "The file does not follow its schema: {why}.",
+    FileCode.NOT_A_BOOKING: "This entry is neither booked nor pending. It was left aside.",
+    FileCode.BATCH_SUM: "The transactions of this batch do not come to its amount in its currency."
+    " It is one row.",
     FileCode.BAD_LINE: "The line cannot be read: {why}.",
     FileCode.BAD_SECTION: "This line does not belong here: {why}.",
 }
