@@ -1,0 +1,233 @@
+"""Accounts that players are paid to: in their verified name, told to them, and not at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts.models import User
+from audit.database_clock import database_now
+from audit.models import AuditEvent
+from compliance.models import Standing
+from kernel.ids import Actor
+from kernel.refusal import Refused
+from notices.models import Notice
+from payments import payout_accounts, payout_plan, providers
+from payments.models import Instrument, Withdrawal
+from tests import house
+from tests.flows.payout_steps import (
+    IBAN,
+    NAME,
+    STAFF,
+    PayingProvider,
+    ask,
+    own_account,
+    paid_in,
+    verified,
+)
+
+pytestmark = pytest.mark.feature("F66")
+OTHER_IBANS = ("GB82WEST12345698765432", "NL91ABNA0417164300", "FR1420041010050500013M02606")
+
+
+@pytest.fixture
+def psp(monkeypatch) -> PayingProvider:
+    made = PayingProvider()
+    monkeypatch.setattr(providers, "provider", lambda name: made)
+    return made
+
+
+@pytest.fixture
+def anna(database):
+    return verified(balance_minor=20_000)
+
+
+def add(player, text: str = IBAN) -> Instrument:
+    return payout_accounts.add(player_id=player, text=text, actor=Actor.player(player))
+
+
+def code_of(act) -> str:
+    with pytest.raises(Refused) as refused:
+        act()
+    return str(refused.value.code)
+
+
+def news() -> list[tuple[str, str, str]]:
+    found = Notice.objects.filter(kind="payout_account_news").order_by("created_at")
+    return [(one.context["news"], one.context["country"], one.context["last4"]) for one in found]
+
+
+def test_an_account_is_told_to_the_provider_in_the_verified_name_and_kept_by_its_token(psp, anna):
+    account = add(anna, "de89 3704 0044 0532 0130 00")
+    [told] = psp.registered
+    assert (told.holder, told.iban) == (NAME, IBAN)
+    assert (account.token, account.country, account.last4) == ("acct_013000", "DE", "3000")
+    assert account.verified_by == "provider:simulated"
+    assert account.verified_at is not None
+    assert account.usable_from - account.verified_at == timedelta(0)  # in a demonstration
+    assert news() == [("added", "DE", "3000")]
+    [event] = AuditEvent.objects.filter(kind="payout_account.added")
+    assert event.actor_id == str(anna)
+
+
+def test_the_whole_number_is_in_no_row(psp, anna, owner):
+    add(anna)
+    tables = owner.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    ).fetchall()
+    for (table,) in tables:
+        found = owner.execute(
+            f'SELECT count(*) FROM "{table}" t WHERE t::text ~ %s',  # noqa: S608  (our own tables)
+            ["370400440532"],
+        ).fetchone()
+        assert found == (0,), table
+
+
+def test_the_same_account_again_is_the_same_one_and_nothing_is_told_twice(psp, anna):
+    assert add(anna).pk == add(anna, IBAN.lower()).pk
+    assert len(news()) == 1
+    assert len({one.key for one in psp.registered}) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "DE", "DE88370400440532013000", "DE8937040044053201300", "X" * 43, "12 34", "ÄÖ"]
+)
+def test_what_is_no_iban_is_refused_and_told_to_nobody(psp, anna, text):
+    assert code_of(lambda: add(anna, text)) == "bad_iban"
+    assert (psp.registered, Instrument.objects.count()) == ([], 0)
+
+
+def test_without_a_verified_name_there_is_no_account(psp, anna):
+    nameless = house.player()
+    Standing.objects.filter(pk=nameless).update(age_verified=True, identity_verified=True)
+    User.objects.filter(pk=nameless).update(name="")
+    Standing.objects.filter(pk=anna).update(identity_verified=False)
+    for player in (anna, nameless):
+        assert code_of(lambda player=player: add(player)) == "payout_name_not_verified"
+    assert psp.registered == []
+
+
+def test_accounts_of_countries_that_the_policy_does_not_name_are_refused(psp, anna, monkeypatch):
+    from dataclasses import replace
+
+    policy = payout_plan.policy_for
+    monkeypatch.setattr(
+        payout_plan,
+        "policy_for",
+        lambda standing, now: replace(policy(standing, now), account_countries=frozenset({"MT"})),
+    )
+    assert code_of(lambda: add(anna)) == "payout_country"
+    assert psp.registered == []
+
+
+def test_no_more_than_five_at_once(psp, anna):
+    for n in range(payout_accounts.ACCOUNTS_MAX):
+        own_account(anna, token=f"acct_{n}")
+    assert code_of(lambda: add(anna)) == "too_many_payout_accounts"
+    assert psp.registered == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("silent", "payout_account_no_answer"), ("reject", "payout_account_not_taken")],
+)
+def test_a_provider_that_says_no_or_nothing_leaves_no_account(psp, anna, answer, code):
+    psp.answer = answer
+    assert code_of(lambda: add(anna)) == code
+    assert (Instrument.objects.count(), news()) == (0, [])
+
+
+@pytest.mark.parametrize("holder", ["", "Somebody Else", "Anna Eriksson"])
+def test_another_name_at_the_provider_waits_for_an_officer_with_a_document(psp, anna, holder):
+    psp.holder = holder
+    account = add(anna)
+    assert account.verified_at is None
+    assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+    assert [one.pk for one in payout_accounts.unverified()] == [account.pk]
+    verify = payout_accounts.verify
+    assert code_of(lambda: verify(account.pk, actor=STAFF[0], note=" ")) == (
+        "payout_account_reason_missing"
+    )
+    verify(account.pk, actor=STAFF[0], note="Statement of May, seen in case C-1")
+    account.refresh_from_db()
+    assert account.verified_by == str(STAFF[0])
+    assert code_of(lambda: verify(account.pk, actor=STAFF[0], note="x")) == "payout_account_decided"
+    assert [one.route for one in ask(anna, 1_000)] == ["account"]
+    assert [what for what, *_ in news()] == ["added", "verified"]
+
+
+def test_an_account_that_is_not_the_players_is_refused_and_told(psp, anna):
+    psp.holder = "Somebody Else"
+    account = add(anna)
+    payout_accounts.refuse(account.pk, actor=STAFF[0], note="In another name")
+    assert [what for what, *_ in news()] == ["added", "refused"]
+    assert payout_accounts.unverified().count() == 0
+    assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+
+
+def test_an_account_that_another_player_has_added_is_looked_at_by_an_officer(psp, anna):
+    other = verified()
+    assert add(other).verified_at is not None
+    assert add(anna).verified_at is None
+
+
+def test_a_fresh_account_is_not_paid_to_for_its_first_hours(psp, anna, owner):
+    Standing.objects.filter(pk=anna).update(jurisdiction="MT")
+    account = add(anna)
+    assert account.usable_from - account.verified_at == timedelta(hours=24)
+    assert Notice.objects.get().context["wait_hours"] == 24
+    assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+    with pytest.raises(IntegrityError, match="not a verified account"), transaction.atomic():
+        Withdrawal.objects.create(
+            player_id=anna, provider="simulated", key="x", amount_minor=1, currency="EUR",
+            route="account", instrument=account,
+        )  # fmt: skip
+    owner.execute("UPDATE payments_instrument SET usable_from = now() - interval '1 second'")
+    assert [one.route for one in ask(anna, 1_000)] == ["account"]
+
+
+def test_a_removed_account_is_not_paid_to_and_begins_anew_when_added_again(psp, anna):
+    account = add(anna)
+    me = Actor.player(anna)
+    [part] = ask(anna, 1_000)
+    in_use = code_of(
+        lambda: payout_accounts.remove(player_id=anna, account_id=account.pk, actor=me)
+    )
+    assert in_use == "payout_account_in_use"
+    Withdrawal.objects.filter(pk=part.pk).update(state="rejected")
+    payout_accounts.remove(player_id=anna, account_id=account.pk, actor=me)
+    assert code_of(lambda: ask(anna, 1_000, "w2")) == "payout_account_needed"
+    before = database_now()
+    again = add(anna)
+    assert (again.pk, again.removed_at) == (account.pk, None)
+    assert again.usable_from >= before
+    assert [what for what, *_ in news()] == ["added", "removed", "added"]
+
+
+def test_nobody_removes_or_uses_somebody_elses(psp, anna):
+    theirs = add(verified())
+    me = Actor.player(anna)
+    assert code_of(
+        lambda: payout_accounts.remove(player_id=anna, account_id=theirs.pk, actor=me)
+    ) == "payout_account_unknown"  # fmt: skip
+    theirs.refresh_from_db()
+    assert theirs.removed_at is None
+
+
+def test_a_deposit_too_old_to_refund_goes_to_the_account_it_came_from(psp, anna):
+    mine, newest = own_account(anna, token="a1"), own_account(anna, token="a2")
+    deposit = paid_in(anna, 3_000, instrument=mine)
+    type(deposit).objects.filter(pk=deposit.pk).update(
+        created_at=database_now() - timedelta(days=200)
+    )
+    assert [(one.instrument_id, one.amount_minor) for one in ask(anna, 5_000)] == [
+        (mine.pk, 3_000),
+        (newest.pk, 2_000),
+    ]
+
+
+@pytest.mark.parametrize("number", OTHER_IBANS)
+def test_accounts_of_other_countries_are_known(psp, anna, number):
+    assert add(anna, number).country == number[:2]
