@@ -112,6 +112,12 @@ TEXTS = {
     " earlier, or leave it empty.",
     "report_takes_too_long": "This takes longer than somebody should wait. Ask for fewer days, or"
     " take the file.",
+    "not_in_review": "Somebody has decided this already: {state}.",
+    "withdrawal_account_stopped": "The account is stopped: nothing of it is paid until it goes on.",
+    "withdrawal_reason_missing": "Say why.",
+    "withdrawal_same_person": "You said so already. Somebody else looks at it now.",
+    "payout_account_reason_missing": "Say which document shows it, or why not.",
+    "payout_account_decided": "Somebody has decided this already.",
     "role_needs_an_end": "This role is for people from outside: say until which day.",
     "role_is_held_alone": "An inspector holds no other role: take the one they have first.",
     "no_device": "They have no second factor to reset.",

@@ -15,7 +15,7 @@ from backoffice import (
     profile_pages,
     round_page,
     staff_register,
-    withdrawal_list,
+    withdrawal_pages,
 )
 
 app_name = "desk"
@@ -35,7 +35,29 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("inspector/days/<str:day>/", inspector_pages.day, name="inspector_day"),
     path("packs/<slug:kind>/<str:ref>/", inspector_pages.pack, name="pack"),
     path("export/<slug:what>.csv", exports.export, name="export"),
-    path("withdrawals/", withdrawal_list.under_way, name="withdrawals"),
+    path("withdrawals/", withdrawal_pages.overview, name="withdrawals"),
+    path("withdrawals/accounts/", withdrawal_pages.accounts, name="payout_accounts"),
+    path(
+        "withdrawals/accounts/<uuid:account_id>/verify/",
+        withdrawal_pages.account_verify,
+        name="payout_account_verify",
+    ),
+    path(
+        "withdrawals/accounts/<uuid:account_id>/refuse/",
+        withdrawal_pages.account_refuse,
+        name="payout_account_refuse",
+    ),
+    path("withdrawals/<uuid:request_id>/", withdrawal_pages.one, name="withdrawal"),
+    path(
+        "withdrawals/<uuid:request_id>/approve/",
+        withdrawal_pages.approve,
+        name="withdrawal_approve",
+    ),
+    path(
+        "withdrawals/<uuid:request_id>/reject/",
+        withdrawal_pages.reject,
+        name="withdrawal_reject",
+    ),
     path("holds/", hold_pages.overview, name="holds"),
     path("adjustments/", adjustment_pages.overview, name="adjustments"),
     path("adjustments/propose/", adjustment_pages.propose, name="adjustment_propose"),
