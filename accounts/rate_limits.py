@@ -52,6 +52,7 @@ class Act(StrEnum):
     DATA_COPY = "data_copy"  # of all that the house holds of one person
     STATEMENT = "statement"  # of a player's own account, with every line
     EVIDENCE_PACK = "evidence_pack"  # of a round, a player or a day
+    PAYOUT_ACCOUNT = "payout_account"  # added to be paid to
     DATA_LINK = "data_link"  # to a former customer, who cannot sign in
 
 
@@ -98,6 +99,7 @@ TABLE: Final = (
     Rate(Act.DATA_COPY, Per.ACCOUNT, 5, HOUR_S),
     Rate(Act.STATEMENT, Per.ACCOUNT, 60, HOUR_S),
     Rate(Act.EVIDENCE_PACK, Per.ACCOUNT, 60, HOUR_S),
+    Rate(Act.PAYOUT_ACCOUNT, Per.ACCOUNT, 10, DAY_S),
     Rate(Act.DATA_LINK, Per.NETWORK, 20, HOUR_S),
     Rate(Act.DATA_LINK, Per.ACCOUNT, 3, 6 * HOUR_S),
 )

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from payments import api, payment_pages, statement_pages, views, webhooks
+from payments import api, payment_pages, payout_pages, statement_pages, views, webhooks
 
 app_name = "payments"
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -14,12 +14,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cashier/deposits/", views.deposit_new, name="deposit_new"),
     path("cashier/deposits/<uuid:deposit_id>/", payment_pages.deposit, name="deposit"),
     path("cashier/deposits/<uuid:deposit_id>/now", payment_pages.deposit_now, name="deposit_now"),
-    path("cashier/withdrawals/", views.withdrawal_new, name="withdrawal_new"),
+    path("cashier/withdrawals/", payout_pages.withdrawal_new, name="withdrawal_new"),
     path("cashier/withdrawals/<uuid:withdrawal_id>/", payment_pages.withdrawal, name="withdrawal"),
     path(
         "cashier/withdrawals/<uuid:withdrawal_id>/now",
         payment_pages.withdrawal_now,
         name="withdrawal_now",
+    ),
+    path("cashier/withdraw/", payout_pages.withdraw, name="withdraw"),
+    path("cashier/accounts/", payout_pages.accounts, name="payout_accounts"),
+    path("cashier/accounts/new/", payout_pages.account_new, name="payout_account_new"),
+    path(
+        "cashier/accounts/<uuid:account_id>/remove/",
+        payout_pages.account_remove,
+        name="payout_account_remove",
     ),
     path("payments/webhooks/<slug:provider>/", webhooks.webhook, name="webhook"),
     path("api/account/balance", api.Balance.as_view(), name="api_balance"),

@@ -84,30 +84,6 @@ def _onward(deposit: Deposit) -> HttpResponse:
     return redirect("payments:deposit", deposit.pk)
 
 
-@login_required
-@require_POST
-def withdrawal_new(request: HttpRequest) -> HttpResponse:
-    """Ask for a withdrawal. There is no address that takes one back."""
-    player_id, form = _player_id(request), AmountForm(request.POST)
-    funds = selectors.funds(player_id)
-    if funds is None:
-        return redirect("payments:cashier")
-    if form.is_valid():
-        try:
-            withdrawal = withdrawals.request(
-                player_id=player_id,
-                amount=parse(form.cleaned_data["amount"], funds.currency),
-                key=form.cleaned_data["key"],
-                actor=Actor.player(player_id),
-            )
-        except Refused as refused:
-            form.add_error("amount", wording.refusal_text(str(refused.code), refused.data))
-        else:
-            messages.success(request, wording.begun_text())
-            return redirect("payments:withdrawal", withdrawal.pk)
-    return _page(request, {"withdrawal_form": form}, status=422)
-
-
 def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> HttpResponse:
     player_id = _player_id(request)
     standing, now = read_standing(player_id), database_now()
