@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy
 
 from kernel.money import SCALES, Money
 from payments import wording
-from payments.models import Instrument, Withdrawal
+from payments.explaining import method_text
+from payments.models import Instrument
 from payments.payout_plan import PlannedPart
-from payments.providers.protocol import InstrumentKind, PayoutRoute
+from payments.providers.protocol import PayoutRoute
 from payments.states import WITHDRAWAL_WAITS
 
 #: From the request to the end of every state that waits, one after the other.
@@ -60,26 +61,19 @@ def refusal_text(code: str, data: Mapping[str, Any]) -> str:
     return str(own)
 
 
-def target_text(part: PlannedPart | Withdrawal) -> str:
-    """Where a part goes: the deposit's card, or the account."""
-    if part.route == PayoutRoute.REFUND:
-        return _back_text(part.instrument)
-    return "" if part.instrument is None else account_text(part.instrument)
-
-
-def _back_text(instrument: Instrument | None) -> str:
-    if instrument is None or not instrument.last4:
+def target_text(part: PlannedPart) -> str:
+    """Where a part goes: back to the deposit's instrument, or onto the account."""
+    if part.route is PayoutRoute.ACCOUNT:
+        return "" if part.instrument is None else account_text(part.instrument)
+    paid_with = method_text(part.instrument)
+    if not paid_with:
         return _("Back to how you paid in")
-    named = {"name": instrument.brand or _("card"), "last4": instrument.last4}
-    if instrument.kind == InstrumentKind.CARD:
-        return _("Back to your %(name)s card ending %(last4)s") % named
-    return _("Back to %(name)s … %(last4)s, with which you paid in") % named
+    return _("Back to %(name)s, with which you paid in") % {"name": paid_with}
 
 
 def account_text(account: Instrument) -> str:
-    """An account as its owner knows it."""
-    named = {"country": account.country, "last4": account.last4}
-    return _("Bank account %(country)s … %(last4)s") % named
+    """An account as its owner knows it: ``Bank account •• 3000 (DE)``."""
+    return f"{method_text(account)} ({account.country})"
 
 
 def state_of(account: Instrument, now: datetime) -> tuple[str, str]:

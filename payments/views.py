@@ -6,7 +6,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -23,7 +22,7 @@ from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
-from payments import debts, deposits, explaining, selectors, withdrawals, wording
+from payments import debts, deposits, explaining, selectors, wording
 from payments.forms import AmountForm, DepositForm, quick_amounts
 from payments.models import Deposit
 from payments.showing import in_their_zone, part

@@ -64,8 +64,8 @@ def test_pages_that_say_no_break_no_rule_either(visit, faults, seen, device, the
     page = visit(seen.player, device=device, theme=theme, language=language)
     found = look_at(page, [pages.MISSING])
     page.goto("/cashier/")
-    page.locator("form[action='/cashier/withdrawals/'] [name=amount]").fill("1,2,3")
-    page.locator("form[action='/cashier/withdrawals/'] button").click()
+    page.locator("form[action='/cashier/withdraw/'] [name=amount]").fill("1,2,3")
+    page.locator("form[action='/cashier/withdraw/'] button").click()
     assert page.locator(".field-error").count() == 1
     assert found + violations(page) == []
 

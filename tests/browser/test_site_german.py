@@ -50,7 +50,7 @@ def test_forms_refuse_in_german(visit, seen, faults):
     faults.allow("422")
     page = visit(seen.player, language="de")
     page.goto("/cashier/")
-    form = page.locator("form[action='/cashier/withdrawals/']")
+    form = page.locator("form[action='/cashier/withdraw/']")
     form.locator("[name=amount]").fill("1,2,3")
     form.locator("button").click()
     expect(page.locator(".field-error")).to_have_text(

@@ -98,7 +98,7 @@ def test_before_the_first_deposit_the_player_says_which_limits_they_want_or_none
     page = browser.get("/cashier/").content.decode()
     assert "How much do you want to pay in at most?" in page
     assert 'action="/cashier/deposits/"' not in page
-    assert 'action="/cashier/withdrawals/"' in page
+    assert 'action="/cashier/withdraw/"' in page
     # a form that was kept from before is no way around the question
     answer = browser.post("/cashier/deposits/", {"amount": "20", "key": "k" * 20})
     assert (answer.status_code, answer["Location"]) == (302, "/cashier/")

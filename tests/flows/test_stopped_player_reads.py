@@ -70,7 +70,7 @@ def test_cashier_and_tables_say_why_and_offer_no_deposit(stop, words):
     cashier, tables = read(client, "/cashier/"), read(client, "/")
     assert words in cashier
     assert 'action="/cashier/deposits/"' not in cashier
-    assert 'action="/cashier/withdrawals/"' in cashier
+    assert 'action="/cashier/withdraw/"' in cashier
     assert words in tables
 
 

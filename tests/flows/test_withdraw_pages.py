@@ -68,7 +68,7 @@ def test_each_part_is_shown_with_its_day_and_nothing_is_taken_until_it_is_confir
     account, browser = own_account(anna), signed_in(anna)
     page = text(browser.get("/cashier/withdraw/", {"amount": "50", "account": account.pk}))
     assert "Back to how you paid in" in page
-    assert "Bank account DE … 3000" in page
+    assert "Bank account •• 3000 (DE)" in page
     for amount in ("€30.00", "€20.00", "€50.00"):
         assert amount in page
     assert page.count("at the latest.") == 2
@@ -137,7 +137,7 @@ def test_an_excluded_player_withdraws_by_the_same_page(anna):
         reason="enough",
     )
     browser = signed_in(anna)
-    assert "Bank account DE" in text(browser.get("/cashier/withdraw/", {"amount": "200"}))
+    assert "Bank account •• 3000" in text(browser.get("/cashier/withdraw/", {"amount": "200"}))
     answer = browser.post("/cashier/withdrawals/", {"amount": "200", "key": "k"})
     assert answer.status_code == 302
     assert funds(anna) == (0, 20_000)
@@ -163,7 +163,7 @@ def test_an_account_is_added_by_its_number_alone_in_the_verified_name(psp, anna)
     assert answer["Location"] == "/cashier/accounts/"
     assert (psp.registered[0].holder, psp.registered[0].iban) == (NAME, IBAN)
     listed = text(browser.get("/cashier/accounts/"))
-    assert "Bank account DE … 3000" in listed
+    assert "Bank account •• 3000 (DE)" in listed
     assert "Verified" in listed
     assert Notice.objects.filter(kind="payout_account_news").count() == 1
     assert IBAN[4:] not in listed
@@ -216,7 +216,7 @@ def test_the_pages_speak_german(psp, anna):
     browser.cookies["django_language"] = "de"
     page = text(browser.get("/cashier/withdraw/", {"amount": "50"}))
     assert "Dorthin geht es" in page
-    assert "Bankkonto DE … 3000" in page
+    assert "Bankkonto •• 3000 (DE)" in page
 
 
 def test_a_player_is_told_a_day_that_every_waiting_state_together_keeps():
