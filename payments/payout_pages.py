@@ -38,16 +38,15 @@ _VERIFY: Final = frozenset({"not_verified", "documents_overdue"})
 class WithdrawForm(AmountForm):
     """How much, and onto which account what cannot go back goes."""
 
-    account = forms.TypedChoiceField(
-        label=gettext_lazy("Account for what cannot go back"), coerce=UUID, required=False
-    )
-
     def __init__(self, *args: Any, accounts: list[Instrument], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["account"]
-        field.choices = [(str(one.pk), payout_wording.account_text(one)) for one in accounts]
-        if not accounts:
-            del self.fields["account"]
+        if accounts:
+            self.fields["account"] = forms.TypedChoiceField(
+                label=_("Account for what cannot go back"),
+                choices=[(str(one.pk), payout_wording.account_text(one)) for one in accounts],
+                coerce=UUID,
+                required=False,
+            )
 
 
 class AccountForm(forms.Form):

@@ -78,7 +78,6 @@ class PayingProvider:
             token=f"acct_{wanted.iban[-6:]}",
             kind=InstrumentKind.BANK_ACCOUNT,
             fingerprint=f"fp_{wanted.iban[-6:]}",
-            brand="Bank",
             last4=wanted.iban[-4:],
             country=wanted.iban[:2],
             holder=wanted.holder if self.holder is None else self.holder,
