@@ -29,6 +29,8 @@ _KINDS: Final = {
     "refunds": "refund",
     "disputes": "dispute",
 }
+_PREFIXES: Final = {"payments": "pay", "payouts": "out", "refunds": "re", "disputes": "dsp"}
+NEWEST_MAX: Final = 50
 _STYLE: Final = base64.b64encode(hashlib.sha256(pages.STYLE.encode()).digest()).decode()
 
 
@@ -148,6 +150,8 @@ class Provider:
             return self._switch(method, wanted)
         if (method, path) == ("GET", "/simulate/books"):
             return Answer(200, self._books())
+        if method == "GET" and (found := re.fullmatch(r"/simulate/newest/(\w+)", path)):
+            return self._newest(found[1])
         if method == "POST":
             return self._ordered(path, wanted)
         return Answer(404, {"error": "not_found"})
@@ -171,12 +175,20 @@ class Provider:
                 return Answer(400, {"error": str(error)})
         return Answer(200, {"ok": True, "switches": self._desk.faults.shown()})
 
+    def _newest(self, kinds: str) -> Answer:
+        prefix = _PREFIXES.get(kinds)
+        if prefix is None:
+            return Answer(404, {"error": "not_found"})
+        found = self._desk.store.newest(prefix, NEWEST_MAX)
+        return Answer(200, {"found": [public(one) for one in found]})
+
     def _books(self) -> dict[str, Any]:
-        """All movements there ever were, by currency and type, and what is still to be told."""
+        """All movements there ever were, by currency and type, and what was told."""
         names = ("currency", "type", "count", "gross_minor", "fee_minor")
+        told = ("kept", "lost", "repeated", "waiting")
         return {
             "movements": [dict(zip(names, row, strict=True)) for row in self._desk.store.totals()],
-            "messages_waiting": self._desk.hooks.waiting,
+            "messages": dict(zip(told, self._desk.store.told_counts(), strict=True)),
         }
 
 

@@ -62,7 +62,7 @@ class Hooks:
             }
         ).encode()
         event = self._fated(event_id, body)
-        self._store.tell(event_id, body, waits=bool(event.copies))
+        self._store.tell(event_id, body, event.copies)
         return event
 
     def _fated(self, event_id: str, body: bytes) -> Event:
@@ -98,11 +98,6 @@ class Hooks:
         """Deliver what a process before this one could not."""
         for event_id, body in self._store.untold():
             self.send(Event(event_id, body, copies=1))
-
-    @property
-    def waiting(self) -> int:
-        """Messages that are still on their way."""
-        return len(self._tasks)
 
     async def _deliver(self, event: Event) -> None:
         await asyncio.sleep(event.delay_ms / 1000)

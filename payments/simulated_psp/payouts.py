@@ -58,8 +58,6 @@ class Payouts:
 
     def _check_target(self, one: dict[str, Any]) -> list[dict[str, Any]]:
         """What else changes with a new payout: a payment has less left."""
-        if one["route"] == "account" and not one["target"]:
-            return []  # onto the account that the person has had here for ever
         target = self._desk.store.find(one["target"])
         kind = {"refund": "payment", "account": "account"}.get(one["route"])
         if target is None or target["object"] != kind:

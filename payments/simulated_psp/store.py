@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS line (
 CREATE INDEX IF NOT EXISTS line_open ON line (seq) WHERE payout IS NULL;
 CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, body BLOB NOT NULL,
-    waits INTEGER NOT NULL);
+    copies INTEGER NOT NULL, waits INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS event_waits ON event (seq) WHERE waits = 1;
 CREATE TABLE IF NOT EXISTS file (
     name TEXT PRIMARY KEY, body BLOB NOT NULL, written INTEGER NOT NULL DEFAULT 0);
@@ -195,10 +195,11 @@ class Store:
 
     # -- events ------------------------------------------------------------------------------------
 
-    def tell(self, event_id: str, body: bytes, *, waits: bool) -> None:
-        """Keep an event; with ``waits`` it is still to be delivered."""
+    def tell(self, event_id: str, body: bytes, copies: int) -> None:
+        """Keep an event that is to be delivered ``copies`` times; 0: it is lost."""
         self._db.execute(
-            "INSERT INTO event (id, body, waits) VALUES (?, ?, ?)", (event_id, body, int(waits))
+            "INSERT INTO event (id, body, copies, waits) VALUES (?, ?, ?, ?)",
+            (event_id, body, copies, int(copies > 0)),
         )
 
     def told(self, event_id: str) -> None:
@@ -210,6 +211,14 @@ class Store:
         return self._db.execute(
             "SELECT id, body FROM event WHERE waits = 1 ORDER BY seq"
         ).fetchall()
+
+    def told_counts(self) -> tuple[int, int, int, int]:
+        """Of all events: how many there are, are lost, were sent more than once, and wait."""
+        row = self._db.execute(
+            "SELECT count(*), coalesce(sum(copies = 0), 0), coalesce(sum(copies > 1), 0),"
+            " coalesce(sum(waits), 0) FROM event"
+        ).fetchone()
+        return (row[0], row[1], row[2], row[3])
 
     def events(self, after: int, most: int) -> list[tuple[int, bytes]]:
         """The next events after number ``after``, oldest first."""

@@ -1,0 +1,159 @@
+"""Every process of a house that takes webhooks, each of which may be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from bench.database.cpu import children, is_running
+from bench.database.fresh import CLUSTER
+from casino.embedded import parent_death
+from casino.embedded.postgres import free_port
+from casino.supervisor.plan import web
+from payments.signatures import api_key
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SECRET: Final = secrets.token_urlsafe(32)
+READY_S: Final = 90.0
+#: What becomes of messages and answers while people pay.
+STORM: Final = {
+    "webhook_lose_percent": 5,
+    "webhook_repeat_percent": 20,
+    "webhook_shuffle_ms": 2_000,
+    "payout_step_ms": 100,
+    "answer_fails_every": 40,
+}
+CALM: Final = {**dict.fromkeys(STORM, 0), "payout_step_ms": 0}
+
+
+class Processes:
+    """Provider, web, worker and sweeper on one database. ``psp_url`` is the provider's address."""
+
+    def __init__(self, environment: Mapping[str, str], home: Path) -> None:
+        self._home = home
+        psp_port, web_port = free_port(), free_port()
+        self.psp_url = f"http://127.0.0.1:{psp_port}"
+        self._web_url = f"http://127.0.0.1:{web_port}"
+        self.memory = home / "psp.sqlite3"
+        (home / "secret").write_text(SECRET)
+        self.variables = {
+            "SIMULATED_PSP_URL": self.psp_url,
+            "PSP_WEBHOOK_SECRET": SECRET,
+            "PAYMENT_PROVIDER": "simulated",
+            "FARO_STATE_DIR": str(home),
+            "FARO_LOG_LEVEL": "ERROR",
+        }
+        self._environment = dict(environment) | self.variables
+        python = sys.executable
+        self._commands: dict[str, tuple[str, ...]] = {
+            "psp": (
+                *(python, "-m", "payments.simulated_psp", "--port", str(psp_port)),
+                *("--secret-file", str(home / "secret"), "--state-file", str(self.memory)),
+                *("--webhook-url", f"{self._web_url}/payments/webhooks/simulated/"),
+            ),
+            "web": web(python, web_port, "uvicorn"),
+            "worker": (
+                *(python, "-m", "celery", "--app", "casino", "--quiet", "worker"),
+                *("--pool", "solo", "--loglevel", "ERROR", "--without-gossip"),
+            ),
+            "sweeper": (python, "-m", "bench.storm.sweeping"),
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """What may be killed."""
+        return [*self._commands, "database"]
+
+    def start(self) -> None:
+        for name in self._commands:
+            self._start(name)
+        self.switch(STORM)
+        _until_answers(f"{self._web_url}/healthz")
+
+    def _start(self, name: str) -> None:
+        with (self._home / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [*parent_death.prefix("KILL"), *self._commands[name]],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, at any moment, and a start at once."""
+        if name == "database":
+            kill_database()
+            return
+        process = self._running[name]
+        process.kill()
+        process.wait()
+        self._start(name)
+        if name == "psp":
+            self.switch(STORM)  # switches are not what it remembers
+
+    def stop(self) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def end(self, name: str) -> None:
+        """End one for good."""
+        process = self._running.pop(name)
+        process.kill()
+        process.wait()
+
+    def switch(self, wanted: Mapping[str, Any]) -> None:
+        _until_answers(f"{self.psp_url}/healthz")
+        self.ask("POST", "/switches", wanted)
+
+    def books(self) -> dict[str, Any] | None:
+        """What the provider's books say; None while it does not answer."""
+        with suppress(httpx.HTTPError):
+            return self.ask("GET", "/simulate/books")
+        return None
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {api_key(SECRET)}"}
+        answer = httpx.request(
+            method, f"{self.psp_url}{path}", json=body, headers=headers, trust_env=False
+        )
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def kill_database() -> None:
+    """SIGKILL for every process of the server, and its start."""
+    if CLUSTER.pid is None:
+        raise SystemExit("bin/bench chaos: PostgreSQL does not run")
+    everybody = [CLUSTER.pid, *children(CLUSTER.pid)]
+    for pid in everybody:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while CLUSTER.alive() or any(is_running(pid) for pid in everybody):
+        time.sleep(0.01)
+    CLUSTER.start()
+
+
+def _until_answers(url: str) -> None:
+    until = time.monotonic() + READY_S
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(url, trust_env=False, timeout=5).is_success:
+                return
+        if time.monotonic() > until:
+            raise SystemExit(f"bin/bench chaos: {url} does not answer")
+        time.sleep(0.1)

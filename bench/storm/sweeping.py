@@ -1,0 +1,37 @@
+"""The sweeps of payments as a process of its own, again and again: what beat and worker do."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import django
+
+django.setup()
+
+# isort: split
+from django.db import Error, connections  # noqa: E402  (after Django is set up)
+
+from payments import catching_up, polling  # noqa: E402
+
+PAUSE_S: Final = 0.3
+#: Sweeps between two looks for messages that never came.
+CATCH_UP_EVERY: Final = 20
+
+
+def main() -> None:
+    """Until it is killed. A database that is gone is there again at the next turn."""
+    turn = 0
+    while True:
+        turn += 1
+        try:
+            polling.sweep()
+            if turn % CATCH_UP_EVERY == 0:
+                catching_up.catch_up()
+        except Error:
+            connections.close_all()
+        time.sleep(PAUSE_S)
+
+
+if __name__ == "__main__":
+    main()
