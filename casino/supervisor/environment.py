@@ -31,7 +31,7 @@ def build(
         "STREAM_URL": f"http://{HOST}:{ports.stream}",
         "STREAM_ORIGINS": f"http://{HOST}:{ports.stream}",
         "RECONCILIATION_INBOX": str(state.inbox),
-        "RECONCILIATION_ACCOUNTS": json.dumps({BANK_ACCOUNT: "house"}),
+        "RECONCILIATION_ACCOUNTS": json.dumps({BANK_ACCOUNT: "main"}),
         "STREAM_ARCHIVE_DAYS": "1",  # a demo's clips are worth less than its laptop's disk
     }
     inherited = {name: value for name, value in given.items() if name not in OWNER_ONLY}

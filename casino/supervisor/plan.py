@@ -19,7 +19,7 @@ OUTSIDE_HELP, HOUSE, STUDIO, AUDIENCE = range(4)
 WEB_CONNECTIONS = {"FARO_DATABASE_POOL": "20"}
 #: A demo's day at the payment provider: short, so that finance's desk has files to reconcile.
 SETTLE_EVERY_S = 240
-#: What the simulated bank calls the house's account; its name in the ledger is `house`.
+#: What the simulated bank calls the house's account; its name in the ledger is `main`.
 BANK_ACCOUNT = "PLAYBANK0001"
 
 

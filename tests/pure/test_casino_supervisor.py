@@ -59,7 +59,7 @@ def test_the_simulated_provider_drops_its_files_where_the_house_looks_for_them(s
     said = dict(zip(psp[3::2], psp[4::2], strict=True))
     ours = environment.build({}, state, PORTS, Services("", "", ""), {})
     assert said["--files-dir"] == ours["RECONCILIATION_INBOX"] == str(state.root / "inbox")
-    assert json.loads(ours["RECONCILIATION_ACCOUNTS"]) == {said["--bank-account"]: "house"}
+    assert json.loads(ours["RECONCILIATION_ACCOUNTS"]) == {said["--bank-account"]: "main"}
     assert int(said["--settle-every-s"]) <= 300
 
 
