@@ -139,7 +139,12 @@ class Listener:
     news: threading.Condition = field(default_factory=threading.Condition)
 
     def types(self) -> list[str]:
-        return [message["type"] for message, _, _ in self.came]
+        """What came, sorted: messages overtake each other on their way."""
+        return sorted(message["type"] for message, _, _ in self.came)
+
+    def of(self, kind: str) -> dict:
+        [found] = [message for message, _, _ in self.came if message["type"] == kind]
+        return found
 
     def wait_for(self, count: int) -> list[str]:
         with self.news:
