@@ -21,6 +21,9 @@ class Way:
 
 
 WAYS: Final = (
+    Way("finance", "Overview", "payments.view_reconciliation"),
+    Way("breaks", "Breaks", "payments.view_reconciliation"),
+    Way("runs", "Runs", "payments.view_reconciliation"),
     Way("reports", "Reports", "ledger.view_account"),
     Way("withdrawals", "Withdrawals", "payments.view_withdrawal"),
     Way("chargebacks", "Chargebacks", "payments.view_chargebacks"),

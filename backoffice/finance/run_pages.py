@@ -1,0 +1,196 @@
+"""Runs of reconciliation: those that finished with what they read and found, those under way, and
+asking for one.
+
+A page of a try that is under way asks for itself again every few seconds, by a header: it needs no
+script, and stops when there is nothing more to wait for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.staff_access import staff_actor, staff_required
+from audit.database_clock import database_now
+from backoffice import desk
+from backoffice.finance import frame, words
+from backoffice.finance.break_pages import SEE, WORK
+from backoffice.packs.doors import instant_of
+from kernel.refusal import Refused
+from payments.reconciliation import attempts, selectors
+from payments.reconciliation.models import Attempt, Run
+from payments.reconciliation.policy import current_policy
+from payments.reconciliation.words import AttemptState, ReconciliationCode
+
+REFRESH_S: Final = 3
+SHOWN: Final = 50
+UNDER_WAY: Final = (AttemptState.WAITING.value, AttemptState.RUNNING.value)
+_LOOKS: Final = {AttemptState.DONE.value: "is-good", AttemptState.FAILED.value: "is-alarm"}
+
+
+@require_safe
+@staff_required(SEE)
+@never_cache
+def overview(request: HttpRequest) -> HttpResponse:
+    """Tries, the newest first, and the runs they came to; where one is asked for."""
+    found, runs = selectors.attempts(), selectors.runs(SHOWN)
+    names = desk.named(each.asked_by for each in found)
+    facts = {
+        "attempts": [attempt_row(each, names) for each in found],
+        "runs": [run_row(each) for each in runs],
+        "may_work": request.user.has_perm(WORK),
+        "providers": sorted(current_policy().providers),
+        "policy": current_policy().version,
+    }
+    return frame.page(request, "admin/desk/runs.html", "Runs", facts, here="runs")
+
+
+@require_safe
+@staff_required(SEE)
+@never_cache
+def run(request: HttpRequest, run_id: str) -> HttpResponse:
+    """One run: what it read, how it agreed, per provider and currency, and what it left open."""
+    found = selectors.run(run_id)
+    if found is None:
+        raise Http404
+    inputs, summary = _mapping(found.inputs), _mapping(found.summary)
+    facts = {
+        "one": run_row(found),
+        "window_from": found.window_from,
+        "policy": found.policy_version,
+        "code": found.code_version,
+        "report_sha256": found.report_sha256,
+        "lines_sha256": found.lines_sha256,
+        "files": inputs.get("files", []),
+        "gaps": inputs.get("gaps", []),
+        "refused": inputs.get("refused", []),
+        "ledger": _mapping(inputs.get("ledger")),
+        "positions": positions(found),
+        "kinds": sorted(
+            (words.kind(kind), kind, count)
+            for kind, count in _mapping(summary.get("breaks")).items()
+        ),
+        "matched": sorted(_mapping(summary.get("matched")).items()),
+    }
+    title = f"Run as of {found.as_of:%Y-%m-%d %H:%M} UTC"
+    return frame.page(request, "admin/desk/run.html", title, facts, here="runs")
+
+
+@require_safe
+@staff_required(SEE)
+@never_cache
+def attempt(request: HttpRequest, attempt_id: UUID) -> HttpResponse:
+    """A try: how far it is, or what it came to."""
+    found = selectors.attempt(attempt_id)
+    if found is None:
+        raise Http404
+    is_under_way = found.state in UNDER_WAY
+    facts = {
+        "one": attempt_row(found, desk.named([found.asked_by])),
+        "is_under_way": is_under_way,
+        "refresh_s": REFRESH_S,
+    }
+    answer = frame.page(
+        request, "admin/desk/run_attempt.html", "Reconciliation", facts, here="runs"
+    )
+    if is_under_way:
+        answer["Refresh"] = str(REFRESH_S)
+    return answer
+
+
+@require_POST
+@staff_required(WORK)
+def start(request: HttpRequest) -> HttpResponse:
+    """Ask for a run; it waits its turn, and this leads to how far it is."""
+    try:
+        as_of = instant_of(request.POST.get("as_of", ""))
+        if as_of is not None and as_of > database_now():
+            raise Refused(ReconciliationCode.AS_OF_IN_FUTURE)
+        made = attempts.ask(
+            attempts.Cause.PAGE,
+            actor=staff_actor(request),
+            provider=request.POST.get("provider", ""),
+            as_of=as_of,
+        )
+    except Refused as refused:
+        known = str(refused.code) in words.TEXTS
+        messages.error(request, words.refusal(refused) if known else desk.refusal(refused))
+        return redirect("desk:runs")
+    return redirect("desk:run_attempt", made.pk)
+
+
+def attempt_row(each: Attempt, names: dict[str, str]) -> dict[str, Any]:
+    """A try as a list shows it."""
+    return {
+        "id": each.pk,
+        "cause": words.CAUSES.get(each.cause, each.cause),
+        "asked_at": each.asked_at,
+        "asked_by": names.get(each.asked_by, each.asked_by),
+        "provider": each.provider or "all",
+        "as_of": each.as_of,
+        "state": each.state,
+        "look": _LOOKS.get(each.state, ""),
+        "step": each.step.replace("_", " "),
+        "done": each.done,
+        "total": each.total,
+        "tries": each.tries,
+        "ended_at": each.ended_at,
+        "code": each.code,
+        "message": words.TEXTS.get(each.code, each.message),
+        "run": each.run_id,
+        "is_dry": each.dry_run,
+        "is_under_way": each.state in UNDER_WAY,
+    }
+
+
+def run_row(each: Run) -> dict[str, Any]:
+    """A finished run as a list shows it."""
+    found = positions(each)
+    return {
+        "id": each.pk,
+        "short": each.pk[:12],
+        "as_of": each.as_of,
+        "provider": each.provider or "all",
+        "finished_at": each.finished_at,
+        "breaks_open": each.breaks_open,
+        "files": len(_mapping(each.inputs).get("files", [])),
+        "drifts": [one for one in found if one["has_drift"]],
+        "is_explained": all(not one["has_drift"] for one in found),
+    }
+
+
+def positions(found: Run) -> list[dict[str, Any]]:
+    """Per provider and currency: the books, the provider, the bank, and what is not explained."""
+    rows = []
+    for each in _mapping(found.summary).get("positions", []):
+        of, closing = str(each["currency"]), int(each["closing_minor"])
+        theirs = int(each["provider_closing_minor"])
+        named = {str(name): int(minor) for name, minor in _mapping(each.get("named")).items()}
+        drift = closing - theirs - sum(named.values())
+        bank = each.get("bank_closing_minor")
+        rows.append({
+            "provider": each["provider"],
+            "currency": of,
+            "opening": desk.amount(int(each["opening_minor"]), of),
+            "closing": desk.amount(closing, of),
+            "theirs": desk.amount(theirs, of),
+            "bank": desk.amount(None if bank is None else int(bank), of),
+            "difference": desk.amount(closing - theirs, of),
+            "named": [
+                (words.kind(name), desk.amount(minor, of)) for name, minor in sorted(named.items())
+            ],
+            "drift": desk.amount(drift, of),
+            "drift_minor": drift,
+            "has_drift": drift != 0,
+        })  # fmt: skip
+    return rows
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
