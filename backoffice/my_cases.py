@@ -35,6 +35,7 @@ KINDS: Final = {
     CaseKind.COMPLAINT: gettext_lazy("Complaint"),
     CaseKind.DISPUTE: gettext_lazy("Dispute about a round"),
     CaseKind.CHEAT_REPORT: gettext_lazy("Report of cheating"),
+    CaseKind.PAYMENT: gettext_lazy("Payment that takes longer"),
 }
 #: State → short name, what it means for the player, look of the badge.
 STATES: Final[dict[CaseState, tuple[Promise | str, Promise | str, str]]] = {

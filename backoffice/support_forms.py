@@ -14,6 +14,7 @@ KINDS: Final = {
     CaseKind.COMPLAINT: "Complaint",
     CaseKind.DISPUTE: "Dispute about a round",
     CaseKind.CHEAT_REPORT: "Report of cheating",
+    CaseKind.PAYMENT: "Payment that is late",
     CaseKind.SUSPICION: "Suspicion, hidden from the player",  # of those opened before
 }
 STATES: Final = {

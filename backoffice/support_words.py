@@ -42,6 +42,7 @@ _EVENTS: Final = {
     "answered": "Answered the player",
     "final": "Final letter to the player",
     "closed": "Closed",
+    "resolved": "It resolved, and the player reads how",
     "reason": "Why it was closed",
     "note": "Note",
     "assigned": "Assigned",

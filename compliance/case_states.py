@@ -18,10 +18,13 @@ class CaseKind(StrEnum):
     DISPUTE = "dispute"  # about one round
     CHEAT_REPORT = "cheat_report"
     SUSPICION = "suspicion"
+    PAYMENT = "payment"  # one that is late, opened by the house itself
 
 
 #: Kinds that the player and the desk must not learn of: no list, count or refusal tells them.
 HIDDEN: Final = frozenset({CaseKind.SUSPICION})
+#: Kinds that the house opens by itself, and its player reads and answers.
+BY_HOUSE: Final = frozenset({CaseKind.PAYMENT})
 #: Kinds that a player can open.
 BY_PLAYERS: Final = frozenset({CaseKind.COMPLAINT, CaseKind.DISPUTE, CaseKind.CHEAT_REPORT})
 

@@ -26,6 +26,7 @@ from audit.database_clock import database_now
 from audit.record import register
 from compliance.case_records import append, audit, tell
 from compliance.case_states import (
+    BY_HOUSE,
     BY_PLAYERS,
     HIDDEN,
     CaseKind,
@@ -202,6 +203,8 @@ def _check(matter: Matter, key: str, who: Officer) -> None:
     is_staff = who.actor.kind is ActorKind.STAFF
     if matter.kind in HIDDEN:
         allowed = is_staff and who.sees_hidden
+    elif matter.kind in BY_HOUSE:
+        allowed = who.actor.kind is ActorKind.SYSTEM
     else:
         allowed = is_staff or (by_player and matter.kind in BY_PLAYERS)
     if not allowed:
@@ -302,6 +305,19 @@ def close(step: Step, reason: str, who: Officer) -> Case:
     The reason is for the desk; the player learns that the case is closed.
     """
     return _move(step, who, CaseState.CLOSED, text=reason, tells=True, audience=Audience.DESK)
+
+
+def resolve(reference: str, text: str, *, who: Officer) -> Case | None:
+    """The house says what became of what it opened a case about, and closes it; None where it is
+    closed already. In words for the player, who is told. Repeated it changes nothing.
+    """
+    with transaction.atomic():
+        case = _locked(who, reference)
+        if case.state == CaseState.CLOSED:
+            return None
+        append(case, "resolved", who.actor, Audience.PLAYER, _text_checked(text, TEXT_MAX))
+    step = Step(reference, case.version, f"resolved {case.version}")
+    return close(step, "It resolved by itself.", who)
 
 
 def assign(step: Step, assignee_id: int, who: Officer) -> Case:

@@ -1,9 +1,10 @@
 """Freezing an account without saying why: an order the gate reads, named after its ground.
 
-It stops bets, deposits and withdrawals alike. The player reads the neutral words of any stopped
-account, and the desk sees neither the order nor its ground: naming a suspicion to anybody else
-could warn the person it is about. Grounds are kept apart, so that clearing one hit does not end
-what another officer ordered.
+It stops bets, deposits and withdrawals alike; a disputed deposit stops withdrawals, and what else
+the house says (`settings.DISPUTE_STOPS`). The player reads the neutral words of any stopped
+account. Of a hit or a suspicion the desk sees neither the order nor its ground: naming it to
+anybody else could warn the person it is about. Grounds are kept apart, so that clearing one hit
+does not end what another officer ordered.
 """
 
 from __future__ import annotations
@@ -23,9 +24,14 @@ class Ground(StrEnum):
 
     SCREENING = "screened"
     SUSPICION = "suspected"
+    DISPUTE = "disputed"
 
 
-WORDS: Final = {Ground.SCREENING: "Screening hit", Ground.SUSPICION: "Suspicion under review"}
+WORDS: Final = {
+    Ground.SCREENING: "Screening hit",
+    Ground.SUSPICION: "Suspicion under review",
+    Ground.DISPUTE: "A bank took a deposit back",
+}
 
 
 def scopes(player_id: PlayerId) -> tuple[str, ...]:

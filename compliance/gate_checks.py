@@ -1,4 +1,4 @@
-"""The gate's checks: each looks at one question and says why not, or nothing. Pure.
+"""The gate's checks: each looks at one question and says why not, or nothing. Asks no database.
 
 A new reason to refuse is a code in `gate_words`, a check here that stands in the purposes it is
 for, what it looks at in `gate_reading` (one statement for all players of a batch), and its words
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
+
+from django.conf import settings
 
 from compliance import admission, play_rules, switches
 from compliance.admission import AdmissionCode
@@ -35,7 +37,11 @@ _LIMIT_CODES: Final = {
 
 def scopes_of(request: GateRequest) -> tuple[str, ...]:
     """Every scope whose stop would stop this."""
-    of_player = (f"{kind}:{request.player_id}" for kind in switches.OF_PLAYERS)
+    of_player = (
+        f"{kind}:{request.player_id}"
+        for kind in switches.OF_PLAYERS
+        if kind != switches.DISPUTED or request.purpose in settings.DISPUTE_STOPS
+    )
     return (*OWN_SCOPES[request.purpose], *of_player, *request.scopes)
 
 
@@ -142,7 +148,7 @@ def _switch(request: GateRequest, _standing: StandingNow, known: Known) -> Refus
     stopped = next((scope for scope in scopes_of(request) if scope in known.disabled), None)
     if stopped is None:
         return None
-    if stopped.partition(":")[0] in switches.SECRET:  # why is for officers alone
+    if stopped.partition(":")[0] in switches.UNEXPLAINED:  # why is not for the player
         stopped = f"player:{request.player_id}"
     return GateCode.DISABLED, {"scope": stopped}
 

@@ -1,9 +1,10 @@
 """Orders to stop: rows the gate reads in the same transaction as the money.
 
 Scopes: ``all``, ``play``, ``table:<id>``, ``game:<name>``, ``provider:<name>``, ``deposits``,
-``withdrawals``, ``sign_up``, ``player:<id>``, and officers' own ``screened:<id>``,
-``suspected:<id>``. ``play`` stops every table; ``all`` stops play, deposits and sign-up; money
-always finds its way out unless ``withdrawals`` itself is stopped.
+``withdrawals``, ``sign_up``, ``player:<id>``, ``disputed:<id>``, and officers' own
+``screened:<id>``, ``suspected:<id>``. ``play`` stops every table; ``all`` stops play, deposits and
+sign-up; money always finds its way out unless ``withdrawals`` itself is stopped, or an order is
+about the player.
 
 Each scope names the rights that it takes (`rights_over`), to stop it and to let it go on alike; an
 order of somebody else is lifted only by who holds whatever that person may stop (`may_lift`).
@@ -50,8 +51,12 @@ SECRET: Final = ("screened", "suspected")
 WITHHELD: Final = "An order of compliance"
 HANDLE_HIDDEN: Final = "compliance.handle_hidden"
 
+#: Money that waits for the end of a dispute; what else waits with it is the house's policy.
+DISPUTED: Final = "disputed"
 #: Scopes that stop one player, followed by the player's id.
-OF_PLAYERS: Final = ("player", *SECRET)
+OF_PLAYERS: Final = ("player", *SECRET, DISPUTED)
+#: Those of which the player reads that it is stopped, not why.
+UNEXPLAINED: Final = (*SECRET, DISPUTED)
 
 #: Whose order it was counts by these: who may stop play, who may stop money.
 _WIDE: Final = (STOP_PLAY, STOP_MONEY)
@@ -68,15 +73,16 @@ _RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "all": (STOP_PLAY, STOP_MONEY),
     "provider": (STOP_PLAY, STOP_MONEY),
     "player": (STOP_PLAYER,),
+    DISPUTED: (STOP_MONEY,),
     **dict.fromkeys(SECRET, (HANDLE_HIDDEN,)),
 }
 #: Orders about one player or provider are no business of the floor.
 _OF_ONE: Final = reduce(
-    or_, (Q(scope__startswith=f"{kind}:") for kind in ("player", "provider", *SECRET))
+    or_, (Q(scope__startswith=f"{kind}:") for kind in ("provider", *OF_PLAYERS))
 )
 
 _SCOPE: Final = re.compile(
-    r"all|play|deposits|withdrawals|sign_up|(table|game|provider|player|screened|suspected):[A-Za-z0-9_.-]{1,64}"
+    r"all|play|deposits|withdrawals|sign_up|(table|game|provider|player|screened|suspected|disputed):[A-Za-z0-9_.-]{1,64}"
 )
 
 

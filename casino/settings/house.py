@@ -1,5 +1,7 @@
 """Faro's own settings: keys, signing, demo switches."""
 
+from django.core.exceptions import ImproperlyConfigured
+
 from casino.settings.environment import FARO_MODE, STATE_DIR, env
 
 #: The version of these programs, as `pyproject.toml` has it: stands in evidence packs.
@@ -38,6 +40,11 @@ FARO_SIGN_OFF_WARN_DAYS: int = env.int("FARO_SIGN_OFF_WARN_DAYS", default=30)
 #: not configured, and then deposits through it are refused with a code.
 SIMULATED_PSP_URL: str | None = env.str("SIMULATED_PSP_URL", default=None)
 PSP_WEBHOOK_SECRET: str | None = env.str("PSP_WEBHOOK_SECRET", default=None)
+#: What waits while a player's deposit is disputed: withdrawals always, deposits ("deposit") and
+#: play ("bet") by the house's policy.
+DISPUTE_STOPS = frozenset({"withdrawal", *env.list("DISPUTE_STOPS", default=[])})
+if DISPUTE_STOPS - {"withdrawal", "deposit", "bet"}:
+    raise ImproperlyConfigured("DISPUTE_STOPS: deposit, bet, both or neither")
 
 #: Stripe: a secret or restricted API key, and the secrets of its webhook endpoint (several, with
 #: commas, while one is changed). Empty: not connected. The address of its API differs in tests.

@@ -8,6 +8,7 @@ import pytest
 
 from compliance.case_states import (
     AT_REST,
+    BY_HOUSE,
     BY_PLAYERS,
     HIDDEN,
     TRANSITIONS,
@@ -52,7 +53,8 @@ def test_every_state_can_be_reached_and_only_closed_ends():
 
 def test_no_kind_is_both_hidden_and_open_to_players():
     assert not HIDDEN & BY_PLAYERS
-    assert set(CaseKind) == HIDDEN | BY_PLAYERS
+    assert not BY_HOUSE & (HIDDEN | BY_PLAYERS)
+    assert set(CaseKind) == HIDDEN | BY_PLAYERS | BY_HOUSE
 
 
 @pytest.mark.parametrize(
