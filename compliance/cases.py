@@ -186,7 +186,7 @@ def open_case(matter: Matter, *, key: str, who: Officer) -> Case:
             case = _insert(matter, key, fingerprint, standing.policy(now), who.actor)
             append(case, "opened", who.actor, _told(case), matter.text, key=key)
             audit(OPENED, case, who.actor, after={"kind": case.kind, "round": _text(case.round_id)})
-            if matter.kind not in HIDDEN:
+            if matter.kind not in HIDDEN | BY_HOUSE:  # the house tells of it with its reason
                 tell(case)
     except IntegrityError:  # the same form twice at once: the other one opened it
         known = _known(key, who, fingerprint)

@@ -23,7 +23,7 @@ from django.db import connection, transaction
 from audit.locks import LockRank, entering
 from audit.record import Subject, record, register
 from kernel.arrays import array_of
-from kernel.ids import AccountId, Actor
+from kernel.ids import AccountId, Actor, PlayerId
 from kernel.refusal import Refused
 from ledger import accounts, two_people
 from ledger.posting import post
@@ -312,6 +312,26 @@ def taken_minor(deposits: Sequence[UUID]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_TAKEN, [array_of(deposits)])
         return int(cursor.fetchone()[0])
+
+
+_BY_HAND: Final = """
+SELECT EXISTS (SELECT FROM ledger_chargeback c
+    JOIN ledger_account a ON a.id = c.cash AND a.owner_ref = %s
+    LEFT JOIN ledger_chargeback_decision x ON x.chargeback = c.id
+    WHERE c.step = 'taken' AND coalesce(x.decision, 'approved') = 'approved'
+    AND NOT EXISTS (SELECT FROM ledger_dispute n WHERE n.provider = c.provider
+        AND n.dispute = c.dispute AND n.step = 'taken')
+    AND NOT EXISTS (SELECT FROM ledger_chargeback r JOIN ledger_chargeback_decision y
+        ON y.chargeback = r.id AND y.decision = 'approved' WHERE r.returns = c.id))
+"""
+
+
+def stands_by_hand(player_id: PlayerId) -> bool:
+    """Whether anything of the player's is entered by hand and was neither refused nor returned, of
+    a dispute that no provider reported."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_HAND, [f"player:{player_id}"])
+        return bool(cursor.fetchone()[0])
 
 
 def waiting() -> list[Chargeback]:

@@ -76,15 +76,15 @@ def give_back(deposit: Deposit, arrived: Money, actor: Actor) -> None:
     )
 
 
-def reverse(deposit: Deposit, actor: Actor) -> None:
-    """A credited deposit was refunded: what is there of it is taken, the rest is owed.
+def reverse(deposit: Deposit, minor: int, actor: Actor) -> None:
+    """So much of a credited deposit went back: what is there of it is taken, the rest is owed.
 
     A bet between looking and posting may take some: then it looks again. Refuses with the ledger's
     ``REFUSED_TRANSFER`` where that happens ``TRIES`` times; nothing was booked.
     """
     for left in reversed(range(TRIES)):
         try:
-            _reverse(deposit, actor)
+            _reverse(deposit, minor, actor)
         except Refused as refusal:
             if not is_below_floor(refusal) or left == 0:
                 raise
@@ -92,15 +92,31 @@ def reverse(deposit: Deposit, actor: Actor) -> None:
             return
 
 
-def reversal_key(deposit_id: UUID) -> str:
-    """Under which a refund of the deposit is posted, in however many parts."""
-    return f"deposit:{deposit_id}:reversal"
+def dispute_fee(deposit: Deposit, dispute: str, fee: Money, actor: Actor) -> None:
+    """What the provider asks for a dispute of the deposit, kept out of what it holds for us."""
+    _post(
+        f"dispute:{deposit.provider}:{dispute}:fee",
+        TransferKind.PSP_FEE,
+        (
+            accounts.psp_fees(deposit.provider, fee.currency),
+            accounts.psp_clearing(deposit.provider, fee.currency),
+        ),
+        fee,
+        deposit.pk,
+        actor=actor,
+    )
 
 
-def _reverse(deposit: Deposit, actor: Actor) -> None:
-    key, clearing, cash = reversal_key(deposit.pk), _clearing(deposit), _cash(deposit)
+def _reversal_key(deposit: Deposit, minor: int) -> str:
+    """Parts are named by what has gone back with them: each is posted once, in its order."""
+    key, whole_minor = f"deposit:{deposit.pk}:reversal", deposit.reversed_minor + minor
+    return key if minor == deposit.amount_minor else f"{key}:{whole_minor}"
+
+
+def _reverse(deposit: Deposit, minor: int, actor: Actor) -> None:
+    key, clearing, cash = _reversal_key(deposit, minor), _clearing(deposit), _cash(deposit)
     owed = accounts.receivable(PlayerId(deposit.player_id), deposit.currency)
-    share = cover(deposit.amount_minor, accounts.balance(cash).available_minor)
+    share = cover(minor, accounts.balance(cash).available_minor)
     posting.post(
         key=key,
         kind=TransferKind.DEPOSIT_REVERSAL.value,
@@ -110,15 +126,15 @@ def _reverse(deposit: Deposit, actor: Actor) -> None:
                 id=derived_id(name, deposit.pk),
                 debit=source,
                 credit=clearing,
-                amount_minor=minor,
+                amount_minor=part_minor,
                 kind=TransferKind.DEPOSIT_REVERSAL,
                 ref=f"{REF}{deposit.pk}",
             )
-            for name, source, minor in (
+            for name, source, part_minor in (
                 (key, cash, share.taken_minor),
                 (f"{key}:rest", owed, share.rest_minor),
             )
-            if minor
+            if part_minor
         ],
     )
 

@@ -1,21 +1,24 @@
-"""Disputes: a provider takes a captured deposit back, and perhaps returns it. Two people book it.
+"""Who bears a deposit that a provider took back: two people say it, and perhaps give it back.
 
-Somebody of finance enters what the provider says, and who bears what the player no longer has;
-somebody else approves, and the ledger posts it in the same transaction (`ledger.chargebacks`,
-which decides both people's rights and the split in the database). Here: which deposit it is, and
-what its player reads about it.
+Somebody of finance enters the dispute, and who bears what the player no longer has; somebody else
+approves, and the ledger posts it in the same transaction (`ledger.chargebacks`, which decides both
+people's rights and the split in the database). Of a dispute that the provider reported itself
+(`payments.disputes`) its side is booked and the deposit says so already; of any other, this books
+it too. Here: which deposit it is, and what its player reads about it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 
-from kernel.ids import Actor
+from compliance import freezing
+from compliance.standing import lock_standings
+from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import chargebacks
@@ -24,15 +27,11 @@ from ledger.shortfall import Shortfall
 from ledger.two_people import Decision
 from notices.send import notify
 from payments import booking
+from payments.disputes import applying as disputes
 from payments.models import Deposit
 from payments.notice_kinds import CHARGEBACK_RETURNED, DEPOSIT_CHARGED_BACK
-from payments.states import DepositState
+from payments.states import CAPTURED, DepositState
 from payments.steps import lock_deposit, move_deposit
-
-#: What has been captured and not given back otherwise.
-CAPTURED: Final = frozenset(
-    {DepositState.SUCCEEDED, DepositState.DISPUTED, DepositState.WON, DepositState.LOST}
-)
 
 
 class DisputeCode(StrEnum):
@@ -74,14 +73,16 @@ def propose(dispute: Dispute, *, actor: Actor) -> Chargeback:
     """Enter a dispute; a second person approves it. The same one again is the same proposal.
 
     Refuses with ``UNKNOWN_DEPOSIT``, ``NOT_CAPTURED`` (no money came, or it went back already),
-    and as :func:`ledger.chargebacks.propose`. Locks the deposit, then the player's account.
+    and as :func:`ledger.chargebacks.propose`. The player's payouts wait from then on. Locks the
+    player, the deposit, then the player's account.
     """
     with transaction.atomic():
         if not Deposit.objects.filter(pk=dispute.deposit).exists():
             raise Refused(ChargebackCode.UNKNOWN_DEPOSIT)
+        _lock_player_of(dispute.deposit)
         deposit = lock_deposit(dispute.deposit)
         _check_captured(deposit)
-        return chargebacks.propose(
+        made = chargebacks.propose(
             Wanted(
                 provider=deposit.provider,
                 dispute=dispute.dispute.strip(),
@@ -93,6 +94,11 @@ def propose(dispute: Dispute, *, actor: Actor) -> Chargeback:
             ),
             actor=actor,
         )
+        if not made.is_reported:  # of a reported one the payouts wait already, or were let go
+            freezing.freeze(
+                PlayerId(deposit.player_id), freezing.Ground.DISPUTE, actor=disputes.SYSTEM
+            )
+    return made
 
 
 def propose_return(chargeback_id: UUID, *, actor: Actor, note: str) -> Chargeback:
@@ -111,25 +117,49 @@ def approve(chargeback_id: UUID, *, actor: Actor, note: str = "") -> Chargeback:
     """
     with transaction.atomic():
         asked = chargebacks.find(chargeback_id)
+        _lock_player_of(deposit_id(asked))
         deposit = lock_deposit(deposit_id(asked))
         is_new = chargebacks.find(chargeback_id).decision is None
         if is_new:
             _check_captured(deposit)
         done = chargebacks.approve(chargeback_id, actor=actor, note=note)
         if is_new:
-            _show(deposit, done, actor)
+            if not done.is_reported:
+                _show(deposit, done, actor)
             _tell(deposit, done)
+            if done.step == Step.RETURNED:
+                _thaw_if_over(deposit.player_id, "A chargeback came back")
     return done
 
 
 def refuse(chargeback_id: UUID, *, actor: Actor, note: str) -> Chargeback:
     """Say no, and why; nothing is booked, and the dispute may be entered again."""
-    return chargebacks.refuse(chargeback_id, actor=actor, note=note)
+    return _ended(chargeback_id, lambda: chargebacks.refuse(chargeback_id, actor=actor, note=note))
 
 
 def withdraw(chargeback_id: UUID, *, actor: Actor) -> Chargeback:
     """Take one's own back while it waits; the dispute may be entered again."""
-    return chargebacks.withdraw(chargeback_id, actor=actor)
+    return _ended(chargeback_id, lambda: chargebacks.withdraw(chargeback_id, actor=actor))
+
+
+def _ended(chargeback_id: UUID, end: Callable[[], Chargeback]) -> Chargeback:
+    """One that is off the table: the payouts go on where nothing else holds them."""
+    with transaction.atomic():
+        asked = chargebacks.find(chargeback_id)
+        _lock_player_of(deposit_id(asked))
+        deposit = lock_deposit(deposit_id(asked))
+        done = end()
+        _thaw_if_over(deposit.player_id, "What was entered about a dispute was taken back")
+    return done
+
+
+def _lock_player_of(deposit: UUID) -> None:
+    of_it = Deposit.objects.filter(pk=deposit).values_list("player_id", flat=True)
+    lock_standings([PlayerId(player_id) for player_id in of_it])
+
+
+def _thaw_if_over(player_id: int, reason: str) -> None:
+    disputes.thaw_if_over(PlayerId(player_id), reason, disputes.SYSTEM)
 
 
 def deposit_id(chargeback: Chargeback) -> UUID:

@@ -6,8 +6,8 @@ What the provider says later, by webhook or when asked, goes through `apply`, wh
 
 from __future__ import annotations
 
-from datetime import timedelta
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +20,10 @@ from compliance.standing import lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import booking, providers
+from payments import booking, instruments, providers, refunds, telling
+from payments.fraud import decide as fraud
+from payments.fraud import review
+from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit
 from payments.providers.protocol import (
     DepositReport,
@@ -28,7 +31,8 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
-from payments.states import DepositState, Meaning, judge_deposit
+from payments.refusals import DepositCode
+from payments.states import OF_DISPUTES, DepositState, Meaning, judge_deposit
 from payments.steps import begin, lock_deposit, move_deposit
 
 #: Five failed deposits in ten minutes stop new ones for a while (N.J.A.C. 13:69O-1.3).
@@ -39,17 +43,7 @@ KEY_CHARS_MAX: Final = 80
 AMOUNT_MINOR_MAX: Final = 100_000_000
 
 CONTRADICTED: Final = register("deposit.contradicted", "Provider contradicts our record")
-
-
-class DepositCode(StrEnum):
-    """Why a deposit was not begun, besides the gate's reasons."""
-
-    KEY_REUSED = "key_reused"
-    BAD_KEY = "bad_key"
-    TOO_MANY_FAILURES = "too_many_failures"
-    TOO_LARGE = "deposit_too_large"
-    LIMITS_NOT_ASKED = "limits_not_asked"
-    REFUSED = "deposit_refused"
+PARTLY_REFUNDED: Final = register("deposit.partly_refunded", "Part of a deposit went back")
 
 
 class _Unchanged(Exception):
@@ -60,15 +54,36 @@ class _Unchanged(Exception):
         self.meaning = meaning
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a player asks for: with ``saved`` (their own, of before) or with something new."""
+
+    player_id: PlayerId
+    amount: Money
+    key: str
+    saved: UUID | None
+    return_base: str
+    provider: str
+    actor: Actor
+
+
 def start(
-    *, player_id: PlayerId, amount: Money, key: str, actor: Actor, return_base: str = ""
+    *,
+    player_id: PlayerId,
+    amount: Money,
+    key: str,
+    actor: Actor,
+    return_base: str = "",
+    instrument: UUID | None = None,
 ) -> Deposit:
     """Begin a deposit of ``amount``, once per ``key``; the player goes on to ``redirect_url``.
 
-    The same key with the same amount returns the same deposit; another amount is refused with
-    ``KEY_REUSED``. Refuses with a gate code (data of the gate), ``NO_STANDING``,
-    ``LIMITS_NOT_ASKED`` (the profile wants the player's answer about limits first),
-    ``TOO_MANY_FAILURES``, ``TOO_LARGE``, ``BAD_KEY`` or a provider code; then nothing was charged.
+    ``instrument`` is a saved one of the player's own (`payments.instruments`); without one they
+    enter theirs on the provider's page. The same key with the same amount and instrument returns
+    the same deposit; others are refused with ``KEY_REUSED``. Refuses with a gate code (data of the
+    gate), ``NO_STANDING``, ``LIMITS_NOT_ASKED`` (the profile wants the player's answer about limits
+    first), ``TOO_MANY_FAILURES``, ``TOO_LARGE``, ``BAD_KEY``, ``UNKNOWN_INSTRUMENT``,
+    ``NOT_ACCEPTED`` (by the rules against fraud) or a provider code; then nothing was charged.
     When the provider does not answer, the deposit is `unknown` and polled, never failed.
     ``return_base`` plus the deposit's id is where the provider sends the player back to. Locks the
     player; opens its own transaction and must not be called in one.
@@ -79,8 +94,9 @@ def start(
         raise Refused(DepositCode.TOO_LARGE, minor_max=AMOUNT_MINOR_MAX, currency=amount.currency)
     name = providers.default_name()
     providers.provider(name)
+    wanted = _Wanted(player_id, amount, key, instrument, return_base, name, actor)
     with transaction.atomic(durable=True):
-        deposit, refusal = _begin(player_id, amount, key, actor, (name, return_base))
+        deposit, refusal = _begin(wanted)
     if refusal is not None:
         raise refusal
     if deposit.state == DepositState.CREATED:
@@ -89,41 +105,54 @@ def start(
     return deposit
 
 
-def _begin(
-    player_id: PlayerId, amount: Money, key: str, actor: Actor, where: tuple[str, str]
-) -> tuple[Deposit, Refused | None]:
+def _begin(wanted: _Wanted) -> tuple[Deposit, Refused | None]:
     """The deposit of this key, made now if need be; a refusal is returned so that it is kept."""
+    player_id = wanted.player_id
     lock_standing(player_id)
-    known = Deposit.objects.filter(player_id=player_id, key=key).first()
+    known = Deposit.objects.filter(player_id=player_id, key=wanted.key).first()
     if known is not None:
-        if known.amount != amount:
+        if known.amount != wanted.amount or known.asked_with != wanted.saved:
             raise Refused(DepositCode.KEY_REUSED)
         return known, None
     now = database_now()
     if limits.must_answer(player_id, now):
         raise Refused(DepositCode.LIMITS_NOT_ASKED)
+    _refuse_after_failures(player_id, now)
+    deposit = _row(wanted)
+    [answer] = gate.decide([_question(deposit)], now=now)
+    if not answer.allowed:
+        return deposit, Refused(answer.code or DepositCode.REFUSED, **answer.data)
+    if _by_the_rules(deposit, fraud.Moment.ASKED).outcome is Outcome.BLOCK:
+        limits.release(deposit.pk)
+        return deposit, Refused(DepositCode.NOT_ACCEPTED)
+    begin(deposit, "deposit", actor=wanted.actor)
+    return deposit, None
+
+
+def _refuse_after_failures(player_id: PlayerId, now: datetime) -> None:
     failed = Deposit.objects.filter(
         player_id=player_id, state=DepositState.FAILED, changed_at__gt=now - FAILURES_WITHIN
     ).count()
     if failed >= FAILURES_MAX:
         minutes = int(FAILURES_WITHIN.total_seconds()) // 60
         raise Refused(DepositCode.TOO_MANY_FAILURES, minutes=minutes)
-    name, return_base = where
-    deposit_id = new_id()
-    deposit = Deposit(
+
+
+def _row(wanted: _Wanted) -> Deposit:
+    deposit_id, saved = new_id(), None
+    if wanted.saved is not None:
+        saved = instruments.find(wanted.player_id, wanted.saved, wanted.provider)
+    return Deposit(
         id=deposit_id,
-        player_id=player_id,
-        provider=name,
-        key=key,
-        amount_minor=amount.minor,
-        currency=amount.currency,
-        return_url=f"{return_base}{deposit_id}/" if return_base else "",
+        player_id=wanted.player_id,
+        provider=wanted.provider,
+        key=wanted.key,
+        amount_minor=wanted.amount.minor,
+        currency=wanted.amount.currency,
+        instrument=saved,
+        asked_with=wanted.saved,
+        return_url=f"{wanted.return_base}{deposit_id}/" if wanted.return_base else "",
     )
-    [answer] = gate.decide([_question(deposit)], now=now)
-    if not answer.allowed:
-        return deposit, Refused(answer.code or DepositCode.REFUSED, **answer.data)
-    begin(deposit, "deposit", actor=actor)
-    return deposit, None
 
 
 def _question(deposit: Deposit) -> gate.GateRequest:
@@ -136,37 +165,65 @@ def _question(deposit: Deposit) -> gate.GateRequest:
     )
 
 
+def _by_the_rules(deposit: Deposit, moment: fraud.Moment) -> Decision:
+    """What the rules against fraud say of it at this moment."""
+    paid_with = deposit.instrument
+    return fraud.decide(
+        fraud.Question(
+            ref=deposit.pk,
+            player_id=PlayerId(deposit.player_id),
+            purpose=fraud.Purpose.DEPOSIT,
+            amount=deposit.amount,
+            moment=moment,
+            fingerprint="" if paid_with is None else paid_with.fingerprint,
+            issuer="" if paid_with is None else paid_with.country,
+        )
+    )
+
+
 def ask_provider(deposit_id: UUID) -> None:
     """Make the payment at the provider, or look at it: whichever is due. Outside any transaction.
 
     Safe to repeat at any time: the key is the same, and what comes back goes through `apply`.
     """
-    deposit = Deposit.objects.get(pk=deposit_id)
+    deposit = Deposit.objects.select_related("instrument").get(pk=deposit_id)
     house = providers.provider(deposit.provider)
     actor = Actor(ActorKind.PROVIDER, deposit.provider)
     try:
-        if deposit.state == DepositState.REFUND_DUE:
+        if _goes_back(deposit):
             report = house.refund(
                 f"{deposit.pk}:refund:1", deposit.provider_ref or "", _arrived(deposit)
             )
         elif deposit.provider_ref:
             report = house.find_deposit(deposit.provider_ref)
         else:
-            report = house.create_deposit(
-                NewDeposit(
-                    key=f"{deposit.pk}:create:1",
-                    payment_id=deposit.pk,
-                    amount=deposit.amount,
-                    return_url=deposit.return_url,
-                    customer=str(deposit.player_id),
-                )
-            )
+            report = house.create_deposit(_order(deposit))
     except ProviderUnreachable as error:
         _note_silence(deposit_id, actor, str(error))
     except ProviderRejected as error:
         _note_rejection(deposit_id, actor, error.code)
     else:
         apply(report, cause="asked", actor=actor, confirmed=True)
+
+
+def _goes_back(deposit: Deposit) -> bool:
+    """Whether the provider is to send it back: never playable, or somebody decided so."""
+    if deposit.state == DepositState.REFUND_DUE:
+        return True
+    is_theirs = deposit.state == DepositState.SUCCEEDED and not deposit.refunded_minor
+    return is_theirs and review.is_to_return(deposit.pk)
+
+
+def _order(deposit: Deposit) -> NewDeposit:
+    return NewDeposit(
+        key=f"{deposit.pk}:create:1",
+        payment_id=deposit.pk,
+        amount=deposit.amount,
+        return_url=deposit.return_url,
+        instrument="" if deposit.instrument is None else deposit.instrument.token,
+        challenge=fraud.before(deposit.pk).outcome is Outcome.CHALLENGE,
+        customer=instruments.payer(PlayerId(deposit.player_id)),
+    )
 
 
 def _arrived(deposit: Deposit) -> Money:
@@ -221,22 +278,85 @@ def _apply(report: DepositReport, cause: str, actor: Actor, *, confirmed: bool) 
         [decision] = gate.decide([_question(before)], now=database_now())
     deposit = lock_deposit(before.pk)
     meaning = _meaning(deposit, report)
-    if not _acts(meaning, confirmed=confirmed) or (arriving and decision is None):
+    acts = _acts(meaning, confirmed=confirmed)
+    is_new_to_us = meaning is Meaning.CONFLICT or (meaning is Meaning.REVERSAL and not acts)
+    if is_new_to_us or (decision is not None) != (arriving and acts):
         raise _Unchanged(meaning)
-    deposit.provider_ref = report.provider_ref
-    deposit.redirect_url = report.redirect_url or deposit.redirect_url
-    state, reason = report.state, report.reason
+    _learn(deposit, report)
+    if acts:
+        deposit.provider_ref = report.provider_ref
+        deposit.redirect_url = report.redirect_url or deposit.redirect_url
     if decision is not None:
         state, reason = _receive(deposit, report.amount, decision, actor)
-    elif state is DepositState.REFUNDED:
-        if deposit.state == DepositState.REFUND_DUE:
-            booking.give_back(deposit, _arrived(deposit), actor)
-        else:
-            booking.reverse(deposit, actor)
-    elif state in {DepositState.FAILED, DepositState.CANCELED, DepositState.EXPIRED}:
-        limits.release(deposit.pk)
+    elif report.state is DepositState.REFUNDED and deposit.state == DepositState.REFUND_DUE:
+        booking.give_back(deposit, _arrived(deposit), actor)
+        deposit.refunded_minor = _arrived(deposit).minor
+        state, reason = report.state, report.reason
+    elif acts and report.state is not DepositState.REFUNDED:
+        if report.state in {DepositState.FAILED, DepositState.CANCELED, DepositState.EXPIRED}:
+            limits.release(deposit.pk)
+        state, reason = report.state, report.reason
+    else:
+        return _stay(deposit, report, meaning, (actor, cause))
     move_deposit(deposit, state, actor=actor, cause=cause, reason=reason)
+    if state is DepositState.SUCCEEDED:
+        _refund(deposit, report, (actor, cause))
     return meaning
+
+
+def _stay(
+    deposit: Deposit, report: DepositReport, meaning: Meaning, by: tuple[Actor, str]
+) -> Meaning:
+    """No step of its own: what the report adds is kept, and what went back is booked."""
+    if _refund(deposit, report, by):
+        return Meaning.STEP
+    deposit.save()
+    return Meaning.SAME if meaning is Meaning.STEP else meaning
+
+
+def _refund(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> bool:
+    """Book what the report says went back and is not booked; whether there was any.
+
+    The deposit is refunded only when all of it went back; a part is kept and told.
+    """
+    actor, cause = by
+    try:
+        minor = refunds.unbooked(report, deposit)
+    except refunds.DoesNotFit:
+        raise _Unchanged(Meaning.CONFLICT) from None
+    if not minor:
+        return False
+    refunds.book(deposit, minor, actor)
+    if refunds.is_whole(deposit):
+        move_deposit(deposit, DepositState.REFUNDED, actor=actor, cause=cause, reason=report.reason)
+        return True
+    deposit.save()
+    telling.went_back(deposit, minor)
+    record(
+        PARTLY_REFUNDED,
+        actor=actor,
+        subject=Subject("deposit", str(deposit.pk)),
+        component="payments",
+        after={
+            "player_id": deposit.player_id,
+            "refunded_minor": deposit.refunded_minor,
+            "currency": deposit.currency,
+        },
+        reason=report.reason,
+    )
+    return True
+
+
+def _learn(deposit: Deposit, report: DepositReport) -> None:
+    """With what it was paid, and what it cost, as soon as the provider says so."""
+    told = report.instrument
+    if told is not None and (deposit.instrument is None or deposit.instrument.token != told.token):
+        is_new = deposit.asked_with is None
+        deposit.instrument = instruments.keep(
+            PlayerId(deposit.player_id), deposit.provider, told, again=is_new
+        )
+    if report.fee is not None and deposit.fee_minor is None:
+        deposit.fee_minor, deposit.fee_currency = report.fee.minor, report.fee.currency
 
 
 def _receive(
@@ -256,6 +376,7 @@ def _receive(
                 )
             ]
         )
+        _hold_for_review(deposit, actor)
         state, reason = DepositState.SUCCEEDED, ""
     else:
         booking.set_aside(deposit, arrived, actor)
@@ -265,9 +386,24 @@ def _receive(
     return state, reason
 
 
+def _hold_for_review(deposit: Deposit, actor: Actor) -> None:
+    """Set it aside for people where the rules want that, now that its instrument is known.
+
+    A holder who has proved who they are meets a challenge; money that came cannot be blocked.
+    """
+    asked, now = fraud.before(deposit.pk), _by_the_rules(deposit, fraud.Moment.ARRIVED)
+    is_proved = asked.outcome is Outcome.CHALLENGE and now.outcome is Outcome.CHALLENGE
+    is_fine = now.outcome is Outcome.ALLOW or is_proved
+    if asked.outcome is Outcome.REVIEW or not is_fine:
+        reasons = tuple(sorted({*asked.reasons, *now.reasons}))
+        review.hold(deposit, Decision(Outcome.REVIEW, reasons), actor)
+
+
 def _meaning(deposit: Deposit, report: DepositReport) -> Meaning:
     if deposit.provider_ref not in {None, report.provider_ref}:
         return Meaning.CONFLICT
+    if report.state in OF_DISPUTES:  # a hint at most: of a dispute, the dispute itself is asked
+        return Meaning.SAME if report.state == deposit.state else Meaning.CONFLICT
     return judge_deposit(DepositState(deposit.state), report.state)
 
 

@@ -85,6 +85,9 @@ class _Payment(models.Model):
     expected_by = models.DateTimeField(null=True)
     poll_at = models.DateTimeField(null=True)
     polls = models.IntegerField(default=0)
+    #: Since when it is late and people look into it, in which case of the player's (`overdue`).
+    overdue_at = models.DateTimeField(null=True)
+    case_reference = models.CharField(max_length=16, blank=True)
 
     class Meta:
         abstract = True
@@ -109,17 +112,31 @@ class Deposit(_Payment):
     instrument = models.ForeignKey(
         Instrument, null=True, on_delete=models.PROTECT, related_name="deposits"
     )
+    #: The saved one that the player chose; empty where they entered theirs on the provider's page.
+    asked_with = models.UUIDField(null=True)
     #: What the provider says it kept; its own currency. Booked when its settlement says so too.
     fee_minor = models.BigIntegerField(null=True)
     fee_currency = models.CharField(max_length=3, blank=True)
-    #: What of it went back to its source, in the currency that arrived.
+    #: What of it went back to its source, in the currency that arrived; and what of that was taken
+    #: from the player again, not sent by their withdrawals.
     refunded_minor = models.BigIntegerField(default=0)
+    reversed_minor = models.BigIntegerField(default=0)
 
     class Meta:
         db_table = "payments_deposit"
         indexes = [
             models.Index(fields=["player_id", "-created_at"], name="payments_deposit_player"),
             models.Index(fields=["created_at"], name="payments_deposit_time"),
+            models.Index(
+                fields=["expected_by"],
+                name="payments_deposit_late",
+                condition=models.Q(expected_by__isnull=False, overdue_at__isnull=True),
+            ),
+            models.Index(
+                fields=["overdue_at"],
+                name="payments_deposit_overdue",
+                condition=models.Q(overdue_at__isnull=False),
+            ),
             models.Index(
                 fields=["poll_at"],
                 name="payments_deposit_poll",
@@ -142,6 +159,11 @@ class Deposit(_Payment):
                     )
                 ),
                 name="payments_deposit_refunded",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reversed_minor__gte=0)
+                & models.Q(reversed_minor__lte=models.F("refunded_minor")),
+                name="payments_deposit_reversed",
             ),
         ]
 
@@ -180,6 +202,16 @@ class Withdrawal(_Payment):
         indexes = [
             models.Index(fields=["player_id", "-created_at"], name="payments_withdrawal_player"),
             models.Index(fields=["created_at"], name="payments_withdrawal_time"),
+            models.Index(
+                fields=["expected_by"],
+                name="payments_withdrawal_late",
+                condition=models.Q(expected_by__isnull=False, overdue_at__isnull=True),
+            ),
+            models.Index(
+                fields=["overdue_at"],
+                name="payments_withdrawal_overdue",
+                condition=models.Q(overdue_at__isnull=False),
+            ),
             models.Index(
                 fields=["poll_at"],
                 name="payments_withdrawal_poll",
@@ -289,6 +321,7 @@ class Transition(models.Model):
         raise TypeError("transitions never change")
 
 
-import payments.approvals.models  # noqa: E402  (as above)
+import payments.approvals.models  # noqa: E402  (as below)
+import payments.disputes.models  # noqa: E402  (as below)
 import payments.files.models  # noqa: E402  (Django finds an app's models here)
 import payments.reconciliation.models  # noqa: E402, F401  (the same)

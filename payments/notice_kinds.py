@@ -16,3 +16,9 @@ WITHDRAWAL_PAID = register("withdrawal_paid")
 WITHDRAWAL_NOT_PAID = register("withdrawal_not_paid")
 PAYMENT_LATE = register("payment_late")
 PAYOUT_ACCOUNT_NEWS = register("payout_account_news")
+
+#: To staff: a provider's dispute, and what became of it.
+DISPUTE_OPENED = register("dispute_opened")
+DISPUTE_ENDED = register("dispute_ended")
+DISPUTE_LATE = register("dispute_late")
+DISPUTE_CONTRADICTED = register("dispute_contradicted")

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
 from kernel.refusal import Refused
-from payments import deposits, provider_events, reviews, withdrawals
+from payments import deposits, overdue, provider_events, reviews, withdrawals
+from payments.disputes import asking, working
+from payments.disputes.applying import POLL_EVERY
+from payments.disputes.models import ProviderDispute
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import BadWebhook, ProviderRejected, ProviderUnreachable
-from payments.states import poll_after
+from payments.states import DEPOSITS_POLLED, WITHDRAWALS_POLLED, poll_after
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +41,8 @@ class Sweep:
     events: int = 0
     deposits: int = 0
     withdrawals: int = 0
+    disputes: int = 0
+    late: int = 0
     failures: int = 0
 
 
@@ -51,6 +57,9 @@ def sweep() -> Sweep:
         _try(reviews.approve_automatically, request_id, done)
     for payment_id in _claim_due(Withdrawal):
         done.withdrawals += _try(withdrawals.ask_provider, payment_id, done)
+    for dispute_id in _claim_disputes():
+        done.disputes += _try(asking.ask_again, dispute_id, done)
+    done.late = working.tell_late() + overdue.sweep()
     return done
 
 
@@ -72,18 +81,49 @@ def _waiting_events() -> list[UUID]:
 
 
 def _claim_due(table: type[Deposit] | type[Withdrawal]) -> list[UUID]:
-    """Payments whose time has come, each put off to its next time so that nobody else takes it."""
-    with transaction.atomic():
+    """Payments whose time has come, each put off to its next time so that nobody else takes it.
+
+    The last look puts it off for ever: it is long late, and people work on it (`overdue`).
+    """
+    return _claimed(table._meta.db_table, poll_after)
+
+
+def _claim_disputes() -> list[UUID]:
+    """Open disputes whose webhooks may be lost, looked at now and then until they are over."""
+    return _claimed(ProviderDispute._meta.db_table, lambda _polls: POLL_EVERY)
+
+
+def _claimed(table: str, after: Callable[[int], timedelta | None]) -> list[UUID]:
+    with transaction.atomic(), connection.cursor() as cursor:
         rows = lock_rows(
             LockRank.PAYMENT,
-            f"SELECT id, polls FROM {table._meta.db_table}"  # noqa: S608  (our own table's name)
+            f"SELECT id, polls FROM {table}"  # noqa: S608  (our own table's name)
             " WHERE poll_at <= clock_timestamp() ORDER BY id LIMIT %s"
             " FOR NO KEY UPDATE SKIP LOCKED",
             [BATCH_MAX],
         )
         now = database_now()
-        for payment_id, polls in rows:
-            table.objects.filter(pk=payment_id).update(
-                polls=polls + 1, poll_at=now + poll_after(polls + 1)
+        for row_id, polls in rows:
+            wait = after(polls + 1)
+            cursor.execute(
+                f"UPDATE {table} SET polls = %s, poll_at = %s WHERE id = %s",  # noqa: S608  (as above)
+                [polls + 1, None if wait is None else now + wait, row_id],
             )
     return [row[0] for row in rows]
+
+
+def look_again(payment: Deposit | Withdrawal) -> bool:
+    """Ask the provider about it with the next sweep, also where asking had ended; whether it waits.
+
+    For people who work on what is late. Locks the payment.
+    """
+    with transaction.atomic():
+        rows = lock_rows(
+            LockRank.PAYMENT,
+            f"SELECT id FROM {payment._meta.db_table} WHERE id = %s"  # noqa: S608  (as above)
+            " ORDER BY id FOR NO KEY UPDATE",
+            [payment.pk],
+        )
+        polled = DEPOSITS_POLLED | WITHDRAWALS_POLLED
+        found = type(payment).objects.filter(pk=rows[0][0], state__in=polled)
+        return bool(found.update(polls=0, poll_at=database_now()))

@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind
 from payments import deposits, providers, withdrawals
+from payments.disputes import asking as disputes
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.providers.protocol import (
     About,
@@ -99,7 +100,7 @@ def forget_strangers() -> int:
 
 def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
     if isinstance(report, DisputeReport):
-        return "dispute_by_hand"  # two people enter what a provider took back
+        return _look_at_dispute(house, report.provider_ref, event)
     actor = _actor(event)
     cause = f"event {event.event_id}"
     table = Deposit if isinstance(report, DepositReport) else Withdrawal
@@ -120,9 +121,7 @@ def _look(house: Provider, news: Named, event: ProviderEvent) -> str:
     """Ask the provider what the event is about, and apply its answer."""
     try:
         if news.about is About.DISPUTE:
-            dispute = house.find_dispute(news.provider_ref)
-            event.payment_id = dispute.payment_id
-            return _apply(house, dispute, event)
+            return _look_at_dispute(house, news.provider_ref, event)
         asked: _Payment = (
             house.find_deposit(news.provider_ref)
             if news.about is About.DEPOSIT
@@ -135,6 +134,14 @@ def _look(house: Provider, news: Named, event: ProviderEvent) -> str:
     if not table.objects.filter(pk=asked.payment_id, provider=event.provider).exists():
         return "unknown_payment"
     return _route(asked, f"event {event.event_id}", _actor(event), confirmed=True).value
+
+
+def _look_at_dispute(house: Provider, provider_ref: str, event: ProviderEvent) -> str:
+    """A dispute is never believed by its event: the provider is asked, and its answer applied."""
+    outcome, said = disputes.look(house, provider_ref, cause=f"event {event.event_id}")
+    if said is not None:
+        event.payment_id = said.payment_id
+    return outcome
 
 
 def _actor(event: ProviderEvent) -> Actor:

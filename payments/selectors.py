@@ -9,11 +9,10 @@ from uuid import UUID
 
 from compliance.standing import read_standing
 from kernel.ids import PlayerId
-from ledger import accounts, chargebacks, holds, statements
+from ledger import accounts, chargebacks, holds
 from payments import booking, listing
-from payments.chargebacks import CAPTURED
 from payments.models import Deposit, Withdrawal
-from payments.states import DepositState
+from payments.states import CAPTURED, DepositState
 
 PAYMENTS_MAX: Final = 50
 #: Under way at one time; more of one player would be a question for people.
@@ -57,11 +56,11 @@ def went_back_minor(player_id: PlayerId, currency: str) -> int:
     and approved chargebacks less what was returned of them. Whoever bore a part of it.
     """
     deposits = Deposit.objects.filter(player_id=player_id, currency=currency)
-    ids = list(deposits.filter(state__in=_MAY_HAVE_GONE_BACK).values_list("pk", flat=True))
-    if not ids:
+    found = dict(deposits.filter(state__in=_MAY_HAVE_GONE_BACK).values_list("pk", "reversed_minor"))
+    if not found:
         return 0
-    refunded_minor = statements.posted_under([booking.reversal_key(pk) for pk in ids])
-    return refunded_minor + chargebacks.taken_minor([booking.credit_id(pk) for pk in ids])
+    taken_minor = chargebacks.taken_minor([booking.credit_id(pk) for pk in found])
+    return sum(found.values()) + taken_minor
 
 
 def payments(player_id: PlayerId, at_most: int = PAYMENTS_MAX) -> Sequence[Deposit | Withdrawal]:

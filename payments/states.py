@@ -74,16 +74,21 @@ DEPOSIT_STEPS: Final[dict[DepositState, frozenset[DepositState]]] = {
     _D.CANCELED: frozenset(),
     _D.EXPIRED: frozenset(),
     _D.REFUNDED: frozenset(),
-    _D.WON: frozenset(),
+    _D.WON: frozenset({_D.REFUNDED}),
     _D.LOST: frozenset(),
 }
 
-#: Money that came after all, when the provider had said it would not; and a dispute after one that
-#: was won.
+#: Money that came after all, when the provider had said it would not; a dispute after one that is
+#: over, and one that was lost and is won after all.
 DEPOSIT_REVERSALS: Final[dict[DepositState, frozenset[DepositState]]] = {
     ended: frozenset({_D.SUCCEEDED, _D.REFUND_DUE})
     for ended in (_D.FAILED, _D.CANCELED, _D.EXPIRED)
-} | {_D.WON: frozenset({_D.DISPUTED})}
+} | {_D.WON: frozenset({_D.DISPUTED}), _D.LOST: frozenset({_D.DISPUTED, _D.WON})}
+
+#: What has been captured and not given back otherwise.
+CAPTURED: Final = frozenset({_D.SUCCEEDED, _D.DISPUTED, _D.WON, _D.LOST})
+#: A deposit becomes one of these by what a provider says of a dispute, never of the deposit alone.
+OF_DISPUTES: Final = frozenset({_D.DISPUTED, _D.WON, _D.LOST})
 
 WITHDRAWAL_STEPS: Final[dict[WithdrawalState, frozenset[WithdrawalState]]] = {
     _W.REQUESTED: frozenset({_W.RISK_REVIEW, _W.REJECTED}),
@@ -183,10 +188,16 @@ DEPOSITS_POLLED: Final = frozenset(
 )
 WITHDRAWALS_POLLED: Final = frozenset({_W.APPROVED, _W.UNKNOWN, _W.SUBMITTED, _W.IN_TRANSIT})
 
-_POLL_FIRST: Final = timedelta(seconds=20)
+FIRST_POLL: Final = timedelta(seconds=20)
 _POLL_LATEST: Final = timedelta(minutes=15)
+#: A week of looks. Whatever still waits then is late for days, and people have it.
+POLLS_MAX: Final = 680
 
 
-def poll_after(polls: int) -> timedelta:
-    """How long until the next look after ``polls`` looks: 20 s, doubling, at most 15 minutes."""
-    return min(_POLL_LATEST, _POLL_FIRST * (1 << min(polls, 10)))
+def poll_after(polls: int) -> timedelta | None:
+    """How long until the next look after ``polls`` looks: 20 s, doubling, at most 15 minutes; None
+    once a week of them found nothing.
+    """
+    if polls >= POLLS_MAX:
+        return None
+    return min(_POLL_LATEST, FIRST_POLL * (1 << min(polls, 10)))

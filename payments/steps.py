@@ -20,12 +20,12 @@ from payments.states import (
     DEPOSIT_STEPS,
     DEPOSIT_WAITS,
     DEPOSITS_POLLED,
+    FIRST_POLL,
     WITHDRAWAL_STEPS,
     WITHDRAWAL_WAITS,
     WITHDRAWALS_POLLED,
     DepositState,
     WithdrawalState,
-    poll_after,
 )
 
 _AUDITED: Final = {
@@ -101,7 +101,7 @@ def _move(
     payment.changed_at = now
     payment.expected_by = None if waits is None else now + waits
     payment.polls = 0
-    payment.poll_at = now + poll_after(0) if polled else None
+    payment.poll_at = now + FIRST_POLL if polled else None
     payment.save()
 
 
@@ -154,7 +154,7 @@ def begin(payment: Deposit | Withdrawal, direction: str, *, actor: Actor) -> Non
     if isinstance(payment, Deposit):
         state = DepositState(payment.state)
         payment.expected_by = now + DEPOSIT_WAITS[state]
-        payment.poll_at = now + poll_after(0)
+        payment.poll_at = now + FIRST_POLL
     else:
         state = WithdrawalState(payment.state)
         payment.expected_by = now + WITHDRAWAL_WAITS[state]

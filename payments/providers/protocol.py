@@ -63,7 +63,8 @@ class Instrument:
 class DepositReport:
     """How a deposit stands at the provider. ``amount`` is what the provider moved or will move.
 
-    ``fee`` is what the provider kept of it, where it says so; ``refunded`` what of it went back.
+    ``fee`` is what the provider kept of it, where it says so; ``refunded`` what of it went back by
+    refunds, which payouts of a player into the same card are not.
     """
 
     payment_id: UUID

@@ -14,6 +14,7 @@ from payments.states import (
     DEPOSIT_STEPS,
     DEPOSIT_WAITS,
     DEPOSITS_POLLED,
+    POLLS_MAX,
     WITHDRAWAL_RANKS,
     WITHDRAWAL_STEPS,
     WITHDRAWAL_WAITS,
@@ -49,7 +50,9 @@ D, W = DepositState, WithdrawalState
         (D.SUCCEEDED, D.DISPUTED, Meaning.STEP),
         (D.DISPUTED, D.REFUNDED, Meaning.CONFLICT),
         (D.WON, D.DISPUTED, Meaning.REVERSAL),
-        (D.LOST, D.DISPUTED, Meaning.OLD),
+        (D.LOST, D.DISPUTED, Meaning.REVERSAL),
+        (D.LOST, D.WON, Meaning.REVERSAL),
+        (D.WON, D.REFUNDED, Meaning.STEP),
     ],
 )
 def test_what_a_report_means_for_a_deposit(present, reported, meaning):
@@ -83,7 +86,7 @@ def test_every_state_is_in_the_tables_and_every_step_leads_forward():
 
 def test_every_waiting_state_has_a_due_time_and_every_polled_one_waits():
     dead_ends = {state for state, steps in DEPOSIT_STEPS.items() if not steps}
-    assert set(DEPOSIT_WAITS) == set(D) - dead_ends - {D.SUCCEEDED}
+    assert set(DEPOSIT_WAITS) == set(D) - dead_ends - {D.SUCCEEDED, D.WON}
     ends = {W.PAID, W.REJECTED, W.FAILED, W.RETURNED}
     assert set(WITHDRAWAL_WAITS) == set(W) - ends
     assert set(DEPOSIT_WAITS) >= DEPOSITS_POLLED
@@ -95,9 +98,16 @@ def test_no_step_lets_a_player_cancel_a_withdrawal():
     assert all("cancel" not in state.value for state in W)
 
 
-def test_polling_backs_off_to_a_quarter_of_an_hour():
+def test_polling_backs_off_to_a_quarter_of_an_hour_and_ends_after_a_week():
     assert [poll_after(n) for n in (0, 1, 2)] == [timedelta(seconds=s) for s in (20, 40, 80)]
-    assert poll_after(1_000_000) == timedelta(minutes=15)
+    assert poll_after(POLLS_MAX - 1) == timedelta(minutes=15)
+    assert poll_after(POLLS_MAX) is None
+    waits = [poll_after(n) for n in range(POLLS_MAX)]
+    assert timedelta(days=7) < sum(waits, timedelta()) < timedelta(days=7.2)
+    longest = max([*DEPOSIT_WAITS.values(), *WITHDRAWAL_WAITS.values()], key=lambda wait: wait)
+    polled = [DEPOSIT_WAITS[one] for one in DEPOSITS_POLLED]
+    polled += [WITHDRAWAL_WAITS[one] for one in WITHDRAWALS_POLLED]
+    assert max(polled) < timedelta(days=7) < longest  # whatever asking gave up on is a case already
 
 
 SECRETS = {"1": "a secret of the test"}

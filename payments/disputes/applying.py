@@ -1,0 +1,293 @@
+"""A confirmed report of a dispute, applied: all of it in one transaction, once however often told.
+
+Under the player's and the deposit's lock: the provider's side and its fee are booked, the deposit
+says how it stands, the player's payouts are frozen, and finance has a case with the day on which
+the provider wants our evidence. What contradicts our record books nothing and is recorded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from django.db import transaction
+
+from audit.database_clock import database_now
+from audit.record import Subject, record, register
+from compliance import freezing
+from compliance.standing import lock_standing
+from kernel.ids import Actor, PlayerId
+from kernel.refusal import Refused
+from ledger import chargebacks, disputes
+from ledger.chargebacks import Step
+from ledger.disputes import Noted, Word
+from payments import booking
+from payments.disputes import telling
+from payments.disputes.judging import judge
+from payments.disputes.models import ProviderDispute
+from payments.models import Deposit
+from payments.providers.protocol import DisputeReport, DisputeState
+from payments.states import CAPTURED, FIRST_POLL, DepositState, Meaning
+from payments.steps import lock_deposit, move_deposit
+
+#: Where the provider names no day, somebody here must have looked by then.
+DUE_AFTER: Final = timedelta(days=7)
+#: How often an open dispute is asked about, besides what webhooks say.
+POLL_EVERY: Final = timedelta(hours=1)
+#: Who ends what is over by itself: the freeze, and the case of a dispute that nobody bore.
+SYSTEM: Final = Actor.system("payments")
+
+_AUDITED: Final = {
+    DisputeState.OPENED: register("dispute.opened", "Provider took a deposit back"),
+    DisputeState.WON: register("dispute.won", "Provider gave a disputed deposit back"),
+    DisputeState.LOST: register("dispute.lost", "Disputed deposit lost"),
+}
+CONTRADICTED: Final = register("dispute.contradicted", "Provider's dispute contradicts our record")
+
+
+class Contradiction(StrEnum):
+    """Why a provider's word on a dispute cannot be followed, besides the ledger's reasons."""
+
+    UNKNOWN_DEPOSIT = "unknown_deposit"
+    NOT_CAPTURED = "deposit_not_captured"
+    ABOVE_DEPOSIT = "above_deposit"
+    ANOTHER_DEPOSIT = "another_deposit"
+    ANOTHER_AMOUNT = "another_amount"
+    CANNOT_FOLLOW = "cannot_follow"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A confirmed report and how it came."""
+
+    report: DisputeReport
+    provider: str
+    cause: str
+    actor: Actor
+
+
+def apply(report: DisputeReport, *, provider: str, cause: str, actor: Actor) -> str:
+    """Apply what ``provider`` said when it was asked; what it meant, in a word.
+
+    The words are those of `Meaning`, ``unknown_payment``, and ``contradicts``: then nothing was
+    booked, it is recorded, and finance and compliance are told. Locks the player, the deposit, then
+    accounts; opens its own transaction.
+    """
+    told = Told(report, provider, cause, actor)
+    deposit = deposit_of(report, provider)
+    if deposit is None:
+        _note_contradiction(told, Contradiction.UNKNOWN_DEPOSIT)
+        return "unknown_payment"
+    try:
+        with transaction.atomic(durable=True):
+            lock_standing(PlayerId(deposit.player_id))
+            return _apply(lock_deposit(deposit.pk), told).value
+    except Refused as refused:
+        _note_contradiction(told, str(refused.code), deposit)
+        return "contradicts"
+
+
+def deposit_of(report: DisputeReport, provider: str) -> Deposit | None:
+    """The deposit that a report names by our number, or by the provider's reference of it."""
+    ours = Deposit.objects.filter(provider=provider)
+    found = ours.filter(pk=report.payment_id).first()
+    if found is None and report.deposit_ref:
+        found = ours.filter(provider_ref=report.deposit_ref).first()
+    return found
+
+
+def _apply(deposit: Deposit, told: Told) -> Meaning:
+    report = told.report
+    known = ProviderDispute.objects.filter(
+        provider=told.provider, provider_ref=report.provider_ref
+    ).first()
+    is_new = known is None
+    if known is None:
+        known = _open(deposit, told)
+    elif known.deposit_id != deposit.pk:
+        raise Refused(Contradiction.ANOTHER_DEPOSIT)
+    elif report.amount != known.amount:
+        raise Refused(Contradiction.ANOTHER_AMOUNT)
+    else:
+        _learn(known, told)
+    meaning = judge(DisputeState(known.state), report.state)
+    if meaning is Meaning.CONFLICT:
+        raise Refused(Contradiction.CANNOT_FOLLOW)
+    if meaning is Meaning.STEP:
+        _move(known, deposit, told)
+    return Meaning.STEP if is_new else meaning
+
+
+def _open(deposit: Deposit, told: Told) -> ProviderDispute:
+    """The provider took it: booked, frozen, told."""
+    report, now = told.report, database_now()
+    if DepositState(deposit.state) not in CAPTURED:
+        raise Refused(Contradiction.NOT_CAPTURED, state=deposit.state)
+    gone_minor = deposit.refunded_minor + chargebacks.taken_minor([booking.credit_id(deposit.pk)])
+    is_by_hand = _is_by_hand(deposit, told)
+    if not is_by_hand and gone_minor + report.amount.minor > deposit.amount_minor:
+        raise Refused(Contradiction.ABOVE_DEPOSIT)
+    noted = disputes.book(_word(deposit, told), Step.TAKEN, actor=told.actor)
+    row = ProviderDispute(
+        provider=told.provider,
+        provider_ref=report.provider_ref,
+        deposit=deposit,
+        player_id=deposit.player_id,
+        amount_minor=report.amount.minor,
+        currency=report.amount.currency,
+        reason=report.reason,
+        state=DisputeState.OPENED.value,
+        is_booked_here=noted is not Noted.BY_HAND,
+        due_at=report.evidence_due or now + DUE_AFTER,
+        changed_at=now,
+        poll_at=now + FIRST_POLL,
+    )
+    _book_fee(row, told)
+    row.save(force_insert=True)
+    _show(deposit, told)
+    freezing.freeze(PlayerId(deposit.player_id), freezing.Ground.DISPUTE, actor=SYSTEM)
+    _audit(row, told)
+    telling.opened(row)
+    return row
+
+
+def _is_by_hand(deposit: Deposit, told: Told) -> bool:
+    """Whether two people have booked this very dispute before the provider told of it."""
+    return any(
+        one.dispute == told.report.provider_ref and one.decision == "approved"
+        for one in chargebacks.of_deposit(booking.credit_id(deposit.pk))
+        if not one.is_reported
+    )
+
+
+def _learn(row: ProviderDispute, told: Told) -> None:
+    """What a repeated report adds: a fee, another day for our evidence."""
+    _book_fee(row, told)
+    if told.report.evidence_due is not None and row.state == DisputeState.OPENED:
+        row.due_at = told.report.evidence_due
+    row.write()
+
+
+def _book_fee(row: ProviderDispute, told: Told) -> None:
+    """What the provider asks for it, as soon as it says so; once."""
+    fee = told.report.fee
+    if fee is None or row.fee_minor is not None:
+        return
+    row.fee_minor, row.fee_currency = fee.minor, fee.currency
+    if fee.minor and row.is_booked_here:
+        booking.dispute_fee(row.deposit, row.provider_ref, fee, told.actor)
+
+
+def _move(row: ProviderDispute, deposit: Deposit, told: Told) -> None:
+    """Won: booked back, and the freeze ends with the last of them. Lost: what is booked stays."""
+    now = database_now()
+    row.state, row.changed_at = told.report.state.value, now
+    row.poll_at = None
+    if told.report.state is DisputeState.WON:
+        if row.is_booked_here:
+            disputes.book(_word(deposit, told), Step.RETURNED, actor=told.actor)
+        row.holds_payouts = False
+        row.due_at = max(row.due_at, now + DUE_AFTER)
+        if not _is_borne(row):
+            row.closed_at, row.closed_by = now, str(SYSTEM)
+            row.closed_note = "The provider gave it back; nobody had borne any of it."
+    else:
+        row.due_at = now + DUE_AFTER
+    row.write()
+    _show(deposit, told)
+    if told.report.state is DisputeState.WON:
+        thaw_if_over(PlayerId(row.player_id), "The provider gave the deposit back", SYSTEM)
+    _audit(row, told)
+    telling.ended(row)
+
+
+def thaw_if_over(player_id: PlayerId, reason: str, actor: Actor) -> bool:
+    """End the freeze where nothing holds the player's payouts any more; whether it did."""
+    if holds_payouts(player_id):
+        return False
+    return freezing.thaw(player_id, freezing.Ground.DISPUTE, reason=reason, actor=actor)
+
+
+def holds_payouts(player_id: PlayerId) -> bool:
+    """Whether a dispute, reported or entered by hand, keeps the player's payouts back."""
+    reported = ProviderDispute.objects.filter(player_id=player_id, holds_payouts=True)
+    return reported.exists() or chargebacks.stands_by_hand(player_id)
+
+
+def _is_borne(row: ProviderDispute) -> bool:
+    """Whether two people have decided, or are about to decide, who bears it."""
+    return any(
+        one.dispute == row.provider_ref and one.decision in {None, "approved"}
+        for one in chargebacks.of_deposit(booking.credit_id(row.deposit_id))
+    )
+
+
+def _show(deposit: Deposit, told: Told) -> None:
+    """The deposit's state: disputed while any of it is, then lost where any was, else won."""
+    states = set(deposit.disputes.values_list("state", flat=True))
+    by_hand = any(
+        one.step == Step.TAKEN and one.decision == "approved" and one.return_state != "approved"
+        for one in chargebacks.of_deposit(booking.credit_id(deposit.pk))
+        if not one.is_reported
+    )
+    if DisputeState.OPENED in states or by_hand:
+        after = DepositState.DISPUTED
+    elif DisputeState.LOST in states:
+        after = DepositState.LOST
+    else:
+        after = DepositState.WON
+    if deposit.state != after:
+        cause = f"dispute {told.report.provider_ref}, {told.cause}"
+        move_deposit(deposit, after, actor=told.actor, cause=cause, reason=told.report.reason)
+
+
+def _word(deposit: Deposit, told: Told) -> Word:
+    report = told.report
+    return Word(
+        provider=told.provider,
+        dispute=report.provider_ref,
+        deposit=booking.credit_id(deposit.pk),
+        amount_minor=report.amount.minor,
+        currency=report.amount.currency,
+        confirmed=f"{report.state.value} when asked, after {told.cause}",
+    )
+
+
+def _audit(row: ProviderDispute, told: Told) -> None:
+    record(
+        _AUDITED[DisputeState(row.state)],
+        actor=told.actor,
+        subject=Subject("dispute", f"{row.provider}:{row.provider_ref}"[:80]),
+        component="payments",
+        after={
+            "deposit": str(row.deposit_id),
+            "player_id": row.player_id,
+            "amount_minor": row.amount_minor,
+            "currency": row.currency,
+            "cause": told.cause[:120],
+        },
+        reason=row.reason,
+    )
+
+
+def _note_contradiction(told: Told, code: str, deposit: Deposit | None = None) -> None:
+    """Nothing moved; people must look, and finance and compliance are told so."""
+    report = told.report
+    with transaction.atomic():
+        record(
+            CONTRADICTED,
+            actor=told.actor,
+            subject=Subject("dispute", f"{told.provider}:{report.provider_ref}"[:80]),
+            component="payments",
+            before={"state": "" if deposit is None else deposit.state},
+            after={
+                "why": str(code),
+                "deposit": str(report.payment_id),
+                "reported": report.state.value,
+                "amount_minor": report.amount.minor,
+                "currency": report.amount.currency,
+            },
+        )
+        telling.contradicted(told.provider, report.provider_ref, str(code))

@@ -1,0 +1,154 @@
+"""Payments that are late: a case opens by itself, once; it closes when the payment resolves.
+
+A payment is late when what its player was promised (``expected_by``) has passed. They are told that
+it is, and that people look into it; the same people find it at the support desk. Asking the
+provider goes on meanwhile, and ends only when a week of it found nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from accounts.address_book import address_of
+from audit.database_clock import database_now
+from audit.record import Subject, record, register
+from compliance import cases
+from compliance.case_states import CaseKind
+from compliance.cases import Matter, Officer
+from kernel.ids import Actor, PlayerId
+from kernel.money import Money
+from kernel.refusal import Refused
+from payments import telling
+from payments.models import Deposit, Withdrawal
+from payments.steps import lock_deposit, lock_withdrawal
+
+SYSTEM: Final = Actor.system("payments")
+LATE: Final = register("payment.late", "Payment is late; a case was opened")
+#: Payments of each kind in one run; the next one finds the rest.
+BATCH: Final = 50
+
+log = structlog.get_logger(__name__)
+
+
+def sweep() -> int:
+    """Open a case for each payment that has become late, close those that resolved; how many."""
+    done = 0
+    for table in (Deposit, Withdrawal):
+        done += sum(_alone(_open, table, pk) for pk in _late(table))
+        done += sum(_alone(_close, table, pk) for pk in _resolved(table))
+    return done
+
+
+def late() -> list[Deposit | Withdrawal]:
+    """What is late now, the longest first. For the pages of those who work on it."""
+    found: list[Deposit | Withdrawal] = [
+        *Deposit.objects.exclude(overdue_at=None),
+        *Withdrawal.objects.exclude(overdue_at=None),
+    ]
+    return sorted(found, key=lambda one: (one.overdue_at, one.pk))
+
+
+Table = type[Deposit] | type[Withdrawal]
+
+
+def _late(table: Table) -> list[UUID]:
+    found = table.objects.filter(overdue_at=None, expected_by__lt=database_now())
+    return list(found.order_by("expected_by").values_list("pk", flat=True)[:BATCH])
+
+
+def _resolved(table: Table) -> list[UUID]:
+    found = table.objects.filter(overdue_at__isnull=False, expected_by=None)
+    return list(found.order_by("overdue_at").values_list("pk", flat=True)[:BATCH])
+
+
+def _alone(act: Callable[[Deposit | Withdrawal], bool], table: Table, pk: UUID) -> int:
+    """Each in a transaction of its own; one that fails lets the others pass and waits."""
+    try:
+        with transaction.atomic():
+            payment: Deposit | Withdrawal = (
+                lock_deposit(pk) if table is Deposit else lock_withdrawal(pk)
+            )
+            return int(act(payment))
+    except Refused as refused:
+        log.warning("late_payment_waits", payment=str(pk), why=str(refused.code))
+        return 0
+
+
+def _open(payment: Deposit | Withdrawal) -> bool:
+    now = database_now()
+    if payment.overdue_at is not None or payment.expected_by is None or payment.expected_by > now:
+        return False
+    with _in_the_language_of(payment.player_id):
+        subject, text = _words(payment)
+        case = cases.open_case(
+            Matter(CaseKind.PAYMENT, PlayerId(payment.player_id), subject, text),
+            key=f"{payment.pk.hex}:{int(payment.changed_at.timestamp())}",
+            who=Officer(SYSTEM),
+        )
+    payment.overdue_at, payment.case_reference = now, case.reference
+    payment.save(update_fields=["overdue_at", "case_reference"])
+    telling.is_late(payment, case.reference)
+    record(
+        LATE,
+        actor=SYSTEM,
+        subject=Subject(_direction(payment), str(payment.pk)),
+        component="payments",
+        after={"state": payment.state, "case": case.reference, "player_id": payment.player_id},
+    )
+    return True
+
+
+def _close(payment: Deposit | Withdrawal) -> bool:
+    if payment.overdue_at is None or payment.expected_by is not None:
+        return False
+    with _in_the_language_of(payment.player_id):
+        cases.resolve(payment.case_reference, _resolution(payment), who=Officer(SYSTEM))
+    payment.overdue_at = None
+    payment.save(update_fields=["overdue_at"])
+    return True
+
+
+def _words(payment: Deposit | Withdrawal) -> tuple[str, str]:
+    """What the player reads: no more than is known."""
+    amount = str(Money(payment.amount_minor, payment.currency))
+    if isinstance(payment, Deposit):
+        return (
+            _("Deposit of %(amount)s takes longer than it should") % {"amount": amount},
+            _(
+                "Your deposit of %(amount)s has not been settled by the time we told you. People"
+                " are looking into it now, and we keep asking the payment provider. You need to do"
+                " nothing; please do not pay again. We will write to you here."
+            )
+            % {"amount": amount},
+        )
+    return (
+        _("Withdrawal of %(amount)s takes longer than it should") % {"amount": amount},
+        _(
+            "Your withdrawal of %(amount)s is not done by the time we told you. People are looking"
+            " into it now. The money is still set aside for you; you need to do nothing. We will"
+            " write to you here."
+        )
+        % {"amount": amount},
+    )
+
+
+def _resolution(payment: Deposit | Withdrawal) -> str:
+    if isinstance(payment, Deposit):
+        return _("The deposit is settled. Its page in the cashier says how.")
+    return _("The withdrawal is settled. Its page in the cashier says how.")
+
+
+def _direction(payment: Deposit | Withdrawal) -> str:
+    return "deposit" if isinstance(payment, Deposit) else "withdrawal"
+
+
+def _in_the_language_of(player_id: int) -> translation.override:
+    address = address_of(player_id)
+    return translation.override("en" if address is None else address.language)
