@@ -14,8 +14,8 @@ from typing import Final
 from kernel.money import MINOR_MAX, SCALES
 from payments.files.words import FileCode
 
-#: Digits before the mark (bigint holds 19 with the minor ones), and after it with their zeros.
-MAJOR_DIGITS: Final = 18
+#: Digits before the mark (a bigint has 19), and after it with their zeros.
+MAJOR_DIGITS: Final = 19
 DECIMALS: Final = 10
 
 
@@ -49,7 +49,7 @@ def _pattern(numbers: Numbers, major: str, decimals: str) -> str:
     sign = "" if numbers.unsigned else "[+-]?"
     whole = f"[0-9]{major}"
     if numbers.thousands:
-        groups = MAJOR_DIGITS // 3 - 1 if decimals else ""
+        groups = MAJOR_DIGITS // 3 if decimals else ""
         whole = (
             f"(?:{whole}|[0-9]{{1,3}}(?:{re.escape(numbers.thousands)}[0-9]{{3}}){{1,{groups}}})"
         )

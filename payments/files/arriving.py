@@ -93,9 +93,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             raise FileRefused(fault(FileCode.NOT_A_FILE)) from None
         why = error.strerror or type(error).__name__
         raise FileRefused(fault(FileCode.UNREADABLE, why=why)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileRefused(fault(FileCode.NOT_A_FILE))
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileRefused(fault(FileCode.NOT_A_FILE))
         yield file
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from django.conf import settings
 
-from payments.files import camt, csv_reading, mapping, plain_text
+from payments.files import camt, csv_reading, mapping, mt940, paypal, plain_text
 from payments.files.mapping import BadMapping, Csv, heading
 from payments.files.parsed import Parsed, Staged
 from payments.files.words import FileCode, FileRefused, fault
@@ -22,8 +22,16 @@ Reader = Callable[[Staged, Path], Parsed]
 
 BUNDLED: Final = Path(__file__).parent / "mappings"
 #: Formats with a reader of their own: name → reader, and what tells a file of it.
-READERS: Final[dict[str, Reader]] = {camt.FORMAT: camt.read}
-KNOWN_BY: Final[dict[str, Callable[[list[str]], bool]]] = {camt.FORMAT: camt.shows}
+READERS: Final[dict[str, Reader]] = {
+    camt.FORMAT: camt.read,
+    mt940.FORMAT: mt940.read,
+    paypal.FORMAT: paypal.read,
+}
+KNOWN_BY: Final[dict[str, Callable[[list[str]], bool]]] = {
+    camt.FORMAT: camt.shows,
+    mt940.FORMAT: mt940.shows,
+    paypal.FORMAT: paypal.shows,
+}
 
 
 def names() -> list[str]:
@@ -87,4 +95,4 @@ def _shows(staged: Staged, csv: Csv) -> bool:
     if csv.head:
         lines = [line for line in lines if not line.startswith(csv.head.start)]
     there = {heading(one) for one in csv_reading.cells(lines[0], csv)} if lines else set()
-    return there.issuperset(csv.headings)
+    return there.issuperset(csv.headings) and there.isdisjoint(csv.without)

@@ -109,6 +109,8 @@ class Csv:
     quote: str
     first_line: str
     headings: tuple[str, ...]
+    #: Headings that a file of this mapping does not have, where another is much like it.
+    without: tuple[str, ...]
     head: Line | None
     totals: Line | None
     numbers: Numbers
@@ -236,7 +238,7 @@ class _Given:
 def _mapping(given: _Given, digest: str) -> Csv:
     columns = given.part("columns", _COLUMNS | frozenset(REFERENCES))
     amounts = given.part("amounts", frozenset({"gross", "fee", "net"}))
-    detect = given.part("detect", frozenset({"first_line", "headings"}))
+    detect = given.part("detect", frozenset({"first_line", "headings", "without"}))
     currency = columns.parts("currency", _column, _COLUMN)
     made = Csv(
         name=_name(given),
@@ -248,6 +250,7 @@ def _mapping(given: _Given, digest: str) -> Csv:
         quote=given.one_of("quote", ('"', "'"), '"'),
         first_line=detect.text("first_line", ""),
         headings=tuple(heading(one) for one in detect.texts("headings", [])),
+        without=tuple(heading(one) for one in detect.texts("without", [])),
         head=_line(given, "head", HEAD_FIELDS),
         totals=_line(given, "totals", TOTAL_FIELDS),
         numbers=_numbers(given),
