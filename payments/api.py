@@ -81,7 +81,7 @@ class PaymentsOut(serializers.Serializer[dict[str, Any]]):
 class StepOut(serializers.Serializer[explaining.Step]):
     """One line of a payment's timeline."""
 
-    state = serializers.ChoiceField(choices=["done", "now", "next"])
+    state = serializers.ChoiceField(choices=["done", "stopped", "now", "next"])
     title = serializers.CharField()
     words = serializers.CharField()
     at = serializers.DateTimeField(allow_null=True, help_text="null for what has not happened yet")

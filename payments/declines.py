@@ -22,7 +22,7 @@ class Why:
 
 
 _GENERAL: Final = Why(
-    _("Your bank refused the payment and did not say why."),
+    _("Your bank or the payment provider refused it and did not say why."),
     _("Ask your bank, or pay in another way."),
 )
 _NOT_ENOUGH: Final = Why(

@@ -79,7 +79,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the timeline; ``state`` is "done", "now" or "next"."""
+    """One line of the timeline; ``state`` is "done", "stopped", "now" or "next"."""
 
     state: str
     title: str
@@ -127,7 +127,7 @@ def timeline(payment: Deposit | Withdrawal) -> list[Step]:
     known = words_of(payment)
     history = Transition.objects.filter(payment_id=payment.pk).order_by("at", "id")
     steps = [
-        Step("done", str(event.event), _event_words(row), row.at)
+        Step("stopped" if event.stops else "done", str(event.event), _event_words(row), row.at)
         for row in history
         for event in [_of_state(direction_of(payment), row.after)]
     ]

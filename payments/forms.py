@@ -40,6 +40,8 @@ class DepositForm(AmountForm):
     Where both came, and differ, the form asks which: nobody pays an amount they did not mean.
     """
 
+    #: A browser would not send the form without a text, chosen amount or not.
+    use_required_attribute = False
     quick = forms.CharField(max_length=24, required=False)
 
     def clean(self) -> dict[str, Any] | None:

@@ -41,6 +41,11 @@ def _day(label: Any) -> forms.DateField:
 class FilterForm(forms.Form):
     """Which payments. All fields may be empty; what is not understood filters nothing."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            vars(field)["needed"] = True  # no "optional" beside each: a filter is
+
     direction = forms.ChoiceField(
         label=_("Which way"),
         required=False,

@@ -51,6 +51,8 @@ class Words:
     can_do: Any
     awaited: Any = _NOTHING_MORE
     whom: Whom = Whom.NOBODY
+    #: Whether the way ends here otherwise than its player wanted.
+    stops: bool = False
 
 
 _NOTHING_TO_DO: Final = _("You need to do nothing.")
@@ -107,6 +109,7 @@ DEPOSITS: Final[dict[DepositState, Words]] = {
         _("The payment was declined"),
         _("The payment was declined. Nothing was charged."),
         _AGAIN,
+        stops=True,
     ),
     _D.CANCELED: Words(
         _("Cancelled"),
@@ -114,6 +117,7 @@ DEPOSITS: Final[dict[DepositState, Words]] = {
         _("The payment was cancelled"),
         _("The payment was cancelled before it was made. Nothing was charged."),
         _AGAIN,
+        stops=True,
     ),
     _D.EXPIRED: Words(
         _("Ran out"),
@@ -121,6 +125,7 @@ DEPOSITS: Final[dict[DepositState, Words]] = {
         _("The time to pay ran out"),
         _("The payment page was not finished in time. Nothing was charged."),
         _AGAIN,
+        stops=True,
     ),
     _D.REFUND_DUE: Words(
         _("Going back to you"),
@@ -160,6 +165,7 @@ DEPOSITS: Final[dict[DepositState, Words]] = {
         _("Your bank took it back"),
         _("Your bank took the payment back for good."),
         _OPEN_A_CASE,
+        stops=True,
     ),
 }
 
@@ -231,6 +237,7 @@ WITHDRAWALS: Final[dict[WithdrawalState, Words]] = {
         _("Not approved"),
         _("We did not approve it. The money is back in your balance."),
         _("Our support can say more. You can ask for another withdrawal at any time."),
+        stops=True,
     ),
     _W.FAILED: Words(
         _("Not paid"),
@@ -238,6 +245,7 @@ WITHDRAWALS: Final[dict[WithdrawalState, Words]] = {
         _("It could not be paid"),
         _("The payment could not be made. The money is back in your balance."),
         _("You can ask for another withdrawal at any time."),
+        stops=True,
     ),
     _W.RETURNED: Words(
         _("Came back"),
@@ -245,6 +253,7 @@ WITHDRAWALS: Final[dict[WithdrawalState, Words]] = {
         _("Your bank sent it back"),
         _("Your bank sent it back. The money is in your balance again."),
         _("Look at the account that we paid to, then ask for another withdrawal."),
+        stops=True,
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -96,9 +97,7 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
         **_owed(player_id),
         "stopped": stopped_text(standing, now),
         "limits": [row for row in limits if row.kind in OF_DEPOSITS],
-        "payments": [
-            explaining.shown(one, now) for one in selectors.payments(player_id, NEWEST_SHOWN)
-        ],
+        "payments": _ended(player_id, now),
         "quick": quick_amounts(standing.currency, min(lefts, default=None)) if standing else [],
         "deposit_form": DepositForm(auto_id="deposit_%s"),
         "withdrawal_form": AmountForm(auto_id="withdrawal_%s"),
@@ -122,6 +121,13 @@ def _now(player_id: PlayerId) -> dict[str, Any]:
         ],
         "waiting": [explaining.shown(one, now) for one in selectors.waiting(player_id)],
     }
+
+
+def _ended(player_id: PlayerId, now: datetime) -> list[explaining.Shown]:
+    """The newest payments that nothing is awaited of; the others stand above them."""
+    newest = selectors.payments(player_id, NEWEST_SHOWN + selectors.WAITING_MAX)
+    shown = [explaining.shown(one, now) for one in newest if not explaining.is_waiting(one)]
+    return shown[:NEWEST_SHOWN]
 
 
 def _owed(player_id: PlayerId) -> dict[str, Any]:
