@@ -32,12 +32,13 @@ from payments.providers.protocol import (
     ProviderUnreachable,
 )
 from payments.refusals import DepositCode
-from payments.states import OF_DISPUTES, DepositState, Meaning, judge_deposit
+from payments.states import CAPTURED, OF_DISPUTES, DepositState, Meaning, judge_deposit
 from payments.steps import begin, lock_deposit, move_deposit
 
 #: Five failed deposits in ten minutes stop new ones for a while (N.J.A.C. 13:69O-1.3).
 FAILURES_MAX: Final = 5
 FAILURES_WITHIN: Final = timedelta(minutes=10)
+_UNDECIDED: Final = (DepositState.CREATED, DepositState.UNKNOWN, DepositState.PROCESSING)
 KEY_CHARS_MAX: Final = 80
 #: Far above any card's limit: a slip of the finger, not a deposit.
 AMOUNT_MINOR_MAX: Final = 100_000_000
@@ -130,10 +131,11 @@ def _begin(wanted: _Wanted) -> tuple[Deposit, Refused | None]:
 
 
 def _refuse_after_failures(player_id: PlayerId, now: datetime) -> None:
-    failed = Deposit.objects.filter(
-        player_id=player_id, state=DepositState.FAILED, changed_at__gt=now - FAILURES_WITHIN
-    ).count()
-    if failed >= FAILURES_MAX:
+    """Those that nobody has answered yet may fail as well, so that many at once are not more."""
+    mine, since = Deposit.objects.filter(player_id=player_id), now - FAILURES_WITHIN
+    failed = mine.filter(state=DepositState.FAILED, changed_at__gt=since).count()
+    undecided = mine.filter(state__in=_UNDECIDED, created_at__gt=since).count()
+    if failed + undecided >= FAILURES_MAX:
         minutes = int(FAILURES_WITHIN.total_seconds()) // 60
         raise Refused(DepositCode.TOO_MANY_FAILURES, minutes=minutes)
 
@@ -288,9 +290,8 @@ def _apply(report: DepositReport, cause: str, actor: Actor, *, confirmed: bool) 
         deposit.redirect_url = report.redirect_url or deposit.redirect_url
     if decision is not None:
         state, reason = _receive(deposit, report.amount, decision, actor)
-    elif report.state is DepositState.REFUNDED and deposit.state == DepositState.REFUND_DUE:
-        booking.give_back(deposit, _arrived(deposit), actor)
-        deposit.refunded_minor = _arrived(deposit).minor
+    elif report.state is DepositState.REFUNDED and acts and deposit.state not in CAPTURED:
+        _came_and_went(deposit, report, (actor, cause))
         state, reason = report.state, report.reason
     elif acts and report.state is not DepositState.REFUNDED:
         if report.state in {DepositState.FAILED, DepositState.CANCELED, DepositState.EXPIRED}:
@@ -302,6 +303,21 @@ def _apply(report: DepositReport, cause: str, actor: Actor, *, confirmed: bool) 
     if state is DepositState.SUCCEEDED:
         _refund(deposit, report, (actor, cause))
     return meaning
+
+
+def _came_and_went(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> None:
+    """What was never the player's has gone back; where we hear of both at once, both are booked."""
+    actor, cause = by
+    if deposit.state != DepositState.REFUND_DUE:
+        deposit.arrived_minor = report.amount.minor
+        deposit.arrived_currency = report.amount.currency
+        booking.set_aside(deposit, report.amount, actor)
+        limits.release(deposit.pk)
+        move_deposit(
+            deposit, DepositState.REFUND_DUE, actor=actor, cause=cause, reason="refunded_before"
+        )
+    booking.give_back(deposit, _arrived(deposit), actor)
+    deposit.refunded_minor = _arrived(deposit).minor
 
 
 def _stay(

@@ -7,8 +7,6 @@ is booked is a running sum, so nothing is booked twice.
 
 from __future__ import annotations
 
-from typing import Final
-
 from kernel.ids import Actor
 from ledger import chargebacks
 from payments import booking
@@ -16,9 +14,6 @@ from payments.fraud import review
 from payments.models import Deposit
 from payments.providers.protocol import DepositReport
 from payments.states import CAPTURED, DepositState
-
-#: Deposits whose money is the player's, and of which no bank asks anything.
-BOOKED_ON: Final = frozenset({DepositState.SUCCEEDED, DepositState.WON})
 
 
 class DoesNotFit(Exception):
@@ -35,8 +30,8 @@ def of_report(report: DepositReport, deposit: Deposit) -> int:
 def unbooked(report: DepositReport, deposit: Deposit) -> int:
     """What of a credited deposit is said to have gone back and is not in the books.
 
-    Under the deposit's lock. Raises ``DoesNotFit`` where it is more than is left of the deposit, or
-    where a bank has asked for it already.
+    Under the deposit's lock. Raises ``DoesNotFit`` where it is more than is left of the deposit:
+    what a bank has taken back, nobody refunds as well.
     """
     if DepositState(deposit.state) not in CAPTURED:
         return 0  # not credited: it goes back whole, or not yet
@@ -45,7 +40,7 @@ def unbooked(report: DepositReport, deposit: Deposit) -> int:
         return 0
     taken_minor = chargebacks.taken_minor([booking.credit_id(deposit.pk)])
     left_minor = deposit.amount_minor - deposit.refunded_minor - taken_minor
-    if DepositState(deposit.state) not in BOOKED_ON or minor > left_minor:
+    if minor > left_minor:
         raise DoesNotFit
     return minor
 

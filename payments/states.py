@@ -141,6 +141,10 @@ def judge_deposit(present: DepositState, reported: DepositState) -> Meaning:
         return Meaning.REVERSAL
     if (present, reported) == (_D.REFUND_DUE, _D.SUCCEEDED):
         return Meaning.SAME  # the provider has the money, and that is why it goes back
+    if reported is _D.REFUNDED and _D.REFUND_DUE in DEPOSIT_STEPS[present]:
+        return Meaning.STEP  # it came and went back before we heard of either
+    if reported is _D.REFUNDED and _D.REFUND_DUE in DEPOSIT_REVERSALS.get(present, frozenset()):
+        return Meaning.REVERSAL
     return _judge(present, reported, DEPOSIT_STEPS, DEPOSIT_RANKS)
 
 

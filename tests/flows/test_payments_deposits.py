@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, transaction
+from psycopg import errors
 
 from audit.database_clock import database_now
 from compliance import exclusion, facts, gate, limits, sign_up, switches
@@ -27,7 +28,7 @@ from payments.providers.protocol import (
     ProviderUnreachable,
 )
 from payments.states import DepositState, Meaning
-from tests.flows.ledger_steps import assert_books_clean, correction, post_all
+from tests.flows.ledger_steps import app_connection, assert_books_clean, correction, post_all
 
 PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 
@@ -256,6 +257,64 @@ def test_another_amount_than_asked_for_is_set_aside(psp, player):
     deposit.refresh_from_db()
     assert (deposit.state, deposit.reason) == (DepositState.REFUND_DUE, "another_amount")
     assert (cash(player), clearing()) == (0, -50_000)
+
+
+def test_another_currency_than_asked_for_is_set_aside_and_goes_back(psp, player):
+    deposit = start(player)
+    pounds = Money(5_000, "GBP")
+    came = replace(report(deposit, DepositState.SUCCEEDED), amount=pounds)
+    deposits.apply(came, cause="event", actor=PROVIDER, confirmed=False)
+    deposit.refresh_from_db()
+    assert (deposit.state, deposit.reason) == (DepositState.REFUND_DUE, "another_amount")
+    in_pounds = accounts.psp_clearing("simulated", "GBP")
+    assert (cash(player), clearing(), accounts.balance(in_pounds).posted_minor) == (0, 0, -5_000)
+    due_now(deposit)
+    polling.sweep()
+    deposit.refresh_from_db()
+    assert (deposit.state, accounts.balance(in_pounds).posted_minor) == (DepositState.REFUNDED, 0)
+    assert_books_clean()
+
+
+@pytest.mark.parametrize("status", ["closed", "suspended"])
+def test_money_for_an_account_that_was_closed_meanwhile_goes_back(psp, player, status):
+    deposit = start(player)
+    Standing.objects.filter(pk=player).update(status=status)
+    hear(deposit, DepositState.SUCCEEDED)
+    deposit.refresh_from_db()
+    assert (deposit.state, deposit.reason) == (DepositState.REFUND_DUE, status)
+    assert (cash(player), clearing()) == (0, -5_000)
+    assert Reservation.objects.count() == 0
+    due_now(deposit)
+    polling.sweep()
+    deposit.refresh_from_db()
+    assert (deposit.state, deposit.refunded_minor) == (DepositState.REFUNDED, 5_000)
+    assert (cash(player), clearing()) == (0, 0)
+    assert_books_clean()
+
+
+def test_what_went_back_before_we_heard_that_it_came_was_never_the_players(psp, player):
+    deposit = start(player)
+    assert hear(deposit, DepositState.REFUNDED) is Meaning.STEP
+    assert hear(deposit, DepositState.SUCCEEDED) is Meaning.OLD
+    deposit.refresh_from_db()
+    assert steps(deposit)[-2:] == ["refund_due", "refunded"]
+    assert (deposit.refunded_minor, deposit.reversed_minor, cash(player)) == (5_000, 0, 0)
+    assert clearing() == 0
+    assert Reservation.objects.count() == 0
+    assert_books_clean()
+
+
+def test_the_application_rewrites_no_history(psp, player, database):
+    deposit = start(player)
+    with app_connection(database) as attacker:
+        for attack in (
+            "UPDATE payments_transition SET after = 'paid'",
+            "DELETE FROM payments_transition",
+            "TRUNCATE payments_transition",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                attacker.execute(attack)
+    assert steps(deposit) == ["created", "requires_action"]
 
 
 def test_money_after_failure_counts_only_when_the_provider_confirms_it(psp, player):

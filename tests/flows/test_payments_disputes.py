@@ -16,12 +16,18 @@ from compliance import freezing, gate
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from notices.models import Notice
-from payments import chargebacks, polling, providers
+from payments import chargebacks, deposits, polling, providers
 from payments.disputes import applying, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
 from payments.models import Deposit, Transition
-from payments.providers.protocol import About, DisputeState, Named, ProviderUnreachable
+from payments.providers.protocol import (
+    About,
+    DepositReport,
+    DisputeState,
+    Named,
+    ProviderUnreachable,
+)
 from payments.states import DepositState
 from tests import house
 from tests.flows.chargeback_steps import (
@@ -65,6 +71,10 @@ def paid(anna) -> Deposit:
 
 def opened(psp, deposit, minor=5_000, dispute="dp_1", **more) -> str:
     return psp.tell(psp.takes(deposit, minor, dispute, **more))
+
+
+def eur(minor: int) -> Money:
+    return Money(minor, "EUR")
 
 
 def state_of(deposit: Deposit) -> str:
@@ -266,6 +276,9 @@ def test_a_deposit_we_do_not_have_is_a_contradiction(psp, paid):
 
 def test_a_deposit_that_never_came_is_a_contradiction(psp, anna, paid):
     Deposit.objects.filter(pk=paid.pk).update(state="failed")
+    psp.deposits[paid.provider_ref] = DepositReport(
+        paid.pk, paid.provider_ref, DepositState.FAILED, paid.amount
+    )
     contradiction(psp, paid, "deposit_not_captured")
 
 
@@ -347,19 +360,41 @@ def test_what_was_entered_by_mistake_frees_the_payouts_again(psp, anna, paid, en
     assert freezing.grounds(anna) == []
 
 
-def test_a_refund_that_is_reported_while_a_bank_asks_is_a_contradiction(psp, paid):
-    from payments import deposits
-    from payments.providers.protocol import DepositReport
-
+def test_what_is_refunded_beside_a_dispute_is_booked_as_far_as_it_fits(psp, anna, paid):
     opened(psp, paid, 2_000)
     report = DepositReport(
-        paid.pk, paid.provider_ref, DepositState.SUCCEEDED, paid.amount, refunded=Money(1, "EUR")
+        paid.pk, paid.provider_ref, DepositState.SUCCEEDED, paid.amount, refunded=eur(3_000)
     )
-    deposits.apply(report, cause="asked", actor=Actor.system("test"), confirmed=True)
-    assert len(audited("deposit.contradicted")) == 1
-    hint = replace(report, state=DepositState.LOST, refunded=None)
-    deposits.apply(hint, cause="asked", actor=Actor.system("test"), confirmed=True)
-    assert (state_of(paid), len(audited("deposit.contradicted"))) == ("disputed", 2)
+    us = Actor.system("test")
+    deposits.apply(report, cause="asked", actor=us, confirmed=True)
+    assert (cash(anna), clearing(), state_of(paid)) == (2_000, 0, "disputed")
+    for wrong in (
+        replace(report, refunded=eur(3_001)),
+        replace(report, state=DepositState.REFUNDED, refunded=None),
+        replace(report, state=DepositState.LOST, refunded=None),  # a hint, never believed
+    ):
+        deposits.apply(wrong, cause="asked", actor=us, confirmed=True)
+    assert (cash(anna), state_of(paid)) == (2_000, "disputed")
+    assert len(audited("deposit.contradicted")) == 3
+    assert_books_clean()
+
+
+def test_a_dispute_that_overtakes_the_news_of_its_deposit_waits_for_them(psp, anna):
+    deposit = Deposit.objects.create(
+        player_id=anna,
+        provider="simulated",
+        provider_ref="pay_9",
+        key="k",
+        amount_minor=5_000,
+        currency="EUR",
+        state="processing",
+    )
+    psp.deposits["pay_9"] = DepositReport(
+        deposit.pk, "pay_9", DepositState.SUCCEEDED, deposit.amount
+    )
+    assert opened(psp, deposit, 2_000) == "step"
+    assert (cash(anna), lost(), state_of(deposit)) == (5_000, 2_000, "disputed")
+    assert_books_clean()
 
 
 def test_those_who_work_on_it_hear_once_that_it_is_late(psp, paid):
