@@ -16,6 +16,7 @@ from casino import long_lived, own_check  # noqa: E402  (reads models, so after 
 from casino.bounded_bodies import bounded  # noqa: E402  (as above)
 from casino.daphne_stop import close_sockets_first  # noqa: E402
 from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
+from casino.webhook_door import WebhookDoor  # noqa: E402  (as above)
 
 close_sockets_first()
 own_check.start()
@@ -25,7 +26,7 @@ long_lived.keep_what_is_loaded()
 
 application = ProtocolTypeRouter(
     {
-        "http": bounded(pages),
+        "http": WebhookDoor(bounded(pages)),
         # A browser sends cookies to a socket of ours from any site: only our own pages may connect.
         "websocket": AllowedHostsOriginValidator(sockets),
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Final, assert_never
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind
@@ -41,15 +42,20 @@ def store(
         event_id=event_id,
         payment_id=None if isinstance(news, Ignored) else news.payment_id,
         payload=house.keeps(payload),
+        outcome=IGNORED if isinstance(news, Ignored) else "",
     )
-    if isinstance(news, Ignored):
-        event.applied_at, event.outcome = database_now(), IGNORED
-    try:
-        with transaction.atomic():
-            event.save(force_insert=True)
-    except IntegrityError:
-        return None
-    return event
+    with connection.cursor() as cursor:  # one statement: a provider waits for it
+        cursor.execute(
+            "INSERT INTO payments_providerevent"
+            " (id, provider, event_id, payment_id, payload, applied_at, outcome, attempts)"
+            " VALUES (%s, %s, %s, %s, %s::jsonb, CASE WHEN %s THEN clock_timestamp() END, %s, 0)"
+            " ON CONFLICT (provider, event_id) DO NOTHING",
+            [
+                *(event.pk, event.provider, event.event_id, event.payment_id),
+                *(json.dumps(event.payload), bool(event.outcome), event.outcome),
+            ],
+        )
+        return event if cursor.rowcount else None
 
 
 def apply_stored(row_id: UUID) -> str:

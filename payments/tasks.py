@@ -16,13 +16,14 @@ from payments.providers.protocol import ProviderUnreachable
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="payments.tasks.apply_event", ignore_result=True)
-def apply_event(row_id: str) -> None:
-    """Apply one stored webhook; what cannot be applied now is left to the sweep."""
-    try:
-        provider_events.apply_stored(UUID(row_id))
-    except (ProviderUnreachable, Refused) as error:
-        log.warning("webhook_waits", event=row_id, error=str(error))
+@shared_task(name="payments.tasks.apply_events", ignore_result=True)
+def apply_events(row_ids: list[str]) -> None:
+    """Apply stored webhooks; each that cannot be applied now is left to the sweep."""
+    for row_id in row_ids:
+        try:
+            provider_events.apply_stored(UUID(row_id))
+        except (ProviderUnreachable, Refused) as error:
+            log.warning("webhook_waits", row=row_id, error=str(error))
 
 
 @shared_task(name="payments.tasks.sweep", ignore_result=True)

@@ -6,22 +6,22 @@ Applying it is another matter (`provider_events`): a task does it, and where it 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DataError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
-from kombu.exceptions import OperationalError
 
 from kernel.clock import SystemClock, epoch_ms
 from kernel.refusal import Refused
-from payments import provider_events, providers
+from payments import hints, provider_events, providers
 from payments.providers.protocol import BadWebhook, News, Provider
-from payments.tasks import apply_event
 
 log = structlog.get_logger(__name__)
 
@@ -30,31 +30,47 @@ BODY_BYTES_MAX: Final = 64 * 1024
 LENGTH_DIGITS_MAX: Final = 18
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider is told: a status, and a word for their logs."""
+
+    status: int
+    word: dict[str, object]
+
+
 @csrf_exempt  # authenticated by signature, not by a cookie
 @require_POST
 def webhook(request: HttpRequest, provider: str) -> HttpResponse:
+    """Keep one event of ``provider``, as :func:`take` does. Servers ask `casino.webhook_door`."""
+    body = _body(request)
+    answer = TOO_LARGE if body is None else take(provider, body, request.headers)
+    return JsonResponse(answer.word, status=answer.status)
+
+
+def take(provider: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Keep one event of ``provider``: 200 once it is stored, the first time and every time.
 
-    413 above 64 KiB, 404 for a provider we do not have, 400 for a wrong signature or form. Nothing
-    is applied here: a task does it, and where the task is lost, the sweep.
+    404 for a provider we do not have, 400 for a wrong signature or form, and where nothing could be
+    stored it fails, so that the provider sends it again. Nothing is applied here: a task does it,
+    and where the task is lost, the sweep. Outside any transaction.
     """
-    body = _body(request)
-    if body is None:
-        return JsonResponse({"error": "too_large"}, status=413)
     try:
         house = providers.provider(provider)
-        house.authenticate(body, request.headers, epoch_ms(SystemClock().now()) // 1000)
+        house.authenticate(body, headers, epoch_ms(SystemClock().now()) // 1000)
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise BadWebhook("not an object")
         event_id, news = house.read(payload)
+        keep(house, event_id, news, payload)
     except Refused:
-        return JsonResponse({"error": "unknown_provider"}, status=404)
-    except (BadWebhook, ValueError) as error:
-        log.warning("webhook_refused", provider=provider, why=str(error)[:120])
-        return JsonResponse({"error": "bad_webhook"}, status=400)
-    keep(house, event_id, news, payload)
-    return JsonResponse({"received": True})
+        return Answer(404, {"error": "unknown_provider"})
+    except (BadWebhook, ValueError, DataError) as error:
+        log.warning("webhook_refused", provider=provider[:32], why=str(error)[:120])
+        return Answer(400, {"error": "bad_webhook"})
+    return Answer(200, {"received": True})
+
+
+TOO_LARGE: Final = Answer(413, {"error": "too_large"})
 
 
 def _body(request: HttpRequest) -> bytes | None:
@@ -76,7 +92,4 @@ def keep(house: Provider, event_id: str, news: News, payload: dict[str, object])
 
 
 def _hint(row_id: UUID) -> None:
-    try:
-        apply_event.apply_async((str(row_id),), retry=False)
-    except OperationalError:
-        log.warning("webhook_hint_lost", event=str(row_id))
+    hints.hint(row_id)
