@@ -156,7 +156,7 @@ class StripeProvider:
         The SDK looks at its own clock; ``now_s`` refuses what claims to be from the future.
         """
         header = headers.get(SIGNATURE_HEADER, "")
-        if _said_at(header) > now_s + TOLERANCE_S:
+        if events.said_at(header) > now_s + TOLERANCE_S:
             raise BadWebhook("from_the_future")
         why = "no_secret"
         for secret in self._secrets:
@@ -172,6 +172,14 @@ class StripeProvider:
 
     def read(self, payload: Mapping[str, object]) -> tuple[str, News]:
         return events.read(payload)
+
+    def events_after(self, position: str) -> tuple[list[dict[str, object]], str]:
+        """Events after the one called ``position``; from the newest on where that is forgotten.
+
+        Stripe keeps events for 30 days, and tells those of connected accounts by webhook alone.
+        """
+        with self._api() as api:
+            return _events_after(api, position)
 
     def keeps(self, payload: Mapping[str, object]) -> dict[str, object]:
         return events.keeps(payload)
@@ -470,10 +478,16 @@ def _marked(found: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     return marked[0] if marked else None
 
 
-def _said_at(header: str) -> int:
-    """The time in a signature's header, 0 where it has none that is a time."""
-    for part in header.split(","):
-        name, _, value = part.partition("=")
-        if name == "t" and value.isascii() and value.isdigit() and len(value) < 13:
-            return int(value)
-    return 0
+def _events_after(api: Api, position: str) -> tuple[list[dict[str, object]], str]:
+    call = api.client.v1.events.list
+    try:
+        wanted = {"limit": LIST_MAX, "ending_before": position} if position else {"limit": 1}
+        found = api.ask(call, params=wanted)["data"]
+    except ProviderRejected as refused:
+        if refused.code != "resource_missing":
+            raise
+        found = api.ask(call, params={"limit": 1})["data"]
+    if not found:
+        return [], position
+    ours = [event for event in reversed(found) if event.get("type") in events.KINDS]
+    return ours or found[:1], str(found[0]["id"])  # never none, or the place would not move on

@@ -33,6 +33,8 @@ _PAYOUT_EVENTS: Final = frozenset(
     f"payout.{what}" for what in ("created", "updated", "paid", "failed", "canceled")
 )
 
+KINDS: Final = _SESSION_EVENTS | _INTENT_EVENTS | _REFUND_EVENTS | _DISPUTE_EVENTS | _PAYOUT_EVENTS
+
 #: What is kept of an event and of the object in it.
 _KEPT: Final = ("id", "object", "type", "api_version", "created", "livemode", "account")
 _KEPT_OF_OBJECT: Final = (
@@ -97,3 +99,12 @@ def _uuid(value: object) -> UUID | None:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+def said_at(header: str) -> int:
+    """The time in a signature's header, 0 where it has none that is a time."""
+    for part in header.split(","):
+        name, _, value = part.partition("=")
+        if name == "t" and value.isascii() and value.isdigit() and len(value) < 13:
+            return int(value)
+    return 0

@@ -12,8 +12,8 @@ from compliance import switches
 from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import webhooks, withdrawals
-from payments.models import Deposit, ProviderEvent, Withdrawal
+from payments import catching_up, webhooks, withdrawals
+from payments.models import Deposit, EventPosition, ProviderEvent, Withdrawal
 from payments.providers import stripe_client
 from payments.states import DepositState, WithdrawalState
 from tests.fakes.stripe import banks, server
@@ -234,6 +234,25 @@ def test_a_payout_into_the_card_is_paid_and_one_that_comes_back_is_returned(acco
     sweep()
     asked.refresh_from_db()
     assert (asked.state, funds(ada)) == (WithdrawalState.RETURNED, (10_000, 0))
+
+
+def test_events_that_never_came_are_asked_for_and_a_forgotten_place_is_no_dead_end(account, ada):
+    begin(ada, key="k0")
+    account.books.events.add("customer.created", {"id": "cus_1", "object": "customer"})
+    assert catching_up.catch_up() == 1  # the newest, to go on from there
+    made = begin(ada)
+    account.books.person_pays(made.provider_ref)
+    for _ in range(120):
+        account.books.events.add("customer.updated", {"id": "cus_1", "object": "customer"})
+    kept = catching_up.catch_up()
+    assert kept == ProviderEvent.objects.count() - 1 > 2
+    assert catching_up.catch_up() == 0
+    Deposit.objects.update(poll_at=None)
+    sweep()
+    assert funds(ada) == (5_000, 0)
+    EventPosition.objects.update(position="evt_of_last_year")
+    catching_up.catch_up()
+    assert EventPosition.objects.get().position == account.books.events.all[-1]["id"]
 
 
 def test_a_disputes_event_finds_its_deposit(account, ada):

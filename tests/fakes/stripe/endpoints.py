@@ -12,6 +12,7 @@ from stripe.params import (
     AccountCreateParams,
     AccountRetrieveParams,
     DisputeRetrieveParams,
+    EventListParams,
     PaymentIntentCancelParams,
     PaymentIntentCreateParams,
     PaymentIntentListParams,
@@ -310,6 +311,21 @@ def payout_list(books: Books, given: dict[str, Any], _id: str, account: str) -> 
 @route("GET", "/v1/payouts/{}", PayoutRetrieveParams)
 def payout_get(books: Books, given: dict[str, Any], ref: str, account: str) -> dict[str, Any]:
     return books.find("payout", ref, account)
+
+
+@route("GET", "/v1/events", EventListParams)
+def event_list(books: Books, given: dict[str, Any], _id: str, _account: str) -> dict[str, Any]:
+    """Newest first; those that end before one are the next newer ones."""
+    own = [event for event in reversed(books.events.all) if "account" not in event]
+    before = given.get("ending_before")
+    if before is None:
+        return _list(own, given)
+    names = [event["id"] for event in own]
+    if before not in names:
+        raise missing("event", before, "ending_before")
+    newer = own[: names.index(before)]
+    limit = given.get("limit", 10)
+    return _list(newer, given) | {"data": newer[-limit:]}
 
 
 # Answers
