@@ -302,7 +302,10 @@ def _turnover(
     ).values()
     staked = sum(day.staked_minor - day.returned_minor for day in days)
     file.turnover = [
-        ("Since", f"{begun:%Y-%m-%d}{', their last payout' if since else ', their first day'}"),
+        (
+            "Played since",
+            f"{begun:%Y-%m-%d}{', their last payout' if since else ', their first day'}",
+        ),
         ("Deposited", amount(sum(day.deposited_minor for day in days), currency)),
         ("Staked", amount(staked, currency)),
         ("Paid on bets", amount(sum(day.paid_out_minor for day in days), currency)),

@@ -30,6 +30,7 @@ from payments import payout_accounts, payout_plan, payout_wording, selectors, wi
 from payments.closed_loop import LoopCode, Stuck
 from payments.forms import AmountForm
 from payments.models import Instrument
+from payments.showing import in_their_zone, player_of
 
 #: What the gate says of these is mended on the page of verification.
 _VERIFY: Final = frozenset({"not_verified", "documents_overdue"})
@@ -65,7 +66,7 @@ class AccountForm(forms.Form):
 @require_safe
 def withdraw(request: HttpRequest) -> HttpResponse:
     """Say how much, and see where each part would go and by when: nothing is held yet."""
-    player_id, now = _player_id(request), database_now()
+    player_id, now = player_of(request), database_now()
     standing = read_standing(player_id)
     if standing is None:
         return redirect("payments:cashier")
@@ -88,7 +89,7 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 @require_POST
 def withdrawal_new(request: HttpRequest) -> HttpResponse:
     """Ask for a withdrawal. There is no address that takes one back."""
-    player_id = _player_id(request)
+    player_id = player_of(request)
     standing = read_standing(player_id)
     if standing is None:
         return redirect("payments:cashier")
@@ -155,7 +156,7 @@ def _page(
         "is_verified": standing.age_verified and standing.identity_verified,
         **facts,
     }
-    return render(request, "payments/withdraw.html", context, status=status)
+    return in_their_zone(request, standing, "payments/withdraw.html", context, status=status)
 
 
 def _needs(code: str) -> str:
@@ -171,16 +172,17 @@ def _needs(code: str) -> str:
 @require_safe
 def accounts(request: HttpRequest) -> HttpResponse:
     """One's own accounts, and what each waits for; after proving once more who one is."""
-    player_id = _player_id(request)
-    if read_standing(player_id) is None:
+    player_id = player_of(request)
+    standing, found = read_standing(player_id), _accounts(player_id)
+    if standing is None:
         return redirect("payments:cashier")
     context = {
         "section": "cashier",
-        "accounts": _accounts(player_id),
+        "accounts": found,
         "name": payout_accounts.verified_name(player_id),
-        "is_full": len(_accounts(player_id)) >= payout_accounts.ACCOUNTS_MAX,
+        "is_full": len(found) >= payout_accounts.ACCOUNTS_MAX,
     }
-    return render(request, "payments/payout_accounts.html", context)
+    return in_their_zone(request, standing, "payments/payout_accounts.html", context)
 
 
 @login_required
@@ -189,7 +191,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def account_new(request: HttpRequest) -> HttpResponse:
     """Add an account, after proving once more who one is."""
-    player_id = _player_id(request)
+    player_id = player_of(request)
     if read_standing(player_id) is None:
         return redirect("payments:cashier")
     form = AccountForm(request.POST or None)
@@ -222,7 +224,7 @@ def account_new(request: HttpRequest) -> HttpResponse:
 @require_POST
 def account_remove(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Be paid to it no more; whoever proved too long ago who they are does so first."""
-    player_id = _player_id(request)
+    player_id = player_of(request)
     if not recently_authenticated(request):
         return redirect("payments:payout_accounts")
     try:
@@ -258,7 +260,3 @@ def _accounts(player_id: PlayerId) -> list[dict[str, Any]]:
 
 def _email(player_id: PlayerId) -> str:
     return User.objects.values_list("email", flat=True).get(pk=player_id)
-
-
-def _player_id(request: HttpRequest) -> PlayerId:
-    return PlayerId(int(request.user.pk or 0))

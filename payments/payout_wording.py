@@ -57,7 +57,7 @@ def refusal_text(code: str, data: Mapping[str, Any]) -> str:
         return wording.refusal_text(code, data)
     minor, currency = data.get("minor"), data.get("currency")
     if isinstance(minor, int) and currency in SCALES:
-        return str(own) % {"amount": f"{Money(minor, str(currency)).decimal()} {currency}"}
+        return str(own) % {"amount": str(Money(minor, str(currency)))}
     return str(own)
 
 

@@ -93,6 +93,7 @@ def own_account(player: PlayerId, **fields: object) -> Instrument:
         "last4": "3000",
         "country": "DE",
         "verified_at": database_now(),
+        "verified_by": "provider:simulated",
     }
     return Instrument.objects.create(player_id=player, **values | fields)
 

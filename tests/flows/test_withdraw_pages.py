@@ -185,6 +185,9 @@ def test_accounts_ask_for_the_password_again(psp, anna):
     browser.post(f"/cashier/accounts/{account.pk}/remove/")
     account.refresh_from_db()
     assert (psp.registered, Instrument.objects.count(), account.removed_at) == ([], 1, None)
+    way = browser.get("/cashier/accounts/new/")["Location"]
+    browser.post(way, {"password": PASSWORD})
+    assert NAME in text(browser.get("/cashier/accounts/new/"))
 
 
 def test_an_account_is_removed_by_its_owner_alone(anna):
