@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from backoffice.tasks import keep_retention
 from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.refusal import Refused
@@ -17,6 +18,7 @@ from notices.models import Notice
 from payments import payout_accounts, payout_plan, providers
 from payments.models import Instrument, Withdrawal
 from tests import house
+from tests.flows.erasure_steps import closed, grant
 from tests.flows.payout_steps import (
     IBAN,
     NAME,
@@ -231,3 +233,20 @@ def test_a_deposit_too_old_to_refund_goes_to_the_account_it_came_from(psp, anna)
 @pytest.mark.parametrize("number", OTHER_IBANS)
 def test_accounts_of_other_countries_are_known(psp, anna, number):
     assert add(anna, number).country == number[:2]
+
+
+@pytest.mark.feature("F111")
+@pytest.mark.usefixtures("database")
+def test_erased_payments_say_no_more_to_which_account_they_went(owner):
+    gone, stays = verified(), verified()
+    account = own_account(gone, holder=NAME, fingerprint="fp_1")
+    other = own_account(stays, holder=NAME, fingerprint="fp_2")
+    closed(owner, gone, "6 years")
+    grant(gone)
+    keep_retention()
+    account.refresh_from_db()
+    other.refresh_from_db()
+    assert (account.token, account.holder, account.fingerprint, account.last4, account.country) == (
+        f"erased:{account.pk}", "", "", "", "",
+    )  # fmt: skip
+    assert (other.holder, other.fingerprint, other.last4) == (NAME, "fp_2", "3000")
