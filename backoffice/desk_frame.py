@@ -85,6 +85,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             Way("Finance", "monitoring", "desk:finance", "payments.view_reconciliation"),
             Way("Breaks", "difference", "desk:breaks", "payments.view_reconciliation"),
             Way("Runs", "sync", "desk:runs", "payments.view_reconciliation"),
+            Way("Files", "upload_file", "desk:files", "payments.view_sourcefile"),
             Way("Reports", "bar_chart", "desk:reports", "ledger.view_account"),
             Way(
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice.finance import break_pages, overview_pages, report_pages, run_pages
+from backoffice.finance import break_pages, file_pages, overview_pages, report_pages, run_pages
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("finance/", overview_pages.overview, name="finance"),
@@ -30,6 +30,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("finance/runs/start/", run_pages.start, name="run_start"),
     path("finance/runs/attempts/<uuid:attempt_id>/", run_pages.attempt, name="run_attempt"),
     path("finance/runs/<slug:run_id>/", run_pages.run, name="run"),
+    path("finance/files/", file_pages.overview, name="files"),
+    path("finance/files/upload/", file_pages.upload, name="file_upload"),
+    path("finance/files/<uuid:file_id>/", file_pages.file, name="file"),
+    path("finance/files/<uuid:file_id>/original/", file_pages.original, name="file_original"),
     path("finance/reports/", report_pages.overview, name="reports"),
     path("finance/reports/<slug:name>/", report_pages.report, name="report"),
     path("finance/reports/<slug:name>/file.csv", report_pages.file, name="report_file"),

@@ -59,8 +59,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file. ``file`` is its row; of one that came before, the row of then."""
+    """What became of a file that came as ``name``. ``file`` is its row; of one that came before,
+    the row of then.
+    """
 
+    name: str
     state: FileState
     file: SourceFile
     faults: tuple[Fault, ...]
@@ -90,7 +93,7 @@ class Outcome:
         return {
             "state": self.state.value,
             "file_id": str(file.pk),
-            "name": file.original_name,
+            "name": self.name,
             "sha256": file.sha256,
             "size_bytes": file.size_bytes,
             "elapsed_ms": self.elapsed_ms,
@@ -119,8 +122,9 @@ def take(arrival: Arrival, delivery: Delivery, *, actor: Actor) -> Outcome:
             else:
                 file = _refuse(arrival, staged, refused.faults, delivery, actor)
             elapsed = monotonic_ms() - started
-            return Outcome(FileState.REFUSED, file, refused.faults, (), elapsed)
-    return Outcome(FileState.ACCEPTED, file, (), notes, monotonic_ms() - started)
+            return Outcome(_shown(delivery), FileState.REFUSED, file, refused.faults, (), elapsed)
+    elapsed = monotonic_ms() - started
+    return Outcome(_shown(delivery), FileState.ACCEPTED, file, (), notes, elapsed)
 
 
 class _Seen(FileRefused):
@@ -200,14 +204,19 @@ def _refuse(
 
 
 def _said(staged: Staged | None, delivery: Delivery, actor: Actor) -> dict[str, Any]:
-    shown = "".join(one if one.isprintable() else "�" for one in delivery.name)
     return {
         "sha256": staged.sha256 if staged else "",
         "size_bytes": staged.size if staged else 0,
-        "original_name": shown[-NAME_MAX:] or "file",
+        "original_name": _shown(delivery),
         "way": delivery.way.value,
         "imported_by": str(actor),
     }
+
+
+def _shown(delivery: Delivery) -> str:
+    """The name as it may be stored and shown."""
+    shown = "".join(one if one.isprintable() else "�" for one in delivery.name)
+    return shown[-NAME_MAX:] or "file"
 
 
 def _found(parsed: Parsed) -> dict[str, Any]:
