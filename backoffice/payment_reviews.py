@@ -107,6 +107,8 @@ def _row(found: Review) -> dict[str, Any]:
         "decided_at": found.decided_at,
         "decided_by": found.decided_by,
         "reason": found.reason,
+        "ended_at": found.ended_at,
+        "is_open": found.is_open,
     }
 
 

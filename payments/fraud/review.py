@@ -69,6 +69,29 @@ class Review:
     decided_by: str
     decided_at: datetime | None
     reason: str
+    #: When the hold ended: released, taken back, or its time was over.
+    ended_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something left to decide."""
+        return self.verdict is None and self.ended_at is None
+
+
+_SQL: Final = """
+SELECT r.deposit_id, r.player_id, r.amount_minor, r.currency, r.reasons, r.opened_at, r.due_at,
+       v.verdict, v.by_actor, v.at, v.reason, e.at
+FROM payments_fraud_review r
+"""
+_ENDS: Final = """
+LEFT JOIN payments_fraud_verdict v ON v.deposit_id = r.deposit_id
+LEFT JOIN ledger_hold_end e ON e.hold = r.hold_id
+"""
+_WAITS: Final = "v.deposit_id IS NULL AND e.hold IS NULL"
+_TALLY: Final = f"""
+SELECT count(*), count(*) FILTER (WHERE r.due_at < %s), min(r.due_at)
+FROM payments_fraud_review r {_ENDS} WHERE {_WAITS}
+"""  # noqa: S608  (fixed words alone)
 
 
 def hold_id(deposit_id: UUID) -> UUID:
@@ -94,11 +117,12 @@ def hold(deposit: Deposit, decision: Decision, actor: Actor) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_fraud_review (deposit_id, player_id, amount_minor, currency,"
-            " reasons, due_at) VALUES (%s, %s, %s, %s, %s, clock_timestamp()"
+            " reasons, hold_id, due_at) VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()"
             " + make_interval(secs => %s)) ON CONFLICT DO NOTHING",
             [
                 *(deposit.pk, deposit.player_id, deposit.amount_minor, deposit.currency),
                 list(decision.reasons),
+                hold_id(deposit.pk),
                 int(DUE_AFTER.total_seconds()),
             ],
         )
@@ -117,12 +141,11 @@ def let_go(deposit_id: UUID, *, actor: Actor) -> bool:
     In the caller's transaction, which keeps the account locked: nothing can be played in between.
     """
     try:
-        holds.void(hold_id(deposit_id), actor=actor)
+        return not holds.void(hold_id(deposit_id), actor=actor).replayed
     except Refused as refused:
         if refused.code in {LedgerCode.UNKNOWN_HOLD, LedgerCode.STALE_HOLD}:
             return False
         raise
-    return True
 
 
 def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> Review:
@@ -199,13 +222,6 @@ def _write(deposit_id: UUID, verdict: Verdict, actor: Actor, reason: str) -> Non
         raise Refused(ReviewCode.DECIDED_ALREADY, verdict="") from error
 
 
-_SQL: Final = """
-SELECT r.deposit_id, r.player_id, r.amount_minor, r.currency, r.reasons, r.opened_at, r.due_at,
-       v.verdict, v.by_actor, v.at, v.reason
-FROM payments_fraud_review r LEFT JOIN payments_fraud_verdict v USING (deposit_id)
-"""
-
-
 def find(deposit_id: UUID) -> Review:
     """The review of this deposit. Refuses with ``NO_SUCH_REVIEW``."""
     found = _read("WHERE r.deposit_id = %s", [deposit_id])
@@ -216,18 +232,13 @@ def find(deposit_id: UUID) -> Review:
 
 def queue(limit: int = 100) -> list[Review]:
     """What nobody has decided yet, the oldest first."""
-    return _read("WHERE v.deposit_id IS NULL ORDER BY r.due_at, r.deposit_id LIMIT %s", [limit])
+    return _read(f"WHERE {_WAITS} ORDER BY r.due_at, r.deposit_id LIMIT %s", [limit])
 
 
 def tally(now: datetime) -> Tally:
     """How many wait, how many of them too long."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*), count(*) FILTER (WHERE due_at < %s), min(due_at)"
-            " FROM payments_fraud_review r WHERE NOT EXISTS (SELECT FROM payments_fraud_verdict v"
-            " WHERE v.deposit_id = r.deposit_id)",
-            [now],
-        )
+        cursor.execute(_TALLY, [now])
         waiting, late, first = cursor.fetchone()
     return Tally(waiting, late, 0, first)
 
@@ -239,7 +250,7 @@ def decided(limit: int = 30) -> list[Review]:
 
 def _read(where: str, params: list[Any]) -> list[Review]:
     with connection.cursor() as cursor:
-        cursor.execute(f"{_SQL} {where}", params)
+        cursor.execute(f"{_SQL} {_ENDS} {where}", params)
         return [
             Review(
                 deposit_id=row[0],
@@ -252,6 +263,7 @@ def _read(where: str, params: list[Any]) -> list[Review]:
                 decided_by=row[8] or "",
                 decided_at=row[9],
                 reason=row[10] or "",
+                ended_at=row[11],
             )
             for row in cursor.fetchall()
         ]

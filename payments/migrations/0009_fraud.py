@@ -40,7 +40,8 @@ CREATE TABLE payments_fraud_review (
     currency text NOT NULL,
     reasons text[] NOT NULL CHECK (cardinality(reasons) > 0),
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    due_at timestamptz NOT NULL
+    due_at timestamptz NOT NULL,
+    hold_id uuid NOT NULL UNIQUE REFERENCES ledger_hold (id)
 );
 CREATE INDEX payments_fraud_review_due ON payments_fraud_review (due_at);
 CREATE TABLE payments_fraud_verdict (
@@ -75,6 +76,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("payments", "0007_files"),
         ("compliance", "0023_rules_of_payments"),
+        ("ledger", "0003_holds"),
     ]
     operations = [
         migrations.RunSQL(TABLES + "".join(protect_sql(table) for table in RECORDS), DROP),
