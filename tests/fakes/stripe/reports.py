@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.stripe.books import Books
 
-#: docs.stripe.com/reports/report-types, payout_reconciliation.itemized.5, with the two columns of
+#: docs.stripe.com/reports/report-types, payout_reconciliation.itemized.5, with the columns of
 #: our own marks that an operator adds.
 COLUMNS = (
     "automatic_payout_id", "automatic_payout_effective_at_utc", "automatic_payout_effective_at",
@@ -17,7 +17,8 @@ COLUMNS = (
     "currency", "gross", "fee", "net", "reporting_category", "source_id", "description",
     "customer_facing_amount", "customer_facing_currency", "customer_id", "charge_id",
     "payment_intent_id", "payment_method_type", "card_brand", "card_country", "dispute_reason",
-    "payment_metadata[payment_id]", "refund_metadata[payment_id]", "trace_id",
+    "payment_metadata[payment_id]", "refund_metadata[payment_id]", "transfer_metadata[payment_id]",
+    "trace_id",
 )  # fmt: skip
 
 
@@ -87,6 +88,8 @@ def _row(books: Books, payout: dict[str, Any], entry: dict[str, Any]) -> dict[st
         "payment_metadata[payment_id]": charge.get("metadata", {}).get("payment_id", ""),
         "refund_metadata[payment_id]":
             source["metadata"].get("payment_id", "") if kind == "refund" else "",
+        "transfer_metadata[payment_id]":
+            source["metadata"].get("payment_id", "") if kind == "transfer" else "",
         "trace_id": payout["trace_id"]["value"],
     }  # fmt: skip
 
