@@ -35,8 +35,7 @@ from compliance.registries import facts
 from kernel.ids import Actor, PlayerId
 from ledger.models import Account, EntryLine
 from notices.models import Consent, Notice
-from payments.disputes.models import ProviderDispute
-from payments.models import Deposit, Instrument, Transition, Withdrawal
+from payments.models import Deposit, Transition, Withdrawal
 from tables.models import Bet, BetOutcome
 
 EXPORTED: Final = register("player.data_exported", "A player took a copy of their data")
@@ -110,9 +109,6 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("sessions.jsonl", _sessions(pk))
     yield Part("deposits.jsonl", _rows(Deposit.objects.filter(player_id=pk), *_OF_PAYMENT))
     yield Part("withdrawals.jsonl", _rows(Withdrawal.objects.filter(player_id=pk), *_OF_PAYMENT))
-    yield Part("instruments.jsonl", _rows(Instrument.objects.filter(player_id=pk), *_OF_CARDS))
-    disputes = ProviderDispute.objects.filter(player_id=pk)
-    yield Part("disputes.jsonl", _rows(disputes.order_by("opened_at"), *_OF_DISPUTES))
     yield Part(
         "payment_steps.jsonl",
         _rows(_payment_steps(pk).order_by("at"), "actor", "cause", "reason"),
@@ -134,11 +130,6 @@ _OF_PAYMENT: Final = (
     "return_url",
     "polls",
     "poll_at",
-)
-_OF_CARDS: Final = ("token", "fingerprint", "verified_by")
-_OF_DISPUTES: Final = (
-    *("fee_minor", "fee_currency", "is_booked_here", "told_late_at", "poll_at", "polls"),
-    *("assignee_id", "closed_by", "closed_note"),
 )
 _BREAKS: Final = (
     exclusion.COOLING_OFF,

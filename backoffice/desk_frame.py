@@ -92,8 +92,6 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
             ),
             Way("Held money", "lock", "desk:holds", "ledger.view_account"),
             Way("Deposits to review", "eye", "desk:payment_reviews", "payments.review_deposit"),
-            Way("Disputes", "gavel", "desk:disputes", "payments.view_chargebacks"),
-            Way("Late payments", "schedule", "desk:late_payments", "payments.view_chargebacks"),
             Way("Chargebacks", "undo", "desk:chargebacks", "payments.view_chargebacks"),
             Way(
                 "Adjustments and debts", "balance", "desk:adjustments", "ledger.view_adjustments",

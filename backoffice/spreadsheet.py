@@ -6,19 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
-#: A cell that begins with one of these is taken for a formula (OWASP, "CSV injection").
-FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
-NO_ACTIVITY: Final = "No activity"
+from audit.spreadsheet import NO_ACTIVITY, cell
 
-
-def cell(value: object) -> str | int:
-    """The value as a cell. Numbers stay numbers; text like a formula gets an apostrophe."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_MARKS) else text
+__all__ = ["NO_ACTIVITY", "cell", "csv_text"]
 
 
 def csv_text(shape: type[Any], rows: Sequence[Any]) -> str:

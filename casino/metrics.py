@@ -19,6 +19,7 @@ from audit import witness
 from audit.database_clock import database_now
 from casino import self_check
 from kernel.clock import monotonic_ms
+from payments.reconciliation import selectors as reconciliation
 
 #: Top packages of views → class of route. At most 25 classes.
 ROUTE_CLASSES = {
@@ -58,6 +59,14 @@ WITNESS_WAITING = Gauge(
 WITNESS_LAG = Gauge(
     "faro_seal_witness_lag_seconds",
     "Age of the oldest seal that the witness has not taken; -1: no witness, or not known.",
+)
+
+RECONCILIATION_AGE = Gauge(
+    "faro_reconciliation_age_seconds",
+    "Since the instant of the newest finished run over all providers; -1: none, or not known.",
+)
+RECONCILIATION_BREAKS = Gauge(
+    "faro_reconciliation_open_breaks", "Breaks that wait for people; -1: not known."
 )
 
 for _route in {*ROUTE_CLASSES.values(), UNKNOWN}:
@@ -101,6 +110,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponseNotFound()
     _read_self_check()
     _read_witness()
+    _read_reconciliation()
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -114,6 +124,16 @@ def _read_self_check() -> None:
     else:
         SELF_CHECK.set(sum(len(one.changes) for one in found if one.is_current))
         SELF_CHECK_LATE.set(sum(not one.is_current for one in found))
+
+
+def _read_reconciliation() -> None:
+    """How old the newest run is and what is open, read at the scrape: a worker ran it."""
+    try:
+        age, breaks = reconciliation.run_age_s(), reconciliation.open_breaks()
+    except DatabaseError:
+        age, breaks = None, -1
+    RECONCILIATION_AGE.set(-1 if age is None else age)
+    RECONCILIATION_BREAKS.set(breaks)
 
 
 def _read_witness() -> None:

@@ -1,4 +1,4 @@
-"""What the cashier tells players beside its pages."""
+"""What the cashier tells players, and finance, beside its pages."""
 
 from notices.kinds import register
 
@@ -22,3 +22,5 @@ DISPUTE_OPENED = register("dispute_opened")
 DISPUTE_ENDED = register("dispute_ended")
 DISPUTE_LATE = register("dispute_late")
 DISPUTE_CONTRADICTED = register("dispute_contradicted")
+#: To finance: a run came to nothing.
+RECONCILIATION_FAILED = register("reconciliation_failed")

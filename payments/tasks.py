@@ -12,6 +12,7 @@ from kernel.refusal import Refused
 from payments import catching_up, polling, provider_events
 from payments.files import inbox
 from payments.providers.protocol import ProviderUnreachable
+from payments.reconciliation import work
 
 log = structlog.get_logger(__name__)
 
@@ -42,3 +43,24 @@ def catch_up() -> None:
 def import_files() -> None:
     """Import what was laid into `RECONCILIATION_INBOX`. Scheduled every minute."""
     inbox.import_settled(SystemClock())
+
+
+#: A run over large files takes longer than other tasks may; one that dies is taken up again.
+RECONCILIATION_S = 3_600
+
+
+@shared_task(
+    name="payments.tasks.reconcile",
+    ignore_result=True,
+    time_limit=RECONCILIATION_S,
+    soft_time_limit=RECONCILIATION_S - 60,
+)
+def reconcile() -> None:
+    """Do the runs of reconciliation that wait. Scheduled every 30 s."""
+    work.sweep()
+
+
+@shared_task(name="payments.tasks.ask_reconciliation", ignore_result=True)
+def ask_reconciliation() -> None:
+    """Ask for the nightly run over all providers. Scheduled daily."""
+    work.nightly()

@@ -26,6 +26,15 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "payments.catch_up": {"task": "payments.tasks.catch_up", "schedule": 60.0},
+    "payments.reconcile": {
+        "task": "payments.tasks.reconcile",
+        "schedule": 30.0,
+        "options": {"expires": 30},
+    },
+    "payments.ask_reconciliation": {
+        "task": "payments.tasks.ask_reconciliation",
+        "schedule": 86_400.0,
+    },
     "tables.apply_orders": {"task": "tables.tasks.apply_orders", "schedule": 10.0},
     "tables.finish_decisions": {"task": "tables.tasks.finish_decisions", "schedule": 10.0},
     "compliance.fold_facts": {"task": "compliance.tasks.fold_facts", "schedule": 10.0},

@@ -66,6 +66,11 @@ def keep_rows(staged: Path, sha256: str) -> str:
     return _keep(staged, f"{ROWS}/{sha256[:2]}/{sha256}.parquet")
 
 
+def keep_report(staged: Path, name: str) -> Path:
+    """Give a staged report its place ``name`` in the store; returns where it lies."""
+    return path_of(_keep(staged, name))
+
+
 def open_original(name: str) -> BinaryIO | None:
     """A file as it came; None when its retention has ended."""
     try:

@@ -211,7 +211,7 @@ class Migration(migrations.Migration):
                 ("report_sha256", models.TextField()),
                 ("lines_sha256", models.TextField()),
                 ("breaks_open", models.IntegerField()),
-                ("finished_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(db_default=Now())),
             ],
             options={
                 "db_table": "payments_reconciliation_run",

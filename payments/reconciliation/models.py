@@ -65,7 +65,7 @@ class Run(KeptRow):
     report_sha256 = models.TextField()
     lines_sha256 = models.TextField()
     breaks_open = models.IntegerField()
-    finished_at = models.DateTimeField()
+    finished_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         managed = False

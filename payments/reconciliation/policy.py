@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,11 @@ _KEYS: Final = {
     *("format", "version", "lookback_days", "margin_days", "amount_match_days", "tolerance_minor"),
     *("in_transit_days", "buckets", "write_off_codes", "statuses_not_final", "providers"),
 }
-_PROVIDER_KEYS: Final = {"banks", "bank_names", "fees", "rates", "rate_tolerance_percent"}
+_PROVIDER_KEYS: Final = {"banks", "payouts", "fees", "rates", "rate_tolerance_percent"}
+#: Whether a provider's files have a row for what it pays to us, or only name the payout in rows.
+PAYOUT_ROWS: Final = "rows"
+PAYOUT_BATCHES: Final = "batches"
+_DECIMAL: Final = re.compile(r"\d{1,8}(\.\d{1,10})?")
 _PAIR: Final = re.compile(r"([A-Z]{3})-([A-Z]{3})")
 
 
@@ -60,11 +64,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class ProviderPolicy:
-    """One provider: where it pays to, how the bank names it, and what was agreed."""
+    """One provider: the bank accounts that it pays to, how it tells of it, and what was agreed."""
 
     name: str
     banks: tuple[str, ...]
-    bank_names: tuple[str, ...]
+    has_payout_rows: bool
     fees: tuple[Fee, ...]
     rates: tuple[Rate, ...]
     rate_tolerance_ppm: int
@@ -132,6 +136,8 @@ def read(text: str) -> Policy:
 def _provider(name: str, found: Any) -> ProviderPolicy:
     place = f"providers.{name}"
     _keys(found, _PROVIDER_KEYS, place)
+    if found["payouts"] not in {PAYOUT_ROWS, PAYOUT_BATCHES}:
+        raise _bad(f"{place}.payouts", f"is neither {PAYOUT_ROWS} nor {PAYOUT_BATCHES}")
     fees: list[Fee] = []
     for category, one in _mapping(found["fees"], f"{place}.fees").items():
         if category not in CATEGORIES:
@@ -140,7 +146,7 @@ def _provider(name: str, found: Any) -> ProviderPolicy:
     return ProviderPolicy(
         name=name,
         banks=_texts(found["banks"], f"{place}.banks"),
-        bank_names=_texts(found["bank_names"], f"{place}.bank_names"),
+        has_payout_rows=found["payouts"] == PAYOUT_ROWS,
         fees=tuple(fees),
         rates=tuple(
             _rate(pair, rate, f"{place}.rates.{pair}")
@@ -151,17 +157,21 @@ def _provider(name: str, found: Any) -> ProviderPolicy:
 
 
 def _fees(category: str, found: Any, place: str) -> list[Fee]:
-    """The contract in every currency that the house has; those not named have no fixed part."""
-    _keys(found, {"percent", "fixed"}, place)
-    ppm = _ppm(found["percent"], f"{place}.percent")
-    fixed = _mapping(found["fixed"], f"{place}.fixed")
-    for currency in fixed:
+    """The contract of a category, per currency; currencies that are not named are not checked."""
+    fees = []
+    for currency, one in _mapping(found, place).items():
         if currency not in SCALES:
-            raise _bad(f"{place}.fixed.{currency}", "is no currency of the house")
-    return [
-        Fee(category, currency, ppm, _number(fixed.get(currency, 0), f"{place}.{currency}", 0))
-        for currency in sorted(SCALES)
-    ]
+            raise _bad(f"{place}.{currency}", "is no currency of the house")
+        _keys(one, {"percent", "fixed"}, f"{place}.{currency}")
+        fees.append(
+            Fee(
+                category,
+                currency,
+                _ppm(one["percent"], f"{place}.{currency}.percent"),
+                _number(one["fixed"], f"{place}.{currency}.fixed", 0),
+            )
+        )
+    return fees
 
 
 def _rate(pair: str, rate: Any, place: str) -> Rate:
@@ -223,19 +233,15 @@ def _number(found: Any, place: str, least: int) -> int:
     return found
 
 
-def _decimal(found: Any, place: str) -> Decimal:
-    try:
-        value = Decimal(_text(found, place))
-    except InvalidOperation as error:
-        raise _bad(place, "is no decimal text") from error
-    if not value.is_finite():
+def _decimal(found: Any, place: str) -> Fraction:
+    if _DECIMAL.fullmatch(_text(found, place)) is None:
         raise _bad(place, "is no decimal text")
-    return value
+    return Fraction(found)
 
 
 def _ppm(found: Any, place: str) -> int:
     value = _decimal(found, place) * (PPM // 100)
-    if value != value.to_integral_value() or not 0 <= value <= PPM:
+    if value.denominator != 1 or not 0 <= value <= PPM:
         raise _bad(place, "is no percentage with at most four decimals")
     return int(value)
 

@@ -38,8 +38,6 @@ OWN = (
     "/rounds/{round}/",
     "/cashier/",
     "/cashier/deposits/{deposit}/",
-    "/cashier/payments/",
-    "/cashier/statement/",
     "/play-safely/",
     "/me/",
     "/account/data/",

@@ -1,0 +1,205 @@
+"""The stages of matching as SQL over DuckDB, pure text. `matching` runs them, in this order.
+
+Everything is an integer where it can be. ``l`` are items of the ledger, ``p`` rows of providers,
+``b`` lines of banks, each under an id that follows from where it stands: so the order of rows in
+memory decides nothing. Amounts are seen from our clearing account: money towards us is positive.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S608  (composed of fixed words of this file; values are parameters)
+from typing import Final
+
+from payments.reconciliation.policy import CATEGORIES
+
+#: Categories by number; refunds and withdrawals are one class, since a provider may call money that
+#: goes back to a card either.
+CAT: Final = {name: number for number, name in enumerate(CATEGORIES)}
+_CLASS: Final = f"CASE {{cat}} WHEN {CAT['withdrawal']} THEN {CAT['refund']} ELSE {{cat}} END"
+#: What a provider's row moves besides its fee, except what it pays to us.
+MAIN: Final = f"cat NOT IN ({CAT['fee']}, {CAT['payout']})"
+#: Rows of a file, and entries of an account, lie far apart from those of the next.
+ROWS_MAX: Final = 1 << 32
+ENTRIES_MAX: Final = 1 << 40
+
+LEDGER_COLUMNS: Final = {
+    "place": "INTEGER",
+    "seq": "BIGINT",
+    "transfer": "UUID",
+    "amount": "BIGINT",
+    "booked_at": "TIMESTAMP",
+    "kind": "VARCHAR",
+    "own": "VARCHAR",
+    "batch": "BIGINT",
+    "payment_id": "UUID",
+    "alt_payment": "UUID",
+    "ref": "VARCHAR",
+    "alt_ref": "VARCHAR",
+    "is_test": "BOOLEAN",
+}
+
+_COLUMNS: Final = ", ".join(f"'{name}': '{type_}'" for name, type_ in LEDGER_COLUMNS.items())
+LEDGER_ROWS: Final = f"""
+CREATE TABLE ledger_rows AS SELECT * FROM read_csv($path, header = false, auto_detect = false,
+    delim = ',', quote = '"', escape = '"', columns = {{{_COLUMNS}}});
+"""
+#: Of the entries in whatever order: they differ in account and sequence, so none cancels another.
+DIGEST: Final = f"""
+SELECT count(*),
+    coalesce(bit_xor(md5_number(concat_ws('|', {", ".join(LEDGER_COLUMNS)}))), 0)::VARCHAR
+FROM ledger_rows"""
+
+TABLES: Final = """
+CREATE TABLE places (place INTEGER, provider_no INTEGER, provider VARCHAR, currency VARCHAR,
+    scale INTEGER, first_from TIMESTAMP);
+CREATE TABLE cats (cat INTEGER, category VARCHAR, days INTEGER);
+CREATE TABLE files (file_no INTEGER, sha256 VARCHAR, source VARCHAR, path VARCHAR, kind VARCHAR);
+CREATE TABLE fee_contracts (provider VARCHAR, cat INTEGER, currency VARCHAR, ppm BIGINT,
+    fixed_minor BIGINT);
+CREATE TABLE rates (provider VARCHAR, sold VARCHAR, bought VARCHAR, rate VARCHAR, ppm BIGINT);
+CREATE TABLE banks (bank VARCHAR, provider VARCHAR);
+CREATE TABLE known_rows (sha256 VARCHAR, row_no BIGINT);
+CREATE TABLE known_transfers (transfer UUID);
+CREATE TABLE resolved (break_id VARCHAR, facts VARCHAR, kind VARCHAR, adjustment UUID);
+"""
+
+_LEDGER_CAT: Final = f"""CASE kind
+    WHEN 'deposit' THEN {CAT["deposit"]} WHEN 'deposit_reversal' THEN {CAT["refund"]}
+    WHEN 'suspense' THEN CASE WHEN amount > 0 THEN {CAT["deposit"]} ELSE {CAT["refund"]} END
+    WHEN 'withdrawal_paid' THEN {CAT["withdrawal"]}
+    WHEN 'withdrawal_returned' THEN {CAT["withdrawal_return"]}
+    WHEN 'dispute' THEN CASE WHEN amount < 0 THEN {CAT["chargeback"]}
+        ELSE {CAT["chargeback_return"]} END
+    WHEN 'chargeback' THEN CASE WHEN amount < 0 THEN {CAT["chargeback"]}
+        ELSE {CAT["chargeback_return"]} END
+    WHEN 'psp_fee' THEN {CAT["fee"]} WHEN 'psp_settlement' THEN {CAT["payout"]}
+    WHEN 'adjustment' THEN {CAT["adjustment"]} ELSE {CAT["other"]} END"""
+
+#: Items of the ledger. What one event booked in several legs (taken from the player, and owed) is
+#: one item.
+LEDGER: Final = f"""
+CREATE TABLE l AS
+WITH raw AS (
+    SELECT r.place::BIGINT * {ENTRIES_MAX} + r.seq AS id, r.place, s.provider_no, r.amount,
+        r.booked_at, r.transfer, r.kind, r.own, r.batch, r.payment_id, r.alt_payment, r.ref,
+        r.alt_ref, r.is_test, ({_LEDGER_CAT})::TINYINT AS cat
+    FROM ledger_rows r JOIN places s ON s.place = r.place
+    WHERE r.booked_at >= s.first_from
+)
+SELECT id, place, provider_no, cat, ({_CLASS.format(cat="cat")})::TINYINT AS class, amount,
+    booked_at, transfer, own, payment_id, alt_payment, ref, alt_ref, is_test
+FROM raw WHERE kind NOT IN ('deposit_reversal', 'chargeback')
+UNION ALL
+SELECT min(id), place, provider_no, cat, ({_CLASS.format(cat="cat")})::TINYINT, sum(amount)::BIGINT,
+    min(booked_at), arg_min(transfer, id), '', payment_id, any_value(alt_payment), any_value(ref),
+    any_value(alt_ref), bool_or(is_test)
+FROM raw WHERE kind IN ('deposit_reversal', 'chargeback')
+GROUP BY place, provider_no, cat, batch, payment_id;
+"""
+
+PROVIDERS: Final = f"""
+CREATE TABLE p AS
+SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, s.place, s.provider_no,
+    c.cat::TINYINT AS cat, ({_CLASS.format(cat="c.cat")})::TINYINT AS class,
+    CASE WHEN c.cat IN ({CAT["chargeback"]}, {CAT["chargeback_return"]}) AND r.dispute_ref <> ''
+        THEN r.dispute_ref ELSE coalesce(r.psp_ref, '') END AS ref,
+    coalesce(r.psp_ref, '') AS psp_ref, coalesce(r.merchant_ref, '') AS merchant_ref,
+    coalesce(r.payout_id, '') AS payout_id, r.gross_minor AS amount, r.fee_minor AS fee,
+    r.net_minor AS net, n.place AS net_place, coalesce(r.fx_rate, '') AS fx_rate, r.booked_at,
+    r.settled_at, coalesce(r.status, '') AS status
+FROM read_parquet($paths, filename = true) r
+JOIN files f ON f.path = r.filename
+JOIN places s ON s.provider = f.source AND s.currency = r.currency
+JOIN places n ON n.provider = f.source AND n.currency = r.net_currency
+JOIN cats c ON c.category = r.category
+WHERE r.booked_at < $as_of;
+"""
+NO_PROVIDERS: Final = """
+CREATE TABLE p (id BIGINT, place INTEGER, provider_no INTEGER, cat TINYINT, class TINYINT,
+    ref VARCHAR, psp_ref VARCHAR, merchant_ref VARCHAR, payout_id VARCHAR, amount BIGINT,
+        fee BIGINT,
+    net BIGINT, net_place INTEGER, fx_rate VARCHAR, booked_at TIMESTAMP, settled_at TIMESTAMP,
+    status VARCHAR);
+"""
+BANK: Final = f"""
+CREATE TABLE b AS
+SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, f.source AS bank, r.currency,
+    r.amount_minor AS amount, r.booked_on::TIMESTAMP AS booked_at, coalesce(r.bank_ref,
+        '') AS bank_ref,
+    concat_ws(' ', r.end_to_end_id, r.batch_ref, r.bank_ref, r.remittance) AS said
+FROM read_parquet($paths, filename = true) r JOIN files f ON f.path = r.filename
+WHERE r.status = 'BOOK' AND r.booked_on < $as_of;
+"""
+NO_BANK: Final = """
+CREATE TABLE b (id BIGINT, bank VARCHAR, currency VARCHAR, amount BIGINT, booked_at TIMESTAMP,
+    bank_ref VARCHAR, said VARCHAR);
+"""
+
+PAIRS: Final = """
+CREATE TABLE pairs (lid BIGINT, pid BIGINT, stage TINYINT);
+CREATE TABLE more (lid BIGINT, pid BIGINT, stage TINYINT);
+"""
+
+#: One stage: candidates that agree in {on}; where several agree in the same, the first goes with
+#: the first. Those who agree are a complete group, so the smallest row names it.
+STAGE: Final = f"""
+CREATE OR REPLACE TEMP TABLE c AS
+SELECT l.id AS lid, p.id AS pid FROM {{left}} l JOIN {{right}} p
+    ON l.class = p.class AND l.provider_no = p.provider_no AND {{on}}
+WHERE p.{MAIN} AND l.{MAIN};
+CREATE OR REPLACE TEMP TABLE multi AS
+SELECT lid FROM c GROUP BY lid HAVING count(*) > 1
+UNION
+SELECT lid FROM c WHERE pid IN (SELECT pid FROM c GROUP BY pid HAVING count(*) > 1);
+INSERT INTO {{into}} SELECT lid, pid, {{stage}} FROM c WHERE lid NOT IN (SELECT lid FROM multi);
+INSERT INTO {{into}}
+SELECT lid, pid, {{stage}} FROM (
+    SELECT lid, pid, dense_rank() OVER (PARTITION BY g ORDER BY lid) AS rl,
+        dense_rank() OVER (PARTITION BY g ORDER BY pid) AS rp
+    FROM (SELECT lid, pid, min(pid) OVER (PARTITION BY lid) AS g FROM c
+          WHERE lid IN (SELECT lid FROM multi)))
+WHERE rl = rp;
+"""
+#: What is left on both sides after the first stage, which pairs nearly all; what the later ones
+#: pair
+#: is kept beside, so that what is left of the rest is looked for in little.
+REST: Final = """
+CREATE TEMP TABLE l_rest AS SELECT * FROM l ANTI JOIN pairs ON pairs.lid = l.id;
+CREATE TEMP TABLE p_rest AS
+SELECT *, TRY_CAST(merchant_ref AS UUID) AS merchant FROM p ANTI JOIN pairs ON pairs.pid = p.id;
+CREATE TEMP VIEW lr AS SELECT * FROM l_rest ANTI JOIN more ON more.lid = l_rest.id;
+CREATE TEMP VIEW pr AS SELECT * FROM p_rest ANTI JOIN more ON more.pid = p_rest.id;
+"""
+DONE: Final = "INSERT INTO pairs SELECT * FROM more;"
+SAME: Final = "l.place = p.place AND l.amount = p.amount"
+BY_REF: Final = "l.ref = p.ref AND p.ref <> ''"
+#: (stage of the topic, what must agree): by reference with the same amount, then whatever amount.
+LATER_STAGES: Final = tuple(
+    (stage, f"{refs} AND {SAME}" if same else refs)
+    for same in (True, False)
+    for stage, refs in (
+        (1, BY_REF),
+        (1, "l.alt_ref = p.psp_ref AND p.psp_ref <> ''"),
+        (2, "l.payment_id = p.merchant"),
+        (2, "l.alt_payment = p.merchant"),
+    )
+)
+
+#: Stage 3, for rows that name nothing: the one candidate on the other side within so many days,
+#: looked for from both sides. A window over both, so that many equal amounts cost no more.
+BY_AMOUNT: Final = """
+INSERT INTO more
+WITH s AS (
+    SELECT place, class, amount, booked_at, id AS lid, NULL::BIGINT AS pid FROM lr
+    UNION ALL
+    SELECT place, class, amount, booked_at, NULL, id FROM pr WHERE ref = '' AND merchant IS NULL
+), n AS (
+    SELECT lid, pid, count(lid) OVER w AS ls, count(pid) OVER w AS ps, max(lid) OVER w AS l_one,
+        max(pid) OVER w AS p_one
+    FROM s WHERE {main}
+    WINDOW w AS (PARTITION BY place, class, amount ORDER BY booked_at
+        RANGE BETWEEN INTERVAL {days} DAY PRECEDING AND INTERVAL {days} DAY FOLLOWING)
+)
+SELECT a.lid, a.p_one, 3 FROM n a JOIN n z ON z.pid = a.p_one
+WHERE a.lid IS NOT NULL AND a.ps = 1 AND z.ls = 1 AND z.l_one = a.lid;
+""".replace("{main}", MAIN.replace("cat", "class"))
