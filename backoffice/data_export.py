@@ -35,7 +35,7 @@ from compliance.registries import facts
 from kernel.ids import Actor, PlayerId
 from ledger.models import Account, EntryLine
 from notices.models import Consent, Notice
-from payments.models import Deposit, Transition, Withdrawal
+from payments.models import Deposit, Instrument, Transition, Withdrawal
 from tables.models import Bet, BetOutcome
 
 EXPORTED: Final = register("player.data_exported", "A player took a copy of their data")
@@ -109,6 +109,8 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("sessions.jsonl", _sessions(pk))
     yield Part("deposits.jsonl", _rows(Deposit.objects.filter(player_id=pk), *_OF_PAYMENT))
     yield Part("withdrawals.jsonl", _rows(Withdrawal.objects.filter(player_id=pk), *_OF_PAYMENT))
+    means = Instrument.objects.filter(player_id=pk)
+    yield Part("means_of_payment.jsonl", _rows(means, "token", "fingerprint", "verified_by"))
     yield Part(
         "payment_steps.jsonl",
         _rows(_payment_steps(pk).order_by("at"), "actor", "cause", "reason"),

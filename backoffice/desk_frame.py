@@ -91,7 +91,7 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
             ),
             Way("Held money", "lock", "desk:holds", "ledger.view_account"),
-            Way("Deposits to review", "eye", "desk:payment_reviews", "payments.review_deposit"),
+            Way("Deposits to review", "flag", "desk:payment_reviews", "payments.review_deposit"),
             Way("Chargebacks", "undo", "desk:chargebacks", "payments.view_chargebacks"),
             Way(
                 "Adjustments and debts", "balance", "desk:adjustments", "ledger.view_adjustments",

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from backoffice import data_export
 from backoffice.tasks import keep_retention
 from compliance.models import Standing
 from kernel.ids import Actor
@@ -250,3 +251,19 @@ def test_erased_payments_say_no_more_to_which_account_they_went(owner):
         f"erased:{account.pk}", "", "", "", "",
     )  # fmt: skip
     assert (other.holder, other.fingerprint, other.last4) == (NAME, "fp_2", "3000")
+
+
+@pytest.mark.feature("F111")
+@pytest.mark.usefixtures("database")
+def test_a_players_copy_of_their_data_has_their_accounts_and_no_token():
+    player, other = verified(), verified()
+    own_account(player, holder=NAME, token="acct_secret")
+    own_account(other)
+    [part] = [
+        one
+        for one in data_export.parts(player, database_now())
+        if one.name == "means_of_payment.jsonl"
+    ]
+    [row] = list(part.rows)
+    assert (row["last4"], row["holder"], row["kind"]) == ("3000", NAME, "bank_account")
+    assert "acct_secret" not in str(row)
