@@ -110,6 +110,16 @@ def test_check_deploy_wants_a_real_provider_in_production(settings, changed, fou
     assert [message.id for message in checks.payments_reach_a_provider(None)] == found
 
 
+def test_a_form_may_end_on_stripes_page_where_stripe_is_connected(database):
+    words = "from django.conf import settings as s; print(s.CONTENT_SECURITY_POLICY['DIRECTIVES'])"
+    for key, may in (("rk_live_of-no-account", True), ("", False)):
+        environment = database.environment() | PRODUCTION | {"STRIPE_API_KEY": key}
+        environment.pop("PYTHONWARNINGS")
+        done = _manage("shell", "--no-imports", "-c", words, environment=environment)
+        assert done.returncode == 0, done.stderr
+        assert ("'form-action': [\"'self'\", 'https://checkout.stripe.com']" in done.stdout) is may
+
+
 def test_no_migration_is_missing(database):
     done = _manage("makemigrations", "--check", "--dry-run", environment=database.environment())
     assert done.returncode == 0, done.stdout
