@@ -35,6 +35,7 @@ from compliance.registries import facts
 from kernel.ids import Actor, PlayerId
 from ledger.models import Account, EntryLine
 from notices.models import Consent, Notice
+from payments.disputes.models import ProviderDispute
 from payments.models import Deposit, Instrument, Transition, Withdrawal
 from tables.models import Bet, BetOutcome
 
@@ -110,7 +111,9 @@ def parts(player_id: PlayerId, now: datetime) -> Iterator[Part]:
     yield Part("deposits.jsonl", _rows(Deposit.objects.filter(player_id=pk), *_OF_PAYMENT))
     yield Part("withdrawals.jsonl", _rows(Withdrawal.objects.filter(player_id=pk), *_OF_PAYMENT))
     means = Instrument.objects.filter(player_id=pk)
-    yield Part("means_of_payment.jsonl", _rows(means, "token", "fingerprint", "verified_by"))
+    yield Part("means_of_payment.jsonl", _rows(means, *_OF_MEANS))
+    disputes = ProviderDispute.objects.filter(player_id=pk)
+    yield Part("disputes.jsonl", _rows(disputes.order_by("opened_at"), *_OF_DISPUTES))
     yield Part(
         "payment_steps.jsonl",
         _rows(_payment_steps(pk).order_by("at"), "actor", "cause", "reason"),
@@ -132,6 +135,11 @@ _OF_PAYMENT: Final = (
     "return_url",
     "polls",
     "poll_at",
+)
+_OF_MEANS: Final = ("token", "fingerprint", "verified_by")
+_OF_DISPUTES: Final = (
+    *("fee_minor", "fee_currency", "is_booked_here", "told_late_at", "poll_at", "polls"),
+    *("assignee_id", "closed_by", "closed_note"),
 )
 _BREAKS: Final = (
     exclusion.COOLING_OFF,

@@ -21,6 +21,7 @@ from backoffice import (
 app_name = "desk"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("backoffice.officer_urls")),
+    path("", include("backoffice.dispute_urls")),
     path("", include("backoffice.finance_urls")),
     path("players/", player_page.search, name="players"),
     path("players/<int:player_id>/", player_page.player, name="player"),

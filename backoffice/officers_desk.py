@@ -31,6 +31,7 @@ from compliance.screening import hits
 from compliance.watching import casework
 from compliance.watching.rulebook import Family
 from kernel.ids import Actor
+from payments.disputes import working
 from payments.fraud import review
 from payments.models import Withdrawal
 
@@ -76,6 +77,10 @@ QUEUES: Final = (
     Queue(
         "Suspicions", "compliance.work_aml", "desk:suspicions",
         lambda _, now: casework.tally(Family.AML, now),
+    ),
+    Queue(
+        "Disputes", working.WORK, "desk:disputes",
+        lambda _, now: tally(working.queue(), "due_at", now),
     ),
     Queue(
         "Deposits to review", review.RIGHT, "desk:payment_reviews",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from celery import shared_task
 
 from backoffice import rule_trials, watching
-from backoffice.data_rights import deciding, erasing, erasure_log, sign_in_traces
+from backoffice.data_rights import deciding, erasing, erasure_log, provider_files, sign_in_traces
 from payments import provider_events
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ def keep_retention() -> None:
         sign_in_traces.forget,
         sign_in_traces.forget_sessions,
         provider_events.forget_strangers,
+        provider_files.forget_provider_files,
         erasure_log.write,
     )
     failed = [step.__name__ for step in steps if not _went_well(step)]

@@ -13,6 +13,7 @@ class CasinoConfig(AppConfig):
             celery,
             checks,
             document_checks,
+            file_checks,
             jurisdiction_checks,
             long_lived,
             self_check,
@@ -22,6 +23,7 @@ class CasinoConfig(AppConfig):
             celery,
             checks,
             document_checks,
+            file_checks,
             jurisdiction_checks,
         )  # imported for what importing registers
         software.told_by(self_check.last_measure)

@@ -54,6 +54,7 @@ class PaymentOut(serializers.Serializer[explaining.Shown]):
     refunded_minor = serializers.IntegerField(help_text="what of a deposit went back")
     currency = serializers.CharField(help_text="ISO 4217")
     method = serializers.CharField(help_text="with what was paid, such as Visa •• 4242; or empty")
+    case = serializers.CharField(help_text="the case about it, such as K7M-QX3P; or empty")
     state = serializers.CharField()
     name = serializers.CharField(help_text="the state in a word or two")
     words = serializers.CharField(help_text="what happened")

@@ -46,7 +46,7 @@ class Shown:
     ``by_when`` is the promised time while something is awaited, and when it was over afterwards.
     ``expected_by`` is None once nothing is awaited. ``is_late``: the promised time is over.
     ``method`` says with what was paid, or where it is paid, where that is known; ``part`` which
-    part of one request of the player's a withdrawal is.
+    part of one request of the player's a withdrawal is; ``case`` is the case about it, if one was.
     """
 
     id: UUID
@@ -69,6 +69,7 @@ class Shown:
     is_yours: bool
     refunded_minor: int
     method: str
+    case: str
     part: int
 
     @property
@@ -95,7 +96,7 @@ def shown(payment: Deposit | Withdrawal, now: datetime) -> Shown:
     happened, can_do = _told(payment, known)
     is_late = due is not None and due < now
     if is_late and known.whom is not Whom.YOU:
-        can_do = _("You need to do nothing: it is late, and we are looking into it ourselves.")
+        can_do = _late(payment.case_reference)
     refunded = payment.refunded_minor if isinstance(payment, Deposit) else 0
     return Shown(
         id=payment.pk,
@@ -118,6 +119,7 @@ def shown(payment: Deposit | Withdrawal, now: datetime) -> Shown:
         is_yours=known.whom is Whom.YOU,
         refunded_minor=refunded,
         method=method_text(_instrument(payment)),
+        case=payment.case_reference,
         part=payment.part if isinstance(payment, Withdrawal) else 1,
     )
 
@@ -170,6 +172,15 @@ def method_text(instrument: Instrument | None) -> str:
         return ""
     name = instrument.brand.replace("_", " ").title() or _KINDS[InstrumentKind(instrument.kind)]
     return f"{name} •• {instrument.last4}" if instrument.last4 else str(name)
+
+
+def _late(case: str) -> str:
+    if not case:
+        return _("You need to do nothing: it is late, and we are looking into it ourselves.")
+    return _(
+        "You need to do nothing: it is late, and we are looking into it ourselves, in case"
+        " %(case)s."
+    ) % {"case": case}
 
 
 def _instrument(payment: Deposit | Withdrawal) -> Instrument | None:

@@ -43,6 +43,8 @@ class DepositForm(AmountForm):
     #: A browser would not send the form without a text, chosen amount or not.
     use_required_attribute = False
     quick = forms.CharField(max_length=24, required=False)
+    #: A saved one by its id; empty: something new, entered on the provider's page.
+    instrument = forms.UUIDField(required=False)
 
     def clean(self) -> dict[str, Any] | None:
         """One amount, as ``amount``."""

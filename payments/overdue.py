@@ -8,6 +8,7 @@ provider goes on meanwhile, and ends only when a week of it found nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -27,10 +28,14 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from payments import telling
 from payments.models import Deposit, Withdrawal
+from payments.states import DepositState
 from payments.steps import lock_deposit, lock_withdrawal
 
 SYSTEM: Final = Actor.system("payments")
 LATE: Final = register("payment.late", "Payment is late; a case was opened")
+#: A payment page that its player left ends by itself, half an hour after it was opened; we hear of
+#: it by a message, or by the next look. Only after that is it a question for people.
+LEFT_ALONE: Final = timedelta(minutes=30)
 #: Payments of each kind in one run; the next one finds the rest.
 BATCH: Final = 50
 
@@ -59,7 +64,10 @@ Table = type[Deposit] | type[Withdrawal]
 
 
 def _late(table: Table) -> list[UUID]:
-    found = table.objects.filter(overdue_at=None, expected_by__lt=database_now())
+    now = database_now()
+    found = table.objects.filter(overdue_at=None, expected_by__lt=now).exclude(
+        state=DepositState.REQUIRES_ACTION, expected_by__gte=now - LEFT_ALONE
+    )
     return list(found.order_by("expected_by").values_list("pk", flat=True)[:BATCH])
 
 
@@ -83,7 +91,9 @@ def _alone(act: Callable[[Deposit | Withdrawal], bool], table: Table, pk: UUID) 
 
 def _open(payment: Deposit | Withdrawal) -> bool:
     now = database_now()
-    if payment.overdue_at is not None or payment.expected_by is None or payment.expected_by > now:
+    is_left = payment.state == DepositState.REQUIRES_ACTION
+    late_at = now - LEFT_ALONE if is_left else now
+    if payment.overdue_at is not None or (payment.expected_by or now) >= late_at:
         return False
     with _in_the_language_of(payment.player_id):
         subject, text = _words(payment)

@@ -21,6 +21,7 @@ from audit.database_clock import database_now
 from compliance.standing import StandingNow, read_standing
 from kernel.ids import PlayerId
 from payments import explaining, listing, selectors
+from payments.fraud import review
 from payments.listing import Stand, Wanted
 from payments.models import Deposit, Withdrawal
 from payments.showing import in_their_zone, part, player_of
@@ -147,6 +148,7 @@ def _facts(found: Deposit | Withdrawal) -> dict[str, Any]:
         "others": [explaining.shown(one, now) for one in others],
         "whole_minor": found.amount_minor + sum(one.amount_minor for one in others),
         "steps": explaining.timeline(found),
+        "review_by": review.open_until(found.pk) if isinstance(found, Deposit) else None,
         "to_pay": found.redirect_url if isinstance(found, Deposit) and is_open else "",
         "funds": selectors.funds(PlayerId(found.player_id)),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -18,6 +18,7 @@ from compliance.standing import read_standing
 from kernel.refusal import Refused
 from payments import statement, wording
 from payments.showing import in_their_zone, player_of, spoken
+from payments.statement import Days
 
 
 @login_required
@@ -55,6 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "older": older,
         "is_first_page": seq is None,
         "spans": _spans(today),
+        "is_span": "error" not in context and _is_span(days, today),
     }
     return in_their_zone(request, standing, "payments/statement.html", context, status=status)
 
@@ -84,7 +86,11 @@ def as_csv(request: HttpRequest) -> HttpResponseBase:
     return answer
 
 
-def _spans(today: Any) -> list[dict[str, Any]]:
+def _is_span(days: Days, today: date) -> bool:
+    return any((one["first"], one["last"]) == (days.first, days.last) for one in _spans(today))
+
+
+def _spans(today: date) -> list[dict[str, Any]]:
     """Periods that people ask for, by one press."""
     this_month = today.replace(day=1)
     last_month_ends = this_month - timedelta(days=1)

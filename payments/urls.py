@@ -14,6 +14,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("cashier/deposits/", views.deposit_new, name="deposit_new"),
     path("cashier/deposits/<uuid:deposit_id>/", payment_pages.deposit, name="deposit"),
     path("cashier/deposits/<uuid:deposit_id>/now", payment_pages.deposit_now, name="deposit_now"),
+    path(
+        "cashier/instruments/<uuid:instrument_id>/remove/",
+        views.instrument_remove,
+        name="instrument_remove",
+    ),
     path("cashier/withdrawals/", payout_pages.withdrawal_new, name="withdrawal_new"),
     path("cashier/withdrawals/<uuid:withdrawal_id>/", payment_pages.withdrawal, name="withdrawal"),
     path(

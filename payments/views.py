@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -23,7 +25,15 @@ from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
-from payments import debts, deposits, explaining, selectors, wording
+from payments import (
+    debts,
+    deposits,
+    explaining,
+    instruments,
+    providers,
+    selectors,
+    wording,
+)
 from payments.forms import AmountForm, DepositForm, quick_amounts
 from payments.models import Deposit
 from payments.showing import in_their_zone, part
@@ -67,12 +77,25 @@ def deposit_new(request: HttpRequest) -> HttpResponse:
                 key=form.cleaned_data["key"],
                 actor=Actor.player(player_id),
                 return_base=request.build_absolute_uri("/cashier/deposits/"),
+                instrument=form.cleaned_data["instrument"],
             )
         except Refused as refused:
             form.add_error("amount", wording.refusal_text(str(refused.code), refused.data))
         else:
             return _onward(deposit)
     return _page(request, {"deposit_form": form}, status=422)
+
+
+@login_required
+@require_POST
+def instrument_remove(request: HttpRequest, instrument_id: UUID) -> HttpResponse:
+    """A saved card or wallet is offered no more; what was paid with it stays on record."""
+    try:
+        instruments.remove(_player_id(request), instrument_id)
+    except Refused:
+        raise Http404 from None
+    messages.success(request, wording.removed_text())
+    return redirect("payments:cashier")
 
 
 def _onward(deposit: Deposit) -> HttpResponse:
@@ -99,6 +122,7 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
         "limits": [row for row in limits if row.kind in OF_DEPOSITS],
         "payments": _ended(player_id, now),
         "quick": quick_amounts(standing.currency, min(lefts, default=None)) if standing else [],
+        "saved": _saved(player_id),
         "deposit_form": DepositForm(auto_id="deposit_%s"),
         "withdrawal_form": AmountForm(auto_id="withdrawal_%s"),
         **question_facts(player_id, now),
@@ -128,6 +152,16 @@ def _ended(player_id: PlayerId, now: datetime) -> list[explaining.Shown]:
     newest = selectors.payments(player_id, NEWEST_SHOWN + selectors.WAITING_MAX)
     shown = [explaining.shown(one, now) for one in newest if not explaining.is_waiting(one)]
     return shown[:NEWEST_SHOWN]
+
+
+def _saved(player_id: PlayerId) -> list[dict[str, Any]]:
+    """With what the player may pay again where deposits are made now."""
+    house = providers.default_name()
+    return [
+        {"id": one.pk, "name": explaining.method_text(one), "last_used": one.last_used}
+        for one in instruments.saved(player_id)
+        if one.provider == house
+    ]
 
 
 def _owed(player_id: PlayerId) -> dict[str, Any]:

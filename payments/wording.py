@@ -89,6 +89,11 @@ def refusal_text(code: str, data: Mapping[str, str | int | bool | None]) -> str:
     return str(own) if own is not None else compliance_wording.refusal_text(code, data)
 
 
+def removed_text() -> str:
+    """Told after a saved card or wallet was removed."""
+    return _("Removed. What you paid with it stays in your payments.")
+
+
 def begun_text() -> str:
     """Told after a withdrawal was asked for."""
     return _("Your withdrawal is on its way. The money has left your playing balance.")

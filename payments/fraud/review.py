@@ -230,6 +230,12 @@ def find(deposit_id: UUID) -> Review:
     return found[0]
 
 
+def open_until(deposit_id: UUID) -> datetime | None:
+    """Until when somebody looks at this deposit; None where nobody has to, or somebody has."""
+    found = _read("WHERE r.deposit_id = %s AND v.deposit_id IS NULL", [deposit_id])
+    return found[0].due_at if found else None
+
+
 def queue(limit: int = 100) -> list[Review]:
     """What nobody has decided yet, the oldest first."""
     return _read(f"WHERE {_WAITS} ORDER BY r.due_at, r.deposit_id LIMIT %s", [limit])

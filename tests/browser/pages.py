@@ -38,6 +38,8 @@ OWN = (
     "/rounds/{round}/",
     "/cashier/",
     "/cashier/deposits/{deposit}/",
+    "/cashier/payments/",
+    "/cashier/statement/",
     "/play-safely/",
     "/me/",
     "/account/data/",

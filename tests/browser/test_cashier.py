@@ -124,11 +124,19 @@ def test_a_deposit_left_at_3d_secure_is_taken_up_again_and_arrives_on_the_open_p
     expect(page.locator("#live-said")).to_have_text("Paid in. It is in your balance.")
     expect(page.locator('.standing [data-live="balance"]')).to_have_text("€520.00")
     expect(page.locator(".timeline > li").last).to_contain_text("In your balance")
+    expect(page.get_by_text("Mastercard •• 3220").first).to_be_visible()
     look(page, f"arrived-{tag}", found)
     page.goto("/cashier/statement/")
     expect(page.locator(".statement-lines tbody tr").first).to_contain_text("+€20.00")
     expect(page.locator(".statement-lines tbody tr").first).to_contain_text("€520.00")
     look(page, f"statement-{tag}", found)
+    page.goto("/cashier/")
+    expect(page.get_by_role("radio", name="Mastercard •• 3220")).to_be_checked()
+    look(page, f"saved-{tag}", found)
+    page.get_by_text("Remove a saved one").click()
+    page.get_by_role("button", name="Remove Mastercard •• 3220").click()
+    expect(page.get_by_text("Removed. What you paid with it stays")).to_be_visible()
+    expect(page.get_by_role("radio", name="Mastercard •• 3220")).to_have_count(0)
     assert found == []
 
 

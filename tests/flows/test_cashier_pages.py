@@ -6,13 +6,15 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
+from compliance.models import Case
 from kernel.ids import Actor, PlayerId, new_id
-from payments import listing
+from notices.models import Notice
+from payments import deposits, listing, overdue
 from payments.forms import DepositForm, quick_amounts
 from payments.listing import Stand, Wanted
 from payments.models import Deposit, Instrument, Withdrawal
@@ -296,3 +298,81 @@ def test_a_question_about_a_payment_names_it(anna):
     theirs = made(Deposit, DepositState.SUCCEEDED, house.player())
     other = mine.get(f"/account/cases/new/?payment={theirs.pk}").content.decode()
     assert str(theirs.pk) not in other.replace(f"payment={theirs.pk}", "")
+
+
+# -- with what is paid -----------------------------------------------------------------------------
+
+
+def card(player: PlayerId, provider: str = "simulated", **more) -> Instrument:
+    facts = {"token": new_id().hex, "kind": "card", "brand": "visa", "last4": "4242"} | more
+    return Instrument.objects.create(player_id=player, provider=provider, **facts)
+
+
+def test_what_was_paid_with_before_is_offered_and_removed_by_its_owner_alone(anna):
+    mine, elsewhere = card(anna), card(anna, provider="elsewhere", last4="1111")
+    theirs = card(house.player(), last4="9999")
+    client = browser(anna)
+    page = client.get("/cashier/").content.decode()
+    assert "Visa •• 4242" in page
+    assert f'name="instrument" value="{mine.pk}" checked' in page
+    assert "1111" not in page
+    assert "9999" not in page
+    assert client.post(f"/cashier/instruments/{theirs.pk}/remove/").status_code == 404
+    theirs.refresh_from_db()
+    assert theirs.removed_at is None
+    done = client.post(f"/cashier/instruments/{mine.pk}/remove/", follow=True).content.decode()
+    assert "Removed. What you paid with it stays in your payments." in done
+    assert "Visa •• 4242" not in done
+    assert Client().post(f"/cashier/instruments/{elsewhere.pk}/remove/").status_code == 302
+    elsewhere.refresh_from_db()
+    assert elsewhere.removed_at is None
+
+
+def test_a_deposit_names_the_saved_one_and_somebody_elses_is_refused(anna, monkeypatch):
+    asked = []
+
+    def start(**wanted):
+        asked.append(wanted["instrument"])
+        return made(Deposit, DepositState.UNKNOWN, anna)
+
+    mine = card(anna)
+    with monkeypatch.context() as patched:
+        patched.setattr(deposits, "start", start)
+        for sent in (str(mine.pk), ""):
+            form = {"amount": "20", "key": new_id().hex, "instrument": sent}
+            assert browser(anna).post("/cashier/deposits/", form).status_code == 302
+    assert asked == [mine.pk, None]
+    theirs = card(house.player())
+    with override_settings(SIMULATED_PSP_URL="http://127.0.0.1:9", PSP_WEBHOOK_SECRET="s" * 32):
+        form = {"amount": "20", "key": new_id().hex, "instrument": str(theirs.pk)}
+        refused = browser(anna).post("/cashier/deposits/", form)
+    assert refused.status_code == 422
+    assert "is not saved with us any more" in refused.content.decode()
+    assert Deposit.objects.filter(asked_with__isnull=False).count() == 0
+
+
+def test_a_late_payment_names_its_case_on_its_page_in_its_words_and_by_the_api(anna):
+    sent = made(Withdrawal, WithdrawalState.IN_TRANSIT, anna)
+    Withdrawal.objects.filter(pk=sent.pk).update(expected_by=database_now() - timedelta(hours=1))
+    overdue.sweep()
+    sent.refresh_from_db()
+    assert sent.case_reference
+    client = browser(anna)
+    page = client.get(f"/cashier/withdrawals/{sent.pk}/").content.decode()
+    assert f"looking into it ourselves, in case {sent.case_reference}." in page
+    assert f'href="/account/cases/{sent.case_reference}/"' in page
+    assert "It should have been by" in page
+    told = client.get(f"/api/account/payments/{sent.pk}").json()["payment"]
+    assert (told["is_late"], told["case"]) == (True, sent.case_reference)
+    assert Notice.objects.filter(person_id=anna, kind="payment_late").count() == 1
+    assert client.get(f"/account/cases/{sent.case_reference}/").status_code == 200
+
+
+def test_a_payment_page_that_was_left_opens_no_case_until_it_should_have_ended(anna):
+    left = made(Deposit, DepositState.REQUIRES_ACTION, anna)
+    for minutes, cases in ((1, 0), (29, 0), (31, 1)):
+        Deposit.objects.filter(pk=left.pk).update(
+            expected_by=database_now() - timedelta(minutes=minutes)
+        )
+        overdue.sweep()
+        assert Case.objects.filter(player_id=anna).count() == cases, minutes

@@ -28,7 +28,8 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
 from payments import provider_events
-from payments.models import Deposit, ProviderEvent
+from payments.disputes.models import ProviderDispute
+from payments.models import Deposit, Instrument, ProviderEvent
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tests import house
@@ -343,3 +344,43 @@ def test_what_providers_sent_goes_with_its_payment_and_strangers_events_with_age
     grant(player)
     left = dict(ProviderEvent.objects.values_list("event_id", "payload"))
     assert left == {"own": {}, "old": {}, "new": said}
+
+
+def test_cards_and_what_banks_said_of_disputes_go_with_the_payments(owner):
+    player = anna()
+    deposit = Deposit.objects.get(player_id=player)
+    Instrument.objects.create(
+        player_id=player,
+        provider="simulated",
+        token="tok_1",
+        kind="card",
+        brand="Visa",
+        last4="4242",
+        country="MT",
+        holder="Anna E",
+        fingerprint="fp_1",
+    )
+    ProviderDispute.objects.create(
+        provider="simulated",
+        provider_ref="dp_1",
+        deposit=deposit,
+        player_id=player,
+        amount_minor=1,
+        currency="EUR",
+        reason="says Anna",
+        state="lost",
+        is_booked_here=True,
+        due_at=database_now(),
+        closed_at=database_now(),
+        closed_by="staff:1",
+        closed_note="About Anna.",
+    )
+    closed(owner, player, "6 years")
+    grant(player)
+    card, dispute = Instrument.objects.get(), ProviderDispute.objects.get()
+    assert (card.token, card.fingerprint, card.holder, card.last4, card.country) == (
+        *(f"erased:{card.pk}", "", "", "", ""),
+    )
+    assert (dispute.provider_ref, dispute.reason, dispute.closed_note) == (
+        *(f"erased:{dispute.pk}", "", "(erased)"),
+    )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from django.db import IntegrityError, connection
+from django.db.models.functions import Now
 
+from backoffice.data_rights import provider_files
+from casino import file_checks
 from payments.files.models import SourceFile
 from payments.files.words import FileCode, fault
 
@@ -77,3 +82,40 @@ def test_the_same_bytes_are_accepted_once_and_refused_as_often_as_they_come(kept
 def test_the_database_takes_no_file_half_accepted(database, missing):
     with pytest.raises(IntegrityError, match="payments_source_file_whole"):
         SourceFile.objects.create(**(WHOLE | missing))
+
+
+def test_the_bytes_of_a_file_end_with_their_class_and_its_row_stays(database, settings, tmp_path):
+    settings.RECONCILIATION_DIR = str(tmp_path)
+    for name in ("originals/aa/old", "originals/aa/again", "rows/aa/x.parquet"):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"payers")
+    six_years_ago = Now() - timedelta(days=6 * 366)
+    SourceFile.objects.create(
+        **(WHOLE | {"original_path": "originals/aa/old", "imported_at": six_years_ago})
+    )
+    refused = WHOLE | {
+        "state": "refused",
+        "original_path": "originals/aa/again",
+        "rows_path": "",
+        "refusals": [fault(FileCode.BAD_DATE).as_json()],
+    }
+    SourceFile.objects.create(**(refused | {"imported_at": six_years_ago}))
+    SourceFile.objects.create(**refused)
+    assert provider_files.forget_provider_files() == 1
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["again"]
+    assert SourceFile.objects.count() == 3
+    assert provider_files.forget_provider_files() == 0
+
+
+def test_an_odd_mapping_is_told_by_the_checks(settings, tmp_path):
+    settings.RECONCILIATION_MAPPINGS = str(tmp_path)
+    settings.RECONCILIATION_INBOX = str(tmp_path / "store" / "inbox")
+    settings.RECONCILIATION_DIR = str(tmp_path / "store")
+    (tmp_path / "mine.yaml").write_text("format: 7")
+    found = [
+        *file_checks.mappings_can_be_read(None),
+        *file_checks.the_watched_folder_is_apart(None),
+    ]
+    assert [one.id for one in found] == ["faro.E040", "faro.E042"]
+    assert "mine.yaml: file: " in found[0].msg or "mine.yaml: format" in found[0].msg

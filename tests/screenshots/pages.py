@@ -44,6 +44,8 @@ PICTURES = (
     Picture("round", "/history/", follow=".round-rows a"),
     Picture("cashier", "/cashier/"),
     Picture("deposit", "/cashier/", follow="a[href*='/cashier/deposits/']"),
+    Picture("payments", "/cashier/payments/"),
+    Picture("statement", "/cashier/statement/"),
     Picture("play-safely", "/play-safely/"),
     Picture("me", "/me/"),
     Picture("devices", "/account/sessions/"),
