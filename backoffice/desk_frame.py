@@ -91,13 +91,9 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",
             ),
             Way("Held money", "lock", "desk:holds", "ledger.view_account"),
-<<<<<<< HEAD
             Way("Deposits to review", "flag", "desk:payment_reviews", "payments.review_deposit"),
-=======
-            Way("Deposits to review", "eye", "desk:payment_reviews", "payments.review_deposit"),
             Way("Disputes", "gavel", "desk:disputes", "payments.view_chargebacks"),
             Way("Late payments", "schedule", "desk:late_payments", "payments.view_chargebacks"),
->>>>>>> c2ac6ac (payments: What the commit before took out by mistake is back.)
             Way("Chargebacks", "undo", "desk:chargebacks", "payments.view_chargebacks"),
             Way(
                 "Adjustments and debts", "balance", "desk:adjustments", "ledger.view_adjustments",
