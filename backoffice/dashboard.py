@@ -7,7 +7,7 @@ payments are the entries of the providers' clearing accounts. Test accounts are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -29,6 +29,9 @@ from compliance.limit_arithmetic import gaming_day
 from ledger import adjustments, chargebacks
 from payments.fraud import review
 from payments.models import Withdrawal
+from payments.reconciliation import selectors as reconciliation
+from payments.reconciliation.models import Break
+from payments.reconciliation.words import BreakKind, BreakState
 from payments.states import WithdrawalState
 from tables.changes.models import ChangeState, SettingChange
 from tables.corrections import corrections
@@ -160,30 +163,7 @@ def active(days: list[date]) -> int:
 def waiting(request: HttpRequest) -> list[Waiting]:
     """What waits for people of the reader's role, oldest first."""
     may = request.user.has_perm
-    found = []
-    if may("payments.view_withdrawal"):
-        open_ones = Withdrawal.objects.filter(state__in=UNDER_WAY)
-        found.append(_waiting("Withdrawals under way", open_ones, "created_at", "desk:withdrawals"))
-    if may("tables.view_incident"):
-        incidents = Incident.objects.filter(resolved_at=None)
-        found.append(
-            _waiting("Incidents", incidents, "opened_at", "admin:tables_incident_changelist")
-        )
-    if may("tables.view_settingchange"):
-        changes = SettingChange.objects.filter(state=ChangeState.PROPOSED)
-        found.append(_waiting("Proposed changes", changes, "proposed_at", "desk:changes"))
-    if may(corrections.APPROVE):
-        proposed = Correction.objects.filter(state=CorrectionState.PROPOSED)
-        found.append(_waiting("Proposed corrections", proposed, "proposed_at", "floor:corrections"))
-    if may("ledger.decide_adjustment"):
-        times = [one.proposed_at for one in adjustments.waiting()]
-        found.append(_since("Proposed adjustments and debts", times, "desk:adjustments"))
-    if may("payments.decide_chargeback"):
-        times = [one.proposed_at for one in chargebacks.waiting()]
-        found.append(_since("Proposed chargebacks", times, "desk:chargebacks"))
-    if may(review.RIGHT):
-        held = [one.opened_at for one in review.queue()]
-        found.append(_since("Deposits to review", held, "desk:payment_reviews"))
+    found = [*_waiting_money(may), *_waiting_game(may)]
     if may(APPOINT):
         staff = StaffChange.objects.filter(state=StaffChangeState.PROPOSED)
         found.append(_waiting("Proposed roles and resets", staff, "proposed_at", "desk:staff"))
@@ -193,6 +173,40 @@ def waiting(request: HttpRequest) -> list[Waiting]:
     return sorted(
         (one for one in found if one.count), key=lambda one: (one.oldest is None, one.oldest)
     )
+
+
+def _waiting_money(may: Callable[[str], bool]) -> Iterator[Waiting]:
+    if may("payments.view_withdrawal"):
+        open_ones = Withdrawal.objects.filter(state__in=UNDER_WAY)
+        yield _waiting("Withdrawals under way", open_ones, "created_at", "desk:withdrawals")
+    if may("ledger.decide_adjustment"):
+        times = [one.proposed_at for one in adjustments.waiting()]
+        yield _since("Proposed adjustments and debts", times, "desk:adjustments")
+    if may("payments.decide_chargeback"):
+        times = [one.proposed_at for one in chargebacks.waiting()]
+        yield _since("Proposed chargebacks", times, "desk:chargebacks")
+    if may(review.RIGHT):
+        held = [one.opened_at for one in review.queue()]
+        yield _since("Deposits to review", held, "desk:payment_reviews")
+    if may("payments.decide_reconciliation"):
+        times = [one.proposed_at for one in reconciliation.waiting_resolutions()]
+        yield _since("Proposed resolutions of breaks", times, "desk:breaks")
+    if may("payments.view_reconciliation"):
+        breaks = Break.objects.filter(state=BreakState.OPEN.value)
+        breaks = breaks.exclude(kind=BreakKind.TIMING.value)
+        yield _waiting("Open breaks", breaks, "booked_at", "desk:breaks")
+
+
+def _waiting_game(may: Callable[[str], bool]) -> Iterator[Waiting]:
+    if may("tables.view_incident"):
+        incidents = Incident.objects.filter(resolved_at=None)
+        yield _waiting("Incidents", incidents, "opened_at", "admin:tables_incident_changelist")
+    if may("tables.view_settingchange"):
+        changes = SettingChange.objects.filter(state=ChangeState.PROPOSED)
+        yield _waiting("Proposed changes", changes, "proposed_at", "desk:changes")
+    if may(corrections.APPROVE):
+        proposed = Correction.objects.filter(state=CorrectionState.PROPOSED)
+        yield _waiting("Proposed corrections", proposed, "proposed_at", "floor:corrections")
 
 
 def _waiting(what: str, rows: QuerySet[Any], since: str, name: str) -> Waiting:

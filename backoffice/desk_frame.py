@@ -83,9 +83,6 @@ TASKS: Final[tuple[tuple[str, tuple[Way, ...]], ...]] = (
         "Money",
         (
             Way("Finance", "monitoring", "desk:finance", "payments.view_reconciliation"),
-            Way("Breaks", "difference", "desk:breaks", "payments.view_reconciliation"),
-            Way("Runs", "sync", "desk:runs", "payments.view_reconciliation"),
-            Way("Files", "upload_file", "desk:files", "payments.view_sourcefile"),
             Way("Reports", "bar_chart", "desk:reports", "ledger.view_account"),
             Way(
                 "Withdrawals", "payments", "desk:withdrawals", "payments.view_withdrawal",

@@ -2,7 +2,14 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice.finance import break_pages, file_pages, overview_pages, report_pages, run_pages
+from backoffice.finance import (
+    break_pages,
+    file_pages,
+    overview_pages,
+    report_pages,
+    run_pages,
+    statement_pages,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("finance/", overview_pages.overview, name="finance"),
@@ -34,6 +41,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("finance/files/upload/", file_pages.upload, name="file_upload"),
     path("finance/files/<uuid:file_id>/", file_pages.file, name="file"),
     path("finance/files/<uuid:file_id>/original/", file_pages.original, name="file_original"),
+    path("finance/statements/", statement_pages.overview, name="statements"),
+    path("finance/statements/<slug:day>/<int:no>/", statement_pages.statement, name="statement"),
+    path(
+        "finance/statements/<slug:day>/<int:no>/statement.json",
+        statement_pages.file,
+        name="statement_file",
+    ),
+    path(
+        "finance/statements/<slug:day>/rounds/<slug:table>/",
+        statement_pages.differing,
+        name="statement_rounds",
+    ),
     path("finance/reports/", report_pages.overview, name="reports"),
     path("finance/reports/<slug:name>/", report_pages.report, name="report"),
     path("finance/reports/<slug:name>/file.csv", report_pages.file, name="report_file"),

@@ -56,3 +56,26 @@ class DataRequest(KeptRow):
 
     def __str__(self) -> str:
         return f"request {self.pk}"
+
+
+class DailyStatement(KeptRow):
+    """What books, rounds, providers and banks said of a gaming day: written by
+    `backoffice.finance.statements` alone, and never changed. ``line`` is the signed statement."""
+
+    id = models.UUIDField(primary_key=True)
+    day = models.DateField()
+    no = models.IntegerField()
+    as_of = models.DateTimeField()
+    made_at = models.DateTimeField()
+    made_by = models.TextField()
+    verdict = models.TextField()
+    line = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "backoffice_daily_statement"
+        ordering: ClassVar = ["-day", "-no"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"statement {self.no} of {self.day}"

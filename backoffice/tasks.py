@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from celery import shared_task
 
+from audit.database_clock import database_now
 from backoffice import rule_trials, watching
 from backoffice.data_rights import deciding, erasing, erasure_log, provider_files, sign_in_traces
+from backoffice.finance import statements
+from kernel.ids import Actor
 from payments import provider_events
 
 logger = logging.getLogger(__name__)
+
+#: It reads every bet of the house; longer than any other job may take.
+STATEMENT_S_MAX: Final = 3_600
 
 
 @shared_task(name="backoffice.tasks.watch", ignore_result=True)
@@ -52,6 +59,18 @@ def _went_well(step: Callable[[], object]) -> bool:
         logger.exception("a step of retention failed: %s", step.__name__)
         return False
     return True
+
+
+@shared_task(name="backoffice.tasks.state_day", ignore_result=True, time_limit=STATEMENT_S_MAX)
+def state_day() -> None:
+    """Make the statement of yesterday where one is due: none yet, or an incomplete one that a run
+    of reconciliation can make whole. Scheduled every 10 min; what differs is logged as an error."""
+    day = statements.due(database_now())
+    if day is None:
+        return
+    made = statements.make(day, actor=Actor.system("daily_statement"))
+    if made.verdict == statements.Verdict.DIFFERS.value:
+        logger.error("the statement of %s differs: rounds, books or providers disagree", day)
 
 
 @shared_task(name="backoffice.tasks.alarm_data_requests", ignore_result=True)

@@ -22,6 +22,7 @@ from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from backoffice import desk, withdrawal_file
+from backoffice.finance import frame
 from backoffice.player_file import IDENTITY, STANDING
 from kernel.refusal import Refused
 from payments import payout_accounts, withdrawals
@@ -49,6 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "accounts": payout_accounts.unverified().count(),
         "may_verify": request.user.has_perm(VERIFY),
     }
+    facts |= frame.ways(request, "withdrawals")
     return desk.page(request, "admin/desk/withdrawals.html", "Withdrawals", facts)
 
 

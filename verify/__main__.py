@@ -5,6 +5,9 @@
 ``python -m verify pack PACK --public-key FILE [--anchor KEPT]``: is this evidence pack (a ZIP, or a
 folder of what was in it) as the house made it, and which of its rows are under seals?
 
+``python -m verify statement FILE --public-key FILE``: is this daily statement the house's, and do
+its sums and its verdict follow from what it says?
+
 ``python -m verify consistency OLD NEW --public-key FILE``: does the newer list of seals continue
 the older one?
 
@@ -33,6 +36,7 @@ from verify.fetch import fetch
 from verify.findings import Unusable
 from verify.pack import check_pack
 from verify.proof import check_proof
+from verify.statement import check_statement, words
 from verify.witness import serve
 
 
@@ -92,6 +96,21 @@ def _pack(arguments: list[str]) -> int:
         words = [*checked.words(), *(f"BAD  {finding}" for finding in checked.findings)]
         sys.stdout.write("\n".join(words) + "\n")
     return 1 if checked.findings else 0
+
+
+def _statement(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="verify statement")
+    parser.add_argument("statement", type=Path, help="the signed statement of a gaming day")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM file, Ed25519")
+    options = parser.parse_args(arguments)
+    try:
+        said, findings = check_statement(options.statement, options.public_key)
+    except Unusable as error:
+        sys.stderr.write(f"verify: {error}\n")
+        return 2
+    lines = [*words(said), *(f"BAD  {finding}" for finding in findings)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if findings else 0
 
 
 def _consistency(arguments: list[str]) -> int:
@@ -162,6 +181,7 @@ def _print(report: Report, form: str) -> None:
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
     "proof": _proof,
     "pack": _pack,
+    "statement": _statement,
     "consistency": _consistency,
     "fetch": _fetch,
     "witness": _witness,

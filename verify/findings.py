@@ -38,6 +38,8 @@ class Code(StrEnum):
     ROW_NOT_SHOWN = "row_not_shown"
     PROOF_MISPLACED = "proof_misplaced"
     PROOF_TWICE = "proof_twice"
+    # of daily statements
+    DOES_NOT_FOLLOW = "does_not_follow"
     # of rounds
     ROUND_MISSING = "round_missing"
     VERSION_MISSING = "version_missing"

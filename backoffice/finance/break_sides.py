@@ -87,9 +87,12 @@ def _payment(model: type[models.Model], payment_id: Any) -> Any:
     return model._default_manager.filter(pk=payment_id).first()
 
 
-def _marked(what: str, cells: list[str]) -> list[tuple[str, bool]]:
+def _marked(what: str, cells: list[str]) -> list[tuple[str, str, bool]]:
     first = next((cell for cell in cells if cell), "")
-    return [(cell, what == "Amount" and bool(cell) and cell != first) for cell in cells]
+    return [
+        (side, cell, what == "Amount" and bool(cell) and cell != first)
+        for side, cell in zip(SIDES, cells, strict=True)
+    ]
 
 
 def _money(minor: int | None, currency: str) -> str:

@@ -25,6 +25,7 @@ WAYS: Final = (
     Way("breaks", "Breaks", "payments.view_reconciliation"),
     Way("runs", "Runs", "payments.view_reconciliation"),
     Way("files", "Files", "payments.view_sourcefile"),
+    Way("statements", "Statements", "payments.view_reconciliation"),
     Way("reports", "Reports", "ledger.view_account"),
     Way("withdrawals", "Withdrawals", "payments.view_withdrawal"),
     Way("chargebacks", "Chargebacks", "payments.view_chargebacks"),

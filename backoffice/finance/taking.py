@@ -141,7 +141,7 @@ def span_of(asked: Asked, *, has_days: bool = True) -> Span:
 def look(report: Report, span: Span) -> Looked:
     """The report for a page. Refuses with ``report_takes_too_long`` after `PAGE_MS_MAX`."""
     totals, most = Totals(), LONG_PAGE_ROWS if report.is_long else PAGE_ROWS_MAX
-    with _snapshot(PAGE_MS_MAX):
+    with snapshot(PAGE_MS_MAX):
         rows = iter(counted(report, report.rows(span), totals))
         shown = [cells(report, row) for row in islice(rows, most)]
         if report.is_long:
@@ -164,7 +164,7 @@ def take(report: Report, span: Span, *, actor: Actor) -> Taken:
         spool = cast(
             IO[bytes], unless_made.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))
         )
-        with _snapshot(FILE_MS_MAX):
+        with snapshot(FILE_MS_MAX):
             for piece in file_pieces(report, header, counted(report, report.rows(span), totals)):
                 if monotonic_ms() > until_ms:
                     raise Refused(ReportCode.TOO_LONG)
@@ -194,7 +194,7 @@ def yesterday() -> date:
 
 
 @contextmanager
-def _snapshot(most_ms: int) -> Iterator[None]:
+def snapshot(most_ms: int) -> Iterator[None]:
     """One consistent view; whose statement takes longer is ended and refused."""
     try:
         with transaction.atomic(durable=True), connection.cursor() as cursor:

@@ -87,6 +87,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "backoffice.tasks.alarm_data_requests",
         "schedule": 300.0,
     },
+    "backoffice.state_day": {
+        "task": "backoffice.tasks.state_day",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "casino.self_check": {"task": "casino.tasks.run_self_check", "schedule": 86_400.0},
     "tables.sweep_segments": {"task": "tables.tasks.sweep_segments", "schedule": 60.0},
     "tables.archive_clips": {"task": "tables.tasks.archive_clips", "schedule": 10.0},

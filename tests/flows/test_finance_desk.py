@@ -123,7 +123,7 @@ def test_a_break_shows_its_sides_with_what_differs_and_the_way_to_the_player():
         merchant_ref=str(deposit.pk), ledger_minor=2_000, psp_gross_minor=1_500, psp_ref="pay_1",
     )  # fmt: skip
     page = text(staff_client(Role.FINANCE), f"{FINANCE}breaks/{one}/")
-    assert 'class="is-different">15.00 EUR' in page
+    assert 'class="is-different"><span>15.00 EUR' in page
     assert f"/admin/players/{deposit.player_id}/" in page
     assert f"Entry {entry}" in page
     assert "Deposit of 20.00 EUR, succeeded" in page
