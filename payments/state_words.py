@@ -148,7 +148,10 @@ DEPOSITS: Final[dict[DepositState, Words]] = {
         "pending",
         _("Your bank asked for it back"),
         _("Your bank asked for this payment back, and the payment provider took it from us."),
-        _("If you did not ask your bank for this, tell your bank and us."),
+        _(
+            "If you did not ask your bank for this, tell your bank and us. Withdrawals wait till"
+            " then."
+        ),
         _("Your bank's decision."),
         Whom.BANK,
     ),

@@ -144,7 +144,7 @@ def _note(
         },
         reason=payment.reason,
     )
-    telling.moved(payment, before)
+    telling.moved(payment, before, actor.kind)
 
 
 def begin(payment: Deposit | Withdrawal, direction: str, *, actor: Actor) -> None:

@@ -1,14 +1,15 @@
 """Telling a player that a payment moved: once, in the transaction that moved it.
 
 `payments.steps` calls :func:`moved` with every step, so no way of moving a payment can forget it,
-and a step happens once. Rolled back, nothing was told. A dispute is told by whoever enters it and
-knows what it did to the balance (`payments.chargebacks`).
+and a step happens once. Rolled back, nothing was told. Of a dispute it tells what a provider said;
+what people here then take from the balance is told by `payments.chargebacks`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from kernel.ids import ActorKind
 from notices.send import notify
 from payments import notice_kinds as kinds
 from payments.models import Deposit, Withdrawal
@@ -25,6 +26,12 @@ DEPOSIT_NEWS: Final[dict[DepositState, str]] = {
     _D.CANCELED: kinds.DEPOSIT_NOT_MADE,
     _D.EXPIRED: kinds.DEPOSIT_NOT_MADE,
 }
+#: The same where a provider moved it: of disputes that people entered, they tell themselves.
+DISPUTE_NEWS: Final[dict[DepositState, str]] = {
+    _D.DISPUTED: kinds.DEPOSIT_DISPUTED,
+    _D.WON: kinds.DEPOSIT_DISPUTE_OVER,
+    _D.LOST: kinds.DEPOSIT_DISPUTE_OVER,
+}
 WITHDRAWAL_NEWS: Final[dict[WithdrawalState, str]] = {
     _W.PAID: kinds.WITHDRAWAL_PAID,
     _W.REJECTED: kinds.WITHDRAWAL_NOT_PAID,
@@ -33,13 +40,17 @@ WITHDRAWAL_NEWS: Final[dict[WithdrawalState, str]] = {
 }
 
 
-def moved(payment: Deposit | Withdrawal, before: DepositState | WithdrawalState) -> None:
-    """``payment`` has just left ``before``; in the transaction of that step."""
+def moved(
+    payment: Deposit | Withdrawal, before: DepositState | WithdrawalState, by: ActorKind
+) -> None:
+    """``payment`` has just left ``before``, moved ``by`` somebody; in that step's transaction."""
     if isinstance(payment, Deposit):
         after = DepositState(payment.state)
         kind = DEPOSIT_NEWS.get(after)
         if before is _D.UNKNOWN and after is _D.REQUIRES_ACTION:
             kind = kinds.DEPOSIT_NEEDS_YOU  # nobody was led to the payment page when it opened
+        if by is ActorKind.PROVIDER:
+            kind = DISPUTE_NEWS.get(after, kind)
     else:
         kind = WITHDRAWAL_NEWS.get(WithdrawalState(payment.state))
     if kind is not None and before != payment.state:

@@ -19,6 +19,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
+from notices.models import Notice
 from payments import booking, deposits, polling, providers
 from payments.models import Deposit, Transition
 from payments.providers.protocol import (
@@ -158,6 +159,7 @@ def test_a_deposit_is_credited_once_however_often_it_is_reported(psp, player):
     assert (cash(player), clearing()) == (5_000, -5_000)
     assert steps(deposit) == ["created", "requires_action", "succeeded"]
     assert Reservation.objects.count() == 0
+    assert Notice.objects.filter(person_id=player, kind="deposit_arrived").count() == 1
 
 
 def test_old_news_changes_nothing(psp, player):

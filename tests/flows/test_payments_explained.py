@@ -7,12 +7,12 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from audit.database_clock import database_now
-from kernel.ids import Actor, new_id
+from kernel.ids import Actor, ActorKind, new_id
 from notices.models import Delivery, Notice
 from payments import declines, explaining, listing, telling
 from payments.models import Deposit, Withdrawal
@@ -228,10 +228,21 @@ def test_what_moves_money_or_ends_is_told_once_in_inbox_and_mail(database, kind,
         assert sorted(channels) == ["email", "inbox"]
 
 
+def test_a_step_that_is_rolled_back_told_nobody(database):
+    player = house.player()
+    paying = made(Deposit, DepositState.PROCESSING, player)
+    with transaction.atomic():
+        move_deposit(paying, DepositState.SUCCEEDED, actor=PROVIDER, cause="test")
+        assert told(player) == [("deposit_arrived", "succeeded")]
+        transaction.set_rollback(True)
+    assert told(player) == []
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_notice_reads_well_in_every_state_it_is_told_of(language):
     every = {(kind, "deposit", state) for state, kind in telling.DEPOSIT_NEWS.items()}
     every |= {(kind, "withdrawal", state) for state, kind in telling.WITHDRAWAL_NEWS.items()}
+    every |= {(kind, "deposit", state) for state, kind in telling.DISPUTE_NEWS.items()}
     every.add(("deposit_needs_you", "deposit", DepositState.REQUIRES_ACTION))
     every |= {("payment_late", way, DepositState.UNKNOWN) for way in ("deposit", "withdrawal")}
     with translation.override(language):
@@ -254,6 +265,23 @@ def test_a_payment_page_that_opened_late_is_told_and_one_that_opened_at_once_is_
     unknown = made(Deposit, DepositState.UNKNOWN, player)
     move_deposit(unknown, DepositState.REQUIRES_ACTION, actor=PROVIDER, cause="asked")
     assert told(player) == [("deposit_needs_you", "requires_action")]
+
+
+@pytest.mark.parametrize("end", [DepositState.WON, DepositState.LOST])
+def test_a_dispute_that_a_provider_tells_of_is_told_and_one_that_people_enter_is_theirs_to_tell(
+    database, end
+):
+    player, bank = house.player(), Actor(ActorKind.PROVIDER, "simulated")
+    by_people = made(Deposit, DepositState.SUCCEEDED, player)
+    move_deposit(by_people, DepositState.DISPUTED, actor=Actor.staff(1), cause="dispute dp_1")
+    assert told(player) == [("deposit_arrived", "succeeded")]
+    reported = made(Deposit, DepositState.SUCCEEDED, player)
+    move_deposit(reported, DepositState.DISPUTED, actor=bank, cause="event evt_1")
+    move_deposit(reported, end, actor=bank, cause="event evt_2")
+    assert told(player)[2:] == [
+        ("deposit_disputed", "disputed"),
+        ("deposit_dispute_over", str(end)),
+    ]
 
 
 def test_what_went_back_in_part_and_what_is_late_is_told_with_its_sums_and_its_case(database):
