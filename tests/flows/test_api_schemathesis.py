@@ -109,12 +109,17 @@ def ask(operation, how: dict) -> set[int]:
 EXPECTED = {
     visitor: {
         "/api/account/balance": {403},
+        "/api/account/payments": {403},
+        "/api/account/statement": {403},
         "/api/reports/ggr": REFUSED,
         "/support/api/cases": REFUSED,
         "/api/tables/": {200},
     },
     player: {
         "/api/account/balance": {200},
+        "/api/account/payments": {200, 400},
+        "/api/account/payments/{payment_id}": {404},
+        "/api/account/statement": {200, 400},
         "/api/reports/funds-in-play": REFUSED,
         "/support/api/cases": REFUSED,
     },
