@@ -18,6 +18,7 @@ BOOKED = "BOOK"
 PENDING = "PDNG"
 #: A letter in a bank line is cut here; the original stays in the store.
 REMITTANCE_MAX = 1_000
+ACCOUNT_MAX = 40
 
 
 def unless_they_add_up(one: StatementRead, booked: Sequence[BankRow], row: int) -> list[Fault]:
@@ -48,6 +49,9 @@ def parsed(
     """The whole file; ``name`` is its format and that format's version."""
     if not statements:
         raise FileRefused(fault(FileCode.EMPTY_FILE))
+    for one in statements:
+        if len(one.account) > ACCOUNT_MAX or len(one.statement_no) > ACCOUNT_MAX:
+            raise FileRefused(fault(FileCode.TEXT_TOO_LONG, value=one.account, most=ACCOUNT_MAX))
     path = place / "rows.parquet"
     with closing(columnar.connect(place)) as engine:
         count = rows.write(engine, FileKind.BANK, lines, path)

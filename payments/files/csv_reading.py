@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 LINE_BYTES_MAX: Final = 1_000_000
 COLUMNS_MAX: Final = 300
 ZONES_MAX: Final = 60
+SEQUENCE_DIGITS: Final = 18
 REJECTS_MAX: Final = 1_000
 #: What the engine calls a line that it does not take.
 _REJECTED: Final = {
@@ -274,7 +275,8 @@ class _Reading:
             return "", None, None
         said = dict(zip(line.fields, cells(self._text.before[0], self._csv)[1:], strict=False))
         sequence = said.get("sequence", "")
-        if "sequence" in line.fields and not (sequence.isascii() and sequence.isdigit()):
+        is_number = sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS
+        if "sequence" in line.fields and not is_number:
             raise FileRefused(fault(FileCode.BAD_LINE, row=1, value=sequence, why="no number"))
         ends = [
             self._instant(said.get(word, ""))

@@ -6,20 +6,26 @@ statement. What a row must be is a `Check`: a condition that is true where it is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from kernel.invariant import ensure
 from kernel.money import MINOR_MAX, SCALES
 from payments.files.amounts import DECIMALS, Numbers, pattern
-from payments.files.mapping import Amount, Column, Csv
+from payments.files.mapping import REFERENCES, Amount, Column, Csv
 from payments.files.rows import SETTLEMENT, Category
 from payments.files.words import FileCode
 
 TEXT_MAX: Final = 200
-#: Beginnings of a cell that a spreadsheet takes for a formula.
-FORMULA: Final = r"^[=+@\t-]."
+#: Beginnings of a cell that a spreadsheet takes for a formula, as codes of = + - @ and tab.
+FORMULA: Final = "61, 43, 45, 64, 9"
+#: The checks of a row are the bits of one number.
+CHECKS_MAX: Final = 64
 PLAIN: Final = Numbers()
+#: Currencies that are looked for first.
+_OFTEN: Final = frozenset({"EUR", "GBP", "USD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ class Planner:
         other = literal(Category.OTHER.value)
         self._cells["category"] = f"CASE lower({cell}) {whens} ELSE {other} END" if whens else other
         self._must_be_filled(csv.type)
+        self._must_be_short(csv.type)
         known = ", ".join(literal(one) for one in csv.types) or "''"
         self._check(
             FileCode.UNKNOWN_TYPE,
@@ -132,16 +139,13 @@ class Planner:
             ("net_currency", self._csv.net_currency),
         ):
             self._cells[f"{name}_given"] = f"upper({self._choice(columns)})"
-            known = ", ".join(literal(one) for one in SCALES)
             self._check(FileCode.MISSING_VALUE, f"{name}_given = ''", columns[0])
             self._check(
-                FileCode.UNKNOWN_CURRENCY,
-                f"{name}_given <> '' AND {name}_given NOT IN ({known})",
-                columns[0],
+                FileCode.UNKNOWN_CURRENCY, f"{name}_unit IS NULL AND {name}_given <> ''", columns[0]
             )
-            whole = [code for code, digits in SCALES.items() if digits != 2]
-            powers = " ".join(f"WHEN {literal(code)} THEN {10 ** SCALES[code]}" for code in whole)
-            self._read[f"{name}_unit"] = f"CASE {name}_given {powers} ELSE 100 END"
+            often = sorted(SCALES, key=lambda code: (code not in _OFTEN, code))
+            powers = " ".join(f"WHEN {literal(code)} THEN {10 ** SCALES[code]}" for code in often)
+            self._read[f"{name}_unit"] = f"CASE {name}_given {powers} END"
 
     def _times(self, zones: Mapping[str, str]) -> None:
         times = self._csv.times
@@ -176,10 +180,10 @@ class Planner:
             cell = self.cell(column)
             if column.filled:
                 self._must_be_filled(column)
-            self._check(FileCode.TEXT_TOO_LONG, f"length({cell}) > {TEXT_MAX}", column)
+            self._must_be_short(column)
             self._check(
                 FileCode.FORMULA,
-                f"regexp_matches({cell}, {literal(FORMULA)})",
+                f"ascii({cell}) IN ({FORMULA}) AND strlen({cell}) > 1",
                 column,
                 is_note=True,
             )
@@ -187,19 +191,20 @@ class Planner:
     def _amount(self, name: str, amount: Amount) -> None:
         there = [one for one in amount.columns if self._has(one)]
         if not there:
-            self._read[f"{name}_sum"] = "0::HUGEINT"
+            self._read[f"{name}_sum"] = "0::BIGINT"
             return
         numbers = Numbers(
             self._csv.numbers.decimal, self._csv.numbers.thousands, unsigned=amount.unsigned
         )
-        terms = []
+        terms, is_one = [], len(there) == 1
         for place, column in enumerate(amount.columns):
             if not self._has(column):
                 continue
             part = f"{name}_{place}"
             self._part(part, column, amount, numbers)
             sign = "-" if place >= len(amount.add) else "+"
-            terms.append(f"{sign} coalesce({_whole(part)}, 0)")
+            wide = part if is_one else f"{part}::HUGEINT"
+            terms.append(f"{sign} coalesce({wide}, 0)")
         whole = f"({' '.join(terms).removeprefix('+ ')})"
         if amount.direction:
             whole = self._directed(amount, whole)
@@ -211,22 +216,29 @@ class Planner:
             self._check(FileCode.MISSING_VALUE, f"{name}_empty", there[0])
 
     def _part(self, part: str, column: Column, amount: Amount, numbers: Numbers) -> None:
-        """One cell times the currency's minor units, as an exact decimal; NULL where it is none."""
-        cell = self.cell(column)
+        """One cell in minor units; NULL where it is empty or no amount that we hold exactly.
+
+        Nearly all amounts have two decimals and few digits: those take the short way.
+        """
+        cell, unit = self.cell(column), f"{amount.currency}_unit"
+        short = f"replace({cell}, {literal(numbers.decimal)}, '')"
         plain = cell
         if numbers.thousands:
             plain = f"replace({plain}, {literal(numbers.thousands)}, '')"
         if numbers.decimal != ".":
             plain = f"replace({plain}, {literal(numbers.decimal)}, '.')"
+        exact = f"(TRY_CAST({plain} AS DECIMAL(38, {DECIMALS})) * {unit})"
         self._read[part] = (
-            f"CASE WHEN regexp_full_match({cell}, {literal(pattern(numbers))})"
-            f" THEN TRY_CAST({plain} AS DECIMAL(38, {DECIMALS})) * {amount.currency}_unit END"
+            f"CASE WHEN {unit} = 100 AND regexp_full_match({cell}, {literal(_short(numbers))})"
+            f" THEN TRY_CAST({short} AS BIGINT)"
+            f" WHEN regexp_full_match({cell}, {literal(pattern(numbers))})"
+            f" AND {exact} = {exact}::HUGEINT AND abs({exact}::HUGEINT) <= {MINOR_MAX}"
+            f" THEN TRY_CAST({exact}::HUGEINT AS BIGINT) END"
         )
-        bad = f"{part} IS NULL OR {part} <> {_whole(part)} OR abs({_whole(part)}) > {MINOR_MAX}"
         self._checks.append(
             Check(
                 FileCode.NOT_AN_AMOUNT,
-                f"{cell} <> '' AND ({bad})",
+                f"{part} IS NULL AND {cell} <> '' AND {unit} IS NOT NULL",
                 cell,
                 self.heading(column),
                 currency=f"{amount.currency}_given",
@@ -249,17 +261,27 @@ class Planner:
     def _sums(self) -> None:
         """Gross, fee and net of the row, and that they agree."""
         csv = self._csv
-        for name, amount in csv.amounts.items():
+        for name, value in self._amounts():
+            self._read[name] = f"TRY_CAST({value} AS BIGINT)"
+            column = csv.amounts.get(name.removesuffix("_minor"), csv.gross).columns[0]
             self._check(
-                FileCode.AMOUNT_TOO_LARGE, f"abs({name}_sum) > {MINOR_MAX}", amount.columns[0]
+                FileCode.AMOUNT_TOO_LARGE, f"{name} IS NULL OR abs({name}) > {MINOR_MAX}", column
             )
         if csv.net is None or csv.fee is None:
             return
-        differs = "currency_given = net_currency_given AND gross_sum - fee_sum <> net_sum"
+        differs = "currency_given = net_currency_given AND gross_sum::HUGEINT - fee_sum <> net_sum"
         if csv.gross.may_be_empty:
             differs += " AND NOT gross_empty"
         self._check(
             FileCode.BAD_NET, differs, csv.net.columns[0], is_note=csv.net_check != "refuse"
+        )
+
+    def _must_be_short(self, column: Column) -> None:
+        cell = self.cell(column)
+        self._check(
+            FileCode.TEXT_TOO_LONG,
+            f"strlen({cell}) > {TEXT_MAX} AND length({cell}) > {TEXT_MAX}",
+            column,
         )
 
     # The statement
@@ -281,71 +303,59 @@ class Planner:
             f"(CASE WHEN {check.where} THEN {1 << place}::UBIGINT ELSE 0 END)"
             for place, check in enumerate(self._checks)
         )
-        amounts = dict(self._amounts())
+        ensure(len(self._checks) <= CHECKS_MAX, "a mapping has few columns", name=self._csv.name)
         columns = ", ".join(
-            f"{amounts.get(name, name if name in _PLAIN else f'{name}_given')} AS {name}"
-            if name not in self._missing()
-            else f"'' AS {name}"
-            for name in SETTLEMENT
-            if name != "row_no"
+            f"{self._column(name)} AS {name}" for name in SETTLEMENT if name != "row_no"
         )
         layers = {
             "cells": ("given", self.cells()),
             "kinds": ("cells", f"*, {_named(self._cells)}"),
-            "units": ("kinds", f"*, {_named(self._units())}"),
+            "units": ("kinds", f"*, {_named(self._ending('_unit'))}"),
             "parts": ("units", f"*, {_named(self._parts())}"),
-            "whole": ("parts", f"*, {_named(self._wholes())}"),
+            "sums": ("parts", f"*, {_named(self._ending('_sum'))}"),
+            "whole": ("sums", f"*, {_named(self._ending('_minor'))}"),
         }
         below = ", ".join(
             f"{name} AS (FROM {of} SELECT {what})" for name, (of, what) in layers.items()
         )
         return f"{below} FROM whole SELECT {columns}, {marks} AS bad"
 
-    def _missing(self) -> set[str]:
-        given = set(self._csv.references)
-        return {name for name in _REFERENCES if name not in given}
+    def _column(self, name: str) -> str:
+        """A column of ours: read, or empty where the mapping has none for it."""
+        if name in REFERENCES and name not in self._csv.references:
+            return "''"
+        return f"{name}_given" if name in {"currency", "net_currency"} else name
 
-    def _units(self) -> dict[str, str]:
-        return {name: one for name, one in self._read.items() if name.endswith("_unit")}
+    def _ending(self, with_: str) -> dict[str, str]:
+        return {name: one for name, one in self._read.items() if name.endswith(with_)}
 
     def _parts(self) -> dict[str, str]:
-        later = {*self._units(), *self._wholes()}
-        return {name: one for name, one in self._read.items() if name not in later}
-
-    def _wholes(self) -> dict[str, str]:
-        return {name: one for name, one in self._read.items() if name.endswith("_sum")}
+        later = ("_unit", "_sum", "_minor")
+        return {name: one for name, one in self._read.items() if not name.endswith(later)}
 
     def _amounts(self) -> Iterator[tuple[str, str]]:
-        """Gross, fee and net. What would not fit stands as 0 until its check refuses the file."""
+        """Gross, fee and net of a row, wide enough that nothing overflows on the way."""
         csv, one_currency = self._csv, "currency_given = net_currency_given"
-        fee = "fee_sum" if csv.fee else "0"
-        net = "net_sum" if csv.net else f"gross_sum - {fee}"
+        fee = "fee_sum" if csv.fee else "0::BIGINT"
+        net = "net_sum" if csv.net else f"gross_sum::HUGEINT - {fee}"
         gross = "gross_sum"
         if csv.net and csv.gross.may_be_empty:
-            gross = f"CASE WHEN gross_empty THEN net_sum + {fee} ELSE gross_sum END"
+            gross = f"CASE WHEN gross_empty THEN net_sum::HUGEINT + {fee} ELSE gross_sum END"
+        between = f"({gross})::HUGEINT - net_sum"
         if csv.net and csv.net_check == "fee":
-            fee = f"CASE WHEN {one_currency} THEN ({gross}) - net_sum ELSE {fee} END"
+            fee = f"CASE WHEN {one_currency} THEN {between} ELSE {fee} END"
         elif csv.net and not csv.fee:
-            fee = f"CASE WHEN {one_currency} THEN ({gross}) - net_sum ELSE 0 END"
-        for name, value in (("gross_minor", gross), ("fee_minor", fee), ("net_minor", net)):
-            yield name, f"coalesce(TRY_CAST({value} AS BIGINT), 0)"
-
-
-_REFERENCES: Final = frozenset(
-    {"psp_ref", "merchant_ref", "payout_id", "dispute_ref", "fx_rate", "status"}
-)
-_PLAIN: Final = (
-    frozenset({"row_no", "category", "booked_at", "settled_at", "raw_type"}) | _REFERENCES
-)
+            fee = f"CASE WHEN {one_currency} THEN {between} ELSE 0 END"
+        yield from (("gross_minor", gross), ("fee_minor", fee), ("net_minor", net))
 
 
 def _named(expressions: Mapping[str, str]) -> str:
     return ", ".join(f"{one} AS {name}" for name, one in expressions.items())
 
 
-def _whole(part: str) -> str:
-    """A decimal part as a whole number; not equal to the part where decimals are left."""
-    return f"{part}::HUGEINT"
+def _short(numbers: Numbers) -> str:
+    """Amounts with two decimals that are whole numbers of 64 bits without their mark."""
+    return f"{'' if numbers.unsigned else '-?'}[0-9]{{1,15}}{re.escape(numbers.decimal)}[0-9]{{2}}"
 
 
 def _utc(local: str, zone: str, zones: Mapping[str, str]) -> str:

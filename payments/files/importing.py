@@ -145,8 +145,7 @@ def _accept(
     staged: Staged, parsed: Parsed, delivery: Delivery, actor: Actor
 ) -> tuple[SourceFile, tuple[Fault, ...]]:
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
+        _lock()
         _refuse_seen(staged)
         source = _source(parsed, delivery)
         followed = continuity.follow(parsed, source, despite=delivery.despite)
@@ -171,6 +170,12 @@ def _accept(
         )
         telling.tell(file.pk)
     return file, followed.notes
+
+
+def _lock() -> None:
+    """Until the end of the transaction, nobody else compares a file with its forerunners."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
 
 
 def _refuse(

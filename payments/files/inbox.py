@@ -76,7 +76,10 @@ def _settled(inbox: Path, clock: Clock) -> list[_Found]:
     found = []
     for one in _files(inbox):
         name = one.path.name
-        stat = one.path.lstat()
+        try:
+            stat = one.path.lstat()
+        except FileNotFoundError:  # whoever laid it there took it back
+            continue
         is_finished = not name.startswith(".") and not name.endswith(_UNFINISHED)
         if is_finished and stat.st_mtime <= newest:
             found.append((stat.st_mtime_ns, name, one))
