@@ -13,7 +13,10 @@ from accounts.appointments import holders
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance.case_states import HIDDEN, CaseKind
+from compliance import cases
+from compliance.case_records import append
+from compliance.case_states import HIDDEN, CaseKind, CaseState
+from compliance.cases import Audience, Officer, Step
 from compliance.models import Case, CaseEvent
 from compliance.notice_kinds import CASE_OVERDUE
 from kernel.ids import Actor, new_id
@@ -28,9 +31,9 @@ BATCH: Final = 200
 KEEPER: Final = Actor.system("case_keeping")
 
 
-def overdue(cases: QuerySet[Case], now: datetime) -> QuerySet[Case]:
-    """Those of ``cases`` that the house should have moved on by ``now``, longest first."""
-    return cases.filter(due_at__lt=now).order_by("due_at")
+def overdue(found: QuerySet[Case], now: datetime) -> QuerySet[Case]:
+    """Those of ``found`` that the house should have moved on by ``now``, longest first."""
+    return found.filter(due_at__lt=now).order_by("due_at")
 
 
 def alarm_overdue() -> int:
@@ -51,6 +54,21 @@ def alarm_overdue() -> int:
                 _tell_staff(case)
                 told += 1
     return told
+
+
+def resolve(reference: str, text: str, *, actor: Actor) -> None:
+    """Say what became of what the house opened a case about, in words for the player, and close it.
+
+    In the caller's transaction. One that somebody closed already stays as it is. Refuses as
+    `cases.close`, also where somebody has written meanwhile: the caller tries again.
+    """
+    who = Officer(actor)
+    case = cases.find(who, reference)
+    if case.state == CaseState.CLOSED:
+        return
+    append(case, "resolved", actor, Audience.PLAYER, text)
+    step = Step(reference, case.version, f"resolved {case.version}")
+    cases.close(step, "It resolved by itself.", who)
 
 
 def _note_overdue(case: Case) -> bool:

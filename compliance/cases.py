@@ -307,19 +307,6 @@ def close(step: Step, reason: str, who: Officer) -> Case:
     return _move(step, who, CaseState.CLOSED, text=reason, tells=True, audience=Audience.DESK)
 
 
-def resolve(reference: str, text: str, *, who: Officer) -> Case | None:
-    """The house says what became of what it opened a case about, and closes it; None where it is
-    closed already. In words for the player, who is told. Repeated it changes nothing.
-    """
-    with transaction.atomic():
-        case = _locked(who, reference)
-        if case.state == CaseState.CLOSED:
-            return None
-        append(case, "resolved", who.actor, Audience.PLAYER, _text_checked(text, TEXT_MAX))
-    step = Step(reference, case.version, f"resolved {case.version}")
-    return close(step, "It resolved by itself.", who)
-
-
 def assign(step: Step, assignee_id: int, who: Officer) -> Case:
     """Give the case to a member of staff. The caller has checked that this one works on cases.
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from accounts.address_book import address_of
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from compliance import cases
+from compliance import case_keeping, cases
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from kernel.ids import Actor, PlayerId
@@ -119,7 +119,7 @@ def _close(payment: Deposit | Withdrawal) -> bool:
     if payment.overdue_at is None or payment.expected_by is not None:
         return False
     with _in_the_language_of(payment.player_id):
-        cases.resolve(payment.case_reference, _resolution(payment), who=Officer(SYSTEM))
+        case_keeping.resolve(payment.case_reference, _resolution(payment), actor=SYSTEM)
     payment.overdue_at = None
     payment.save(update_fields=["overdue_at"])
     return True

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from audit.database_clock import database_now
@@ -85,19 +85,22 @@ def _claim_due(table: type[Deposit] | type[Withdrawal]) -> list[UUID]:
 
     The last look puts it off for ever: it is long late, and people work on it (`overdue`).
     """
-    return _claimed(table._meta.db_table, poll_after)
+    return _claimed(table, poll_after)
 
 
 def _claim_disputes() -> list[UUID]:
     """Open disputes whose webhooks may be lost, looked at now and then until they are over."""
-    return _claimed(ProviderDispute._meta.db_table, lambda _polls: POLL_EVERY)
+    return _claimed(ProviderDispute, lambda _polls: POLL_EVERY)
 
 
-def _claimed(table: str, after: Callable[[int], timedelta | None]) -> list[UUID]:
-    with transaction.atomic(), connection.cursor() as cursor:
+def _claimed(
+    table: type[Deposit] | type[Withdrawal] | type[ProviderDispute],
+    after: Callable[[int], timedelta | None],
+) -> list[UUID]:
+    with transaction.atomic():
         rows = lock_rows(
             LockRank.PAYMENT,
-            f"SELECT id, polls FROM {table}"  # noqa: S608  (our own table's name)
+            f"SELECT id, polls FROM {table._meta.db_table}"  # noqa: S608  (our own table's name)
             " WHERE poll_at <= clock_timestamp() ORDER BY id LIMIT %s"
             " FOR NO KEY UPDATE SKIP LOCKED",
             [BATCH_MAX],
@@ -105,9 +108,8 @@ def _claimed(table: str, after: Callable[[int], timedelta | None]) -> list[UUID]
         now = database_now()
         for row_id, polls in rows:
             wait = after(polls + 1)
-            cursor.execute(
-                f"UPDATE {table} SET polls = %s, poll_at = %s WHERE id = %s",  # noqa: S608  (as above)
-                [polls + 1, None if wait is None else now + wait, row_id],
+            table.objects.filter(pk=row_id).update(
+                polls=polls + 1, poll_at=None if wait is None else now + wait
             )
     return [row[0] for row in rows]
 

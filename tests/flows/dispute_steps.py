@@ -16,10 +16,12 @@ from payments.providers.protocol import (
     DepositReport,
     DisputeReport,
     DisputeState,
+    NewDeposit,
     News,
     ProviderRejected,
     ProviderUnreachable,
 )
+from payments.states import DepositState
 from tests.flows.ledger_steps import posted
 
 PROVIDER = "simulated"
@@ -35,6 +37,10 @@ class DisputingProvider:
     deposits: dict[str, DepositReport] = field(default_factory=dict)
     events: dict[str, News] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+
+    def create_deposit(self, wanted: NewDeposit) -> DepositReport:
+        ref = f"pay_{wanted.payment_id.hex}"
+        return DepositReport(wanted.payment_id, ref, DepositState.REQUIRES_ACTION, wanted.amount)
 
     def find_dispute(self, provider_ref: str) -> DisputeReport:
         self.asked.append(provider_ref)

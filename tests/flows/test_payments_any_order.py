@@ -83,10 +83,7 @@ def told(deposit: Deposit, life) -> list[DepositReport | DisputeReport]:
     return found
 
 
-def begun(player: PlayerId, psp: DisputingProvider) -> Deposit:
-    psp.create_deposit = lambda wanted: DepositReport(  # type: ignore[attr-defined]
-        wanted.payment_id, f"pay_{wanted.payment_id.hex}", D.REQUIRES_ACTION, wanted.amount
-    )
+def begun(player: PlayerId) -> Deposit:
     return deposits.start(
         player_id=player,
         amount=Money(AMOUNT, "EUR"),
@@ -110,7 +107,7 @@ def hear(psp: DisputingProvider, news) -> None:
 @given(life=lives(), data=st.data())
 def test_any_order_repetition_and_loss_ends_as_the_providers_truth(psp, life, data):
     player = house.player()
-    deposit = begun(player, psp)
+    deposit = begun(player)
     events = told(deposit, life)
     final = [one for one in events if isinstance(one, DepositReport)][-1]
     psp.deposits[final.provider_ref] = final

@@ -1,6 +1,7 @@
 """Cards and accounts as providers name them: kept once, never a number, never changed."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -191,7 +192,7 @@ def test_a_player_pays_again_with_their_own_saved_card_and_no_other(psp, anna):
     assert psp.orders[-1].customer == psp.orders[0].customer == instruments.payer(anna)
     assert psp.orders[0].instrument == ""
     for player, which in ((bob, mine.pk), (anna, new_id())):
-        begin = lambda player=player, which=which: start(player, "k3", instrument=which)  # noqa: E731
+        begin = partial(start, player, "k3", instrument=which)
         assert refused_with(begin) is DepositCode.UNKNOWN_INSTRUMENT
     assert refused_with(lambda: start(anna, "k2")) is DepositCode.KEY_REUSED
     assert start(anna, "k2", instrument=mine.pk).pk == again.pk
@@ -206,7 +207,7 @@ def test_what_a_player_removed_is_not_offered_until_they_enter_it_anew(psp, anna
     instruments.remove(anna, mine.pk)
     instruments.remove(anna, mine.pk)
     assert instruments.saved(anna) == []
-    begin = lambda: start(anna, "k2", instrument=mine.pk)  # noqa: E731
+    begin = partial(start, anna, "k2", instrument=mine.pk)
     assert refused_with(begin) is DepositCode.UNKNOWN_INSTRUMENT
     assert Instrument.objects.get().fingerprint == "fp_visa"  # the record stays
     pays(start(anna, "k3"))

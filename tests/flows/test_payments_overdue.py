@@ -46,10 +46,10 @@ def start(player: PlayerId, key: str = "k") -> Deposit:
     return deposits.start(player_id=player, amount=amount, key=key, actor=Actor.player(player))
 
 
-def late(payment: Deposit | Withdrawal) -> None:
+def late(payment: Deposit | Withdrawal, *, minutes: int = 31) -> None:
     """What the player was promised has passed."""
     type(payment).objects.filter(pk=payment.pk).update(
-        expected_by=database_now() - timedelta(seconds=1)
+        expected_by=database_now() - timedelta(minutes=minutes)
     )
 
 
@@ -75,6 +75,16 @@ def test_a_late_deposit_opens_one_case_that_its_player_reads_and_can_answer(psp,
     assert list(told) == ["payment_late"]
     assert [one.pk for one in overdue.late()] == [deposit.pk]
     cases.write_as_player(anna, case.reference, "Where is it?", key="k1")
+
+
+def test_a_payment_page_that_was_left_alone_is_no_case_until_it_should_have_ended(psp, anna):
+    deposit = start(anna)
+    assert deposit.state == "requires_action"
+    late(deposit, minutes=29)
+    assert (overdue.sweep(), Case.objects.count()) == (0, 0)
+    hear(deposit, DepositState.PROCESSING)
+    late(deposit, minutes=1)
+    assert (overdue.sweep(), Case.objects.count()) == (1, 1)
 
 
 def test_the_case_closes_when_the_payment_resolves_and_not_before(psp, anna):
