@@ -371,7 +371,7 @@ def _learn(deposit: Deposit, report: DepositReport) -> None:
         deposit.instrument = instruments.keep(
             PlayerId(deposit.player_id), deposit.provider, told, again=is_new
         )
-    if report.fee is not None and deposit.fee_minor is None:
+    if report.fee and not deposit.fee_minor:  # none yet is told as nothing at first
         deposit.fee_minor, deposit.fee_currency = report.fee.minor, report.fee.currency
 
 

@@ -173,10 +173,10 @@ def _learn(row: ProviderDispute, told: Told) -> None:
 def _book_fee(row: ProviderDispute, told: Told) -> None:
     """What the provider asks for it, as soon as it says so; once."""
     fee = told.report.fee
-    if fee is None or row.fee_minor is not None:
+    if not fee or row.fee_minor:  # none yet may be told as nothing
         return
     row.fee_minor, row.fee_currency = fee.minor, fee.currency
-    if fee.minor and row.is_booked_here:
+    if row.is_booked_here:
         booking.dispute_fee(row.deposit, row.provider_ref, fee, told.actor)
 
 

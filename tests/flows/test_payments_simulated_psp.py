@@ -12,15 +12,18 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from audit.database_clock import database_now
-from compliance import exclusion, limits, sign_up, switches
+from compliance import exclusion, freezing, limits, sign_up, switches
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
-from payments import polling, withdrawals
+from payments import deposits, instruments, polling, providers, withdrawals
+from payments.disputes import asking
+from payments.disputes.models import ProviderDispute
 from payments.models import Deposit, Withdrawal
 from payments.signatures import api_key
 from payments.states import DepositState, WithdrawalState
+from tests.flows.ledger_steps import assert_books_clean
 from tests.simulated_psp import CALM, SECRET, running
 
 STAFF = Actor.staff(1)
@@ -156,6 +159,42 @@ def paid_in(browser: Client) -> None:
     sweep_now()
 
 
+@pytest.mark.feature("F67", "F72")
+def test_refunds_at_its_own_desk_and_disputes_are_booked_as_it_says(browser, player, psp):
+    """Of 50, 10 are refunded at the provider's desk; 20 are disputed, and won in the end."""
+    made = deposit(browser)
+    decide(made, "pay")
+    sweep_now()
+    made.refresh_from_db()
+    (card,) = instruments.saved(player)
+    assert (made.instrument_id, card.kind, len(card.last4)) == (card.pk, "card", 4)
+    assert made.fee_minor
+    part = {"amount_minor": 1_000, "currency": "EUR"}
+    psp.post(f"/v1/payments/{made.provider_ref}/refunds", part, key="desk-1")
+    for _ in range(2):
+        deposits.ask_provider(made.pk)
+    assert funds(player) == (4_000, 0)
+
+    said = psp.post("/simulate/disputes", {"payment": made.provider_ref, "amount_minor": 2_000})
+    house, dispute = providers.provider("simulated"), said["id"]
+    looks = [asking.look(house, dispute, cause="test")[0] for _ in range(2)]
+    assert looks == ["step", "same"]
+    made.refresh_from_db()
+    row = ProviderDispute.objects.get()
+    assert (made.state, made.refunded_minor, row.amount_minor) == ("disputed", 1_000, 2_000)
+    assert (freezing.stops_payout(player), funds(player)) == (True, (4_000, 0))
+    fee_minor = row.fee_minor or 0
+    held = accounts.balance(accounts.psp_clearing("simulated", "EUR")).posted_minor
+    assert held == -5_000 + 1_000 + 2_000 + fee_minor
+    psp.post(f"/simulate/disputes/{dispute}/won")
+    assert asking.look(house, dispute, cause="test")[0] == "step"
+    made.refresh_from_db()
+    held = accounts.balance(accounts.psp_clearing("simulated", "EUR")).posted_minor
+    assert (made.state, held) == ("won", -4_000 + fee_minor)
+    assert (freezing.stops_payout(player), funds(player)) == (False, (4_000, 0))
+    assert_books_clean()
+
+
 @pytest.mark.feature("F66")
 def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
     paid_in(browser)
@@ -181,7 +220,7 @@ def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
 
 
 @pytest.mark.feature("F66", "F112")
-@pytest.mark.parametrize("scope", ["screened", "suspected", "player"])
+@pytest.mark.parametrize("scope", ["screened", "suspected", "disputed", "player"])
 def test_a_withdrawal_of_an_account_that_was_stopped_since_waits_and_goes_on_after(
     browser, player, psp, scope
 ):
