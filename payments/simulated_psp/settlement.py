@@ -64,14 +64,13 @@ class Settlement:
     def _close(self, at_ms: int) -> dict[str, Any]:
         store = self._desk.store
         lines = [_row(line, at_ms) for line in store.open_lines()]
+        earliest_ms = min((line["created_ms"] for line in lines), default=at_ms)
+        first_ms = store.count("closed_ms") or earliest_ms
         spoiled = spoil(lines, self._desk.faults)
         for row in spoiled.rows:
             row["net_minor"] = _net_minor(row)
         payouts = self._pay_out(spoiled, at_ms)
         store.settle(spoiled.withheld, "forgotten")
-        first_ms = store.count("closed_ms") or min(
-            (line["created_ms"] for line in lines), default=at_ms
-        )
         store.set_count("closed_ms", at_ms)
         settled = [row for row in spoiled.rows if row["payout_id"]]
         return {
