@@ -14,6 +14,7 @@ from payments.reconciliation.matching_sql import CAT, MAIN, ROWS_MAX
 FEE: Final = CAT["fee"]
 PAYOUT: Final = CAT["payout"]
 ADJUSTMENT: Final = CAT["adjustment"]
+CHARGEBACK: Final = CAT["chargeback"]
 CHARGEBACKS: Final = f"({CAT['chargeback']}, {CAT['chargeback_return']})"
 
 #: What of a row is cost: in its net currency. Of one currency it is what gross and net differ by.
@@ -21,7 +22,8 @@ COST: Final = f"""(CASE WHEN p.cat = {FEE} THEN -p.net
     WHEN p.place = p.net_place THEN p.amount - p.net ELSE p.fee END)"""
 
 #: Our own bookings bear the row that they are for: half of the file's SHA-256 and the number, or
-#: the payout where no row stands for it.
+#: the payout where no row stands for it. What a dispute costs was booked with the dispute already,
+#: under the deposit: it is that of the deposit's row of the dispute, the first for the first.
 OWN: Final = f"""
 CREATE TEMP TABLE own AS
 SELECT l.id AS lid, l.cat, f.file_no::BIGINT * {ROWS_MAX}
@@ -31,7 +33,15 @@ FROM l LEFT JOIN files f ON f.kind = 'settlement' AND left(f.sha256, 32) = split
 WHERE l.own <> '' AND NOT starts_with(l.own, 'batch:') AND l.cat IN ({FEE}, {PAYOUT})
 UNION ALL
 SELECT id, cat, NULL, substr(own, 7), false FROM l
-WHERE starts_with(l.own, 'batch:') AND l.cat = {PAYOUT};
+WHERE starts_with(l.own, 'batch:') AND l.cat = {PAYOUT}
+UNION ALL
+SELECT lid, {FEE}, pid, '', false FROM (
+    SELECT l.id AS lid, p.id AS pid,
+        dense_rank() OVER (PARTITION BY l.place, l.ref ORDER BY l.id) AS rl,
+        dense_rank() OVER (PARTITION BY l.place, l.ref ORDER BY p.id) AS rp
+    FROM l JOIN p ON p.net_place = l.place AND p.psp_ref = l.ref AND p.cat = {CHARGEBACK}
+    WHERE l.cat = {FEE} AND coalesce(l.own, '') = '' AND l.ref <> '' AND {COST} <> 0)
+WHERE rl = rp;
 CREATE TEMP TABLE costs AS
 SELECT p.id AS pid, p.net_place AS place, {COST} AS cost, o.lid, p.booked_at, p.cat
 FROM p LEFT JOIN own o ON o.pid = p.id AND o.cat = {FEE} WHERE {COST} <> 0;
