@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Final
 
@@ -28,7 +29,8 @@ def main() -> None:
             polling.sweep()
             if turn % CATCH_UP_EVERY == 0:
                 catching_up.catch_up()
-        except Error:
+        except Error as error:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
             connections.close_all()
         time.sleep(PAUSE_S)
 
