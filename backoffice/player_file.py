@@ -31,7 +31,7 @@ from ledger.statements import statement
 from notices.models import Notice
 from payments import debts
 from payments import selectors as payments
-from payments.models import Transition
+from payments.models import Transition, Withdrawal
 from tables.pages import my_rounds
 
 LINES: Final = 20
@@ -263,6 +263,7 @@ def _money(file: File, player_id: PlayerId) -> None:
                 "provider": one.provider,
                 "changed_at": one.changed_at,
                 "id": one.pk,
+                "request": one.request_id if isinstance(one, Withdrawal) else None,
             }
             for one in payments.payments(player_id, LINES)
         ]

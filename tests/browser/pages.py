@@ -37,6 +37,7 @@ OWN = (
     "/history/",
     "/rounds/{round}/",
     "/cashier/",
+    "/cashier/withdraw/",
     "/cashier/deposits/{deposit}/",
     "/cashier/payments/",
     "/cashier/statement/",

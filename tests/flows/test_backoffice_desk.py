@@ -41,6 +41,8 @@ from ledger.chargebacks import ChargebackCode
 from ledger.postings import LedgerCode, PostCode
 from payments.chargebacks import DisputeCode
 from payments.models import Withdrawal
+from payments.payout_accounts import AccountCode
+from payments.withdrawal_codes import WithdrawalCode
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tables.changes.changes import ChangeCode
@@ -240,6 +242,14 @@ def test_each_refusal_that_the_desks_acts_can_give_has_its_words():
         LedgerCode.UNKNOWN_ACCOUNT.value,
         LedgerCode.REFUSED_TRANSFER.value,
     }  # what the ledger says of a proposal
+    codes |= {
+        WithdrawalCode.NOT_IN_REVIEW.value,
+        WithdrawalCode.ACCOUNT_STOPPED.value,
+        WithdrawalCode.REASON_MISSING.value,
+        WithdrawalCode.SAME_PERSON.value,
+        AccountCode.REASON_MISSING.value,
+        AccountCode.DECIDED.value,
+    }  # what is said of a withdrawal and of an account
     without = {code for code in codes if desk.refusal(Refused(code)).startswith("Refused. ")}
     assert without == set()
 

@@ -15,7 +15,10 @@ from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from notices.models import Notice
 from payments import payout_wording, providers
+from payments.closed_loop import LoopCode
 from payments.models import Instrument, Withdrawal
+from payments.payout_accounts import AccountCode
+from payments.withdrawal_codes import WithdrawalCode
 from tests.flows.payout_steps import (
     IBAN,
     NAME,
@@ -224,3 +227,21 @@ def test_the_pages_speak_german(psp, anna):
 
 def test_a_player_is_told_a_day_that_every_waiting_state_together_keeps():
     assert payout_wording.ARRIVES_WITHIN.days == 7
+
+
+#: What only staff hear, and what no form of ours can cause.
+NOT_FOR_PLAYERS = {
+    WithdrawalCode.BAD_KEY, WithdrawalCode.REFUSED, WithdrawalCode.NOT_IN_REVIEW,
+    WithdrawalCode.ACCOUNT_STOPPED, WithdrawalCode.REASON_MISSING, WithdrawalCode.SAME_PERSON,
+    AccountCode.REASON_MISSING, AccountCode.DECIDED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [*LoopCode, *WithdrawalCode, *AccountCode])
+def test_each_refusal_that_a_player_can_meet_has_its_words(code):
+    nothing = payout_wording.refusal_text("no_such_code", {})
+    said = payout_wording.refusal_text(code, {"minor": 1_250, "currency": "EUR"})
+    assert (said == nothing) == (code in NOT_FOR_PLAYERS)
+    assert "%(" not in said
+    if isinstance(code, LoopCode):
+        assert "12.50 EUR" in said

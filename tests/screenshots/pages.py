@@ -43,6 +43,7 @@ PICTURES = (
     Picture("history", "/history/"),
     Picture("round", "/history/", follow=".round-rows a"),
     Picture("cashier", "/cashier/"),
+    Picture("withdraw", "/cashier/withdraw/"),
     Picture("deposit", "/cashier/", follow="a[href*='/cashier/deposits/']"),
     Picture("payments", "/cashier/payments/"),
     Picture("statement", "/cashier/statement/"),
@@ -64,6 +65,7 @@ PICTURES = (
     Picture("floor-incidents", "/floor/incidents/", PIT_BOSS),
     Picture("support", "/support/", SUPPORT),
     Picture("desk", "/admin/", FINANCE, ready="h1"),
+    Picture("desk-withdrawals", "/admin/withdrawals/", FINANCE, ready="h1"),
     Picture("desk-players", "/admin/players/?q=anna", COMPLIANCE, ready="h1"),
     Picture(
         "desk-player", "/admin/players/?q=anna", COMPLIANCE,
