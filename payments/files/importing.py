@@ -279,7 +279,7 @@ def _source(parsed: Parsed, delivery: Delivery) -> str:
     given = delivery.source.strip()
     if parsed.kind is FileKind.BANK:
         said = ", ".join(dict.fromkeys(account_name(one.account) for one in parsed.statements))
-        known = {one.account for one in parsed.statements} <= set(settings.RECONCILIATION_ACCOUNTS)
+        known = {one.account for one in parsed.statements} <= set(_accounts())
         said = said if known or not given else given
     else:
         said = parsed.source
@@ -292,7 +292,13 @@ def _source(parsed: Parsed, delivery: Delivery) -> str:
 
 def account_name(account: str) -> str:
     """The house's name of a bank account that a statement calls ``account``."""
-    return settings.RECONCILIATION_ACCOUNTS.get(account, account)
+    return _accounts().get(account, account)
+
+
+def _accounts() -> dict[str, str]:
+    """As statements are read, without spaces."""
+    given: dict[str, str] = settings.RECONCILIATION_ACCOUNTS
+    return {number.replace(" ", ""): name for number, name in given.items()}
 
 
 def midnight(day: Any) -> datetime:

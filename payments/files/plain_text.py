@@ -60,7 +60,9 @@ class Text:
 def beginning(path: Path, encoding: str) -> list[str]:
     """The first lines of a file, for telling formats apart; broken bytes do not matter here."""
     with path.open("rb") as file:
-        text = file.read(EDGE_BYTES).decode(encoding, errors="replace").removeprefix(_BOM)
+        start = file.read(EDGE_BYTES)
+    marked = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else encoding
+    text = start.decode(marked, errors="replace").removeprefix(_BOM)
     return [line for line in _LINE_END.split(text) if line][:HEAD_LINES_MAX]
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 #: Of a cell that is shown: enough to find it, too little to carry a letter away.
 VALUE_MAX: Final = 40
+#: Of a whole line or a free text, less: these rows outlive the file.
+FREE_TEXT_MAX: Final = 16
 #: So many faults are listed; the first tells what is wrong, and a thousand alike tell no more.
 FAULTS_MAX: Final = 50
 
@@ -134,6 +136,19 @@ TEXTS: Final[Mapping[FileCode, str]] = {
 }
 
 
+#: What is shown of these is a line or a text that somebody wrote.
+_FREE_TEXT: Final = frozenset(
+    {
+        FileCode.ROW_SHAPE,
+        FileCode.QUOTES,
+        FileCode.TEXT_TOO_LONG,
+        FileCode.FORMULA,
+        FileCode.BAD_LINE,
+        FileCode.UNKNOWN_FORMAT,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong. ``row`` counts the file's lines or records from 1, as a spreadsheet
@@ -160,7 +175,8 @@ def fault(
     code: FileCode, *, row: int | None = None, column: str = "", value: str = "", **facts: object
 ) -> Fault:
     """A fault with its words; a value is cut and freed of what cannot be shown or stored."""
-    shown = "".join(one if one.isprintable() else "�" for one in value[:VALUE_MAX])
+    most = FREE_TEXT_MAX if code in _FREE_TEXT else VALUE_MAX
+    shown = "".join(one if one.isprintable() else "�" for one in value[:most])
     words = {name: str(fact)[:200] for name, fact in facts.items()}
     return Fault(code, TEXTS[code].format(**words), row, column[:80], shown)
 

@@ -19,7 +19,7 @@ IBAN = "DE02120300000000202051"
 @pytest.fixture
 def inside(database, settings, tmp_path):
     settings.RECONCILIATION_DIR = str(tmp_path / "store")
-    settings.RECONCILIATION_ACCOUNTS = {IBAN: "house", "PLAY": "play"}
+    settings.RECONCILIATION_ACCOUNTS = {"DE02 1203 0000 0000 2020 51": "house", "PLAY": "play"}
     return tmp_path
 
 

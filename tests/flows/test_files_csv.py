@@ -198,7 +198,7 @@ def test_a_text_that_looks_like_a_formula_is_kept_as_it_came_and_noted(inside):
         (whole().replace("\n", "\r\n", 3), "mixed_line_ends", 4),
         (whole().encode() + b"\xff\xfe", "wrong_encoding", 5),
         (whole().encode().replace(b"pay_1", b"pay\x00"), "nul_byte", 3),
-        (whole().encode("utf-16"), "unknown_format", None),
+        (whole().encode("utf-16"), "wrong_encoding", 1),
         (b"\n\n\n", "empty_file", None),
         (b"a,b,c\n1,2,3\n", "unknown_format", None),
         (lines(head()), "missing_column", None),

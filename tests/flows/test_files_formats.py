@@ -167,7 +167,7 @@ def test_paypal_sections_become_rows(tmp_path):
 
 
 def test_paypal_in_utf_16_and_without_activity(tmp_path):
-    assert read(tmp_path, PAYPAL.encode("utf-16"), "paypal_stl").rows == 5
+    assert read(tmp_path, PAYPAL.encode("utf-16")).rows == 5
     (tmp_path / "empty").mkdir()
     empty = "\n".join(
         line for line in PAYPAL.split("\n") if line[1:3] not in {"SB", "SF", "RF"}
