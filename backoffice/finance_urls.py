@@ -37,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("finance/runs/start/", run_pages.start, name="run_start"),
     path("finance/runs/attempts/<uuid:attempt_id>/", run_pages.attempt, name="run_attempt"),
     path("finance/runs/<slug:run_id>/", run_pages.run, name="run"),
+    path("finance/runs/<slug:run_id>/<slug:part>.csv", run_pages.file, name="run_file"),
     path("finance/files/", file_pages.overview, name="files"),
     path("finance/files/upload/", file_pages.upload, name="file_upload"),
     path("finance/files/<uuid:file_id>/", file_pages.file, name="file"),

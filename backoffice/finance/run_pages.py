@@ -11,23 +11,31 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
+from audit.record import Subject, record, register
+from audit.streamed import pieces_of, streamed
 from backoffice import desk
 from backoffice.finance import frame, words
 from backoffice.finance.break_pages import SEE, WORK
+from backoffice.finance.taking import TAKE
 from backoffice.packs.doors import instant_of
 from kernel.refusal import Refused
-from payments.reconciliation import attempts, selectors
+from payments.reconciliation import attempts, report_store, selectors
 from payments.reconciliation.models import Attempt, Run
 from payments.reconciliation.policy import current_policy
 from payments.reconciliation.words import AttemptState, ReconciliationCode
 
+TAKEN: Final = register("reconciliation.taken", "Report of reconciliation taken as a file")
+#: The two files of a run.
+PARTS: Final = {"report": "Take the report", "lines": "Take its lines"}
 REFRESH_S: Final = 3
 SHOWN: Final = 50
 UNDER_WAY: Final = (AttemptState.WAITING.value, AttemptState.RUNNING.value)
@@ -72,14 +80,45 @@ def run(request: HttpRequest, run_id: str) -> HttpResponse:
         "refused": inputs.get("refused", []),
         "ledger": _mapping(inputs.get("ledger")),
         "positions": positions(found),
-        "kinds": sorted(
-            (words.kind(kind), kind, count)
-            for kind, count in _mapping(summary.get("breaks")).items()
-        ),
+        "kinds": [
+            (
+                words.kind(each["kind"]),
+                each["kind"],
+                each["currency"],
+                each["count"],
+                desk.amount(each["difference_minor"], each["currency"]),
+            )
+            for each in summary.get("breaks", [])
+        ],
+        "downloads": _downloads(found) if request.user.has_perm(TAKE) else [],
         "matched": sorted(_mapping(summary.get("matched")).items()),
     }
     title = f"Run as of {found.as_of:%Y-%m-%d %H:%M} UTC"
     return frame.page(request, "admin/desk/run.html", title, facts, here="runs")
+
+
+@require_safe
+@staff_required(SEE)
+@never_cache
+def file(request: HttpRequest, run_id: str, part: str) -> HttpResponseBase:
+    """The run's report or its lines, as it wrote them; that they were taken is recorded."""
+    if not request.user.has_perm(TAKE):
+        raise PermissionDenied(TAKE)
+    found = selectors.run(run_id)
+    opened = None if found is None or part not in PARTS else report_store.open_report(found, part)
+    if found is None or opened is None:
+        raise Http404
+    record(
+        TAKEN,
+        actor=staff_actor(request),
+        subject=Subject("reconciliation", found.pk),
+        component="backoffice",
+        after={"part": part},
+    )
+    answer = streamed(request, pieces_of(opened), "text/csv; charset=utf-8")
+    name = f"reconciliation-{found.pk[:12]}-{part}.csv"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_safe
@@ -190,6 +229,11 @@ def positions(found: Run) -> list[dict[str, Any]]:
             "has_drift": drift != 0,
         })  # fmt: skip
     return rows
+
+
+def _downloads(found: Run) -> list[tuple[str, str]]:
+    """The files of the run, by what they are called here."""
+    return [(name, reverse("desk:run_file", args=[found.pk, part])) for part, name in PARTS.items()]
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -57,6 +57,13 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
         "One side has it and the other may still get it: it clears by itself, or becomes missing.",
     ),
 }
+#: What a difference consists of beside breaks.
+NAMED: Final[Mapping[str, str]] = {
+    "fee_to_book": "Fees to book",
+    "payout_to_book": "Payouts to book",
+    "fee_withheld": "Fees of rows that differ",
+    "resolved": "Resolved by two people",
+}
 STATES: Final[Mapping[str, str]] = {
     BreakState.OPEN.value: "open",
     BreakState.RESOLVED.value: "resolved by two people",
@@ -119,8 +126,9 @@ TEXTS: Final[Mapping[str, str]] = {
 
 
 def kind(code: str) -> str:
-    """The short name of a kind of break."""
-    return KINDS[code][0] if code in KINDS else code
+    """The short name of a kind of break, or of what else a difference consists of."""
+    known = KINDS[code][0] if code in KINDS else NAMED.get(code)
+    return known or code.replace("_", " ").capitalize()
 
 
 def refusal(refused: Refused) -> str:

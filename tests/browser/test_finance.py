@@ -20,7 +20,7 @@ from payments.reconciliation.models import Break, Run
 from tests.browser.test_axe import violations
 from tests.flows.break_steps import kept_break, sha
 from tests.flows.chargeback_steps import captured_deposit
-from tests.flows.test_finance_desk import entry_of
+from tests.flows.test_finance_desk import control, entry_of
 from tests.gates.tools import why_no_axe
 
 pytestmark = [
@@ -65,7 +65,7 @@ def reconciled(anna) -> str:
             " 'faro 0.1.0', %s, %s, %s, %s, 1)",
             [
                 run, json.dumps({"files": files, "ledger": {"rows": 1_188, "digest": run}}),
-                json.dumps({"positions": [position], "breaks": {"amount": 1},
+                json.dumps({"positions": [position], "breaks": [control("amount")],
                             "matched": {"1": 1_180, "4": 12}}),
                 sha("report"), sha("lines"),
             ],

@@ -20,7 +20,7 @@ from tests.flows.break_steps import kept_break, sha
 from tests.flows.chargeback_steps import captured_deposit
 from tests.flows.finance_steps import today
 from tests.flows.staff_steps import make_staff, sign_in_staff
-from tests.flows.test_finance_desk import entry_of, told
+from tests.flows.test_finance_desk import control, entry_of, told
 
 pytestmark = [
     pytest.mark.usefixtures("database"),
@@ -39,7 +39,7 @@ def test_finance_finds_a_break_has_it_resolved_and_takes_the_days_figures_away()
     house.pit()
     deposit = captured_deposit(house.player(), 2_000)
     run = sha("last night")
-    told(run, positions=[POSITION], breaks={"amount": 1})
+    told(run, positions=[POSITION], breaks=[control("amount")])
     one = kept_break(
         run, kind="amount", difference=-500, ledger_entry=entry_of(deposit.pk),
         payment_id=deposit.pk, ledger_minor=2_000, psp_gross_minor=1_500,
@@ -92,5 +92,5 @@ def test_whoever_only_reads_changes_nothing_of_it():
 
 def kept_break_of_a_run() -> str:
     run = sha("a run")
-    told(run, positions=[], breaks={})
+    told(run, positions=[], breaks=[])
     return kept_break(run, booked_at=reports.gaming_day_bounds(today())[0])

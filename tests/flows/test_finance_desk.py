@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import connection
 
 from accounts.roles import Role
 from audit.database_clock import database_now
+from audit.models import AuditEvent
 from backoffice.finance import break_pages, overview_pages, words
 from kernel.ids import Actor, new_id
 from ledger import accounts, adjustments
@@ -22,6 +24,7 @@ from payments.reconciliation.words import BreakKind, BreakState, ReconciliationC
 from tests import house
 from tests.flows.break_steps import kept_break, kept_run, sha
 from tests.flows.chargeback_steps import captured_deposit
+from tests.flows.reconciliation_steps import book, day, imported, pair, reconciled, settlement
 from tests.flows.staff_steps import enter, make_staff, staff_client
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F67")]
@@ -32,6 +35,11 @@ POSITION = {
     "closing_minor": 9_500, "provider_closing_minor": 9_000, "bank_closing_minor": None,
     "named": {"missing_at_psp": 500},
 }  # fmt: skip
+
+
+def control(kind: str) -> dict:
+    """One kind of break, as a run tells it."""
+    return {"kind": kind, "currency": "EUR", "count": 1, "difference_minor": 500}
 
 
 def text(client, path: str, status: int = 200) -> str:
@@ -65,7 +73,7 @@ def test_the_overview_says_what_agrees_and_what_waits_and_says_so_when_there_is_
     assert "No run has finished yet" in page
     assert "No file has come yet" in page
     run = sha("a run")
-    told(run, positions=[POSITION], breaks={"missing_at_psp": 1})
+    told(run, positions=[POSITION], breaks=[control("missing_at_psp")])
     kept_break(run, difference=500)
     page = text(staff_client(Role.FINANCE), FINANCE)
     assert "1 open, every cent named" in page
@@ -74,7 +82,7 @@ def test_the_overview_says_what_agrees_and_what_waits_and_says_so_when_there_is_
 
 
 def test_what_nothing_explains_is_an_alarm():
-    told(sha("a run"), positions=[POSITION | {"named": {}}], breaks={})
+    told(sha("a run"), positions=[POSITION | {"named": {}}], breaks=[])
     page = text(staff_client(Role.AUDITOR), FINANCE)
     assert "Not explained" in page
     assert "5.00 EUR that nothing explains" in page
@@ -248,3 +256,36 @@ def test_a_run_of_the_future_or_of_nobody_is_refused_in_words():
         assert code in page
     assert not Attempt.objects.exists()
     assert staff_client(Role.AUDITOR).post(f"{FINANCE}runs/start/").status_code == 403
+
+
+@pytest.mark.feature("F68")
+def test_a_real_run_is_shown_with_its_files_and_a_break_of_it_with_the_providers_row(
+    owner, settings, tmp_path
+):
+    settings.RECONCILIATION_DIR = str(tmp_path / "store")
+    same, lost = pair(1, 1_000, day(3)), pair(2, 777, day(4))[0]
+    wrong = pair(3, 2_000, day(4))
+    book(owner, [same[0], lost, wrong[0]])
+    sent = [same[1], replace(wrong[1], gross=1_500)]
+    imported(settlement(sent, since=day(1, 0), until=day(10, 0)))
+    done = reconciled()
+    client = staff_client(Role.FINANCE)
+    page = text(client, f"{FINANCE}runs/{done.run_id}/")
+    assert "Every cent is named" in page
+    assert "Missing at the provider" in page
+    assert "settlement.csv" in page
+    for part, path in (("report", done.report), ("lines", done.lines)):
+        taken = client.get(f"{FINANCE}runs/{done.run_id}/{part}.csv")
+        assert b"".join(taken.streaming_content) == path.read_bytes()
+    assert AuditEvent.objects.filter(kind="reconciliation.taken").count() == 2
+    assert client.get(f"{FINANCE}runs/{done.run_id}/nothing.csv").status_code == 404
+    inspector = staff_client(Role.INSPECTOR)
+    assert "Take the report" not in text(inspector, f"{FINANCE}runs/{done.run_id}/")
+    one = Break.objects.get(kind="amount")
+    shown = text(client, f"{FINANCE}breaks/{one.pk}/")
+    assert "settlement.csv, row" in shown
+    assert "20.00 EUR" in shown
+    assert 'class="is-different"><span>15.00 EUR' in shown
+    assert "Found by a run" in shown
+    overview = text(client, FINANCE)
+    assert "2 open, every cent named" in overview
