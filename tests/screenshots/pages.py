@@ -66,6 +66,9 @@ PICTURES = (
     Picture("support", "/support/", SUPPORT),
     Picture("desk", "/admin/", FINANCE, ready="h1"),
     Picture("desk-withdrawals", "/admin/withdrawals/", FINANCE, ready="h1"),
+    Picture("finance", "/admin/finance/", FINANCE, ready="h1"),
+    Picture("finance-reports", "/admin/finance/reports/", FINANCE, ready="h1"),
+    Picture("finance-ggr", "/admin/finance/reports/ggr/", FINANCE, ready="h1"),
     Picture("desk-players", "/admin/players/?q=anna", COMPLIANCE, ready="h1"),
     Picture(
         "desk-player", "/admin/players/?q=anna", COMPLIANCE,
