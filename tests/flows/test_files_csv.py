@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import duckdb
 import pytest
 
 from kernel.money import MINOR_MAX
-from payments.files import store, telling
+from payments import columnar
+from payments.files import plain_text, store, telling
 from payments.files.models import SourceFile
 from tests.flows.file_steps import (
     HEADINGS,
@@ -276,3 +278,33 @@ def test_who_wants_to_know_of_imports_is_told_after_the_commit(inside, monkeypat
     outcome = deliver(put(inside, "day.csv", whole()))
     deliver(put(inside, "bad.csv", whole(row(type="gift"))))
     assert told == [outcome.file.pk]
+
+
+def test_a_row_that_the_engine_loses_is_missed(tmp_path, monkeypatch):
+    """The records are counted apart from it; here the count knows of one row more."""
+    count = plain_text._Records.end
+    monkeypatch.setattr(plain_text._Records, "end", lambda self: count(self) + 1)
+    (only,) = why(tmp_path, whole())
+    assert (only.code, only.message) == ("rows_lost", "Of 2 rows 1 could be read.")
+
+
+def test_the_engine_reaches_its_own_folders_and_nothing_else(tmp_path):
+    place, other = tmp_path / "place", tmp_path / "other"
+    for folder in (place, other):
+        folder.mkdir()
+        put(folder, "a.csv", "a\n1\n")
+    engine = columnar.connect(place)
+    assert engine.execute(f"FROM '{place}/a.csv'").fetchall() == [(1,)]
+    for statement in (
+        f"FROM '{other}/a.csv'",
+        "FROM read_text('/etc/hostname')",
+        f"COPY (SELECT 1) TO '{other}/b.csv'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET memory_limit = '64GB'",
+    ):
+        with pytest.raises(duckdb.Error):
+            engine.execute(statement)
+    assert columnar.connect(place, readable=(other,)).execute(
+        f"FROM '{other}/a.csv'"
+    ).fetchall() == [(1,)]
