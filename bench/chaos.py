@@ -2,11 +2,11 @@
 
 People pay in and out at the simulated provider, whose messages come twice (20 %), in no order, or
 never (5 %), and whose answers fail now and then. Meanwhile its process, the web role, the worker,
-the sweeper and PostgreSQL are killed with SIGKILL, one every few seconds, and start again. Webhooks
-take the real way: over HTTP to the web role, stored, applied by the worker or the sweep. Afterwards
-sweeps run until nothing moves. ``drift`` is the sum over currencies of what the provider's books
-and the ledger's clearing account differ by, in minor units, and of the payments whose state
-differs. Exit code 1 unless it is 0 and the ledger's checks find nothing. The long mode:
+the sweeper and PostgreSQL are killed with SIGKILL, one every ten seconds or so, and start again.
+Webhooks take the real way: over HTTP to the web role, stored, applied by the worker or the sweep.
+Afterwards sweeps run until nothing moves. ``drift`` is the sum over currencies of what the
+provider's books and the ledger's clearing account differ by, in minor units, and of the payments
+whose state differs. Exit code 1 unless it is 0 and the ledger's checks find nothing. The long mode:
 ``--events 100000``.
 """
 
@@ -39,7 +39,7 @@ from payments import catching_up, polling
 from payments.models import Deposit, ProviderEvent, Withdrawal
 
 #: Seconds between two kills, by chance.
-ALIVE_S: Final = (2.0, 6.0)
+ALIVE_S: Final = (5.0, 15.0)
 #: Turns of sweeps in a row that find nothing to do: then it is quiet.
 QUIET_TURNS: Final = 3
 QUIET_S_MAX: Final = 1_800

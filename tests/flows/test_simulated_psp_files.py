@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -310,3 +311,17 @@ def test_files_that_a_killed_provider_had_kept_appear_when_it_starts_again(tmp_p
 )
 def test_a_business_day_ends_at_midnight_after_a_weekday(now, closes):
     assert seconds_left(now) == (closes - now).total_seconds() + 1
+
+
+def test_a_day_ends_by_itself(tmp_path):
+    folder = tmp_path / "files"
+    with running(tmp_path, "--files-dir", str(folder), "--settle-every-s", "1") as psp:
+        pay(psp)
+        deadline = time.monotonic() + 15
+        while not (written := sorted(one.name for one in folder.glob("[!.]*"))):
+            assert time.monotonic() < deadline
+            psp.get("/v1/balances")
+        assert len(settled(folder / "simulated-settlement-000001.csv").of("payment")) == 1
+        assert psp.get("/v1/balances") == {"balances": {}}
+        assert psp.get("/simulate/books")["movements"][-1]["count"] == 1
+        assert written[-1] == "simulated-settlement-000001.csv"
