@@ -1,0 +1,82 @@
+"""A day of a provider for benchmarks: deposits in the books, and the provider's file of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+#: A provider that takes 2 % of everything; amounts go round, so that many are alike.
+_MADE: Final = """
+CREATE TEMPORARY TABLE made ON COMMIT DROP AS
+SELECT n, md5('transfer' || n)::uuid AS transfer, md5('payment' || n)::uuid AS payment,
+  'pay_' || n AS ref, 1000 + n % 9000 * 10 AS minor,
+  date_trunc('day', now()) - interval '1 day' + n * interval '10 milliseconds' AS at
+FROM generate_series(1, {count}::bigint) n
+"""
+_BOOKS: Final = (
+    "INSERT INTO ledger_batch (id, key, fingerprint, kind, actor, n, total, posted_at)"
+    " OVERRIDING SYSTEM VALUE SELECT 1000000000 + n, 'bench:' || n, sha256(ref::bytea), 'deposit',"
+    " 'system:bench', 1, minor, at FROM made",
+    "INSERT INTO ledger_transfer_id SELECT transfer, 1000000000 + n, 1 FROM made",
+    "INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, permit,"
+    " posted_at) SELECT transfer, 1000000000 + n, 1, {clearing}, {cash}, minor, 'deposit',"
+    " 'payment:' || payment, payment, at FROM made",
+    "INSERT INTO ledger_entry (account, seq, transfer, amount, balance_after, posted_at)"
+    " SELECT account, n, transfer, sign * minor, sum(sign * minor) OVER (PARTITION BY account"
+    " ORDER BY n), at FROM made, (VALUES ({clearing}, -1), ({cash}, 1)) AS side (account, sign)",
+    "UPDATE ledger_account a SET seq = e.seq, posted = e.posted FROM (SELECT account, max(seq) AS"
+    " seq, sum(amount) AS posted FROM ledger_entry GROUP BY 1) e WHERE e.account = a.id",
+    "INSERT INTO payments_deposit (id, player_id, provider, provider_ref, key, amount_minor,"
+    " currency, reason, polls, state, redirect_url, return_url, arrived_currency, fee_currency,"
+    " refunded_minor, reversed_minor, case_reference) SELECT payment, 1, 'simulated', ref, ref,"
+    " minor, 'EUR', '', 0, 'succeeded', '', '', '', '', 0, 0, '' FROM made",
+)
+_LINES: Final = "SELECT n, ref, payment, minor, at AT TIME ZONE 'UTC' FROM made ORDER BY n"
+_ACCOUNT: Final = "SELECT o_id FROM ledger_ensure_accounts(ARRAY[%s], ARRAY[%s], ARRAY['EUR'])"
+
+
+def settle(owner_url: str, count: int, place: Path) -> None:
+    """Book ``count`` deposits of yesterday and write the provider's file of them to ``place``."""
+    with psycopg.connect(owner_url) as db:
+        accounts = {
+            name: db.execute(_ACCOUNT, key).fetchone()[0]  # type: ignore[index]  # one row always
+            for name, key in (
+                ("clearing", ("psp_clearing", "psp:simulated")),
+                ("cash", ("player_cash", "player:1")),
+            )
+        }
+        db.execute(_MADE.format(count=count))
+        for statement in _BOOKS:
+            db.execute(statement.format(**accounts))
+        found = db.execute(_LINES).fetchall()
+    with psycopg.connect(owner_url, autocommit=True) as db:
+        db.execute("ANALYZE")
+    _write(place, found)
+
+
+def _write(place: Path, found: list[tuple]) -> None:  # type: ignore[type-arg]  # as psycopg has it
+    day = found[0][4].strftime("%Y-%m-%d")
+    sums = [0, 0, 0]
+    with place.open("w") as out:
+        out.write(f"#file,simulated,{day}T00:00:00Z,{day}T23:59:59Z,1\n")
+        out.write(
+            "row_id,type,payment_ref,merchant_reference,dispute_ref,payout_id,currency,gross,fee,"
+            "net,net_currency,fx_rate,created_utc,settled_utc,status\n"
+        )
+        for n, ref, payment, minor, at in found:
+            fee = minor // 50
+            parts = (minor, fee, minor - fee)
+            sums = [have + part for have, part in zip(sums, parts, strict=True)]
+            gross, kept, net = map(_major, parts)
+            when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            out.write(
+                f"{n},payment,{ref},{payment},,po_1,EUR,{gross},{kept},{net},EUR,,{when},{when},"
+                "settled\n"
+            )
+        out.write(f"#total,EUR,{len(found)},{','.join(map(_major, sums))}\n")
+
+
+def _major(minor: int) -> str:
+    return f"{minor // 100}.{minor % 100:02d}"
