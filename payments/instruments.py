@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils.crypto import salted_hmac
 
 from audit.database_clock import database_now
@@ -19,13 +20,20 @@ from compliance.watching import traits
 from compliance.watching.traits import TraitKind
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
-from payments.models import Instrument
+from payments.models import Deposit, Instrument
 from payments.providers import protocol
 from payments.refusals import DepositCode
+from payments.states import DepositState
 
 REMOVED: Final = register("instrument.removed", "Saved card or account removed by its player")
 _LAST4: Final = re.compile(r"[A-Za-z0-9]{0,4}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
+
+#: Money came with it, whatever became of that.
+_HAS_PAID: Final = (
+    *(DepositState.SUCCEEDED, DepositState.REFUNDED),
+    *(DepositState.DISPUTED, DepositState.WON, DepositState.LOST),
+)
 
 _KEEP: Final = """
 INSERT INTO payments_instrument AS i (id, player_id, provider, token, kind, brand, last4, country,
@@ -71,10 +79,13 @@ def keep(
 
 
 def saved(player_id: PlayerId) -> list[Instrument]:
-    """With what the player may pay again, the last used first."""
+    """With what the player may pay again, the last used first: what has paid in once before. What
+    was only ever declined is kept for the rules, and offered to nobody.
+    """
     kinds = [protocol.InstrumentKind.CARD.value, protocol.InstrumentKind.WALLET.value]
+    paid = Deposit.objects.filter(instrument=OuterRef("pk"), state__in=_HAS_PAID)
     found = Instrument.objects.filter(player_id=player_id, removed_at=None, kind__in=kinds)
-    return list(found.order_by("-last_used", "pk"))
+    return list(found.filter(Exists(paid)).order_by("-last_used", "pk"))
 
 
 def find(player_id: PlayerId, instrument_id: UUID, provider: str) -> Instrument:

@@ -25,7 +25,7 @@ from payments.providers.protocol import Instrument, InstrumentKind, NewDeposit
 from payments.refusals import DepositCode
 from payments.states import DepositState
 from tests import house
-from tests.flows.fraud_steps import card
+from tests.flows.fraud_steps import card, paid_with
 from tests.flows.ledger_steps import assert_books_clean
 from tests.flows.staff_steps import officer, staff_client
 from tests.flows.test_payments_deposits import MemoryProvider
@@ -163,7 +163,8 @@ def test_an_instrument_that_is_known_only_then_has_it_held(psp, anna):
 
 def test_who_was_challenged_for_a_saved_card_has_proved_who_they_are(psp, anna):
     activate("foreign_card")
-    saved = card(anna, country="BR", fingerprint="fp_abroad")
+    saved = card(anna, country="BR", fingerprint="fp_abroad", days=9)
+    paid_with(saved, days=9)
     deposit = deposits.start(
         player_id=anna,
         amount=Money(5_000, "EUR"),

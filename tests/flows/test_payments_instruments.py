@@ -168,11 +168,16 @@ def test_what_was_paid_with_is_kept_once_with_its_fee_and_shown_to_its_owner(psp
     assert [times for _, times in traits(anna)] == [2]
 
 
-def test_a_card_that_was_declined_is_kept_too_and_one_card_of_two_players_is_one_trait(psp, anna):
+def test_a_card_that_was_declined_is_kept_and_not_offered(psp, anna):
     bob = house.player()
     pays(start(anna), state=DepositState.FAILED)
     pays(start(bob))
-    assert [one.token for one in instruments.saved(anna)] == ["tok_visa"]
+    assert instruments.saved(anna) == []
+    kept = Instrument.objects.get(player_id=anna)
+    assert refused_with(partial(start, anna, "k2", instrument=kept.pk)) is (
+        DepositCode.UNKNOWN_INSTRUMENT
+    )
+    assert kept.token == "tok_visa"
     assert traits(anna)[0][0] == traits(bob)[0][0]
     assert "fp_visa" not in traits(anna)[0][0]
 
