@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
 from accounts.roles import Role
-from kernel.ids import new_id
+from audit.database_clock import database_now
+from kernel.ids import Actor, new_id
 from kernel.money import Money
 from ledger import accounts
-from payments import chargebacks, debts
+from payments import chargebacks, debts, overdue
+from payments.disputes import applying
+from payments.disputes.models import ProviderDispute
+from payments.models import Deposit
+from payments.providers.protocol import DisputeReport, DisputeState
+from payments.steps import begin
 from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tests import house
@@ -59,6 +68,28 @@ def somebody_who_owes() -> tuple[object, object]:
     return player, debts.propose(player, Money(2_000, "EUR"), **how).id
 
 
+def reported_dispute() -> UUID:
+    """A dispute that a provider told of, of a payment that is late meanwhile."""
+    paid = captured_deposit(house.player(), 2_000)
+    said = DisputeReport(
+        payment_id=paid.pk,
+        provider_ref=f"dp_{new_id().hex}",
+        deposit_ref=paid.provider_ref or "",
+        state=DisputeState.LOST,
+        amount=Money(2_000, "EUR"),
+        fee=Money(1_500, "EUR"),
+        reason="fraudulent",
+    )
+    applying.apply(said, provider=paid.provider, cause="a test", actor=Actor.system("test"))
+    late = Deposit(player_id=paid.player_id, provider=paid.provider, key=new_id().hex)
+    late.amount_minor, late.currency = 2_500, "EUR"
+    with transaction.atomic():
+        begin(late, "deposit", actor=Actor.system("test"))
+    Deposit.objects.filter(pk=late.pk).update(expected_by=database_now() - timedelta(hours=1))
+    overdue.sweep()
+    return ProviderDispute.objects.get(deposit=paid).pk
+
+
 def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
     """What each role works with: name → address."""
     debtor, proposal = somebody_who_owes()
@@ -82,6 +113,9 @@ def pages_of(anna, round_id, table: str) -> dict[Role, dict[str, str]]:
             "accounts": "/admin/ledger/account/",
             "chargebacks": "/admin/chargebacks/",
             "chargeback-form": "/admin/chargebacks/enter/",
+            "disputes": "/admin/disputes/",
+            "dispute": f"/admin/disputes/{reported_dispute()}/",
+            "late-payments": "/admin/late-payments/",
             "debtor": f"/admin/players/{debtor}/",
             "held": "/admin/holds/",
             "adjustments": "/admin/adjustments/",
