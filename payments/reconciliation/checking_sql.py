@@ -69,7 +69,7 @@ SELECT DISTINCT id AS bid, token FROM (
     SELECT id, unnest(regexp_extract_all(said, '[A-Za-z0-9_-]+')) AS token FROM b
     UNION ALL
     SELECT id, unnest(string_split_regex(said, '\\s+')) FROM b);
-CREATE TABLE pay (bid BIGINT, poid BIGINT);
+CREATE TEMP TABLE pay (bid BIGINT, poid BIGINT);
 """
 #: Stage 4. By the payout's id with the same amount; then by its id alone, where that is clear; then
 #: by the amount within some days, unique on both sides.
@@ -108,10 +108,11 @@ QUALIFY count(*) OVER (PARTITION BY a.poid) = 1;
 """
 
 BREAKS: Final = """
-CREATE TABLE brk (kind VARCHAR, side VARCHAR, place INTEGER, cat INTEGER, lid BIGINT, pid BIGINT,
+CREATE TEMP TABLE brk (kind VARCHAR, side VARCHAR, place INTEGER, cat INTEGER, lid BIGINT,
+    pid BIGINT,
     bid BIGINT, poid BIGINT, diff BIGINT, booked_at TIMESTAMP, detail VARCHAR, name_place INTEGER,
     part BIGINT);
-CREATE TABLE named (place INTEGER, name VARCHAR, part BIGINT);
+CREATE TEMP TABLE named (place INTEGER, name VARCHAR, part BIGINT);
 """
 #: Whether an item is in transit still.
 _YOUNG: Final = "date_diff('day', {at}::DATE, $as_of::DATE) < c.days"
@@ -297,7 +298,7 @@ UPDATE kept SET facts = sha256(concat_ws(chr(31), kind, category, ledger_minor, 
 #: Then the adjustments that were made for a break: one is at its place while that break is resolved
 #: by it; where the break is gone, or says something else, the adjustment itself has no partner.
 KEPT: Final = f"""
-CREATE TABLE kept AS {_KEPT};
+CREATE TEMP TABLE kept AS {_KEPT};
 {_FACTS}
 UPDATE kept SET is_resolved = true FROM resolved r
     WHERE r.break_id = kept.id AND r.facts = kept.facts;
@@ -328,11 +329,11 @@ FROM kept k JOIN p ON p.id = k.pid WHERE k.kind = 'currency';
 BOOKABLE: Final = f"""
 CREATE TEMP TABLE blocked AS SELECT DISTINCT pid AS id FROM kept
 WHERE pid IS NOT NULL AND NOT (is_resolved AND kind IN ('fee', 'fx', 'status', 'batch_sum'));
-CREATE TABLE fees_due AS
+CREATE TEMP TABLE fees_due AS
 SELECT t.place, -t.cost AS amount, t.pid FROM costs t ANTI JOIN blocked k ON k.id = t.pid
 WHERE t.lid IS NULL AND t.booked_at >= $window_from
     AND (t.cat IN ({FEE}, {PAYOUT}) OR t.pid IN (SELECT pid FROM pairs));
-CREATE TABLE payouts_due AS
+CREATE TEMP TABLE payouts_due AS
 SELECT st.place, -st.paid AS amount, st.id AS pid,
     CASE WHEN st.is_batch THEN st.payout_id ELSE '' END
     AS payout_id, b.bank
@@ -360,7 +361,7 @@ SELECT f.source, r.currency, r.net_currency, c.cat, r.gross_minor AS gross, r.fe
 FROM read_parquet($paths, filename = true) r
 JOIN every_file f ON f.path = r.filename JOIN cats c ON c.category = r.category
 WHERE r.booked_at < $as_of;
-CREATE TABLE balances AS
+CREATE TEMP TABLE balances AS
 SELECT source AS provider, currency, sum(amount)::BIGINT AS amount,
     sum(changed)::BIGINT AS conversions
 FROM (

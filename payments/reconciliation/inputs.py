@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
@@ -183,9 +184,11 @@ def resolutions_digest(scope: Scope) -> str:
 
 @cache
 def code_version() -> str:
-    """Faro's version and a digest of the programs that decide here."""
+    """Faro's version and a digest of the programs that decide here, the engine's among them: its
+    hashes of rows (`matching_sql.DIGEST`) are its own from one version to the next.
+    """
     here = Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(duckdb.__version__.encode())
     for path in sorted(here.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return f"{settings.FARO_VERSION}+{digest.hexdigest()[:16]}"

@@ -89,6 +89,7 @@ class Matching:
     def __init__(self, engine: duckdb.DuckDBPyConnection, inputs: Inputs) -> None:
         self._engine = engine
         self._inputs = inputs
+        self._digest = (0, "")
         policy = inputs.policy
         self._values: dict[str, Any] = {
             "as_of": inputs.as_of,
@@ -119,8 +120,7 @@ class Matching:
 
     def ledger_digest(self) -> tuple[int, str]:
         """How many entries of the ledger were read, and a digest of them in whatever order."""
-        rows, digest = self.one(match.DIGEST)
-        return int(rows), str(digest)
+        return self._digest
 
     def run(self, tell: Tell) -> list[Balance]:
         """All stages. Refuses with ``DOES_NOT_ADD_UP`` where something has no name: then there is
@@ -262,7 +262,10 @@ class Matching:
 
     def _load_ledger(self) -> None:
         self._do(match.LEDGER_ROWS, path=str(self._inputs.ledger_csv))
+        rows, digest = self.one(match.DIGEST)
+        self._digest = int(rows), str(digest)
         self._do(match.LEDGER)
+        self._do("DROP TABLE ledger_rows;")
 
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:

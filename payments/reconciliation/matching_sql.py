@@ -1,5 +1,6 @@
 """The stages of matching as SQL over DuckDB, pure text. `matching` runs them, in this order.
 
+Tables are temporary ones: they stay in memory while there is room, and pass through no log.
 Everything is an integer where it can be. ``l`` are items of the ledger, ``p`` rows of providers,
 ``b`` lines of banks, each under an id that follows from where it stands: so the order of rows in
 memory decides nothing. Amounts are seen from our clearing account: money towards us is positive.
@@ -40,27 +41,26 @@ LEDGER_COLUMNS: Final = {
 
 _COLUMNS: Final = ", ".join(f"'{name}': '{type_}'" for name, type_ in LEDGER_COLUMNS.items())
 LEDGER_ROWS: Final = f"""
-CREATE TABLE ledger_rows AS SELECT * FROM read_csv($path, header = false, auto_detect = false,
+CREATE TEMP TABLE ledger_rows AS SELECT * FROM read_csv($path, header = false, auto_detect = false,
     delim = ',', quote = '"', escape = '"', columns = {{{_COLUMNS}}});
 """
 #: Of the entries in whatever order: they differ in account and sequence, so none cancels another.
 DIGEST: Final = f"""
-SELECT count(*),
-    coalesce(bit_xor(md5_number(concat_ws('|', {", ".join(LEDGER_COLUMNS)}))), 0)::VARCHAR
-FROM ledger_rows"""
-
+SELECT count(*), coalesce(bit_xor(h), 0)::VARCHAR || '-' || coalesce(sum(h), 0)::VARCHAR
+FROM (SELECT hash({", ".join(LEDGER_COLUMNS)}) AS h FROM ledger_rows)"""
 TABLES: Final = """
-CREATE TABLE places (place INTEGER, provider_no INTEGER, provider VARCHAR, currency VARCHAR,
+CREATE TEMP TABLE places (place INTEGER, provider_no INTEGER, provider VARCHAR, currency VARCHAR,
     scale INTEGER, first_from TIMESTAMP);
-CREATE TABLE cats (cat INTEGER, category VARCHAR, days INTEGER);
-CREATE TABLE files (file_no INTEGER, sha256 VARCHAR, source VARCHAR, path VARCHAR, kind VARCHAR);
-CREATE TABLE fee_contracts (provider VARCHAR, cat INTEGER, currency VARCHAR, ppm BIGINT,
+CREATE TEMP TABLE cats (cat INTEGER, category VARCHAR, days INTEGER);
+CREATE TEMP TABLE files (file_no INTEGER, sha256 VARCHAR, source VARCHAR, path VARCHAR,
+    kind VARCHAR);
+CREATE TEMP TABLE fee_contracts (provider VARCHAR, cat INTEGER, currency VARCHAR, ppm BIGINT,
     fixed_minor BIGINT);
-CREATE TABLE rates (provider VARCHAR, sold VARCHAR, bought VARCHAR, rate VARCHAR, ppm BIGINT);
-CREATE TABLE banks (bank VARCHAR, provider VARCHAR);
-CREATE TABLE known_rows (sha256 VARCHAR, row_no BIGINT);
-CREATE TABLE known_transfers (transfer UUID);
-CREATE TABLE resolved (break_id VARCHAR, facts VARCHAR, kind VARCHAR, adjustment UUID);
+CREATE TEMP TABLE rates (provider VARCHAR, sold VARCHAR, bought VARCHAR, rate VARCHAR, ppm BIGINT);
+CREATE TEMP TABLE banks (bank VARCHAR, provider VARCHAR);
+CREATE TEMP TABLE known_rows (sha256 VARCHAR, row_no BIGINT);
+CREATE TEMP TABLE known_transfers (transfer UUID);
+CREATE TEMP TABLE resolved (break_id VARCHAR, facts VARCHAR, kind VARCHAR, adjustment UUID);
 """
 
 _LEDGER_CAT: Final = f"""CASE kind
@@ -78,7 +78,7 @@ _LEDGER_CAT: Final = f"""CASE kind
 #: Items of the ledger. What one event booked in several legs (taken from the player, and owed) is
 #: one item.
 LEDGER: Final = f"""
-CREATE TABLE l AS
+CREATE TEMP TABLE l AS
 WITH raw AS (
     SELECT r.place::BIGINT * {ENTRIES_MAX} + r.seq AS id, r.place, s.provider_no, r.amount,
         r.booked_at, r.transfer, r.kind, r.own, r.batch, r.payment_id, r.alt_payment, r.ref,
@@ -98,7 +98,7 @@ GROUP BY place, provider_no, cat, batch, payment_id;
 """
 
 PROVIDERS: Final = f"""
-CREATE TABLE p AS
+CREATE TEMP TABLE p AS
 SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, s.place, s.provider_no,
     c.cat::TINYINT AS cat, ({_CLASS.format(cat="c.cat")})::TINYINT AS class,
     CASE WHEN c.cat IN ({CAT["chargeback"]}, {CAT["chargeback_return"]}) AND r.dispute_ref <> ''
@@ -115,14 +115,14 @@ JOIN cats c ON c.category = r.category
 WHERE r.booked_at < $as_of;
 """
 NO_PROVIDERS: Final = """
-CREATE TABLE p (id BIGINT, place INTEGER, provider_no INTEGER, cat TINYINT, class TINYINT,
+CREATE TEMP TABLE p (id BIGINT, place INTEGER, provider_no INTEGER, cat TINYINT, class TINYINT,
     ref VARCHAR, psp_ref VARCHAR, merchant_ref VARCHAR, payout_id VARCHAR, amount BIGINT,
         fee BIGINT,
     net BIGINT, net_place INTEGER, fx_rate VARCHAR, booked_at TIMESTAMP, settled_at TIMESTAMP,
     status VARCHAR);
 """
 BANK: Final = f"""
-CREATE TABLE b AS
+CREATE TEMP TABLE b AS
 SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, f.source AS bank, r.currency,
     r.amount_minor AS amount, r.booked_on::TIMESTAMP AS booked_at, coalesce(r.bank_ref,
         '') AS bank_ref,
@@ -131,13 +131,13 @@ FROM read_parquet($paths, filename = true) r JOIN files f ON f.path = r.filename
 WHERE r.status = 'BOOK' AND r.booked_on < $as_of;
 """
 NO_BANK: Final = """
-CREATE TABLE b (id BIGINT, bank VARCHAR, currency VARCHAR, amount BIGINT, booked_at TIMESTAMP,
+CREATE TEMP TABLE b (id BIGINT, bank VARCHAR, currency VARCHAR, amount BIGINT, booked_at TIMESTAMP,
     bank_ref VARCHAR, said VARCHAR);
 """
 
 PAIRS: Final = """
-CREATE TABLE pairs (lid BIGINT, pid BIGINT, stage TINYINT);
-CREATE TABLE more (lid BIGINT, pid BIGINT, stage TINYINT);
+CREATE TEMP TABLE pairs (lid BIGINT, pid BIGINT, stage TINYINT);
+CREATE TEMP TABLE more (lid BIGINT, pid BIGINT, stage TINYINT);
 """
 
 #: One stage: candidates that agree in {on}; where several agree in the same, the first goes with
