@@ -1,0 +1,1 @@
+"""What `bin/bench reconcile` puts into books and files, and what must be found of it."""
