@@ -41,7 +41,7 @@ CREATE TABLE payments_fraud_review (
     reasons text[] NOT NULL CHECK (cardinality(reasons) > 0),
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     due_at timestamptz NOT NULL,
-    hold_id uuid NOT NULL UNIQUE REFERENCES ledger_hold (id)
+    hold_id uuid NOT NULL UNIQUE REFERENCES ledger_hold
 );
 CREATE INDEX payments_fraud_review_due ON payments_fraud_review (due_at);
 CREATE TABLE payments_fraud_verdict (

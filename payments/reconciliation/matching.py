@@ -270,7 +270,7 @@ class Matching:
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            insert = f"INSERT INTO {table} VALUES ({marks})"  # noqa: S608  (our own tables)
+            insert = f"INSERT INTO main.{table} VALUES ({marks})"
             self._engine.executemany(insert, rows)
 
     def _do(self, sql: str, **values: Any) -> None:

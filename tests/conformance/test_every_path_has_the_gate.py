@@ -31,9 +31,12 @@ POSTING = {"tables/bets/betting.py", "payments/booking.py"}
 NAMING = POSTING | {"compliance/gate.py", "ledger/postings.py"}
 ISSUING = {"compliance/gate.py"}
 #: Who makes a kind, or a transfer of one, of what is only known when it runs: looked at. The ledger
-#: reads its own rows, an adjustment's kinds are a list of its own, and what payments post is named
-#: where they call their one function.
-MAKING = {"ledger/statements.py", "ledger/adjustments.py", "ledger/holds.py", "payments/booking.py"}
+#: reads its own rows, an adjustment's kinds are a list of its own, what payments post is named where
+#: they call their one function, and reconciliation chooses between fee and settlement.
+MAKING = {
+    *("ledger/statements.py", "ledger/adjustments.py", "ledger/holds.py", "payments/booking.py"),
+    "payments/reconciliation/booking.py",
+}
 #: What takes a permit from the gate and hands it to the ledger.
 DECIDING = {"tables/bets/betting.py", "payments/deposits.py", "payments/withdrawals.py"}
 #: What asks the gate and moves nothing.
