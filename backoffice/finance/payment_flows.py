@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db import connection
-
 from backoffice import reports
+from backoffice.finance.reading import fetched
 from backoffice.finance.report_shape import SHARE_PARTS, Cell, Column, Reach, Report, Span
 from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
 
-FETCHED: Final = 2_000
 #: What a payment without a known instrument is counted under.
 UNKNOWN_METHOD: Final = "not told"
 #: Ends without the money: what was refused, given up, or came back.
@@ -120,16 +118,9 @@ def _asked(span: Span) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(sql: str, asked: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, asked)
-        while rows := cursor.fetchmany(FETCHED):
-            yield from rows
-
-
 def flow_rows(span: Span) -> Iterator[tuple[object, ...]]:
     """Per day, direction, provider and method: how many, what came of them, and the share."""
-    for row in _rows(_FLOWS, _asked(span)):
+    for row in fetched(_FLOWS, _asked(span)):
         *facts, tried, done, failed, waits, asked_minor, done_minor = row
         yield *facts, tried, done, failed, waits, share(done, failed), asked_minor, done_minor
 
@@ -145,7 +136,7 @@ def waiting_rows(span: Span) -> Iterator[tuple[object, ...]]:
     waits = [("deposit", state.value, most) for state, most in DEPOSIT_WAITS.items()]
     waits += [("withdrawal", state.value, most) for state, most in WITHDRAWAL_WAITS.items()]
     directions, states, most = zip(*waits, strict=True)
-    yield from _rows(_WAITING, {
+    yield from fetched(_WAITING, {
         "as_of": span.as_of,
         "deposit_waits": [state.value for state in DEPOSIT_WAITS],
         "withdrawal_waits": [state.value for state in WITHDRAWAL_WAITS],
@@ -157,12 +148,12 @@ def waiting_rows(span: Span) -> Iterator[tuple[object, ...]]:
 
 def country_rows(span: Span) -> Iterator[tuple[object, ...]]:
     """Deposits by the country that issued what was paid with."""
-    yield from _rows(_COUNTRIES, _asked(span))
+    yield from fetched(_COUNTRIES, _asked(span))
 
 
 def payment_rows(span: Span) -> Iterator[tuple[object, ...]]:
     """Every payment that was asked for on the days."""
-    yield from _rows(_PAYMENTS, _asked(span))
+    yield from fetched(_PAYMENTS, _asked(span))
 
 
 FLOWS: Final = Report(

@@ -121,7 +121,7 @@ def test_runs_statements_and_reports_break_no_rule(visit, reconciled, device, th
     found, tag = [], f"{device}-{theme}"
     run = Run.objects.order_by("-finished_at")[0].pk
     made = statements.make(taking.yesterday(), actor=Actor.system("test"))
-    page = visit.staff(Role.FINANCE, device=device, theme=theme)
+    page = visit.staff(Role.FINANCE, device=device, theme=theme, javascript=False)
     page.goto("/admin/finance/runs/")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("It waits its turn")).to_be_visible()

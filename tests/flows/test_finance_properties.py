@@ -72,7 +72,7 @@ class Day:
         deposit = captured_deposit(self.players[who], minor)
         with transaction.atomic():
             locked = lock_deposit(deposit.pk)
-            booking.reverse(locked, house.TESTER)
+            booking.reverse(locked, locked.amount_minor, house.TESTER)
             move_deposit(locked, DepositState.REFUNDED, actor=house.TESTER, cause="test")
 
     def dispute(self, who: int, number: int, minor: int) -> None:
