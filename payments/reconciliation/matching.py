@@ -270,7 +270,7 @@ class Matching:
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            insert = f"INSERT INTO main.{table} VALUES ({marks})"
+            insert = f"INSERT INTO main.{table} VALUES ({marks})"  # noqa: S608  (our own words)
             self._engine.executemany(insert, rows)
 
     def _do(self, sql: str, **values: Any) -> None:

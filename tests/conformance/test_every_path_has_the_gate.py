@@ -30,9 +30,9 @@ KIND, TRANSFER, PERMITS = (
 POSTING = {"tables/bets/betting.py", "payments/booking.py"}
 NAMING = POSTING | {"compliance/gate.py", "ledger/postings.py"}
 ISSUING = {"compliance/gate.py"}
-#: Who makes a kind, or a transfer of one, of what is only known when it runs: looked at. The ledger
-#: reads its own rows, an adjustment's kinds are a list of its own, what payments post is named where
-#: they call their one function, and reconciliation chooses between fee and settlement.
+#: Who makes a kind, or a transfer of one, of what is only known when it runs: looked at. The
+#: ledger reads its own rows, an adjustment's kinds are a list of its own, what payments post is
+#: named where they call their one function, and reconciliation chooses between fee and settlement.
 MAKING = {
     *("ledger/statements.py", "ledger/adjustments.py", "ledger/holds.py", "payments/booking.py"),
     "payments/reconciliation/booking.py",
