@@ -8,7 +8,7 @@ import psycopg
 from django.db import connection, transaction
 
 from kernel.ids import AccountId, Actor, PlayerId, RoundId, TableId, new_id
-from ledger import accounts, chargebacks, permits
+from ledger import accounts, chargebacks, disputes, permits
 from ledger.checks import run_checks
 from ledger.holds import Captured, Held, Voided, capture, hold, void
 from ledger.posting import post, try_post
@@ -22,7 +22,7 @@ TABLES = (
     *("permit", "permit_set"),
     *("hold", "hold_end"),
     *("adjustment", "adjustment_decision"),
-    *("chargeback", "chargeback_decision", "chargeback_leg"),
+    *("chargeback", "chargeback_decision", "chargeback_leg", "dispute"),
 )
 
 
@@ -127,22 +127,44 @@ def correction(cash: int, amount_minor: int, into: int | None = None, **more):
     return move(cash, into or house(), amount_minor, TransferKind.CORRECTION, **more)
 
 
+def deposited(player: int, minor: int) -> UUID:
+    """A deposit through the provider `test`; its transfer."""
+    with transaction.atomic():
+        item = move(
+            accounts.psp_clearing("test", "EUR"),
+            accounts.player_cash(PlayerId(player), "EUR"),
+            minor,
+            TransferKind.DEPOSIT,
+            permit=permit(player, minor, TransferKind.DEPOSIT),
+        )
+        post(key=f"test:{item.id}", kind="test", actor=TESTER, transfers=[item])
+    return item.id
+
+
 def charged_back(player: int, *, deposit_minor: int, amount_minor: int) -> UUID:
     """A deposit of which a provider took some back, entered by the set-up and approved by the test.
 
     The id of the chargeback.
     """
+    return _borne(player, deposited(player, deposit_minor), amount_minor)
+
+
+def disputed(player: int, *, deposit_minor: int, taken_minor: int, borne_minor: int) -> UUID:
+    """A deposit of which its provider took some back by itself, and what two people then had the
+    player bear of that. The id of the chargeback."""
+    deposit = deposited(player, deposit_minor)
     with transaction.atomic():
-        item = move(
-            accounts.psp_clearing("test", "EUR"),
-            accounts.player_cash(PlayerId(player), "EUR"),
-            deposit_minor,
-            TransferKind.DEPOSIT,
-            permit=permit(player, deposit_minor, TransferKind.DEPOSIT),
+        disputes.book(
+            disputes.Word("test", f"dp_{player}", deposit, taken_minor, "EUR", "asked"),
+            disputes.Step.TAKEN,
+            actor=TESTER,
         )
-        post(key=f"test:{item.id}", kind="test", actor=TESTER, transfers=[item])
+    return _borne(player, deposit, borne_minor)
+
+
+def _borne(player: int, deposit: UUID, minor: int) -> UUID:
     wanted = chargebacks.Wanted(
-        *("test", f"dp_{player}", item.id, amount_minor, "EUR", "receivable", "A test.")
+        *("test", f"dp_{player}", deposit, minor, "EUR", "receivable", "A test.")
     )
     made = chargebacks.propose(wanted, actor=Actor.system("set-up"))
     return chargebacks.approve(made.id, actor=TESTER).id

@@ -18,6 +18,7 @@ from tests.flows.ledger_steps import (
     captured,
     charged_back,
     correction,
+    disputed,
     escrow,
     funded,
     held,
@@ -141,17 +142,28 @@ TAMPERING = {
         {"a_chargeback_was_approved_by_another_person": ("decision", "refused")},
     ),
     "what a chargeback may move": (
-        "UPDATE ledger_chargeback_leg SET amount = 39",
+        "UPDATE ledger_chargeback_leg SET amount = 39 WHERE amount = 40",
         {
             "a_chargeback_was_approved_by_another_person": ("approved_minor", "39"),
             "an_approved_chargeback_is_posted_whole": ("legs_minor", "39"),
         },
     ),
     "a chargeback for more": (
-        "UPDATE ledger_chargeback SET amount = 101",
+        "UPDATE ledger_chargeback SET amount = 101 WHERE amount = 40",
         {
             "an_approved_chargeback_is_posted_whole": ("amount", "101"),
             "no_more_of_a_deposit_is_charged_back_than_came": ("charged_minor", "101"),
+        },
+    ),
+    "what a provider took by itself": (
+        "UPDATE ledger_dispute SET amount = 29",
+        {"a_dispute_is_posted_as_it_was_confirmed": ("confirmed_minor", "29")},
+    ),
+    "more of a dispute borne than was taken": (
+        "UPDATE ledger_chargeback SET amount = 31 WHERE amount = 20",
+        {
+            "no_more_of_a_dispute_is_borne_than_was_taken": ("amount", "31"),
+            "an_approved_chargeback_is_posted_whole": ("amount", "31"),
         },
     ),
     "a batch's count": (
@@ -214,7 +226,8 @@ TAMPERING = {
 def played(database):
     """A stake of 300 that stands, an escrow that was used and emptied, and three holds: one of 40
     of which 25 were captured, one of 30 voided, one of 20 open; 40 of a deposit of 100 are charged
-    back; a debt of 50 is written off. Ids by name."""
+    back; of another its provider took 30, of which 20 are borne; a debt of 50 is written off. Ids
+    by name."""
     ada, pot, empty = funded(1, 1_000), escrow(), escrow()
     with transaction.atomic():
         try_all([stake(1, ada, pot, 300)])
@@ -227,6 +240,7 @@ def played(database):
     captured(taken.id, 25)
     voided(let_go.id)
     charged_back(3, deposit_minor=100, amount_minor=40)
+    disputed(5, deposit_minor=100, taken_minor=30, borne_minor=20)
     debt = accounts.receivable(PlayerId(4), "EUR")
     post_all([move(debt, house(), 50, postings.TransferKind.CORRECTION)])
     written_off(debt, 50)
@@ -305,7 +319,7 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     clean = command(database, "--format", "json")
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
-    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 10)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 13)
     told = clean.stderr.splitlines()
     assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
     assert command(database, "--quiet").stderr == ""
