@@ -131,6 +131,10 @@ def _result(
         "drift": max(one["drift"] for one in told),
         "planted": sum(month.planted.values()),
         "kinds": dict(sorted(Counter(kind for kind, _ in month.planted.elements()).items())),
+        "false_first": sorted((found - month.planted).elements())[:5],
+        "peers_false_first": {
+            n: sorted((f - month.planted).elements())[:5] for n, f in peers.items()
+        },
         "peers_missed": {n: sum((month.planted - f).values()) for n, f in peers.items()},
         "peers_false": {n: sum((f - month.planted).values()) for n, f in peers.items()},
         "seconds": {name: [one.seconds for one in done] for name, done in figures.items()},

@@ -33,7 +33,8 @@ CREATE TABLE p AS SELECT row_number() OVER () AS n, type, coalesce(payment_ref, 
     coalesce(merchant_reference, '') AS merchant, coalesce(payout_id, '') AS payout, currency,
     (gross * 100)::BIGINT AS gross, (fee * 100)::BIGINT AS fee, (net * 100)::BIGINT AS net,
     net_currency, created_utc AS booked, status
-FROM read_csv($settlement, skip = 1, header = true, comment = '#', columns = {
+FROM read_csv($settlement, header = true, comment = '#', auto_detect = false, delim = ',',
+    columns = {
     'row_id': 'VARCHAR', 'type': 'VARCHAR', 'payment_ref': 'VARCHAR',
     'merchant_reference': 'VARCHAR', 'dispute_ref': 'VARCHAR', 'payout_id': 'VARCHAR',
     'currency': 'VARCHAR', 'gross': 'DECIMAL(18,2)',
@@ -76,7 +77,7 @@ UNION ALL
 SELECT 'status', p.ref, 0 FROM pairs JOIN p USING (n) WHERE p.status IN ('failed', 'pending')
 UNION ALL
 SELECT 'fee', ref, agreed - fee FROM (SELECT *, CASE type WHEN 'payment' THEN CASE currency
-        WHEN 'USD' THEN (gross * 190 + 5000) // 10000 + 30
+        WHEN 'USD' THEN (gross * 140 + 5000) // 10000 + 30
             ELSE (gross * 140 + 5000) // 10000 + 25 END
         WHEN 'dispute' THEN 1500 WHEN 'payout_to_player' THEN 20 ELSE fee END AS agreed FROM p
     WHERE currency = net_currency) WHERE abs(fee - agreed) > 1

@@ -39,8 +39,8 @@ def read_ledger(url: str) -> pd.DataFrame:
         text,
         names=["seq", "amount", "at", "kind", "payment", "ref"],
         dtype={"kind": "category", "payment": "string", "ref": "string"},
-        parse_dates=["at"],
     )
+    ledger["at"] = pd.to_datetime(ledger["at"], format="ISO8601")
     ledger["type"] = ledger["kind"].map(
         {"deposit": "payment", "withdrawal_paid": "payout_to_player"}
     )
@@ -110,7 +110,7 @@ def match(ledger: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def agreed_fee(rows: pd.DataFrame) -> pd.Series:
     agreed = (rows["gross"] * 140 + 5000) // 10000 + 25
-    agreed = agreed.mask(rows["currency"] == "USD", (rows["gross"] * 190 + 5000) // 10000 + 30)
+    agreed = agreed.mask(rows["currency"] == "USD", (rows["gross"] * 140 + 5000) // 10000 + 30)
     agreed = agreed.mask(rows["type"] == "dispute", 1500)
     agreed = agreed.mask(rows["type"] == "payout_to_player", 20)
     return agreed.mask(rows["type"] == "payout", rows["fee"])
@@ -148,8 +148,9 @@ def breaks(ledger: pd.DataFrame, rows: pd.DataFrame, bank: pd.DataFrame) -> pd.D
     wrong = (paid["net"] != -paid["gross"]) | (
         paid["got"].notna() & (paid["got"] != -paid["gross"])
     )
-    add("batch_sum", paid.loc[wrong, "ref"], paid["gross"])
-    add("missing_in_ledger", paid.loc[paid["got"].isna(), "ref"], paid["gross"])
+    add("batch_sum", paid.loc[wrong, "ref"], paid.loc[wrong, "gross"])
+    lost = paid["got"].isna()
+    add("missing_in_ledger", paid.loc[lost, "ref"], paid.loc[lost, "gross"])
     strange = bank[~bank["payout"].isin(paid["payout"])]
     add("unmatched_bank_line", strange["got"].astype("string"), strange["got"])
     return pd.concat(found).sort_values(["kind", "ref", "difference"])

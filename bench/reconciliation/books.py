@@ -91,7 +91,7 @@ SELECT r.*, CASE WHEN fault = 'fx' THEN round(gross * 1.03)::bigint ELSE gross E
     CASE WHEN currency = 'EUR' AND net_currency = 'EUR' THEN 'po_' || (i / {payout}) ELSE '' END
         AS payout
 FROM (SELECT r.*, CASE type WHEN 'payment' THEN CASE WHEN currency = 'USD'
-            THEN (gross * 190 + 5000) / 10000 + 30 ELSE (gross * 140 + 5000) / 10000 + 25 END
+            THEN (gross * 140 + 5000) / 10000 + 30 ELSE (gross * 140 + 5000) / 10000 + 25 END
         WHEN 'dispute' THEN 1500 ELSE 20 END + CASE WHEN fault = 'fee' THEN 5 ELSE 0 END AS fee
       FROM bench_row r) r;
 INSERT INTO bench_file
