@@ -1,9 +1,9 @@
 """Accounts that players are paid to: added by them, held in the name that was verified, told once.
 
 The number goes to the provider and stays there; we keep its token, country and last four. An
-account is paid to once it is known to be the player's own (the provider's look at the name agrees,
-or an officer saw a document) and its first hours are over: somebody who took an account over
-neither adds one unseen nor empties it at once. The database asks for the same (migration 0006).
+account is paid to once it is known to be the player's own (a provider that looked at the name
+agrees, or an officer saw a document) and its first hours are over: somebody who took an account
+over neither adds one unseen nor empties it at once. The database asks for the same (0006).
 """
 
 from __future__ import annotations
@@ -148,13 +148,14 @@ def _keep(
         return known
     if payout_plan.accounts(wanted.player_id).count() >= ACCOUNTS_MAX:
         raise Refused(AccountCode.TOO_MANY, at_most=ACCOUNTS_MAX)
-    is_own = _is_own(told, wanted)
+    is_own = _is_own(told, wanted) and not (known is not None and _was_refused(known))
     since = {
         "verified_at": now if is_own else None,
         "verified_by": f"provider:{provider}" if is_own else "",
         "usable_from": now + payout_plan.policy_for(standing, now).cooling_off,
         "removed_at": None,
         "last_used": now,
+        "holder": told.holder,
     }
     if known is not None:
         Instrument.objects.filter(pk=known.pk).update(**since)
@@ -169,7 +170,6 @@ def _keep(
             last4=wanted.number[-4:],
             country=wanted.number[:2],
             fingerprint=told.fingerprint,
-            holder=told.holder,
             **since,
         )
     _tell(account, News.ADDED, actor)
@@ -177,12 +177,20 @@ def _keep(
 
 
 def _is_own(told: Told, wanted: _Wanted) -> bool:
-    """By the provider's look at the name; an account that somebody else added is looked at here."""
+    """By a look at the name that the provider says it had: a name of ours that it repeats is none.
+
+    An account that somebody else added is looked at here.
+    """
     of_others = Instrument.objects.filter(
         kind=InstrumentKind.BANK_ACCOUNT, fingerprint=told.fingerprint
     ).exclude(player_id=wanted.player_id)
-    named = bool(told.holder) and likeness(wanted.holder, told.holder) is Likeness.SAME
-    return named and not (told.fingerprint and of_others.exists())
+    named = told.holder_checked and likeness(wanted.holder, told.holder) is Likeness.SAME
+    return bool(told.holder) and named and not (told.fingerprint and of_others.exists())
+
+
+def _was_refused(account: Instrument) -> bool:
+    """Whether an officer's no was the last word: then only an officer says yes."""
+    return account.verified_at is None and bool(account.verified_by)
 
 
 def remove(*, player_id: PlayerId, account_id: UUID, actor: Actor) -> None:
@@ -223,15 +231,25 @@ def verify(account_id: UUID, *, actor: Actor, note: str) -> Instrument:
 
 
 def refuse(account_id: UUID, *, actor: Actor, note: str) -> Instrument:
-    """An officer found it is not the player's; it is not paid to. Refuses as `verify`."""
+    """An officer found it is not the player's, also where it was verified; it is not paid to.
+
+    What is on its way to it and no provider has seen yet ends. Added again, it waits for an
+    officer. Refuses with ``UNKNOWN``, ``REASON_MISSING``, or ``DECIDED`` where it is removed. Locks
+    the player.
+    """
     with transaction.atomic():
-        account = _for_officer(account_id, actor, note)
-        Instrument.objects.filter(pk=account.pk).update(removed_at=database_now())
+        account = _for_officer(account_id, actor, note, or_verified=True)
+        Instrument.objects.filter(pk=account.pk).update(
+            removed_at=database_now(), verified_at=None, verified_by=str(actor)
+        )
+        account.verified_at, account.verified_by = None, str(actor)
         _tell(account, News.REFUSED, actor, note)
     return account
 
 
-def _for_officer(account_id: UUID, actor: Actor, note: str) -> Instrument:
+def _for_officer(
+    account_id: UUID, actor: Actor, note: str, *, or_verified: bool = False
+) -> Instrument:
     ensure(actor.kind is ActorKind.STAFF, "accounts are decided on by staff", actor=str(actor))
     if not note.strip():
         raise Refused(AccountCode.REASON_MISSING)
@@ -245,7 +263,8 @@ def _for_officer(account_id: UUID, actor: Actor, note: str) -> Instrument:
         [account_id],
     )
     account.refresh_from_db()
-    if account.verified_at is not None or account.removed_at is not None:
+    is_verified = account.verified_at is not None and not or_verified
+    if is_verified or account.removed_at is not None:
         raise Refused(AccountCode.DECIDED)
     return account
 

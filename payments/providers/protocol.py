@@ -48,6 +48,8 @@ class Instrument:
     ``token`` is what the provider takes for it, ``fingerprint`` is the same for the same card or
     account wherever it was entered, ``country`` is the issuer's (ISO 3166-1 alpha-2, or empty),
     ``holder`` the name on it where the provider tells, ``last4`` its last digits for its owner.
+    ``holder_checked``: the provider compared the name that we told it with whom the account
+    belongs to, and ``holder`` is what it found. Our own words repeated are no check.
     """
 
     token: str
@@ -57,6 +59,7 @@ class Instrument:
     last4: str = ""
     country: str = ""
     holder: str = ""
+    holder_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ def _instrument(found: Mapping[str, Any]) -> Instrument:
         last4=_text(found["last4"], 4),
         country=_text(found["country"], 2),
         holder=_text(found["holder"], 120),
+        holder_checked=found.get("holder_checked") is True,
     )
 
 

@@ -238,8 +238,10 @@ def _instrument(intent: Mapping[str, Any], charge: Mapping[str, Any]) -> Instrum
     )
 
 
-def instrument_of_account(account: Mapping[str, Any], holder: str) -> Instrument:
-    """A connected account as an instrument to pay to, by its one bank account."""
+def instrument_of_account(account: Mapping[str, Any]) -> Instrument:
+    """A connected account as an instrument to pay to, by its one bank account; of no known holder:
+    the name in it is the one that we told.
+    """
     try:
         [bank] = account["external_accounts"]["data"]
         return Instrument(
@@ -248,7 +250,6 @@ def instrument_of_account(account: Mapping[str, Any], holder: str) -> Instrument
             fingerprint=_text(bank["fingerprint"], 80),
             last4=str(bank["last4"])[:4],
             country=str(bank["country"])[:2],
-            holder=holder[:120],
         )
     except _WRONG as error:
         raise ProviderUnreachable(f"not an account of ours: {error!r}") from error

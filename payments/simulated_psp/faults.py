@@ -34,6 +34,8 @@ class Faults:
     payout_step_ms: int = 500
     payout_fails: bool = False
     payout_returns: bool = False  # fails after it was paid
+    account_unchecked: bool = False  # no bank says whose a new account is
+    account_of_another: bool = False  # the bank knows a new account in another name
     dispute_after_ms: int = 5_000  # of a card whose payments are disputed
     dispute_untold: bool = False  # nobody hears of a new dispute but by the settlement file
     answer_delay_ms: int = 0  # does what was asked, then lets the caller wait

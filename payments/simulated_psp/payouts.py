@@ -15,6 +15,7 @@ from payments.simulated_psp.payments import left_minor
 from payments.simulated_psp.store import new_object_id
 from payments.simulated_psp.wire import Answer, amounts, text
 
+OTHER_HOLDER: Final = "Somebody Else"
 #: In this order, a step at a time.
 _STEPS: Final = {"submitted": "in_transit", "in_transit": "paid"}
 
@@ -26,10 +27,16 @@ class Payouts:
         self._desk = desk
 
     def register(self, key: str, wanted: dict[str, Any], request: bytes) -> Answer:
-        """An account to pay to, once per holder and IBAN; only its last digits are kept."""
+        """An account to pay to, once per holder and IBAN; only its last digits are kept.
+
+        Its bank is asked for the holder's name: it knows the one that was told, or as the switches
+        say another or none.
+        """
         known = self._desk.known(key, request)
         if known is None:
-            known = _account(wanted)
+            faults = self._desk.faults
+            found = OTHER_HOLDER if faults.account_of_another else None
+            known = _account(wanted, "" if faults.account_unchecked else found)
             self._desk.make(key, request, known)
         return Answer(200, known["shown"] | {"object": "account", "id": known["id"]})
 
@@ -125,7 +132,8 @@ class Payouts:
         return BY_CODE[payment["code"] or DEFAULT.code].takes_nothing_back
 
 
-def _account(wanted: dict[str, Any]) -> dict[str, Any]:
+def _account(wanted: dict[str, Any], at_bank: str | None) -> dict[str, Any]:
+    """``at_bank``: whose its bank says it is; None: the one we told it; empty: it says nothing."""
     holder, number = text(wanted, "holder", 120), text(wanted, "iban", 34)
     if not holder:
         raise Answer(400, {"error": "bad_holder"})
@@ -144,7 +152,8 @@ def _account(wanted: dict[str, Any]) -> dict[str, Any]:
             "brand": "",
             "last4": compact[-4:],
             "country": compact[:2],
-            "holder": holder,
+            "holder": holder if at_bank is None else at_bank,
+            "holder_checked": at_bank != "",
             "fingerprint": f"fp_{fingerprint}",
         },
     }

@@ -44,6 +44,7 @@ class PayingProvider:
     name: str = "simulated"
     answer: str = "ok"
     holder: str | None = None
+    checks_names: bool = True
     payouts: dict[str, PayoutReport] = field(default_factory=dict)
     asked: list[NewPayout] = field(default_factory=list)
     registered: list[NewAccount] = field(default_factory=list)
@@ -81,6 +82,7 @@ class PayingProvider:
             last4=wanted.iban[-4:],
             country=wanted.iban[:2],
             holder=wanted.holder if self.holder is None else self.holder,
+            holder_checked=self.checks_names,
         )
 
 

@@ -16,7 +16,7 @@ from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import payout_accounts, payout_plan, providers
+from payments import payout_accounts, payout_plan, providers, withdrawals
 from payments.models import Instrument, Withdrawal
 from tests import house
 from tests.flows.erasure_steps import closed, grant
@@ -168,6 +168,37 @@ def test_an_account_that_is_not_the_players_is_refused_and_told(psp, anna):
     assert [what for what, *_ in news()] == ["added", "refused"]
     assert payout_accounts.unverified().count() == 0
     assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+
+
+def test_our_own_words_repeated_by_a_provider_verify_nothing(psp, anna):
+    psp.checks_names = False
+    account = add(anna)
+    assert (account.holder, account.verified_at, account.verified_by) == (NAME, None, "")
+    assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+    assert [one.pk for one in payout_accounts.unverified()] == [account.pk]
+
+
+def test_an_officer_takes_a_verification_back_and_what_waits_for_the_account_ends(psp, anna):
+    account = add(anna)
+    [part] = ask(anna, 1_000)
+    withdrawals.approve(part.request_id, actor=STAFF[0])
+    payout_accounts.refuse(account.pk, actor=STAFF[0], note="The bank names somebody else")
+    withdrawals.ask_provider(part.pk)
+    part.refresh_from_db()
+    assert (part.state, part.reason, psp.asked) == ("failed", "payout_account_gone", [])
+    again = add(anna)
+    assert (again.pk, again.verified_at, again.removed_at) == (account.pk, None, None)
+    assert [one.pk for one in payout_accounts.unverified()] == [account.pk]
+    assert code_of(lambda: ask(anna, 1_000, "w2")) == "payout_account_needed"
+    payout_accounts.verify(account.pk, actor=STAFF[1], note="Statement of May")
+    assert [one.route for one in ask(anna, 1_000, "w3")] == ["account"]
+
+
+def test_a_removed_account_is_refused_no_more(psp, anna):
+    account = add(anna)
+    refuse = payout_accounts.refuse
+    refuse(account.pk, actor=STAFF[0], note="x")
+    assert code_of(lambda: refuse(account.pk, actor=STAFF[0], note="x")) == "payout_account_decided"
 
 
 def test_an_account_that_another_player_has_added_is_looked_at_by_an_officer(psp, anna):

@@ -255,6 +255,24 @@ def test_an_account_is_one_token_and_its_number_is_not_told(house):
         house.register_account(NewAccount(next(_keys), "Ada Lovelace", IBAN[:-1] + "T"))
 
 
+@pytest.mark.parametrize(
+    ("switch", "holder", "is_checked"),
+    [
+        ("", "Ada Lovelace", True),
+        ("account_of_another", "Somebody Else", True),
+        ("account_unchecked", "", False),
+    ],
+)
+def test_it_says_whose_account_it_is_only_where_the_bank_said_so(
+    house, psp, switch, holder, is_checked
+):
+    names = ("account_of_another", "account_unchecked")
+    psp.switch(**{name: name == switch for name in names})
+    found = house.register_account(NewAccount(next(_keys), "Ada Lovelace", IBAN))
+    psp.switch(**dict.fromkeys(names, False))
+    assert (found.holder, found.holder_checked) == (holder, is_checked)
+
+
 def test_a_payout_to_an_account_is_paid_and_costs_its_fee(house, psp):
     account = house.register_account(NewAccount(next(_keys), "Ada Lovelace", IBAN))
     before = in_books(psp)

@@ -350,6 +350,19 @@ def test_a_part_that_cannot_go_is_said_before_anybody_agrees(anna):
     assert "this part would end" in page.content.decode()
 
 
+def test_a_verified_account_is_refused_from_the_page_of_a_withdrawal(anna):
+    [part] = ask(anna, 5_000)
+    page = f"/admin/withdrawals/{part.request_id}/"
+    address = f"/admin/withdrawals/accounts/{part.instrument_id}/refuse/"
+    assert address not in staff_client(Role.AUDITOR).get(page).content.decode()
+    client = staff_client(Role.COMPLIANCE)
+    assert address in client.get(page).content.decode()
+    client.post(address, {"note": "The bank names somebody else"})
+    part.instrument.refresh_from_db()
+    assert (part.instrument.verified_at, part.instrument.removed_at is None) == (None, False)
+    assert address not in client.get(page).content.decode()
+
+
 def test_officers_verify_accounts_with_a_document(anna):
     account = own_account(anna, verified_at=None, holder="A. Eriksson")
     client = staff_client(Role.COMPLIANCE)
