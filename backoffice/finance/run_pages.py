@@ -76,7 +76,7 @@ def run(request: HttpRequest, run_id: str) -> HttpResponse:
         "report_sha256": found.report_sha256,
         "lines_sha256": found.lines_sha256,
         "files": inputs.get("files", []),
-        "gaps": inputs.get("gaps", []),
+        "gaps": [_gap(each) for each in inputs.get("gaps", [])],
         "refused": inputs.get("refused", []),
         "ledger": _mapping(inputs.get("ledger")),
         "positions": positions(found),
@@ -229,6 +229,13 @@ def positions(found: Run) -> list[dict[str, Any]]:
             "has_drift": drift != 0,
         })  # fmt: skip
     return rows
+
+
+def _gap(each: dict[str, Any]) -> dict[str, Any]:
+    """A file that is missing, in words; from whom none ever came is told quietly."""
+    gap = str(each["gap"])
+    words_ = ": ".join(one for one in (words.GAPS.get(gap, gap), str(each["detail"])) if one)
+    return {"source": each["source"], "words": words_, "is_quiet": gap == "no_file_yet"}
 
 
 def _downloads(found: Run) -> list[tuple[str, str]]:

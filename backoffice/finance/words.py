@@ -64,6 +64,12 @@ NAMED: Final[Mapping[str, str]] = {
     "fee_withheld": "Fees of rows that differ",
     "resolved": "Resolved by two people",
 }
+#: Files that a run missed.
+GAPS: Final[Mapping[str, str]] = {
+    "no_file_yet": "no file has come yet",
+    "no_file_since": "no file since",
+    "taken_in_spite": "a file was taken in spite of a gap before it",
+}
 STATES: Final[Mapping[str, str]] = {
     BreakState.OPEN.value: "open",
     BreakState.RESOLVED.value: "resolved by two people",
