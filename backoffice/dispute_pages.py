@@ -49,7 +49,7 @@ _ANSWERS: Final = {
     "same": "The provider says what we have.",
     "old": "The provider says what we have.",
     "not_confirmed": "The provider does not know this dispute.",
-    "contradicts": "What the provider says does not fit what we have. Nothing moved.",
+    "contradicts": "What the provider says does not fit what we have. Nothing was booked.",
 }
 
 
@@ -92,6 +92,7 @@ def dispute(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
         "paid": desk.amount(row.deposit.amount_minor, row.deposit.currency),
         "is_late": is_open and row.due_at < database_now(),
         "is_mine": row.assignee_id == request.user.pk,
+        "is_by_hand": any(one.decision == "approved" for one in shares),
         "shares": [
             {
                 "id": one.id,

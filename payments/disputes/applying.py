@@ -2,7 +2,8 @@
 
 Under the player's and the deposit's lock: the provider's side and its fee are booked, the deposit
 says how it stands, the player's payouts are frozen, and finance has a case with the day on which
-the provider wants our evidence. What contradicts our record books nothing and is recorded.
+the provider wants our evidence. What contradicts our record books nothing, and is a case that
+freezes the payouts all the same: at the provider the money is gone either way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
@@ -72,8 +74,8 @@ def apply(report: DisputeReport, *, provider: str, cause: str, actor: Actor) -> 
     """Apply what ``provider`` said when it was asked; what it meant, in a word.
 
     The words are those of `Meaning`, ``unknown_payment``, and ``contradicts``: then nothing was
-    booked, it is recorded, and finance and compliance are told. Locks the player, the deposit, then
-    accounts; opens its own transaction.
+    booked, it is recorded, finance and compliance are told, and the player's payouts wait. Locks
+    the player, the deposit, then accounts; opens its own transaction.
     """
     told = Told(report, provider, cause, actor)
     deposit = deposit_of(report, provider)
@@ -85,8 +87,13 @@ def apply(report: DisputeReport, *, provider: str, cause: str, actor: Actor) -> 
             lock_standing(PlayerId(deposit.player_id))
             return _apply(lock_deposit(deposit.pk), told).value
     except Refused as refused:
-        _note_contradiction(told, str(refused.code), deposit)
-        return "contradicts"
+        why = str(refused.code)
+    with transaction.atomic(durable=True):
+        lock_standing(PlayerId(deposit.player_id))
+        locked = lock_deposit(deposit.pk)
+        _hold(locked, told)
+        _note_contradiction(told, why, locked)
+    return "contradicts"
 
 
 def deposit_of(report: DisputeReport, provider: str) -> Deposit | None:
@@ -122,15 +129,29 @@ def _apply(deposit: Deposit, told: Told) -> Meaning:
 
 def _open(deposit: Deposit, told: Told) -> ProviderDispute:
     """The provider took it: booked, frozen, told."""
-    report, now = told.report, database_now()
+    report = told.report
     if DepositState(deposit.state) not in CAPTURED:
         raise Refused(Contradiction.NOT_CAPTURED, state=deposit.state)
-    gone_minor = deposit.refunded_minor + chargebacks.taken_minor([booking.credit_id(deposit.pk)])
+    # What the player withdrew into their card is no refund: a bank takes the whole back even so.
+    gone_minor = deposit.reversed_minor + chargebacks.taken_minor([booking.credit_id(deposit.pk)])
     is_by_hand = _is_by_hand(deposit, told)
     if not is_by_hand and gone_minor + report.amount.minor > deposit.amount_minor:
         raise Refused(Contradiction.ABOVE_DEPOSIT)
     noted = disputes.book(_word(deposit, told), Step.TAKEN, actor=told.actor)
-    row = ProviderDispute(
+    row = _row(deposit, told, is_booked_here=noted is not Noted.BY_HAND)
+    _book_fee(row, told)
+    row.save(force_insert=True)
+    _show(deposit, told)
+    freezing.freeze(PlayerId(deposit.player_id), freezing.Ground.DISPUTE, actor=SYSTEM)
+    _audit(row, told)
+    telling.opened(row)
+    return row
+
+
+def _row(deposit: Deposit, told: Told, *, is_booked_here: bool) -> ProviderDispute:
+    """A dispute that we hear of for the first time, not saved yet."""
+    report, now = told.report, database_now()
+    return ProviderDispute(
         provider=told.provider,
         provider_ref=report.provider_ref,
         deposit=deposit,
@@ -139,18 +160,37 @@ def _open(deposit: Deposit, told: Told) -> ProviderDispute:
         currency=report.amount.currency,
         reason=report.reason,
         state=DisputeState.OPENED.value,
-        is_booked_here=noted is not Noted.BY_HAND,
+        is_booked_here=is_booked_here,
         due_at=report.evidence_due or now + DUE_AFTER,
         changed_at=now,
         poll_at=now + FIRST_POLL,
     )
-    _book_fee(row, told)
-    row.save(force_insert=True)
-    _show(deposit, told)
-    freezing.freeze(PlayerId(deposit.player_id), freezing.Ground.DISPUTE, actor=SYSTEM)
-    _audit(row, told)
-    telling.opened(row)
-    return row
+
+
+def _hold(deposit: Deposit, told: Told) -> None:
+    """Freeze the payouts of one whose dispute contradicts our record, and make it people's case.
+
+    Once: a freeze that an officer ended stays ended while the same is said again. What we have as
+    won and the provider says otherwise of is open again.
+    """
+    report = told.report
+    if report.state is DisputeState.WON:
+        return
+    row = ProviderDispute.objects.filter(
+        provider=told.provider, provider_ref=report.provider_ref
+    ).first()
+    if row is None:
+        row = _row(deposit, told, is_booked_here=False)
+        row.state = report.state.value
+        row.poll_at = row.poll_at if report.state is DisputeState.OPENED else None
+        row.save(force_insert=True)
+    elif row.deposit_id == deposit.pk and row.state == DisputeState.WON:
+        row.holds_payouts, row.due_at = True, database_now() + DUE_AFTER
+        row.closed_at, row.closed_by, row.closed_note = None, "", ""
+        row.write()
+    else:
+        return
+    freezing.freeze(PlayerId(row.player_id), freezing.Ground.DISPUTE, actor=SYSTEM)
 
 
 def _is_by_hand(deposit: Deposit, told: Told) -> bool:
@@ -226,12 +266,16 @@ def _is_borne(row: ProviderDispute) -> bool:
 
 def _show(deposit: Deposit, told: Told) -> None:
     """The deposit's state: disputed while any of it is, then lost where any was, else won."""
-    states = set(deposit.disputes.values_list("state", flat=True))
-    by_hand = any(
-        one.step == Step.TAKEN and one.decision == "approved" and one.return_state != "approved"
+    entered = [
+        one
         for one in chargebacks.of_deposit(booking.credit_id(deposit.pk))
-        if not one.is_reported
-    )
+        if one.step == Step.TAKEN and one.decision == "approved" and not one.is_reported
+    ]
+    by_hand = any(one.return_state != "approved" for one in entered)
+    is_booked = Q(is_booked_here=True) | Q(provider_ref__in=[one.dispute for one in entered])
+    states = set(deposit.disputes.filter(is_booked).values_list("state", flat=True))
+    if not states:  # of what contradicts our record, nothing is in the books
+        return
     if DisputeState.OPENED in states or by_hand:
         after = DepositState.DISPUTED
     elif DisputeState.LOST in states:

@@ -14,7 +14,8 @@ from payments.providers.protocol import DisputeState
 class ProviderDispute(models.Model):
     """What a provider took back of a deposit, by its own word. Moved by `disputes.applying` alone.
 
-    ``is_booked_here``: the provider's side was booked on its word, not by two people before it.
+    ``is_booked_here``: the provider's side was booked on its word. Else two people booked it before
+    it, or nothing is booked, since it contradicts our record, until two people enter it.
     ``holds_payouts``: the player's withdrawals wait because of it. ``due_at`` is when the provider
     wants our evidence, or when somebody must have looked. Open until somebody closed it.
     """

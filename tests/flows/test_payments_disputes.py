@@ -16,7 +16,7 @@ from compliance import freezing, gate
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from notices.models import Notice
-from payments import chargebacks, deposits, polling, providers
+from payments import chargebacks, deposits, polling, providers, withdrawals
 from payments.disputes import applying, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
@@ -28,8 +28,9 @@ from payments.providers.protocol import (
     Named,
     ProviderUnreachable,
 )
-from payments.states import DepositState
+from payments.states import DepositState, WithdrawalState
 from tests import house
+from tests.flows import payout_steps as payouts
 from tests.flows.chargeback_steps import (
     captured_deposit,
     cash,
@@ -67,6 +68,14 @@ def anna(database) -> PlayerId:
 def paid(anna) -> Deposit:
     """Anna's deposit of 50."""
     return captured_deposit(anna, 5_000)
+
+
+class PayingAndDisputing(DisputingProvider, payouts.PayingProvider):
+    """One that pays out and whose disputes a test makes."""
+
+    def __init__(self) -> None:
+        payouts.PayingProvider.__init__(self)
+        DisputingProvider.__init__(self)
 
 
 def opened(psp, deposit, minor=5_000, dispute="dp_1", **more) -> str:
@@ -233,6 +242,8 @@ def test_lost_and_won_after_all_is_booked_back_won_and_lost_is_a_contradiction(p
     assert psp.tell(psp.says("dp_1", state=DisputeState.LOST)) == "contradicts"
     assert (lost(), state_of(paid)) == (0, "won")
     assert audited("dispute.contradicted")[0]["why"] == "cannot_follow"
+    assert freezing.grounds(anna) == [freezing.Ground.DISPUTE]  # at the provider it is gone
+    assert (row().state, row().holds_payouts, row().closed_at) == ("won", True, None)
 
 
 def test_two_disputes_of_one_deposit_freeze_until_the_last_is_over(psp, anna, paid):
@@ -251,13 +262,22 @@ def test_two_disputes_of_one_deposit_freeze_until_the_last_is_over(psp, anna, pa
 
 
 def contradiction(psp, paid, why: str, **changed) -> None:
+    """Nothing is booked, the player's payouts wait, and people have a case to work on."""
     before, was = books()["transfer"], state_of(paid)
     officer = make_staff(Role.COMPLIANCE, key=None)
     said = psp.takes(paid, 5_000, **changed)
     expected = "unknown_payment" if why == "unknown_deposit" else "contradicts"
     assert psp.tell(said) == expected
     assert books()["transfer"] == before
-    assert (state_of(paid), ProviderDispute.objects.count()) == (was, 0)
+    assert state_of(paid) == was
+    player = PlayerId(paid.player_id)
+    if why == "unknown_deposit":
+        assert (ProviderDispute.objects.count(), freezing.grounds(player)) == (0, [])
+    else:
+        case = working.queue().get()
+        assert (case.deposit_id, case.is_booked_here, case.holds_payouts) == (paid.pk, False, True)
+        assert freezing.grounds(player) == [freezing.Ground.DISPUTE]
+        assert not may(player, gate.Purpose.WITHDRAWAL).allowed
     assert [one["why"] for one in audited("dispute.contradicted")] == [why]
     assert Notice.objects.filter(kind="dispute_contradicted", person_id=officer.pk).count() == 1
 
@@ -283,10 +303,62 @@ def test_a_deposit_that_never_came_is_a_contradiction(psp, anna, paid):
 
 
 def test_more_than_is_left_after_a_partial_refund_is_a_contradiction_the_rest_is_not(psp, paid):
-    Deposit.objects.filter(pk=paid.pk).update(refunded_minor=2_000)
+    Deposit.objects.filter(pk=paid.pk).update(refunded_minor=2_000, reversed_minor=2_000)
     contradiction(psp, paid, "above_deposit", amount=Money(3_001, "EUR"))
-    assert psp.tell(psp.takes(paid, 3_000)) == "step"
-    assert lost() == 3_000
+    assert psp.tell(psp.takes(paid, 3_000, "dp_2")) == "step"
+    assert (lost(), state_of(paid)) == (3_000, "disputed")
+
+
+@pytest.mark.parametrize("goes_back", [5_000, 2_000])
+def test_what_was_withdrawn_into_the_card_and_is_then_disputed_is_booked_whole(
+    monkeypatch, database, goes_back
+):
+    """The ledger's own limit is what came less what banks took: a payout is neither."""
+    house_of_both = PayingAndDisputing()
+    monkeypatch.setattr(providers, "provider", lambda name: house_of_both)
+    anna = payouts.verified()
+    paid, other = payouts.paid_in(anna, 5_000), payouts.paid_in(anna, 5_000)
+    [part] = payouts.ask(anna, goes_back)
+    assert part.source_deposit_id == paid.pk
+    withdrawals.approve(part.request_id, actor=payouts.STAFF[0])
+    withdrawals.ask_provider(part.pk)
+    house_of_both.becomes(part, WithdrawalState.PAID)
+
+    assert opened(house_of_both, paid, 5_000, fee=Money(1_500, "EUR")) == "step"
+    assert (cash(anna), lost(), fees()) == (10_000 - goes_back, 5_000, 1_500)
+    assert state_of(paid) == "disputed"
+    assert freezing.grounds(anna) == [freezing.Ground.DISPUTE]
+    assert refused_with(partial(payouts.ask, anna, 5_000, "w2")) is gate.GateCode.DISABLED
+    assert state_of(other) == "succeeded"
+    assert opened(house_of_both, paid, 1, "dp_2") == "contradicts"  # no bank takes more than came
+    assert lost() == 5_000
+    assert_books_clean()
+
+
+def test_what_contradicts_our_record_is_told_once_and_entered_by_two_people(psp, anna, paid):
+    boss, clerk, other = make_staff(Role.COMPLIANCE, key=None), finance(), finance()
+    said = psp.takes(paid, 5_001)
+    assert [psp.tell(said) for _ in range(3)] == ["contradicts", "same", "same"]
+    assert len(audited("dispute.contradicted")) == 1
+    working.free_payouts(anna, reason="They sent the papers.", actor=Actor.staff(boss.pk))
+    assert psp.tell(said) == "same"
+    assert freezing.grounds(anna) == []  # an officer's word stands while nothing new is said
+
+    words = chargebacks.Dispute(paid.pk, "dp_1", eur(5_000), "house", "They took it.")
+    entered = chargebacks.propose(words, actor=clerk)
+    chargebacks.approve(entered.id, actor=other)
+    assert (cash(anna), clearing(), state_of(paid)) == (0, 0, "disputed")
+    assert psp.tell(psp.says("dp_1", state=DisputeState.LOST)) == "step"
+    assert (clearing(), row().state) == (0, "lost")
+    assert_books_clean()
+
+
+def test_what_contradicts_our_record_and_is_given_back_frees_the_payouts(psp, anna, paid):
+    assert psp.tell(psp.takes(paid, 5_001)) == "contradicts"
+    assert psp.tell(psp.says("dp_1", state=DisputeState.WON)) == "step"
+    assert (freezing.grounds(anna), state_of(paid), lost()) == ([], "succeeded", 0)
+    assert psp.tell(psp.takes(paid, 5_001, "dp_2", state=DisputeState.WON)) == "contradicts"
+    assert (freezing.grounds(anna), ProviderDispute.objects.count()) == ([], 1)
 
 
 def test_another_amount_or_deposit_under_the_same_number_is_a_contradiction(psp, anna, paid):
