@@ -225,6 +225,7 @@ def _order(deposit: Deposit) -> NewDeposit:
         instrument="" if deposit.instrument is None else deposit.instrument.token,
         challenge=fraud.before(deposit.pk).outcome is Outcome.CHALLENGE,
         customer=instruments.payer(PlayerId(deposit.player_id)),
+        asked_at=deposit.created_at,
     )
 
 

@@ -257,6 +257,7 @@ def _payout(part: Withdrawal) -> NewPayout:
         amount=part.amount,
         route=PayoutRoute(part.route or PayoutRoute.ACCOUNT),
         target=target,
+        asked_at=part.created_at,
     )
 
 

@@ -158,7 +158,8 @@ class NewDeposit:
 
     ``instrument`` is the token of one that was used before, or empty; with ``challenge`` the holder
     must prove who they are (3-D Secure) whatever the provider thinks. ``customer`` is our opaque
-    name of who pays, so that the provider's tokens are theirs and nobody else's.
+    name of who pays, so that the provider's tokens are theirs and nobody else's. ``asked_at``: it
+    was first asked for no earlier, so what is older need not be looked through for it.
     """
 
     key: str
@@ -168,6 +169,7 @@ class NewDeposit:
     instrument: str = ""
     challenge: bool = False
     customer: str = ""
+    asked_at: datetime | None = None
 
 
 class PayoutRoute(StrEnum):
@@ -182,6 +184,7 @@ class NewPayout:
     """A payout we ask for: ``key`` makes asking again harmless.
 
     ``target`` is the provider's reference of the deposit (REFUND) or the account's token (ACCOUNT).
+    ``asked_at`` as for a deposit.
     """
 
     key: str
@@ -189,6 +192,7 @@ class NewPayout:
     amount: Money
     route: PayoutRoute
     target: str
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

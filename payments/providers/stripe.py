@@ -15,6 +15,7 @@ import stripe
 
 from kernel.clock import SystemClock, epoch_ms
 from kernel.money import Money
+from payments.providers import stripe_accounts as accounts
 from payments.providers import stripe_events as events
 from payments.providers import stripe_reading as reading
 from payments.providers.protocol import (
@@ -31,7 +32,7 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
-from payments.providers.stripe_client import Api, judged
+from payments.providers.stripe_client import LIST_MAX, Api, judged
 from payments.providers.stripe_events import PAGE, SAVED
 from payments.states import DEPOSIT_WAITS, DepositState
 
@@ -42,12 +43,6 @@ TOLERANCE_S: Final = 300
 #: the player was told that they would. Not by a time in our request: that would be another one each
 #: time, and Stripe refuses another request under the same key.
 LIVES: Final = DEPOSIT_WAITS[DepositState.REQUIRES_ACTION]
-#: Most refunds of one payment that are looked through; Stripe lists no more in one answer.
-LIST_MAX: Final = 100
-#: What accounts are held in where it is not the euro, by the country of their IBAN.
-ACCOUNT_CURRENCIES: Final = {
-    "CH": "chf", "DK": "dkk", "GB": "gbp", "NO": "nok", "PL": "pln", "SE": "sek",
-}  # fmt: skip
 _CHARGE: Final = ("latest_charge.balance_transaction", "latest_charge.refunds")
 
 
@@ -99,7 +94,7 @@ class StripeProvider:
                         payment_id=str(wanted.payment_id), purpose=events.PAYOUT,
                     )
                 )  # fmt: skip
-            return _pay_account(api, wanted)
+            return accounts.pay(api, wanted)
 
     def find_payout(self, provider_ref: str) -> PayoutReport:
         """A payout that failed has its money brought back from the connected account first."""
@@ -114,13 +109,15 @@ class StripeProvider:
             )
             report = reading.payout_of_payout(account, found)
             if found["status"] in {"failed", "canceled"}:
-                _bring_back(api, found["metadata"]["key"])
+                accounts.bring_back(api, found["metadata"]["key"])
             return report
 
     # Disputes
 
     def find_dispute(self, provider_ref: str) -> DisputeReport:
-        """How a dispute stands; ``ProviderRejected`` while it is an inquiry that took nothing."""
+        """How a dispute stands; ``ProviderRejected`` while it is an inquiry that took nothing, and
+        for one of a payment that carries no mark of ours: others may use the same account.
+        """
         with self._api() as api:
             found = api.ask(
                 api.client.v1.disputes.retrieve,
@@ -130,8 +127,11 @@ class StripeProvider:
             if found.get("status") in reading.NOTHING_TAKEN:
                 raise ProviderRejected("nothing_was_taken")
             intent = found.get("payment_intent") or {}
+            ours = intent.get("metadata") or {}
+            if events.payment_of(ours) is None:
+                raise ProviderRejected("not_ours")
             deposit_ref = str(intent.get("id"))
-            if (intent.get("metadata") or {}).get("via") == PAGE:
+            if ours.get("via") == PAGE:
                 deposit_ref = _page_of(api, deposit_ref)["id"]
             return reading.dispute_of(found, deposit_ref)
 
@@ -144,7 +144,7 @@ class StripeProvider:
         with self._api() as api:
             account = api.ask(
                 api.client.v1.accounts.create,
-                params=_account(wanted),
+                params=accounts.opened_with(wanted),
                 options={"idempotency_key": wanted.key},
             )
         return reading.instrument_of_account(account)
@@ -228,12 +228,11 @@ def _pay_with(api: Api, wanted: NewDeposit) -> DepositReport:
     customer = method.get("customer")
     if not isinstance(customer, str):
         raise ProviderRejected("instrument_not_reusable")
-    made = _marked(
-        api.ask(
-            api.client.v1.payment_intents.list,
-            params={"customer": customer, "limit": LIST_MAX},
-        ),
+    made = api.made_under(
         wanted.key,
+        api.client.v1.payment_intents.list,
+        since=wanted.asked_at,
+        params={"customer": customer},
     )
     if made is not None:
         return _find_deposit(api, made["id"])
@@ -357,12 +356,7 @@ def _refund(
     purpose: str = "refund",
 ) -> dict[str, Any]:
     """The refund of this ``key``, made now unless it is there: keys are forgotten after a day."""
-    made = _marked(
-        api.ask(
-            api.client.v1.refunds.list, params={"payment_intent": intent["id"], "limit": LIST_MAX}
-        ),
-        key,
-    )
+    made = api.made_under(key, api.client.v1.refunds.list, params={"payment_intent": intent["id"]})
     if made is not None:
         return made
     return api.ask(
@@ -374,109 +368,6 @@ def _refund(
         },
         options={"idempotency_key": key},
     )
-
-
-def _pay_account(api: Api, wanted: NewPayout) -> PayoutReport:
-    """Move the money to the player's connected account, and from there to their bank.
-
-    Two steps, each once: what is there of them already is looked up first.
-    """
-    account = wanted.target
-    at_account: Any = {"stripe_account": account}
-    made = _marked(
-        api.ask(api.client.v1.payouts.list, params={"limit": LIST_MAX}, options=at_account),
-        wanted.key,
-    )
-    if made is not None:
-        return reading.payout_of_payout(account, made)
-    if not api.ask(api.client.v1.accounts.retrieve, account).get("payouts_enabled"):
-        raise ProviderRejected("account_not_ready")
-    amount, currency = reading.minor_of(wanted.amount), wanted.amount.currency.lower()
-    ours = {"payment_id": str(wanted.payment_id), "key": wanted.key}
-    if not _transfers(api, wanted.key):
-        api.ask(
-            api.client.v1.transfers.create,
-            params={
-                "amount": amount,
-                "currency": currency,
-                "destination": account,
-                "transfer_group": wanted.key,
-                "metadata": ours,
-            },
-            options={"idempotency_key": f"{wanted.key}:transfer"},
-        )
-    try:
-        payout = api.ask(
-            api.client.v1.payouts.create,
-            params={
-                "amount": amount,
-                "currency": currency,
-                "method": "standard",
-                "metadata": ours,
-            },
-            options={"idempotency_key": wanted.key, **at_account},
-        )
-    except ProviderRejected:
-        _bring_back(api, wanted.key)
-        raise
-    return reading.payout_of_payout(account, payout)
-
-
-def _account(wanted: NewAccount) -> dict[str, Any]:
-    country = wanted.iban[:2].upper()
-    return {
-        "country": country,
-        "business_type": "individual",
-        "controller": {
-            "fees": {"payer": "application"},
-            "losses": {"payments": "application"},
-            "requirement_collection": "application",
-            "stripe_dashboard": {"type": "none"},
-        },
-        "capabilities": {"transfers": {"requested": True}},
-        "external_account": {
-            "object": "bank_account",
-            "country": country,
-            "currency": ACCOUNT_CURRENCIES.get(country, "eur"),
-            "account_number": wanted.iban,
-            "account_holder_name": wanted.holder,
-            "account_holder_type": "individual",
-        },
-        "settings": {"payouts": {"schedule": {"interval": "manual"}}},
-        "metadata": {"key": wanted.key},
-    }
-
-
-def _transfers(api: Api, group: str) -> list[dict[str, Any]]:
-    found = api.ask(
-        api.client.v1.transfers.list, params={"transfer_group": group, "limit": LIST_MAX}
-    )
-    moved: list[dict[str, Any]] = found["data"]
-    return moved
-
-
-def _bring_back(api: Api, group: str) -> None:
-    """What lies on a connected account after its payout failed comes back to our balance, once."""
-    for one in _transfers(api, group):
-        if not one["reversed"]:
-            api.ask(
-                api.client.v1.transfers.reversals.create,
-                one["id"],
-                options={"idempotency_key": f"{group}:back"},
-            )
-
-
-def _marked(found: Mapping[str, Any], key: str) -> dict[str, Any] | None:
-    """The one of a list that was made under our ``key``.
-
-    Raises ``ProviderUnreachable`` where the list goes on: then we cannot know.
-    """
-    marked: list[dict[str, Any]] = [
-        one for one in found["data"] if (one.get("metadata") or {}).get("key") == key
-    ]
-    if not marked and found["has_more"]:
-        raise ProviderUnreachable("too many to look through")
-    return marked[0] if marked else None
 
 
 def _events_after(api: Api, position: str) -> tuple[list[dict[str, object]], str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import stripe
 from stripe import HTTPClient, StripeClient, StripeObject
 
 from audit.shared_connections import give_back
-from kernel.clock import monotonic_ms
+from kernel.clock import epoch_ms, monotonic_ms
 from payments.providers.http import CONNECT_S, READ_S, TOTAL_MS
 from payments.providers.protocol import ProviderRejected, ProviderUnreachable
 
@@ -28,6 +29,12 @@ ANSWER_BYTES_MAX: Final = 1024 * 1024
 #: about our key for the API, and (docs.stripe.com/api/errors) 409 is
 #: another call still at work, 424 a failure behind Stripe, 429 too many calls.
 SILENT_STATUSES: Final = frozenset({401, 403, 408, 409, 424, 425, 429})
+
+#: Stripe lists no more in one answer; so many answers are looked through for one object.
+LIST_MAX: Final = 100
+PAGES_MAX: Final = 10
+#: Our clock and Stripe's are never so far apart.
+CLOCKS_DIFFER_S: Final = 3_600
 
 stripe.enable_telemetry = False
 
@@ -118,6 +125,33 @@ class Api:
             raise judged(error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProviderUnreachable(f"not Stripe's answer: {type(error).__name__}") from error
+
+    def made_under(
+        self,
+        key: str,
+        list_of: Callable[..., StripeObject],
+        *,
+        since: datetime | None = None,
+        params: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> dict[str, Any] | None:
+        """What was made under our ``key``, of what ``list_of`` lists; made no earlier than
+        ``since``, when we first asked for it. None: it was not made.
+
+        Raises ``ProviderUnreachable`` where there is too much to look through: then we cannot know.
+        """
+        wanted = dict(params or {}) | {"limit": LIST_MAX}
+        if since is not None:
+            wanted["created"] = {"gte": epoch_ms(since) // 1000 - CLOCKS_DIFFER_S}
+        for _ in range(PAGES_MAX):
+            found = self.ask(list_of, params=wanted, **more)
+            for one in found["data"]:
+                if (one.get("metadata") or {}).get("key") == key:
+                    return dict(one)
+            if not found["has_more"] or not found["data"]:
+                return None
+            wanted["starting_after"] = found["data"][-1]["id"]
+        raise ProviderUnreachable("too many to look through")
 
 
 def judged(error: stripe.StripeError) -> ProviderRejected | ProviderUnreachable:

@@ -71,7 +71,7 @@ def _news(kind: str, found: Mapping[str, Any], account: str) -> News:
     """What an event of Stripe names. Everything that carries no mark of ours is ignored."""
     ours = found.get("metadata")
     ours = ours if isinstance(ours, dict) else {}
-    payment_id = _uuid(ours.get("payment_id"))
+    payment_id = payment_of(ours)
     ref = found.get("id")
     if not isinstance(ref, str) or not 0 < len(ref) <= 80:
         raise BadWebhook("no object id")
@@ -92,6 +92,11 @@ def _news(kind: str, found: Mapping[str, Any], account: str) -> News:
     if about is None or payment_id is None:
         return Ignored(kind[:80])
     return Named(about, ref, payment_id)
+
+
+def payment_of(metadata: Mapping[str, Any]) -> UUID | None:
+    """Which of our payments an object is marked with; None: it is none of ours."""
+    return _uuid(metadata.get("payment_id"))
 
 
 def _uuid(value: object) -> UUID | None:

@@ -348,6 +348,14 @@ def _list(found: list[dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
     limit = given.get("limit", 10)
     if not 1 <= limit <= 100:
         raise invalid("limit is 1 to 100", param="limit")
+    since = given.get("created", {}).get("gte", 0)
+    found = [one for one in found if one["created"] >= since]
+    names = [one["id"] for one in found]
+    after = given.get("starting_after")
+    if after is not None:
+        if after not in names:
+            raise missing("object", after, "starting_after")
+        found = found[names.index(after) + 1 :]
     return {
         "object": "list", "url": "/v1", "data": found[:limit], "has_more": len(found) > limit,
     }  # fmt: skip
