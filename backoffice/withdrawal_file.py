@@ -31,7 +31,7 @@ from payments.parts import fault
 from payments.payout_plan import OPEN
 from payments.providers.protocol import PayoutRoute
 from payments.states import DepositState, WithdrawalState
-from payments.withdrawal_codes import PartCode
+from payments.withdrawal_codes import NotApproved, PartCode
 
 SHOWN: Final = 200
 LINES: Final = 20
@@ -57,6 +57,12 @@ _GONE: Final = {
     PartCode.ACCOUNT_GONE: "The account is gone or not theirs: this part would end.",
     PartCode.NO_ROUTE: "Asked for before there were routes: this part would end.",
 }
+#: What the player may be told of a rejection, in the words of the page.
+TOLD: Final = [
+    (NotApproved.UNSAID.value, "Only that we did not approve it"),
+    (NotApproved.VERIFY.value, "That their age and identity must be verified first"),
+    (NotApproved.OTHER_WAY.value, "That we cannot pay to where it was to go"),
+]
 _PAID_IN: Final = (DepositState.SUCCEEDED, DepositState.DISPUTED, DepositState.WON,
                    DepositState.LOST, DepositState.REFUNDED)  # fmt: skip
 

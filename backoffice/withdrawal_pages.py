@@ -29,6 +29,7 @@ from payments import payout_accounts, withdrawals
 from payments.approvals import records
 from payments.models import Withdrawal
 from payments.states import WithdrawalState
+from payments.withdrawal_codes import NotApproved
 
 SEE: Final = "payments.view_withdrawal"
 DECIDE: Final = "payments.approve_withdrawal"
@@ -78,6 +79,7 @@ def one(request: HttpRequest, request_id: UUID) -> HttpResponse:
         "file": file,
         "may_decide": file.waits and request.user.has_perm(DECIDE),
         "has_agreed": has_agreed,
+        "told": withdrawal_file.TOLD,
     }
     return desk.page(request, "admin/desk/withdrawal.html", f"Withdrawal of {file.amount}", facts)
 
@@ -93,10 +95,13 @@ def approve(request: HttpRequest, request_id: UUID) -> HttpResponse:
 @require_POST
 @staff_required(DECIDE)
 def reject(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    """Refuse it, and say why; the money is the player's again."""
+    """Refuse it, say why, and choose what the player is told; the money is theirs again."""
     actor, reason = staff_actor(request), request.POST.get("reason", "")
+    told = request.POST.get("told", NotApproved.UNSAID.value)
     return _act(
-        request, request_id, lambda: withdrawals.reject(request_id, actor=actor, reason=reason)
+        request,
+        request_id,
+        lambda: withdrawals.reject(request_id, actor=actor, reason=reason, told=told),
     )
 
 

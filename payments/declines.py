@@ -141,6 +141,26 @@ def why(code: str) -> Why:
     return _BY_CODE.get(code.strip().lower(), _GENERAL)
 
 
+#: Why people did not approve a withdrawal, where its player is told; also what ended a part.
+_NOT_APPROVED: Final[dict[str, Why]] = {
+    "not_approved_verify": Why(
+        _("We need your age and identity verified first."),
+        _("Finish the checks under your account, then ask for another withdrawal."),
+    ),
+    "not_approved_other_way": Why(
+        _("We cannot pay to where it was to go."),
+        _("Ask for another withdrawal, to another account of yours."),
+    ),
+    "deposit_gone_back": _SOURCE_GONE,
+    "payout_account_gone": _ACCOUNT_GONE,
+}
+
+
+def why_not_approved(code: str) -> Why | None:
+    """What is told of a withdrawal that was not approved beside that; None where nothing is."""
+    return _NOT_APPROVED.get(code)
+
+
 #: Why money that came may not be played, by the gate's code; others get the general words.
 _GOES_BACK: Final[dict[str, Any]] = {
     "excluded": _("You excluded yourself from play before the money came."),

@@ -149,6 +149,12 @@ def told(direction: str, state: str, reason: str) -> str:
     return _happened(_of_state(direction, state), state, reason)
 
 
+def reason_told(state: str, reason: str) -> str:
+    """The reason of a state where it is the player's to know, else nothing."""
+    is_told = state == DepositState.REFUND_DUE or _why(state, reason) is not None
+    return reason if is_told else ""
+
+
 def direction_of(payment: Deposit | Withdrawal) -> str:
     """The word for which way it goes: deposit or withdrawal."""
     return "deposit" if isinstance(payment, Deposit) else "withdrawal"
@@ -205,14 +211,22 @@ def _ahead(payment: Deposit | Withdrawal) -> list[Words]:
 def _told(payment: Deposit | Withdrawal, known: Words) -> tuple[str, str]:
     """What happened and what can be done, with the reason where there is one for the player."""
     happened = _happened(known, payment.state, payment.reason)
-    if payment.state in _REASONED and payment.reason:
-        return happened, str(declines.why(payment.reason).can_do)
+    why = _why(payment.state, payment.reason)
+    if why is not None:
+        return happened, str(why.can_do)
     return happened, str(known.can_do)
 
 
+def _why(state: str, reason: str) -> declines.Why | None:
+    if state == WithdrawalState.REJECTED:
+        return declines.why_not_approved(reason)
+    return declines.why(reason) if state in _REASONED and reason else None
+
+
 def _happened(known: Words, state: str, reason: str) -> str:
-    if state in _REASONED and reason:
-        return f"{declines.why(reason).happened} {known.happened}"
+    why = _why(state, reason)
+    if why is not None:
+        return f"{why.happened} {known.happened}"
     if state == DepositState.REFUND_DUE and reason:
         return f"{declines.why_it_goes_back(reason)} {known.happened}"
     return str(known.happened)
@@ -220,8 +234,9 @@ def _happened(known: Words, state: str, reason: str) -> str:
 
 def _event_words(row: Transition) -> str:
     """Why, where the history has a reason that is the player's to know."""
-    if row.after in _REASONED and row.reason:
-        return str(declines.why(row.reason).happened)
+    why = _why(row.after, row.reason)
+    if why is not None:
+        return str(why.happened)
     if row.after == DepositState.REFUND_DUE and row.reason:
         return str(declines.why_it_goes_back(row.reason))
     return ""

@@ -29,7 +29,7 @@ from payments.payout_plan import policy_for
 from payments.providers.protocol import PayoutRoute
 from payments.states import WithdrawalState
 from payments.steps import move_withdrawal
-from payments.withdrawal_codes import WithdrawalCode
+from payments.withdrawal_codes import NotApproved, WithdrawalCode
 
 #: Requests that one sweep lets go by themselves.
 AUTOMATIC_MAX: Final = 50
@@ -91,22 +91,23 @@ def approve(request_id: UUID, *, actor: Actor) -> Withdrawal:
     return parts[0]
 
 
-def reject(request_id: UUID, *, actor: Actor, reason: str) -> Withdrawal:
+def reject(
+    request_id: UUID, *, actor: Actor, reason: str, told: str = NotApproved.UNSAID.value
+) -> Withdrawal:
     """A member of staff refuses a request; the held money is the player's again.
 
-    Refuses with ``NOT_IN_REVIEW`` or ``REASON_MISSING``. Returns the first part. Locks as
+    ``reason`` is read by staff alone; the player is told what ``told`` means, a code of
+    `NotApproved`. Refuses with ``NOT_IN_REVIEW``, or ``REASON_MISSING`` without either. Returns the first part. Locks as
     `approve`, then accounts.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are rejected by staff", actor=str(actor))
-    if not reason.strip():
+    if not reason.strip() or told not in set(NotApproved):
         raise Refused(WithdrawalCode.REASON_MISSING)
     with transaction.atomic():
         standing, parts = _in_review(request_id)
         records.refuse(look_at(standing, parts), actor=actor, reason=reason)
         for part in parts:
-            request_parts.end(
-                part, WithdrawalState.REJECTED, actor=actor, cause="review", why=reason
-            )
+            request_parts.end(part, WithdrawalState.REJECTED, actor=actor, cause="review", why=told)
     return parts[0]
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from kernel.ids import ActorKind
 from notices.send import notify
 from payments import notice_kinds as kinds
+from payments.explaining import reason_told
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState, WithdrawalState
 
@@ -77,7 +78,7 @@ def _tell(payment: Deposit | Withdrawal, kind: str, **more: str | int) -> None:
             "amount_minor": payment.amount_minor,
             "currency": payment.currency,
             "state": payment.state,
-            "reason": payment.reason,
+            "reason": reason_told(payment.state, payment.reason),
             **more,
         },
     )

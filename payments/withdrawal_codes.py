@@ -21,6 +21,17 @@ class WithdrawalCode(StrEnum):
     SAME_PERSON = "withdrawal_same_person"
 
 
+class NotApproved(StrEnum):
+    """What the player is told of why people said no, chosen from this list; its row's ``reason``.
+
+    What the people wrote stays with staff: it may say what nobody may be told.
+    """
+
+    UNSAID = "not_approved"
+    VERIFY = "not_approved_verify"
+    OTHER_WAY = "not_approved_other_way"
+
+
 class PartCode(StrEnum):
     """Why a part ends before the provider was asked; its row's ``reason``."""
 

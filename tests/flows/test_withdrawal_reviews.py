@@ -12,11 +12,13 @@ from psycopg import errors
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from backoffice import data_export
 from compliance import switches
 from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
-from payments import polling, providers, reviews, withdrawals
+from notices.models import Notice
+from payments import explaining, polling, providers, reviews, withdrawals
 from payments.approvals.models import ApprovalRow, AssessmentRow, PolicyText
 from payments.approvals.policy import withdrawal_policy
 from payments.approvals.rules import Automatic
@@ -327,6 +329,51 @@ def test_a_rejection_from_the_page_gives_the_money_back(anna):
     assert "Say why." in client.post(address, {"reason": ""}, follow=True).content.decode()
     assert "rejected" in client.post(address, {"reason": "Name"}, follow=True).content.decode()
     assert funds(anna) == (300_000, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "words", "can_do"),
+    [
+        ("not_approved", "We did not approve it.", "Our support can say more."),
+        (
+            "not_approved_verify",
+            "We need your age and identity verified first. We did not approve it.",
+            "Finish the checks under your account",
+        ),
+        (
+            "not_approved_other_way",
+            "We cannot pay to where it was to go. We did not approve it.",
+            "Ask for another withdrawal, to another account",
+        ),
+    ],
+)
+def test_the_player_is_told_what_was_chosen_and_never_what_staff_wrote(anna, told, words, can_do):
+    [part] = ask(anna, 5_000)
+    staff_client(Role.FINANCE).post(
+        f"/admin/withdrawals/{part.request_id}/reject/",
+        {"reason": "Suspected laundering, reported", "told": told},
+    )
+    part.refresh_from_db()
+    assert (part.state, part.reason) == (W.REJECTED, told)
+    assert ApprovalRow.objects.get().reason == "Suspected laundering, reported"
+    found = explaining.shown(part, database_now())
+    assert (found.words.startswith(words), found.can_do.startswith(can_do)) == (True, True)
+    for one in data_export.parts(anna, database_now()):
+        assert "laundering" not in str(list(one.rows)), one.name
+    mine = Notice.objects.get(person_id=anna, kind="withdrawal_not_paid")
+    assert mine.context["reason"] == ("" if told == "not_approved" else told)
+    assert explaining.told("withdrawal", "rejected", mine.context["reason"]).startswith(words)
+
+
+def test_nothing_but_what_is_on_the_list_is_told(anna):
+    [part] = ask(anna, 5_000)
+    assert refused(
+        lambda: withdrawals.reject(
+            part.request_id, actor=STAFF[0], reason="x", told="You are suspected"
+        )
+    ) == "withdrawal_reason_missing"  # fmt: skip
+    assert state(part.request_id) == W.RISK_REVIEW
+    assert explaining.reason_told(W.REJECTED, "Suspected laundering") == ""
 
 
 def test_who_only_reads_decides_nothing(anna):
