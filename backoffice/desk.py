@@ -120,6 +120,8 @@ TEXTS = {
     " take the file.",
     "not_in_review": "Somebody has decided this already: {state}.",
     "withdrawal_account_stopped": "The account is stopped: nothing of it is paid until it goes on.",
+    "withdrawal_not_verified": "Their age or identity is not verified any more: nothing is paid"
+    " until it is. You can reject it.",
     "withdrawal_reason_missing": "Say why.",
     "withdrawal_same_person": "You said so already. Somebody else looks at it now.",
     "payout_account_reason_missing": "Say which document shows it, or why not.",

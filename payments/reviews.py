@@ -17,7 +17,6 @@ from compliance import freezing
 from compliance.standing import StandingNow, lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId
 from kernel.invariant import ensure
-from kernel.money import Money
 from kernel.refusal import Refused
 from payments import parts as request_parts
 from payments.approvals import facts, records
@@ -26,7 +25,6 @@ from payments.approvals.rules import assess
 from payments.fraud.words import Decision, Outcome
 from payments.models import Withdrawal
 from payments.payout_plan import policy_for
-from payments.providers.protocol import PayoutRoute
 from payments.states import WithdrawalState
 from payments.steps import move_withdrawal
 from payments.withdrawal_codes import NotApproved, WithdrawalCode
@@ -49,13 +47,7 @@ def look_at(
     if risk is None:
         risk = Decision() if before is None else _risk_of(before)
     policy = policy_for(standing, now)
-    amount = Money(sum(part.amount_minor for part in parts), first.currency)
-    targets = [
-        part.instrument
-        for part in parts
-        if part.route == PayoutRoute.ACCOUNT and part.instrument is not None
-    ]
-    told = facts.gather(standing, amount, targets, risk.outcome, now)
+    told = facts.gather(standing, parts, risk.outcome, now, policy.counted_within)
     found = assess(told, policy.rules, policy.automatic)
     if before is not None and (before.policy_id, before.people, before.reasons) == (
         policy.digest,
@@ -76,19 +68,28 @@ def approve(request_id: UUID, *, actor: Actor) -> Withdrawal:
     """A member of staff agrees to a request; it goes on once as many did as the policy asks.
 
     What is asked is looked at anew each time. Refuses with ``NOT_IN_REVIEW``, ``SAME_PERSON`` (who
-    agreed already), and ``ACCOUNT_STOPPED`` while any order about the player holds, whichever it
-    is. Returns the first part. Locks the player, the deposits, then the parts. Who may call it is
-    the page's question; that it is staff at all is checked here.
+    agreed already), ``ACCOUNT_STOPPED`` while any order about the player holds, whichever it is,
+    and ``NOT_VERIFIED`` of who lost their verification since. Returns the first part. Locks the
+    player, the deposits, then the parts. Who may call it is the page's question; that it is staff
+    at all is checked here.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are approved by staff", actor=str(actor))
     with transaction.atomic():
         standing, parts = _in_review(request_id)
         if freezing.stops_payout(standing.player_id):
             raise Refused(WithdrawalCode.ACCOUNT_STOPPED)
+        if not is_verified(standing):
+            raise Refused(WithdrawalCode.NOT_VERIFIED)
         row = look_at(standing, parts)
         if records.agree(row, actor=actor) >= max(1, row.people):
             _let_go(parts, actor)
     return parts[0]
+
+
+def is_verified(standing: StandingNow) -> bool:
+    """Whether the player is as verified as the gate wants at a withdrawal's request."""
+    needed = standing.policy(database_now()).verified_before_withdrawal
+    return not needed or (standing.age_verified and standing.identity_verified)
 
 
 def reject(
@@ -97,8 +98,8 @@ def reject(
     """A member of staff refuses a request; the held money is the player's again.
 
     ``reason`` is read by staff alone; the player is told what ``told`` means, a code of
-    `NotApproved`. Refuses with ``NOT_IN_REVIEW``, or ``REASON_MISSING`` without either. Returns the first part. Locks as
-    `approve`, then accounts.
+    `NotApproved`. Refuses with ``NOT_IN_REVIEW``, or ``REASON_MISSING`` without either. Returns the
+    first part. Locks as `approve`, then accounts.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are rejected by staff", actor=str(actor))
     if not reason.strip() or told not in set(NotApproved):

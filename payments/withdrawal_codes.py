@@ -17,6 +17,7 @@ class WithdrawalCode(StrEnum):
     UNKNOWN_ACCOUNT = "payout_account_unknown"
     NOT_IN_REVIEW = "not_in_review"
     ACCOUNT_STOPPED = "withdrawal_account_stopped"
+    NOT_VERIFIED = "withdrawal_not_verified"
     REASON_MISSING = "withdrawal_reason_missing"
     SAME_PERSON = "withdrawal_same_person"
 

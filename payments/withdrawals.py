@@ -1,8 +1,9 @@
 """Withdrawals: planned and held at request, looked at, paid by the provider, part by part.
 
 There is no way for a player to cancel one (RTS 14B): this module has no such act, and no address
-leads to one. Excluded players may withdraw. Of an account that was stopped since the request
-nothing is approved and nothing submitted; what is approved waits and goes on by itself.
+leads to one. Excluded players may withdraw. Of an account that was stopped since the request, or is
+not verified any more, nothing is approved and nothing submitted; what is approved waits and goes on
+by itself.
 
 A request is named by the id of its first part. Who agrees to it is in `payments.reviews`.
 """
@@ -19,7 +20,7 @@ from django.db import transaction
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance import facts, freezing, gate
-from compliance.standing import StandingNow, lock_standing, lock_standings
+from compliance.standing import StandingNow, lock_standing, lock_standings, read_standing
 from kernel.ids import Actor, ActorKind, PermitId, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
@@ -37,7 +38,7 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
-from payments.reviews import approve, look_at, reject
+from payments.reviews import approve, is_verified, look_at, reject
 from payments.states import Meaning, WithdrawalState, judge_withdrawal
 from payments.steps import begin, move_withdrawal
 from payments.withdrawal_codes import WithdrawalCode
@@ -212,13 +213,16 @@ def _write(standing: StandingNow, parts: Sequence[Withdrawal], actor: Actor) -> 
 def ask_provider(withdrawal_id: UUID) -> None:
     """Submit a part, or look at it: whichever is due. Outside any transaction; repeatable.
 
-    Nothing is submitted while an order about the player holds that was committed before this look;
-    the next sweeps look again. A part whose deposit or account is gone ends: nothing was paid.
+    Nothing is submitted while an order about the player holds that was committed before this look,
+    or while they are not verified any more; the next sweeps look again. A part whose deposit or
+    account is gone ends: nothing was paid.
     """
     with transaction.atomic():
         part = request_parts.lock_part(withdrawal_id)
         if not part.provider_ref:
-            if freezing.stops_payout(PlayerId(part.player_id)):
+            player_id = PlayerId(part.player_id)
+            standing = read_standing(player_id)
+            if standing is None or not is_verified(standing) or freezing.stops_payout(player_id):
                 return
             if part.state == WithdrawalState.APPROVED and _ended(part):
                 return

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Q, Sum
 
 from accounts.models import Player
 from compliance import freezing
 from compliance.standing import StandingNow
+from kernel.ids import PlayerId
 from kernel.money import Money
 from payments.approvals.rules import Facts
 from payments.fraud.words import Outcome
-from payments.models import Deposit, Instrument, Withdrawal
+from payments.models import Deposit, Withdrawal
+from payments.payout_plan import OPEN
+from payments.providers.protocol import PayoutRoute
 from payments.states import DepositState, WithdrawalState
 
 #: A deposit of one of these was disputed once, whatever came of it.
@@ -20,16 +26,24 @@ _DISPUTED = (DepositState.DISPUTED, DepositState.WON, DepositState.LOST)
 
 def gather(
     standing: StandingNow,
-    amount: Money,
-    targets: Iterable[Instrument],
+    parts: Sequence[Withdrawal],
     risk: Outcome,
     now: datetime,
+    within: timedelta,
 ) -> Facts:
-    """Facts of a request of ``amount`` whose account parts go to ``targets``."""
+    """Facts of the request whose ``parts`` these are; the player's others count where they are
+    under way or were paid ``within`` this time.
+    """
+    first = parts[0]
+    amount = Money(sum(part.amount_minor for part in parts), first.currency)
     player_id = standing.player_id
     paid = Withdrawal.objects.filter(player_id=player_id, state=WithdrawalState.PAID)
     disputes = Deposit.objects.filter(player_id=player_id, state__in=_DISPUTED)
-    ages = [now - one.first_seen for one in targets]
+    ages = [
+        now - part.instrument.first_seen
+        for part in parts
+        if part.route == PayoutRoute.ACCOUNT and part.instrument is not None
+    ]
     return Facts(
         amount_minor=amount.minor,
         currency=amount.currency,
@@ -40,4 +54,15 @@ def gather(
         disputes=disputes.count(),
         is_verified=standing.age_verified and standing.identity_verified,
         is_stopped=freezing.stops_payout(player_id),
+        recent_minor=_recent(player_id, first.request_id, amount.currency, now - within),
     )
+
+
+def _recent(player_id: PlayerId, request_id: UUID, currency: str, since: datetime) -> int:
+    others = Withdrawal.objects.filter(player_id=player_id, currency=currency).exclude(
+        request_id=request_id
+    )
+    counted = others.filter(
+        Q(state__in=OPEN) | Q(state=WithdrawalState.PAID, changed_at__gte=since)
+    )
+    return counted.aggregate(whole=Sum("amount_minor"))["whole"] or 0

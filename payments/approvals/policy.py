@@ -43,6 +43,7 @@ class WithdrawalPolicy:
     rules: tuple[Rule, ...]
     refund_within: dict[str, timedelta | None]
     loop: Rules
+    counted_within: timedelta
     cooling_off: timedelta
     account_countries: frozenset[str]
     digest: str
@@ -150,6 +151,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "refund_within": _refund_within,
     "refund_least": _whole,
     "account_least": _whole,
+    "counted_within": _duration,
     "cooling_off": _duration,
     "account_countries": _countries,
 }
@@ -203,6 +205,7 @@ def _policy(entry: Any) -> WithdrawalPolicy:
         rules=read["rules"],
         refund_within=read["refund_within"],
         loop=Rules(read["refund_least"], read["account_least"]),
+        counted_within=read["counted_within"],
         cooling_off=read["cooling_off"],
         account_countries=read["account_countries"],
         digest=hashlib.sha256(text.encode()).hexdigest(),

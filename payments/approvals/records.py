@@ -53,6 +53,7 @@ def _told(facts: Facts) -> dict[str, Any]:
     return {
         "amount_minor": facts.amount_minor,
         "currency": facts.currency,
+        "recent_minor": facts.recent_minor,
         "player_age_days": facts.player_age.days,
         "paid_before": facts.paid_before,
         "newest_target_hours": None if newest is None else int(newest.total_seconds()) // 3600,

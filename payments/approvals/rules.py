@@ -59,7 +59,9 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One request as the rules see it. Ages are as of now; ``newest_target`` is the age of the
-    youngest account that it pays to, None where it pays to none.
+    youngest account that it pays to, None where it pays to none. ``recent_minor`` is what the
+    player's other requests take that are under way or were paid lately: amounts are compared with
+    all of it, so that one asked for in pieces is looked at as one.
     """
 
     amount_minor: int
@@ -71,6 +73,12 @@ class Facts:
     disputes: int
     is_verified: bool
     is_stopped: bool
+    recent_minor: int = 0
+
+    @property
+    def whole_minor(self) -> int:
+        """This request with the others."""
+        return self.amount_minor + self.recent_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ def assess(facts: Facts, rules: tuple[Rule, ...], automatic: Automatic) -> Asses
     reasons = [when.value for count, when in sorted(matched, key=lambda one: (-one[0], one[1]))]
     if people == 0 and not automatic.is_on:
         return Assessment(1, (*reasons, EVERY))
-    if people == 0 and facts.amount_minor > automatic.minor_up_to.get(facts.currency, 0):
+    if people == 0 and facts.whole_minor > automatic.minor_up_to.get(facts.currency, 0):
         return Assessment(1, (*reasons, OVER_AUTOMATIC))
     return Assessment(people, tuple(reasons))
 
@@ -111,7 +119,7 @@ def _matches(rule: Rule, facts: Facts) -> bool:  # noqa: PLR0911  (one answer pe
     match rule.when:
         case When.AMOUNT:
             least = (rule.minor_from or {}).get(facts.currency)
-            return least is None or facts.amount_minor >= least
+            return least is None or facts.whole_minor >= least
         case When.FIRST:
             return facts.paid_before == 0
         case When.YOUNG:
