@@ -84,7 +84,9 @@ def queue(now: datetime) -> list[dict[str, Any]]:
     ids = [row["request_id"] for row in rows]
     found = {one.request_id: one for one in AssessmentRow.objects.filter(request_id__in=ids)}
     agreed = dict(
-        ApprovalRow.objects.filter(request_id__in=ids, verdict="approve")
+        ApprovalRow.objects.filter(
+            assessment_id__in=[one.pk for one in found.values()], verdict="approve"
+        )
         .order_by()
         .values_list("request_id")
         .annotate(Count("pk"))
@@ -191,9 +193,11 @@ def read(request_id: UUID, rights: Collection[str], now: datetime) -> File | Non
         waits=any(part.state == WithdrawalState.RISK_REVIEW for part in parts),
         parts=[_part(part) for part in parts],
         assessments=[_assessment(row) for row in rows],
-        words=_words(words),
+        words=_words(words, rows[-1].pk if rows else None),
         people=max(1, rows[-1].people) if rows else 1,
-        agreed=sum(word.verdict == "approve" for word in words),
+        agreed=sum(
+            word.verdict == "approve" and word.assessment_id == rows[-1].pk for word in words
+        ),
         standing=read_standing(player_id),
         rights=frozenset(rights),
     )
@@ -236,7 +240,7 @@ def _assessment(row: AssessmentRow) -> dict[str, Any]:
     }
 
 
-def _words(rows: list[ApprovalRow]) -> list[dict[str, Any]]:
+def _words(rows: list[ApprovalRow], newest: UUID | None) -> list[dict[str, Any]]:
     names = desk.named(row.actor for row in rows)
     return [
         {
@@ -245,6 +249,7 @@ def _words(rows: list[ApprovalRow]) -> list[dict[str, Any]]:
             "actor": row.actor,
             "verdict": row.verdict,
             "reason": row.reason,
+            "is_of_newest": row.assessment_id == newest,
         }
         for row in rows
     ]

@@ -73,7 +73,8 @@ def one(request: HttpRequest, request_id: UUID) -> HttpResponse:
         after={"player_id": file.player.pk},
     )
     has_agreed = any(
-        word["actor"] == str(actor) and word["verdict"] == "approve" for word in file.words
+        word["actor"] == str(actor) and word["verdict"] == "approve" and word["is_of_newest"]
+        for word in file.words
     )
     facts: dict[str, Any] = {
         "file": file,

@@ -190,6 +190,8 @@ class Withdrawal(_Payment):
     instrument = models.ForeignKey(
         Instrument, null=True, on_delete=models.PROTECT, related_name="payouts"
     )
+    #: The account that the player chose for what cannot go back, whether a part goes to it or not.
+    asked_account = models.UUIDField(null=True)
     state = models.CharField(
         max_length=16,
         choices=[(state.value, state.value) for state in WithdrawalState],

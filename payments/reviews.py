@@ -1,7 +1,7 @@
 """Looking at a request for a withdrawal: what the policy asks, and the people who say yes or no.
 
 A request is decided as one; its parts go on or end together, but for a part whose deposit or
-account is gone meanwhile, which ends alone. The database counts the people once more (0006).
+account is gone meanwhile, which ends alone. The database counts the people once more (0014).
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _risk_of(row: AssessmentRow) -> Decision:
 def approve(request_id: UUID, *, actor: Actor) -> Withdrawal:
     """A member of staff agrees to a request; it goes on once as many did as the policy asks.
 
-    What is asked is looked at anew each time. Refuses with ``NOT_IN_REVIEW``, ``SAME_PERSON`` (who
+    What is asked is looked at anew each time; where it changed, those who agreed before are asked
+    again. Refuses with ``NOT_IN_REVIEW``, ``SAME_PERSON`` (who
     agreed already), ``ACCOUNT_STOPPED`` while any order about the player holds, whichever it is,
     and ``NOT_VERIFIED`` of who lost their verification since. Returns the first part. Locks the
     player, the deposits, then the parts. Who may call it is the page's question; that it is staff

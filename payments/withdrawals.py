@@ -66,10 +66,10 @@ def request(
     """Plan and hold ``amount`` for a withdrawal, once per ``key``; it then waits for review.
 
     Returns the first of its parts, whose id names the request. The same key with the same amount
-    returns the same request, another amount is refused with ``KEY_REUSED``. Refuses with a gate
-    code, ``NOT_ENOUGH``, ``BAD_KEY``, ``UNKNOWN_ACCOUNT``, ``NO_STANDING``, ``DEPOSIT_CHANGED``, or
-    a `LoopCode` that says what is missing, and then holds nothing. All parts begin together or
-    none. Locks player, deposits, then accounts; opens its own transaction.
+    and account returns the same request, another of either is refused with ``KEY_REUSED``. Refuses
+    with a gate code, ``NOT_ENOUGH``, ``BAD_KEY``, ``UNKNOWN_ACCOUNT``, ``NO_STANDING``,
+    ``DEPOSIT_CHANGED``, or a `LoopCode` that says what is missing, and then holds nothing. All
+    parts begin together or none. Locks player, deposits, then accounts; opens its own transaction.
     """
     if not 0 < len(key) <= KEY_CHARS_MAX:
         raise Refused(WithdrawalCode.BAD_KEY, chars_max=KEY_CHARS_MAX)
@@ -111,7 +111,7 @@ def _known(wanted: _Wanted) -> Withdrawal | None:
     if not parts:
         return None
     asked = Money(sum(part.amount_minor for part in parts), parts[0].currency)
-    if asked != wanted.amount:
+    if (asked, parts[0].asked_account) != (wanted.amount, wanted.account):
         raise Refused(WithdrawalCode.KEY_REUSED)
     return parts[0]
 
@@ -157,6 +157,7 @@ def _rows(wanted: _Wanted, planned: Sequence[PlannedPart]) -> list[Withdrawal]:
             route=one.route.value,
             source_deposit=one.deposit,
             instrument=one.instrument,
+            asked_account=wanted.account,
         )
         for n, one in enumerate(planned)
     ]

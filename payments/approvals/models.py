@@ -1,7 +1,7 @@
 """What was found about a request for a withdrawal and who agreed to it: rows that are only added.
 
 The database lets a reviewed part on only where enough people, none of them twice, agreed to what
-was found last (migration 0006).
+was found last (migration 0014).
 """
 
 from __future__ import annotations

@@ -88,7 +88,10 @@ def latest(request_id: UUID) -> AssessmentRow | None:
 
 
 def agree(row: AssessmentRow, *, actor: Actor, reason: str = "") -> int:
-    """One more agrees to a request; how many have now. Refuses with ``SAME_PERSON``."""
+    """One more agrees to what was found; how many have to that. Refuses with ``SAME_PERSON``.
+
+    A word to an earlier finding is none to this one: who gave it may give another.
+    """
     _say(row, actor, "approve", reason)
     record(
         AGREED,
@@ -98,7 +101,7 @@ def agree(row: AssessmentRow, *, actor: Actor, reason: str = "") -> int:
         after={"policy": row.policy.name, "sha256": row.policy_id, "people": row.people},
         reason=reason,
     )
-    return ApprovalRow.objects.filter(request_id=row.request_id, verdict="approve").count()
+    return ApprovalRow.objects.filter(assessment=row, verdict="approve").count()
 
 
 def refuse(row: AssessmentRow, *, actor: Actor, reason: str) -> None:

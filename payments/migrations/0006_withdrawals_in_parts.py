@@ -3,6 +3,8 @@
 The database decides three things by itself: a part goes to what is its player's, and no deposit
 gives back more than it brought; where a part goes never changes; and none leaves its review before
 enough people agreed to what was found last, none of them twice.
+
+Going back fails, with nothing changed, once a request left in two parts: a key is of one row there.
 """
 
 from typing import Final

@@ -277,6 +277,42 @@ def test_what_became_grave_since_takes_the_second_person(anna):
     assert state(part.request_id) == W.APPROVED
 
 
+def test_who_agreed_to_what_was_found_before_is_asked_again(anna):
+    [part] = ask(anna, LARGE)
+    request = part.request_id
+    withdrawals.approve(request, actor=STAFF[0])
+    Deposit.objects.filter(pk=paid_in(anna, 1_000).pk).update(state=DepositState.DISPUTED)
+    withdrawals.approve(request, actor=STAFF[1])
+    assert state(request) == W.RISK_REVIEW
+    older, newest = AssessmentRow.objects.all()
+    assert (older.people, newest.people, "disputed" in newest.reasons) == (2, 2, True)
+    page = staff_client(Role.FINANCE).get(f"/admin/withdrawals/{request}/").content.decode()
+    assert ("1 of 2" in page, "to an earlier finding" in page) == (True, True)
+    with pytest.raises(IntegrityError, match="1 agreed, and 2 must"), transaction.atomic():
+        Withdrawal.objects.filter(pk=part.pk).update(state=W.APPROVED)
+    withdrawals.approve(request, actor=STAFF[0])
+    assert state(request) == W.APPROVED
+    assert [one.assessment_id for one in ApprovalRow.objects.all()] == [
+        older.pk,
+        newest.pk,
+        newest.pk,
+    ]
+
+
+@pytest.mark.parametrize(
+    "after", [W.APPROVED, W.SUBMITTED, W.UNKNOWN, W.IN_TRANSIT, W.PAID, W.FAILED, W.RETURNED]
+)
+def test_the_database_lets_none_out_of_its_review_for_any_state(anna, database, after):
+    [part] = ask(anna, 5_000)
+    change = "UPDATE payments_withdrawal SET state = %s WHERE id = %s"
+    with app_connection(database) as attacker:
+        for before in (W.RISK_REVIEW, W.REQUESTED, W.REJECTED):
+            attacker.execute(change, [before, part.pk])
+            with pytest.raises(errors.CheckViolation, match="0 agreed, and 1 must"):
+                attacker.execute(change, [after, part.pk])
+            attacker.execute(change, [before, part.pk])
+
+
 @pytest.mark.parametrize(
     ("outcome", "people"),
     [(Outcome.CHALLENGE, 1), (Outcome.REVIEW, 1), (Outcome.BLOCK, 2)],

@@ -92,6 +92,18 @@ def test_the_same_key_is_the_same_request_and_another_amount_is_refused(anna):
     assert (Withdrawal.objects.count(), funds(anna)) == (2, (19_000, 4_000))
 
 
+def test_a_key_that_comes_again_with_another_account_is_refused(anna):
+    one, other = own_account(anna), own_account(anna)
+    [made] = ask(anna, 1_000, account=one.pk)
+    assert [part.pk for part in ask(anna, 1_000, account=one.pk)] == [made.pk]
+    for account in (other.pk, None):
+        assert refused(lambda account=account: ask(anna, 1_000, account=account)) == (
+            "withdrawal_key_reused",
+            {},
+        )
+    assert (made.instrument_id, Withdrawal.objects.count()) == (one.pk, 1)
+
+
 def test_without_an_account_only_what_was_paid_in_leaves(anna):
     paid_in(anna, 3_000)
     assert refused(lambda: ask(anna, 3_001)) == (
