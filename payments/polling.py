@@ -97,12 +97,13 @@ def _claimed(
     table: type[Deposit] | type[Withdrawal] | type[ProviderDispute],
     after: Callable[[int], timedelta | None],
 ) -> list[UUID]:
+    """Those that wait longest come first: however many are due, each has its turn."""
     with transaction.atomic():
         rows = lock_rows(
             LockRank.PAYMENT,
             f"SELECT id, polls FROM {table._meta.db_table}"  # noqa: S608  (our own table's name)
-            " WHERE poll_at <= clock_timestamp() ORDER BY id LIMIT %s"
-            " FOR NO KEY UPDATE SKIP LOCKED",
+            " WHERE poll_at <= clock_timestamp() ORDER BY poll_at, id LIMIT %s"
+            " FOR NO KEY UPDATE SKIP LOCKED",  # waits for nobody, so any order will do
             [BATCH_MAX],
         )
         now = database_now()

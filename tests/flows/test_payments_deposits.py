@@ -195,6 +195,17 @@ def test_silence_is_unknown_never_failed_and_polling_resolves_it_with_the_same_k
     assert len(psp.made) == 1
 
 
+def test_what_waits_longest_is_asked_about_first_however_many_are_due(psp, player, monkeypatch):
+    first, second = start(player, key="one"), start(player, key="two")
+    due_now(first)
+    Deposit.objects.filter(pk=second.pk).update(poll_at=database_now() - timedelta(hours=1))
+    monkeypatch.setattr(polling, "BATCH_MAX", 1)
+    for expected in ((0, 1), (1, 1)):
+        assert polling.sweep().deposits == 1
+        polls = [Deposit.objects.get(pk=one.pk).polls for one in (first, second)]
+        assert tuple(polls) == expected
+
+
 def test_a_lost_webhook_is_found_by_polling(psp, player):
     deposit = start(player)
     psp.becomes("pay_0", DepositState.SUCCEEDED)
