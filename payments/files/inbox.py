@@ -33,7 +33,7 @@ REFUSED: Final = "refused"
 SETTLED_S: Final = 10
 #: A run ends by itself after this long; the next one goes on.
 RUN_MS: Final = 120_000
-INBOX_LOCK: Final = 6_000_021
+INBOX_LOCK: Final = 6_000_022
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 
 logger = logging.getLogger(__name__)
