@@ -19,7 +19,7 @@ from kernel.money import SCALES, Money
 from payments.files import amounts, bank_files
 from payments.files.amounts import BadAmount, Numbers
 from payments.files.bank_files import BOOKED, PENDING, REMITTANCE_MAX
-from payments.files.parsed import Parsed, Staged, StatementRead
+from payments.files.parsed import YEARS, Parsed, Staged, StatementRead
 from payments.files.rows import BankRow
 from payments.files.words import Fault, FileCode, FileRefused, fault
 
@@ -131,7 +131,16 @@ def _path(*names: str) -> str:
 def _day(element: _Element | None) -> date | None:
     """A date, or the date of an instant as the bank wrote it."""
     found = _text(element, _path("Dt"), _path("DtTm"))
-    return date.fromisoformat(found[:10]) if found else None
+    if not found:
+        return None
+    try:
+        day = date.fromisoformat(found[:10])
+    except ValueError:  # the schema's dates have years of any length
+        day = date.max
+    if day.year not in YEARS:
+        line = None if element is None else element.sourceline
+        raise FileRefused(fault(FileCode.BAD_DATE, row=line, column="Dt", value=found))
+    return day
 
 
 class _Statement:

@@ -18,7 +18,7 @@ from payments import columnar
 from payments.files import amounts, plain_text, rows
 from payments.files.csv_sql import TEXT_MAX, Check, Planner, literal
 from payments.files.mapping import Column, Csv, heading, is_zone
-from payments.files.parsed import Parsed, Staged
+from payments.files.parsed import YEARS, Parsed, Staged
 from payments.files.plain_text import Shape, Text
 from payments.files.words import FAULTS_MAX, Fault, FileCode, FileKind, FileRefused, fault
 
@@ -289,9 +289,11 @@ class _Reading:
     def _instant(self, text: str) -> datetime:
         for one in (*self._csv.times.formats, "%Y-%m-%d"):
             try:
-                return datetime.strptime(text, one).replace(tzinfo=UTC)
+                found = datetime.strptime(text, one).replace(tzinfo=UTC)
             except ValueError:
                 continue
+            if found.year in YEARS:
+                return found
         raise FileRefused(fault(FileCode.BAD_DATE, row=1, value=text))
 
     def _control(self) -> None:

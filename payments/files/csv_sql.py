@@ -15,6 +15,7 @@ from kernel.invariant import ensure
 from kernel.money import MINOR_MAX, SCALES
 from payments.files.amounts import DECIMALS, Numbers, pattern
 from payments.files.mapping import REFERENCES, Amount, Column, Csv
+from payments.files.parsed import YEARS
 from payments.files.rows import SETTLEMENT, Category
 from payments.files.words import FileCode
 
@@ -170,7 +171,8 @@ class Planner:
             self._read[name] = _utc(f"{name}_local", zone, zones)
             if column.filled:
                 self._must_be_filled(column)
-            self._check(FileCode.BAD_DATE, f"{name}_local IS NULL AND {cell} <> ''", column)
+            is_sound = f"year({name}_local) BETWEEN {YEARS[0]} AND {YEARS[-1]}"
+            self._check(FileCode.BAD_DATE, f"NOT coalesce({is_sound}, {cell} = '')", column)
 
     def _reference(self, name: str, columns: Sequence[Column]) -> None:
         self._read[name] = self._choice(columns)

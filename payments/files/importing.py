@@ -7,6 +7,7 @@ once: one is accepted, the other finds it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from accounts.rights import check_right
 from audit.record import Subject, record, register
@@ -32,6 +33,10 @@ REFUSED: Final = register("payments.file_refused", "File of a provider or bank r
 #: One file is compared with its forerunners at a time.
 IMPORT_LOCK: Final = 6_000_020
 NAME_MAX: Final = 200
+#: No space, no database: not the file's fault, and it may come again.
+WAITING_HELPS: Final = (OSError, OperationalError, InterfaceError)
+
+logger = logging.getLogger(__name__)
 
 
 class Way(StrEnum):
@@ -104,7 +109,8 @@ class Outcome:
 
 
 def take(arrival: Arrival, delivery: Delivery, *, actor: Actor) -> Outcome:
-    """Import one file. What is refused leaves a row that says why, and nothing else.
+    """Import one file. What is refused leaves a row that says why, and nothing else; so does what
+    the program fails at (``reader_failed``). Only a disk or database that fails is raised.
 
     Refuses (``Refused``) only who may not import at all: NOT_ALLOWED.
     """
@@ -121,10 +127,23 @@ def take(arrival: Arrival, delivery: Delivery, *, actor: Actor) -> Outcome:
                 file = refused.file
             else:
                 file = _refuse(arrival, staged, refused.faults, delivery, actor)
-            elapsed = monotonic_ms() - started
-            return Outcome(_shown(delivery), FileState.REFUSED, file, refused.faults, (), elapsed)
+            return _refused(delivery, file, refused.faults, started)
+        except WAITING_HELPS:
+            raise
+        except Exception as error:  # a file that nobody foresaw ends too, and says so
+            logger.exception("the reader failed at %s", _shown(delivery))
+            faults = (fault(FileCode.READER_FAILED, why=type(error).__name__),)
+            file = _refuse(arrival, staged, faults, delivery, actor)
+            return _refused(delivery, file, faults, started)
     elapsed = monotonic_ms() - started
     return Outcome(_shown(delivery), FileState.ACCEPTED, file, (), notes, elapsed)
+
+
+def _refused(
+    delivery: Delivery, file: SourceFile, faults: tuple[Fault, ...], started: int
+) -> Outcome:
+    elapsed = monotonic_ms() - started
+    return Outcome(_shown(delivery), FileState.REFUSED, file, faults, (), elapsed)
 
 
 class _Seen(FileRefused):

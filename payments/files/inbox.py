@@ -14,18 +14,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
-from django.db import DatabaseError
 
 from audit.locks import only_one
 from kernel.clock import Clock, monotonic_ms
 from kernel.ids import Actor
 from payments.files import importing, store
 from payments.files.arriving import PathArrival
-from payments.files.importing import Delivery, Outcome, Way
-from payments.files.words import FileState
+from payments.files.importing import WAITING_HELPS, Delivery, Way
+from payments.files.words import FileCode, FileState, fault
 
 WATCHER: Final = Actor.system("reconciliation_folder")
 DONE: Final = "done"
@@ -49,7 +48,7 @@ def import_settled(clock: Clock) -> dict[str, int]:
     """Import what has settled in the folder; how many files went to ``done`` and ``refused``.
 
     Nothing where no folder is set, or while another process looks. What fails for a reason that is
-    not the file's own is left where it is and tried again.
+    not the file's own is left where it is and tried again; no file keeps those behind it waiting.
     """
     moved: Counter[str] = Counter()
     if not settings.RECONCILIATION_INBOX:
@@ -65,7 +64,7 @@ def import_settled(clock: Clock) -> dict[str, int]:
                 break
             try:
                 moved[_import(inbox, found)] += 1
-            except (OSError, DatabaseError):
+            except Exception:  # of whatever kind: the next file is none the worse for it
                 logger.exception("%s could not be imported yet", found.path.name)
     return moved
 
@@ -100,9 +99,18 @@ def _files(inbox: Path) -> Iterator[_Found]:
 
 def _import(inbox: Path, found: _Found) -> str:
     delivery = Delivery(found.path.name, Way.FOLDER, source=found.source)
-    outcome = importing.take(PathArrival(found.path), delivery, actor=WATCHER)
+    try:
+        outcome = importing.take(PathArrival(found.path), delivery, actor=WATCHER)
+    except WAITING_HELPS:
+        raise
+    except Exception as error:  # not even its refusal could be kept: it goes out of the way
+        logger.exception("a file of the watched folder was set aside")
+        why = fault(FileCode.READER_FAILED, why=type(error).__name__).as_json()
+        report = {"state": FileState.REFUSED.value, "name": found.path.name, "refusals": [why]}
+        _move(found.path, inbox / REFUSED, report)
+        return REFUSED
     folder = DONE if outcome.state is FileState.ACCEPTED else REFUSED
-    _move(found.path, inbox / folder, outcome)
+    _move(found.path, inbox / folder, outcome.as_json())
     if folder == REFUSED:
         logger.error(
             "a file of the watched folder was refused: %s",
@@ -111,13 +119,13 @@ def _import(inbox: Path, found: _Found) -> str:
     return folder
 
 
-def _move(path: Path, folder: Path, outcome: Outcome) -> None:
+def _move(path: Path, folder: Path, told: dict[str, Any]) -> None:
     """The report first: a file that is moved has one."""
     folder.mkdir(exist_ok=True)
     place = folder / path.name
     if place.is_symlink() or place.exists() or _report_of(place).exists():
         place = folder / f"{path.stem}-{monotonic_ms():x}{path.suffix}"
-    report = json.dumps(outcome.as_json(), indent=2, ensure_ascii=False)
+    report = json.dumps(told, indent=2, ensure_ascii=False)
     _report_of(place).write_text(report + "\n", "utf-8")
     path.rename(place)
 

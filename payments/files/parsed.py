@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Final
 
 from payments.files.words import Fault, FileKind
+
+#: Of dates that can be meant; those beyond leave no room for a time zone or a day after.
+YEARS: Final = range(1970, 9999)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from kernel.money import MINOR_MAX, SCALES
 from payments import columnar
 from payments.files import rows
 from payments.files.mapping import heading
-from payments.files.parsed import Parsed, Staged
+from payments.files.parsed import YEARS, Parsed, Staged
 from payments.files.rows import Category, SettlementRow
 from payments.files.words import FAULTS_MAX, Fault, FileCode, FileKind, FileRefused, fault
 
@@ -352,4 +352,10 @@ def _category(code: str, gross: int) -> Category:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.strptime(text.strip(), _INSTANT).astimezone(UTC)
+    try:
+        found = datetime.strptime(text.strip(), _INSTANT).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None
+    if found.year not in YEARS:
+        raise ValueError(text)
+    return found

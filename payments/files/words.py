@@ -43,6 +43,7 @@ class FileCode(StrEnum):
     NOT_A_FILE = "not_a_file"
     CHANGED_MEANWHILE = "file_changed_meanwhile"
     UNREADABLE = "file_unreadable"
+    READER_FAILED = "reader_failed"
     NUL_BYTE = "nul_byte"
     WRONG_ENCODING = "wrong_encoding"
     MIXED_LINE_ENDS = "mixed_line_ends"
@@ -94,6 +95,8 @@ TEXTS: Final[Mapping[FileCode, str]] = {
     FileCode.NOT_A_FILE: "This is no plain file but a link, a folder or a device.",
     FileCode.CHANGED_MEANWHILE: "The file changed while it was read.",
     FileCode.UNREADABLE: "The file cannot be read: {why}.",
+    FileCode.READER_FAILED: "The program failed at this file ({why}), and nothing of it was taken."
+    " Call the administrator: the log says more.",
     FileCode.NUL_BYTE: "A NUL byte stands in line {line}: this is no text, or a broken one.",
     FileCode.WRONG_ENCODING: "Line {line} is not {encoding}.",
     FileCode.MIXED_LINE_ENDS: "Line ends differ within the file, first in line {line}: it was glued"

@@ -192,6 +192,7 @@ def test_paypal_in_utf_16_and_without_activity(tmp_path):
         ([('"FH","01"', '"SB","early"')], "bad_section", 2),
         ([('"FH","01"', '"QX","01"')], "bad_section", 2),
         ([("2026/11/25 01:00:00", "2026/02/30 01:00:00")], "bad_date", 5),
+        ([("2026/11/25 01:00:00 -0800", "9999/12/31 23:00:00 -0800")], "bad_date", 5),
         ([('"EUR","DR"', '"EUR","DR","more"')], "row_shape", 5),
         ([('"Invoice ID"', '"Bill"')], "missing_column", 4),
         ([('"350","EUR"', '"350","USD"')], "mixed_currencies", 5),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.db import connection
 from kernel.clock import ManualClock
 from payments.files import arriving, inbox, store
 from payments.files.models import SourceFile
-from tests.flows.file_steps import put, row, whole
+from tests.flows.file_steps import SAMPLES, put, row, whole
 
 pytestmark = [pytest.mark.feature("F67")]
 
@@ -149,6 +150,47 @@ def test_two_workers_at_once_import_a_file_once(folder):
     assert sum(one.get("done", 0) for one in found) == 5
     assert sum(one.get("refused", 0) for one in found) == 0
     assert SourceFile.objects.filter(state="accepted").count() == 5
+
+
+def _aged(path: Path, seconds: int) -> None:
+    at = datetime.now(UTC).timestamp() - seconds
+    os.utime(path, (at, at))
+
+
+def test_a_date_of_no_year_that_can_be_is_refused_and_the_file_behind_it_comes_in(folder):
+    sample = (SAMPLES / "bank" / "camt053_02.xml").read_text("utf-8")
+    _aged(put(folder, "a.xml", sample.replace("2026-11-26</Dt>", "12026-11-26</Dt>", 1)), 900)
+    _aged(put(folder, "b.csv", whole()), 600)
+    assert inbox.import_settled(clock()) == {"refused": 1, "done": 1}
+    (refused,) = json.loads((folder / "refused/a.xml.report.json").read_text())["refusals"]
+    assert (refused["code"], refused["value"]) == ("bad_date", "12026-11-26")
+    assert refused["row"] == 1 + sample[: sample.index("2026-11-26</Dt>")].count("\n")
+
+
+@pytest.mark.parametrize("where", ["payments.files.formats.read", "payments.files.store.workplace"])
+def test_a_file_that_the_program_fails_at_is_refused_and_those_behind_it_come_in(
+    folder, monkeypatch, where
+):
+    _aged(put(folder, "a.csv", whole()), 900)
+    _aged(put(folder, "b.csv", whole(sequence=2)), 600)
+    module, _, name = where.rpartition(".")
+    real, calls = getattr(sys.modules[module], name), []
+
+    def fails_once(*args, **more):
+        calls.append(args)
+        if len(calls) == 1:
+            raise RuntimeError("of nobody's making")
+        return real(*args, **more)
+
+    monkeypatch.setattr(where, fails_once)
+    assert inbox.import_settled(clock()) == {"refused": 1, "done": 1}
+    assert names(folder)[2:] == ["refused/a.csv", "refused/a.csv.report.json"]
+    (refused,) = json.loads((folder / "refused/a.csv.report.json").read_text())["refusals"]
+    assert refused["code"] == "reader_failed"
+    assert "RuntimeError" in refused["message"]
+    kept = SourceFile.objects.filter(state="refused").count()
+    assert kept == (1 if where.endswith("read") else 0)
+    assert inbox.import_settled(clock()) == {}
 
 
 def test_what_fails_for_another_reason_stays_and_comes_again(folder, monkeypatch):
