@@ -15,7 +15,7 @@ from kernel.ids import PlayerId
 from kernel.money import Money
 from payments.approvals.rules import Facts
 from payments.fraud.words import Outcome
-from payments.models import Deposit, Withdrawal
+from payments.models import Deposit, Instrument, Withdrawal
 from payments.payout_plan import OPEN
 from payments.providers.protocol import PayoutRoute
 from payments.states import DepositState, WithdrawalState
@@ -40,7 +40,7 @@ def gather(
     paid = Withdrawal.objects.filter(player_id=player_id, state=WithdrawalState.PAID)
     disputes = Deposit.objects.filter(player_id=player_id, state__in=_DISPUTED)
     ages = [
-        now - part.instrument.first_seen
+        now - _open_since(part.instrument)
         for part in parts
         if part.route == PayoutRoute.ACCOUNT and part.instrument is not None
     ]
@@ -56,6 +56,11 @@ def gather(
         is_stopped=freezing.stops_payout(player_id),
         recent_minor=_recent(player_id, first.request_id, amount.currency, now - within),
     )
+
+
+def _open_since(account: Instrument) -> datetime:
+    """When it could first be paid to since it was last added: added again, it is new again."""
+    return max(account.first_seen, account.usable_from or account.first_seen)
 
 
 def _recent(player_id: PlayerId, request_id: UUID, currency: str, since: datetime) -> int:

@@ -17,6 +17,7 @@ from kernel.ids import Actor
 from kernel.refusal import Refused
 from notices.models import Notice
 from payments import payout_accounts, payout_plan, providers, withdrawals
+from payments.approvals.models import AssessmentRow
 from payments.models import Instrument, Withdrawal
 from tests import house
 from tests.flows.erasure_steps import closed, grant
@@ -238,6 +239,22 @@ def test_a_removed_account_is_not_paid_to_and_begins_anew_when_added_again(psp, 
     assert (again.pk, again.removed_at) == (account.pk, None)
     assert again.usable_from >= before
     assert [what for what, *_ in news()] == ["added", "removed", "added"]
+
+
+def test_an_account_that_is_added_again_is_new_to_those_who_look(psp, anna, owner):
+    account, me = add(anna), Actor.player(anna)
+    owner.execute(
+        "UPDATE payments_instrument SET first_seen = now() - interval '60 days',"
+        " usable_from = now() - interval '60 days'"
+    )
+    [part] = ask(anna, 1_000)
+    assert "new_account" not in AssessmentRow.objects.get(request_id=part.request_id).reasons
+    withdrawals.reject(part.request_id, actor=STAFF[0], reason="x")
+    payout_accounts.remove(player_id=anna, account_id=account.pk, actor=me)
+    add(anna)
+    [part] = ask(anna, 1_000, "w2")
+    found = AssessmentRow.objects.get(request_id=part.request_id)
+    assert ("new_account" in found.reasons, found.facts["newest_target_hours"]) == (True, 0)
 
 
 def test_nobody_removes_or_uses_somebody_elses(psp, anna):
