@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import date, timedelta
 
@@ -29,7 +30,7 @@ from kernel.refusal import Refused
 from notices.models import Notice
 from payments import provider_events
 from payments.disputes.models import ProviderDispute
-from payments.models import Deposit, Instrument, ProviderEvent
+from payments.models import Deposit, Instrument, ProviderEvent, Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tests import house
@@ -384,3 +385,74 @@ def test_cards_and_what_banks_said_of_disputes_go_with_the_payments(owner):
     assert (dispute.provider_ref, dispute.reason, dispute.closed_note) == (
         *(f"erased:{dispute.pk}", "", "(erased)"),
     )
+
+
+def test_what_officers_wrote_about_payments_goes_with_them_and_never_else(owner):
+    player = anna()
+    deposit, request, found = Deposit.objects.get(player_id=player).pk, new_id(), new_id()
+    Withdrawal.objects.create(
+        id=request,
+        request_id=request,
+        player_id=player,
+        provider="simulated",
+        key="w",
+        amount_minor=5_000,
+        currency="EUR",
+        state="rejected",
+        reason="Anna lied",
+    )
+    policy = hashlib.sha256(b"a policy").hexdigest()
+    owner.execute(
+        "INSERT INTO payments_withdrawal_policy (sha256, name, text) VALUES (%s, 'x', 'a policy')",
+        [policy],
+    )
+    owner.execute(
+        "INSERT INTO payments_assessment (id, request_id, player_id, policy_sha256, people,"
+        " reasons, risk, risk_reasons, facts)"
+        " VALUES (%s, %s, %s, %s, 1, '{}', 'allow', '{}', '{}')",
+        [found, request, player, policy],
+    )
+    for actor, verdict, reason in (
+        ("staff:1", "approve", ""),
+        ("staff:2", "reject", "Anna lied"),
+        ("system:payments", "approve", "a policy"),
+    ):
+        owner.execute(
+            "INSERT INTO payments_approval (id, request_id, player_id, assessment_id, actor,"
+            " verdict, reason) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [new_id(), request, player, found, actor, verdict, reason],
+        )
+    hold = new_id()  # over long ago, so that no money is in it
+    owner.execute(
+        "INSERT INTO ledger_hold (id, account, credit, amount, kind, ref, actor, fingerprint, at,"
+        " expires_at) VALUES (%s, 1, 2, 1, 'x', '', 'x', sha256('x'), now(), now() + '1s')",
+        [hold],
+    )
+    owner.execute(
+        "INSERT INTO ledger_hold_end (hold, outcome, actor, at) VALUES (%s, 'expired', 'x', now())",
+        [hold],
+    )
+    owner.execute(
+        "INSERT INTO payments_fraud_review (deposit_id, player_id, amount_minor, currency, reasons,"
+        " hold_id, due_at) VALUES (%s, %s, 1, 'EUR', '{x}', %s, now())",
+        [deposit, player, hold],
+    )
+    owner.execute(
+        "INSERT INTO payments_fraud_verdict (deposit_id, verdict, by_actor, reason)"
+        " VALUES (%s, 'release', 'staff:1', 'Anna explained it')",
+        [deposit],
+    )
+    for table in ("payments_approval", "payments_fraud_verdict"):
+        with pytest.raises(psycopg.errors.RestrictViolation, match="append_only"):
+            owner.execute(f"UPDATE {table} SET reason = 'x'")  # noqa: S608  (our own tables)
+    closed(owner, player, "6 years")
+    grant(player)
+    words = owner.execute("SELECT actor, verdict, reason FROM payments_approval ORDER BY actor")
+    assert words.fetchall() == [
+        ("staff:1", "approve", ""),
+        ("staff:2", "reject", "(erased)"),
+        ("system:payments", "approve", "a policy"),
+    ]
+    verdicts = owner.execute("SELECT verdict, by_actor, reason FROM payments_fraud_verdict")
+    assert verdicts.fetchall() == [("release", "staff:1", "(erased)")]
+    assert Withdrawal.objects.get().reason == ""
