@@ -183,8 +183,10 @@ def free(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
 @never_cache
 def late(request: HttpRequest) -> HttpResponse:
     """Payments that are late, the longest first, each with the case that its player reads."""
+    rows = overdue.late()
     facts = {
-        "rows": [_late(one) for one in overdue.late()],
+        "rows": [_late(one) for one in rows],
+        "more": max(0, overdue.how_many() - len(rows)),
         "may_work": request.user.has_perm(WORK),
     }
     return desk.page(request, "admin/desk/late_payments.html", "Late payments", facts)

@@ -33,6 +33,8 @@ from payments.steps import lock_deposit, lock_withdrawal
 
 SYSTEM: Final = Actor.system("payments")
 LATE: Final = register("payment.late", "Payment is late; a case was opened")
+#: Most of them on one page.
+SHOWN: Final = 100
 #: A payment page that its player left ends by itself, half an hour after it was opened; we hear of
 #: it by a message, or by the next look. Only after that is it a question for people.
 LEFT_ALONE: Final = timedelta(minutes=30)
@@ -52,12 +54,20 @@ def sweep() -> int:
 
 
 def late() -> list[Deposit | Withdrawal]:
-    """What is late now, the longest first. For the pages of those who work on it."""
-    found: list[Deposit | Withdrawal] = [
-        *Deposit.objects.exclude(overdue_at=None),
-        *Withdrawal.objects.exclude(overdue_at=None),
-    ]
-    return sorted(found, key=lambda one: (one.overdue_at, one.pk))
+    """What is late now, the longest first, at most ``SHOWN``. For the page of those who work on it.
+
+    A provider that is down for a day makes thousands late.
+    """
+    found: list[Deposit | Withdrawal] = []
+    for table in (Deposit, Withdrawal):
+        of_it = table.objects.exclude(overdue_at=None)
+        found += of_it.order_by("overdue_at", "pk")[:SHOWN]
+    return sorted(found, key=lambda one: (one.overdue_at, one.pk))[:SHOWN]
+
+
+def how_many() -> int:
+    """How many are late now."""
+    return sum(table.objects.exclude(overdue_at=None).count() for table in (Deposit, Withdrawal))
 
 
 Table = type[Deposit] | type[Withdrawal]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
+from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import cases
 from compliance.case_states import CaseKind
@@ -22,6 +23,7 @@ from payments.states import POLLS_MAX, DepositState, WithdrawalState
 from payments.steps import begin, lock_withdrawal, move_withdrawal
 from tests import house
 from tests.flows.chargeback_steps import refused_with
+from tests.flows.staff_steps import staff_client
 from tests.flows.test_payments_deposits import MemoryProvider
 from tests.races.test_ledger_races import at_once
 
@@ -75,6 +77,29 @@ def test_a_late_deposit_opens_one_case_that_its_player_reads_and_can_answer(psp,
     assert list(told) == ["payment_late"]
     assert [one.pk for one in overdue.late()] == [deposit.pk]
     cases.write_as_player(anna, case.reference, "Where is it?", key="k1")
+
+
+def test_of_thousands_that_are_late_the_longest_are_listed_and_the_rest_is_counted(
+    anna, monkeypatch
+):
+    monkeypatch.setattr(overdue, "SHOWN", 3)
+    now, kinds = database_now(), (Deposit, Withdrawal)
+    made = [
+        kinds[n % 2].objects.create(
+            player_id=anna,
+            provider="simulated",
+            key=f"k{n}",
+            amount_minor=100,
+            currency="EUR",
+            overdue_at=now - timedelta(minutes=n),
+        )
+        for n in range(8)
+    ]
+    assert [one.pk for one in overdue.late()] == [made[n].pk for n in (7, 6, 5)]
+    assert overdue.how_many() == 8
+    page = staff_client(Role.FINANCE).get("/admin/late-payments/").content.decode()
+    assert "5 more are late" in page
+    assert [str(one.pk) in page for one in made] == [False] * 5 + [True] * 3
 
 
 def test_a_payment_page_that_was_left_alone_is_no_case_until_it_should_have_ended(psp, anna):
