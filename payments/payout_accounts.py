@@ -15,7 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from stdnum import iban
 from stdnum.exceptions import ValidationError
 
@@ -141,9 +141,7 @@ def _keep(
     standing: StandingNow, provider: str, told: Told, wanted: _Wanted, actor: Actor
 ) -> Instrument:
     now = database_now()
-    known = Instrument.objects.filter(
-        provider=provider, token=told.token, player_id=wanted.player_id
-    ).first()
+    known = _known(provider, told, wanted)
     if known is not None and known.removed_at is None:
         return known
     if payout_plan.accounts(wanted.player_id).count() >= ACCOUNTS_MAX:
@@ -174,6 +172,19 @@ def _keep(
         )
     _tell(account, News.ADDED, actor)
     return account
+
+
+def _known(provider: str, told: Told, wanted: _Wanted) -> Instrument | None:
+    """The player's row of this account, also where the provider has given it another token since:
+    Stripe knows a key for a day. One that is in use comes before one that was removed.
+    """
+    same = Q(token=told.token)
+    if told.fingerprint:
+        same |= Q(fingerprint=told.fingerprint)
+    mine = Instrument.objects.filter(
+        same, provider=provider, kind=told.kind.value, player_id=wanted.player_id
+    )
+    return mine.order_by(F("removed_at").desc(nulls_first=True), "first_seen", "pk").first()
 
 
 def _is_own(told: Told, wanted: _Wanted) -> bool:

@@ -226,7 +226,9 @@ class Provider(Protocol):
     def find_dispute(self, provider_ref: str) -> DisputeReport: ...
 
     def register_account(self, wanted: NewAccount) -> Instrument:
-        """The account as an instrument to pay to; the same account again is the same one."""
+        """The account as an instrument to pay to; the same account has the same fingerprint, and
+        under the same key the same token for as long as the provider remembers the key.
+        """
 
     def authenticate(self, body: bytes, headers: Mapping[str, str], now_s: int) -> None:
         """Raise ``BadWebhook`` unless ``body`` was signed by the provider within 300 s."""

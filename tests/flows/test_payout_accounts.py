@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -169,6 +170,34 @@ def test_an_account_that_is_not_the_players_is_refused_and_told(psp, anna):
     assert [what for what, *_ in news()] == ["added", "refused"]
     assert payout_accounts.unverified().count() == 0
     assert code_of(lambda: ask(anna, 1_000)) == "payout_account_needed"
+
+
+def test_an_account_under_another_token_is_the_one_that_the_player_has(psp, anna, monkeypatch):
+    """Stripe forgets our key after a day and makes a new connected account of the same IBAN."""
+    first, register = add(anna), psp.register_account
+    monkeypatch.setattr(
+        psp, "register_account", lambda wanted: replace(register(wanted), token="acct_later")
+    )
+    assert add(anna).pk == first.pk
+    payout_accounts.remove(player_id=anna, account_id=first.pk, actor=Actor.player(anna))
+    again = add(anna)
+    assert (again.pk, again.token, again.removed_at) == (first.pk, "acct_013000", None)
+    assert Instrument.objects.count() == 1
+    bob = verified()
+    assert add(bob).pk != first.pk  # somebody else's is another
+
+
+def test_what_an_officer_refused_does_not_come_back_verified_under_another_token(
+    psp, anna, monkeypatch
+):
+    account, register = add(anna), psp.register_account
+    payout_accounts.refuse(account.pk, actor=STAFF[0], note="In another name")
+    monkeypatch.setattr(
+        psp, "register_account", lambda wanted: replace(register(wanted), token="acct_later")
+    )
+    again = add(anna)
+    assert (again.pk, again.verified_at) == (account.pk, None)
+    assert [one.pk for one in payout_accounts.unverified()] == [account.pk]
 
 
 def test_our_own_words_repeated_by_a_provider_verify_nothing(psp, anna):
