@@ -233,7 +233,7 @@ def test_a_player_is_told_a_day_that_every_waiting_state_together_keeps():
 NOT_FOR_PLAYERS = {
     WithdrawalCode.BAD_KEY, WithdrawalCode.REFUSED, WithdrawalCode.NOT_IN_REVIEW,
     WithdrawalCode.ACCOUNT_STOPPED, WithdrawalCode.REASON_MISSING, WithdrawalCode.SAME_PERSON,
-    AccountCode.REASON_MISSING, AccountCode.DECIDED,
+    WithdrawalCode.NOT_VERIFIED, AccountCode.REASON_MISSING, AccountCode.DECIDED,
 }  # fmt: skip
 
 
