@@ -26,6 +26,8 @@ EARLIER_SHOWN: Final = 20
 _TEXTS: Final = {
     ReviewCode.REASON_MISSING: "Write down why; whoever asks later reads it.",
     ReviewCode.DECIDED_ALREADY: "Somebody has decided this already.",
+    ReviewCode.DISPUTED: "The bank has taken this deposit back, or may take it: nothing is left"
+    " to return.",
     ReviewCode.NOT_HELD_ANY_MORE: "The money is not held any more: its thirty days are over, or it"
     " was taken back meanwhile. There is nothing left to decide.",
 }

@@ -61,16 +61,17 @@ def set_aside(deposit: Deposit, arrived: Money, actor: Actor) -> None:
     )
 
 
-def give_back(deposit: Deposit, arrived: Money, actor: Actor) -> None:
-    """What was set aside has gone back to its source."""
+def give_back(deposit: Deposit, amount: Money, actor: Actor) -> None:
+    """So much of what was set aside has gone back to its source."""
+    key, whole_minor = f"deposit:{deposit.pk}:give-back", deposit.refunded_minor + amount.minor
     _post(
-        f"deposit:{deposit.pk}:give-back",
+        key if amount.minor == deposit.arrived_minor else f"{key}:{whole_minor}",
         TransferKind.SUSPENSE,
         (
-            _suspense(deposit, arrived.currency),
-            accounts.psp_clearing(deposit.provider, arrived.currency),
+            _suspense(deposit, amount.currency),
+            accounts.psp_clearing(deposit.provider, amount.currency),
         ),
-        arrived,
+        amount,
         deposit.pk,
         actor=actor,
     )

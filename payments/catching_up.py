@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import structlog
+from django.db import DataError
 
+from audit.canonical import storable
 from audit.database_clock import database_now
 from payments import provider_events, providers
 from payments.models import EventPosition, ProviderEvent
@@ -70,10 +72,19 @@ def _keep_missing(house: EventLog, payloads: list[dict[str, Any]]) -> int:
 
 
 def _keep(house: EventLog, payload: dict[str, Any]) -> None:
-    provider = providers.provider(house.name)
+    """One that cannot be kept is left out, or none after it would ever be looked for."""
+    provider, kept = providers.provider(house.name), _storable(payload)
     try:
-        event_id, news = provider.read(payload)
-    except BadWebhook as error:
-        log.warning("event_not_read", provider=house.name, why=str(error)[:120])
-        return
-    provider_events.store(provider, event_id, news, payload)
+        event_id, news = provider.read(kept)
+        provider_events.store(provider, event_id, news, kept)
+    except (BadWebhook, DataError) as error:
+        log.warning("event_not_kept", provider=house.name, why=str(error)[:120])
+
+
+def _storable(value: Any) -> Any:
+    """The message without characters that PostgreSQL has no place for."""
+    if isinstance(value, dict):
+        return {storable(str(name)): _storable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    return storable(value) if isinstance(value, str) else value

@@ -169,6 +169,7 @@ _GOES_BACK: Final[dict[str, Any]] = {
     "deposit_limit": _("It would have gone above your deposit limit."),
     "net_deposit_limit": _("It would have gone above your net pay-in limit."),
     "balance_limit": _("It would have gone above your balance limit."),
+    "too_many_failures": _("Too many of your payments had failed shortly before it."),
     "another_amount": _("Another amount came than you had asked to pay in."),
 }
 _GOES_BACK_GENERAL: Final = _("It came when it could not be taken any more.")

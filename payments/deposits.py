@@ -20,7 +20,7 @@ from compliance.standing import lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import booking, instruments, providers, refunds, telling
+from payments import booking, going_back, instruments, overdue, providers, refunds, telling
 from payments.fraud import decide as fraud
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
@@ -35,7 +35,8 @@ from payments.refusals import DepositCode
 from payments.states import CAPTURED, OF_DISPUTES, DepositState, Meaning, judge_deposit
 from payments.steps import begin, lock_deposit, move_deposit
 
-#: Five failed deposits in ten minutes stop new ones for a while (N.J.A.C. 13:69O-1.3).
+#: Five failed deposits in ten minutes stop further ones for a while (N.J.A.C. 13:69O-1.3): none is
+#: begun, and what is then paid on a page that was open before goes back.
 FAILURES_MAX: Final = 5
 FAILURES_WITHIN: Final = timedelta(minutes=10)
 _UNDECIDED: Final = (DepositState.CREATED, DepositState.UNKNOWN, DepositState.PROCESSING)
@@ -132,12 +133,30 @@ def _begin(wanted: _Wanted) -> tuple[Deposit, Refused | None]:
 
 def _refuse_after_failures(player_id: PlayerId, now: datetime) -> None:
     """Those that nobody has answered yet may fail as well, so that many at once are not more."""
-    mine, since = Deposit.objects.filter(player_id=player_id), now - FAILURES_WITHIN
-    failed = mine.filter(state=DepositState.FAILED, changed_at__gt=since).count()
-    undecided = mine.filter(state__in=_UNDECIDED, created_at__gt=since).count()
-    if failed + undecided >= FAILURES_MAX:
+    since = now - FAILURES_WITHIN
+    undecided = Deposit.objects.filter(
+        player_id=player_id, state__in=_UNDECIDED, created_at__gt=since
+    )
+    if _failed(player_id, now) + undecided.count() >= FAILURES_MAX:
         minutes = int(FAILURES_WITHIN.total_seconds()) // 60
         raise Refused(DepositCode.TOO_MANY_FAILURES, minutes=minutes)
+
+
+def _failed(player_id: int, at: datetime) -> int:
+    """How many had failed lately at this moment, by the moment they failed."""
+    lately = {"changed_at__gt": at - FAILURES_WITHIN, "changed_at__lte": at}
+    return Deposit.objects.filter(player_id=player_id, state=DepositState.FAILED, **lately).count()
+
+
+def _is_paid_while_blocked(deposit: Deposit) -> bool:
+    """Whether its page was open when the block began, and was paid on behind it.
+
+    One that is on its way was paid when it left the page.
+    """
+    if deposit.state == DepositState.PROCESSING:
+        return _failed(deposit.player_id, deposit.changed_at) >= FAILURES_MAX
+    is_open = deposit.state in {*_UNDECIDED, DepositState.REQUIRES_ACTION}
+    return is_open and _failed(deposit.player_id, database_now()) >= FAILURES_MAX
 
 
 def _row(wanted: _Wanted) -> Deposit:
@@ -188,14 +207,13 @@ def ask_provider(deposit_id: UUID) -> None:
 
     Safe to repeat at any time: the key is the same, and what comes back goes through `apply`.
     """
+    attempt = going_back.begin(deposit_id)
     deposit = Deposit.objects.select_related("instrument").get(pk=deposit_id)
     house = providers.provider(deposit.provider)
     actor = Actor(ActorKind.PROVIDER, deposit.provider)
     try:
-        if _goes_back(deposit):
-            report = house.refund(
-                f"{deposit.pk}:refund:1", deposit.provider_ref or "", _arrived(deposit)
-            )
+        if attempt is not None:
+            report = house.refund(attempt.key, deposit.provider_ref or "", attempt.amount)
         elif deposit.provider_ref:
             report = house.find_deposit(deposit.provider_ref)
         else:
@@ -204,16 +222,14 @@ def ask_provider(deposit_id: UUID) -> None:
         _note_silence(deposit_id, actor, str(error))
     except ProviderRejected as error:
         _note_rejection(deposit_id, actor, error.code)
+        if attempt is not None:
+            going_back.end(attempt, why=error.code, actor=actor)
     else:
-        apply(report, cause="asked", actor=actor, confirmed=True)
-
-
-def _goes_back(deposit: Deposit) -> bool:
-    """Whether the provider is to send it back: never playable, or somebody decided so."""
-    if deposit.state == DepositState.REFUND_DUE:
-        return True
-    is_theirs = deposit.state == DepositState.SUCCEEDED and not deposit.refunded_minor
-    return is_theirs and review.is_to_return(deposit.pk)
+        meaning = apply(report, cause="asked", actor=actor, confirmed=True)
+        if attempt is not None and report.refund_failed:
+            going_back.end(attempt, why=report.reason or "failed", actor=actor)
+        elif attempt is not None and meaning is Meaning.STEP:
+            going_back.end(attempt, why=None, actor=actor)
 
 
 def _order(deposit: Deposit) -> NewDeposit:
@@ -226,12 +242,6 @@ def _order(deposit: Deposit) -> NewDeposit:
         challenge=fraud.before(deposit.pk).outcome is Outcome.CHALLENGE,
         customer=instruments.payer(PlayerId(deposit.player_id)),
         asked_at=deposit.created_at,
-    )
-
-
-def _arrived(deposit: Deposit) -> Money:
-    return Money(
-        deposit.arrived_minor or deposit.amount_minor, deposit.arrived_currency or deposit.currency
     )
 
 
@@ -299,9 +309,11 @@ def _apply(report: DepositReport, cause: str, actor: Actor, *, confirmed: bool) 
             limits.release(deposit.pk)
         state, reason = report.state, report.reason
     else:
+        if confirmed and refunds.fell_back(report, deposit):
+            raise _Unchanged(Meaning.CONFLICT)
         return _stay(deposit, report, meaning, (actor, cause))
     move_deposit(deposit, state, actor=actor, cause=cause, reason=reason)
-    if state is DepositState.SUCCEEDED:
+    if decision is not None:
         _refund(deposit, report, (actor, cause))
     return meaning
 
@@ -317,8 +329,8 @@ def _came_and_went(deposit: Deposit, report: DepositReport, by: tuple[Actor, str
         move_deposit(
             deposit, DepositState.REFUND_DUE, actor=actor, cause=cause, reason="refunded_before"
         )
-    booking.give_back(deposit, _arrived(deposit), actor)
-    deposit.refunded_minor = _arrived(deposit).minor
+    booking.give_back(deposit, refunds.left(deposit), actor)
+    deposit.refunded_minor = refunds.arrived(deposit).minor
 
 
 def _stay(
@@ -347,8 +359,11 @@ def _refund(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> b
     if refunds.is_whole(deposit):
         move_deposit(deposit, DepositState.REFUNDED, actor=actor, cause=cause, reason=report.reason)
         return True
+    if not refunds.left(deposit).minor:  # the rest went out by withdrawals: nothing is awaited
+        deposit.expected_by = deposit.poll_at = None
     deposit.save()
-    telling.went_back(deposit, minor)
+    if deposit.state != DepositState.REFUND_DUE:
+        telling.went_back(deposit, minor)
     record(
         PARTLY_REFUNDED,
         actor=actor,
@@ -357,7 +372,7 @@ def _refund(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> b
         after={
             "player_id": deposit.player_id,
             "refunded_minor": deposit.refunded_minor,
-            "currency": deposit.currency,
+            "currency": refunds.arrived(deposit).currency,
         },
         reason=report.reason,
     )
@@ -381,7 +396,8 @@ def _receive(
 ) -> tuple[DepositState, str]:
     """Book money that has come: to the player with the gate's permit, or aside."""
     deposit.arrived_minor, deposit.arrived_currency = arrived.minor, arrived.currency
-    if decision.permit is not None and arrived == deposit.amount:
+    is_blocked = _is_paid_while_blocked(deposit)
+    if decision.permit is not None and arrived == deposit.amount and not is_blocked:
         booking.credit(deposit, decision.permit, actor)
         facts.record(
             [
@@ -397,7 +413,8 @@ def _receive(
         state, reason = DepositState.SUCCEEDED, ""
     else:
         booking.set_aside(deposit, arrived, actor)
-        reason = "another_amount" if decision.code is None else decision.code.value
+        ours = DepositCode.TOO_MANY_FAILURES.value if is_blocked else "another_amount"
+        reason = ours if decision.code is None else decision.code.value
         state = DepositState.REFUND_DUE
     limits.release(deposit.pk)
     return state, reason
@@ -431,12 +448,13 @@ def _acts(meaning: Meaning, *, confirmed: bool) -> bool:
 def _note_contradiction(report: DepositReport, actor: Actor) -> None:
     """The provider insists on what our record cannot follow: nothing moves, people must look."""
     with transaction.atomic():
+        deposit = lock_deposit(report.payment_id)
         record(
             CONTRADICTED,
             actor=actor,
             subject=Subject("deposit", str(report.payment_id)),
             component="payments",
-            before={"state": Deposit.objects.get(pk=report.payment_id).state},
+            before={"state": deposit.state},
             after={
                 "reported": report.state.value,
                 "provider_ref": report.provider_ref,
@@ -444,3 +462,5 @@ def _note_contradiction(report: DepositReport, actor: Actor) -> None:
                 "currency": report.amount.currency,
             },
         )
+        if refunds.fell_back(report, deposit):
+            overdue.open_fell_back(deposit)

@@ -121,6 +121,9 @@ class Deposit(_Payment):
     #: from the player again, not sent by their withdrawals.
     refunded_minor = models.BigIntegerField(default=0)
     reversed_minor = models.BigIntegerField(default=0)
+    #: Attempts at sending it back that are over, and what the one that is on asked for.
+    refund_attempts = models.IntegerField(default=0, db_default=0)
+    refund_asked_minor = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "payments_deposit"

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-import structlog
 from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -25,8 +24,8 @@ from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
-from kernel.refusal import Refused
 from payments import telling
+from payments.alone import done_alone
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState
 from payments.steps import lock_deposit, lock_withdrawal
@@ -40,8 +39,6 @@ SHOWN: Final = 100
 LEFT_ALONE: Final = timedelta(minutes=30)
 #: Payments of each kind in one run; the next one finds the rest.
 BATCH: Final = 50
-
-log = structlog.get_logger(__name__)
 
 
 def sweep() -> int:
@@ -88,15 +85,13 @@ def _resolved(table: Table) -> list[UUID]:
 
 def _alone(act: Callable[[Deposit | Withdrawal], bool], table: Table, pk: UUID) -> int:
     """Each in a transaction of its own; one that fails lets the others pass and waits."""
-    try:
+    did = []
+
+    def one() -> None:
         with transaction.atomic():
-            payment: Deposit | Withdrawal = (
-                lock_deposit(pk) if table is Deposit else lock_withdrawal(pk)
-            )
-            return int(act(payment))
-    except Refused as refused:
-        log.warning("late_payment_waits", payment=str(pk), why=str(refused.code))
-        return 0
+            did.append(act(lock_deposit(pk) if table is Deposit else lock_withdrawal(pk)))
+
+    return int(done_alone(one, pk) and did == [True])
 
 
 def _open(payment: Deposit | Withdrawal) -> bool:
@@ -125,6 +120,27 @@ def _open(payment: Deposit | Withdrawal) -> bool:
     return True
 
 
+def open_fell_back(deposit: Deposit) -> None:
+    """A refund that was made has failed after all: a case, once. In the caller's transaction."""
+    amount = str(deposit.amount)
+    with _in_the_language_of(deposit.player_id):
+        cases.open_case(
+            Matter(
+                CaseKind.PAYMENT,
+                PlayerId(deposit.player_id),
+                _("Money from your deposit of %(amount)s came back to us") % {"amount": amount},
+                _(
+                    "We sent money from your deposit of %(amount)s back to where it came from, but"
+                    " the payment provider says that it could not be delivered. People are looking"
+                    " into it now. You need to do nothing. We will write to you here."
+                )
+                % {"amount": amount},
+            ),
+            key=f"{deposit.pk.hex}:fell-back:{deposit.reversed_minor}",
+            who=Officer(SYSTEM),
+        )
+
+
 def _close(payment: Deposit | Withdrawal) -> bool:
     if payment.overdue_at is None or payment.expected_by is not None:
         return False
@@ -138,6 +154,17 @@ def _close(payment: Deposit | Withdrawal) -> bool:
 def _words(payment: Deposit | Withdrawal) -> tuple[str, str]:
     """What the player reads: no more than is known."""
     amount = str(Money(payment.amount_minor, payment.currency))
+    if isinstance(payment, Deposit) and payment.state in {DepositState.SUCCEEDED, DepositState.WON}:
+        return (
+            _("Return of your deposit of %(amount)s takes longer than it should")
+            % {"amount": amount},
+            _(
+                "Your deposit of %(amount)s goes back to where it came from, and that is not done"
+                " by now. People are looking into it. The money is set aside until then; you need"
+                " to do nothing. We will write to you here."
+            )
+            % {"amount": amount},
+        )
     if isinstance(payment, Deposit):
         return (
             _("Deposit of %(amount)s takes longer than it should") % {"amount": amount},

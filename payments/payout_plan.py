@@ -19,6 +19,7 @@ from kernel.ids import PlayerId
 from kernel.money import Money
 from payments.approvals.policy import WithdrawalPolicy, withdrawal_policy
 from payments.closed_loop import Funding, Part, Stuck, is_refundable, plan
+from payments.fraud import review
 from payments.models import Deposit, Instrument, Withdrawal
 from payments.providers.protocol import InstrumentKind, PayoutRoute
 from payments.states import DepositState, WithdrawalState
@@ -81,13 +82,14 @@ def under_way(deposits: Sequence[UUID]) -> dict[UUID, int]:
 
 
 def _deposits(player_id: PlayerId, currency: str) -> list[Deposit]:
+    """Under the player's lock none becomes one that is kept back: it is so when it arrives."""
     found = Deposit.objects.filter(
         player_id=player_id,
         currency=currency,
         state__in=REFUNDABLE,
         refunded_minor__lt=F("amount_minor"),
         provider_ref__isnull=False,
-    )
+    ).exclude(pk__in=review.kept_back(player_id))
     return list(found.select_related("instrument").order_by("created_at", "pk")[:FUNDINGS_MAX])
 
 

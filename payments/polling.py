@@ -8,25 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
-import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
-from kernel.refusal import Refused
 from payments import deposits, overdue, provider_events, reviews, withdrawals
+from payments.alone import done_alone
 from payments.disputes import asking, working
 from payments.disputes.applying import POLL_EVERY
 from payments.disputes.models import ProviderDispute
+from payments.fraud import returns
 from payments.models import Deposit, ProviderEvent, Withdrawal
-from payments.providers.protocol import BadWebhook, ProviderRejected, ProviderUnreachable
 from payments.states import DEPOSITS_POLLED, WITHDRAWALS_POLLED, poll_after
-
-log = structlog.get_logger(__name__)
 
 #: Items of each kind per sweep; a provider call takes up to 6 s, and a sweep runs every 10 s.
 BATCH_MAX: Final = 50
@@ -51,6 +49,8 @@ def sweep() -> Sweep:
     done = Sweep()
     for row_id in _waiting_events():
         done.events += _try(provider_events.apply_stored, row_id, done)
+    for payment_id in returns.unkept():
+        _try(returns.keep, payment_id, done)
     for payment_id in _claim_due(Deposit):
         done.deposits += _try(deposits.ask_provider, payment_id, done)
     for request_id in reviews.waiting_for_the_house():
@@ -64,13 +64,10 @@ def sweep() -> Sweep:
 
 
 def _try(act: Callable[[UUID], object], item: UUID, done: Sweep) -> int:
-    try:
-        act(item)
-    except (ProviderUnreachable, ProviderRejected, BadWebhook, Refused) as error:
-        log.warning("payment_sweep_failed", item=str(item), error=str(error))
-        done.failures += 1
-        return 0
-    return 1
+    if done_alone(partial(act, item), item):
+        return 1
+    done.failures += 1
+    return 0
 
 
 def _waiting_events() -> list[UUID]:
@@ -128,5 +125,7 @@ def look_again(payment: Deposit | Withdrawal) -> bool:
             [payment.pk],
         )
         polled = DEPOSITS_POLLED | WITHDRAWALS_POLLED
-        found = type(payment).objects.filter(pk=rows[0][0], state__in=polled)
+        late = Q(overdue_at__isnull=False, expected_by__isnull=False)  # also a return that is
+        waits = Q(state__in=polled) | late
+        found = type(payment).objects.filter(waits, pk=rows[0][0])
         return bool(found.update(polls=0, poll_at=database_now()))

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
-import structlog
 from celery import shared_task
 
 from kernel.clock import SystemClock
-from kernel.refusal import Refused
 from payments import catching_up, polling, provider_events
+from payments.alone import done_alone
 from payments.files import inbox
-from payments.providers.protocol import ProviderUnreachable
 from payments.reconciliation import work
-
-log = structlog.get_logger(__name__)
 
 
 @shared_task(name="payments.tasks.apply_events", ignore_result=True)
 def apply_events(row_ids: list[str]) -> None:
     """Apply stored webhooks; each that cannot be applied now is left to the sweep."""
     for row_id in row_ids:
-        try:
-            provider_events.apply_stored(UUID(row_id))
-        except (ProviderUnreachable, Refused) as error:
-            log.warning("webhook_waits", row=row_id, error=str(error))
+        done_alone(partial(provider_events.apply_stored, UUID(row_id)), row_id)
 
 
 @shared_task(name="payments.tasks.sweep", ignore_result=True)

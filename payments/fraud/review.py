@@ -1,8 +1,12 @@
 """Deposits held for review: credited and set aside at once, until somebody has looked.
 
 The hold stands on the player's own cash (`ledger.holds`): they see it and for what, and can neither
-play nor withdraw it. Released, it is theirs; returned, it goes back to its source, and the provider
-is asked by the sweep. Who decides needs the right; what was decided is a row that never changes.
+play nor withdraw it. Released, it is theirs; returned, it goes back to its source: the provider is
+asked until it has taken it, and the money is held as long as that takes (`payments.fraud.returns`).
+Who decides needs the right; what was decided is a row that never changes.
+
+A part that goes back lessens the hold: what is left is held anew in the same transaction, so a
+review has one hold after another, at most one of which stands.
 """
 
 from __future__ import annotations
@@ -17,23 +21,29 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.rights import check_right
 from audit.canonical import storable
+from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from compliance.queues import Tally
-from kernel.ids import Actor, PlayerId
+from kernel.ids import AccountId, Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
 from ledger.postings import LedgerCode, Transfer, TransferKind, derived_id
+from payments.booking import REF
 from payments.fraud.words import Decision
 from payments.models import Deposit
+from payments.states import DEPOSIT_WAITS, DepositState
 from payments.steps import lock_deposit
 
 RIGHT: Final = "payments.review_deposit"
-#: As long as a hold may stand; a review that nobody decides frees the money of its own accord.
+#: As long as a hold may stand; a review that nobody decides frees the money of its own accord. One
+#: whose return is decided is held anew.
 HELD_FOR: Final = timedelta(days=30)
 #: How long the house gives itself.
 DUE_AFTER: Final = timedelta(days=1)
 REASON_MAX: Final = 2_000
+#: Whose money is with us, so that it can be sent back.
+RETURNABLE: Final = (DepositState.SUCCEEDED, DepositState.WON)
 
 HELD: Final = register("deposit.held_for_review", "Deposit held for review")
 DECIDED: Final = register("deposit.review_decided", "Deposit's review decided")
@@ -46,6 +56,7 @@ class ReviewCode(StrEnum):
     DECIDED_ALREADY = "review_decided_already"
     REASON_MISSING = "review_reason_missing"
     NOT_HELD_ANY_MORE = "review_not_held_any_more"
+    DISPUTED = "review_deposit_disputed"
 
 
 class Verdict(StrEnum):
@@ -80,14 +91,19 @@ class Review:
 
 _SQL: Final = """
 SELECT r.deposit_id, r.player_id, r.amount_minor, r.currency, r.reasons, r.opened_at, r.due_at,
-       v.verdict, v.by_actor, v.at, v.reason, e.at
+       v.verdict, v.by_actor, v.at, v.reason, held.ended_at
 FROM payments_fraud_review r
 """
 _ENDS: Final = """
 LEFT JOIN payments_fraud_verdict v ON v.deposit_id = r.deposit_id
-LEFT JOIN ledger_hold_end e ON e.hold = r.hold_id
+JOIN ledger_hold first ON first.id = r.hold_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN bool_and(e.hold IS NOT NULL) THEN max(e.at) END AS ended_at
+    FROM ledger_hold h LEFT JOIN ledger_hold_end e ON e.hold = h.id
+    WHERE h.account = first.account AND h.ref = first.ref AND h.kind = first.kind
+) held
 """
-_WAITS: Final = "v.deposit_id IS NULL AND e.hold IS NULL"
+_WAITS: Final = "v.deposit_id IS NULL AND held.ended_at IS NULL"
 _TALLY: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE r.due_at < %s), min(r.due_at)
 FROM payments_fraud_review r {_ENDS} WHERE {_WAITS}
@@ -95,25 +111,13 @@ FROM payments_fraud_review r {_ENDS} WHERE {_WAITS}
 
 
 def hold_id(deposit_id: UUID) -> UUID:
-    """The one hold of a deposit's review."""
+    """The first hold of a deposit's review."""
     return derived_id("review", deposit_id)
 
 
 def hold(deposit: Deposit, decision: Decision, actor: Actor) -> None:
     """Set a credited deposit aside for review, in the transaction that credited it. Once."""
-    cash = accounts.player_cash(PlayerId(deposit.player_id), deposit.currency)
-    holds.hold(
-        Transfer(
-            id=hold_id(deposit.pk),
-            debit=cash,
-            credit=accounts.psp_clearing(deposit.provider, deposit.currency),
-            amount_minor=deposit.amount_minor,
-            kind=TransferKind.DEPOSIT_REVERSAL,
-            ref=f"payment:{deposit.pk}",
-        ),
-        timeout_ms=int(HELD_FOR.total_seconds()) * 1000,
-        actor=actor,
-    )
+    _place(deposit, hold_id(deposit.pk), deposit.amount_minor, HELD_FOR, actor)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_fraud_review (deposit_id, player_id, amount_minor, currency,"
@@ -135,26 +139,71 @@ def hold(deposit: Deposit, decision: Decision, actor: Actor) -> None:
     )
 
 
-def let_go(deposit_id: UUID, *, actor: Actor) -> bool:
-    """End the hold of a review if it stands; whether it did. For whoever books against the money.
+def _place(deposit: Deposit, id_: UUID, minor: int, lasts: timedelta, actor: Actor) -> None:
+    holds.hold(
+        Transfer(
+            id=id_,
+            debit=_cash(deposit),
+            credit=accounts.psp_clearing(deposit.provider, deposit.currency),
+            amount_minor=minor,
+            kind=TransferKind.DEPOSIT_REVERSAL,
+            ref=f"{REF}{deposit.pk}",
+        ),
+        timeout_ms=int(lasts.total_seconds() * 1000),
+        actor=actor,
+    )
+
+
+def _cash(deposit: Deposit) -> AccountId:
+    return accounts.player_cash(PlayerId(deposit.player_id), deposit.currency)
+
+
+def standing_hold(deposit: Deposit) -> holds.Open | None:
+    """The hold of its review that counts against the player's cash now, if one does."""
+    kind, ref = TransferKind.DEPOSIT_REVERSAL, f"{REF}{deposit.pk}"
+    found = holds.open_on(_cash(deposit))
+    return next((one for one in found if one.kind is kind and one.ref == ref), None)
+
+
+def let_go(deposit: Deposit, *, actor: Actor) -> holds.Open | None:
+    """End the hold of a review if it stands; which it was. For whoever books against the money.
 
     In the caller's transaction, which keeps the account locked: nothing can be played in between.
+    Under the deposit's lock.
     """
+    found = standing_hold(deposit)
+    if found is None:
+        return None
     try:
-        return not holds.void(hold_id(deposit_id), actor=actor).replayed
+        holds.void(found.id, actor=actor)
     except Refused as refused:
-        if refused.code in {LedgerCode.UNKNOWN_HOLD, LedgerCode.STALE_HOLD}:
-            return False
+        if refused.code == LedgerCode.STALE_HOLD:
+            return None
         raise
+    return found
+
+
+def hold_again(deposit: Deposit, before: holds.Open, gone_minor: int, actor: Actor) -> None:
+    """Hold what is left of what ``before`` held, after ``gone_minor`` of it has gone back.
+
+    In the transaction that let go of it. As long as it would have stood; where the return of the
+    deposit is decided, for as long as a hold may.
+    """
+    left_minor = deposit.amount_minor - deposit.refunded_minor
+    minor = min(before.amount_minor - gone_minor, left_minor)
+    lasts = HELD_FOR if is_to_return(deposit.pk) else before.expires_at - database_now()
+    if minor > 0 and lasts >= timedelta(milliseconds=1):
+        _place(deposit, derived_id("review", before.id), minor, lasts, actor)
 
 
 def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> Review:
     """Release the money to its player, or have it returned. Once; repeated it changes nothing.
 
     Refuses with ``NOT_ALLOWED``, ``NO_SUCH_REVIEW``, ``REASON_MISSING``, ``DECIDED_ALREADY`` (the
-    other way) and ``NOT_HELD_ANY_MORE`` (its 30 days are over, or it was taken back meanwhile:
-    there is nothing left to decide). Locks the deposit, then its player's account. A return keeps
-    the hold until the provider has taken the money.
+    other way), ``NOT_HELD_ANY_MORE`` (its 30 days are over, or it was taken back meanwhile: there
+    is nothing left to decide) and, for a return, ``DISPUTED``: the bank has the money, or may take
+    it. Locks the deposit, then its player's account. A return keeps the money held until the
+    provider has taken it, and where that takes too long a case opens (`payments.overdue`).
     """
     check_right(actor, RIGHT)
     words = storable(reason.strip())[:REASON_MAX]
@@ -170,10 +219,10 @@ def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> 
             raise Refused(ReviewCode.DECIDED_ALREADY, verdict=known.verdict.value)
         _write(deposit_id, verdict, actor, words)
         if verdict is Verdict.RELEASE:
-            if not let_go(deposit_id, actor=actor):
+            if let_go(deposit, actor=actor) is None:
                 raise Refused(ReviewCode.NOT_HELD_ANY_MORE)
         else:
-            _have_returned(deposit)
+            _have_returned(deposit, actor)
         record(
             DECIDED,
             actor=actor,
@@ -185,18 +234,18 @@ def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> 
     return find(deposit_id)
 
 
-def _have_returned(deposit: Deposit) -> None:
-    """The sweep asks the provider at once; until it has, the hold keeps the money where it is."""
-    is_held = any(
-        one.id == hold_id(deposit.pk)
-        for one in holds.open_on(
-            accounts.player_cash(PlayerId(deposit.player_id), deposit.currency)
-        )
-    )
-    if not is_held:
+def _have_returned(deposit: Deposit, actor: Actor) -> None:
+    """The sweep asks the provider at once; until it has, the money is held where it is."""
+    if deposit.state not in RETURNABLE:
+        raise Refused(ReviewCode.DISPUTED)
+    before = let_go(deposit, actor=actor)
+    if before is None:
         raise Refused(ReviewCode.NOT_HELD_ANY_MORE)
-    deposit.poll_at = deposit.changed_at
-    deposit.save(update_fields=["poll_at"])
+    hold_again(deposit, before, 0, actor)
+    now = database_now()
+    deposit.poll_at, deposit.polls = now, 0
+    deposit.expected_by = now + DEPOSIT_WAITS[DepositState.REFUND_DUE]
+    deposit.save(update_fields=["poll_at", "polls", "expected_by"])
 
 
 def is_to_return(deposit_id: UUID) -> bool:
@@ -208,6 +257,12 @@ def is_to_return(deposit_id: UUID) -> bool:
             [deposit_id],
         )
         return bool(cursor.fetchone()[0])
+
+
+def kept_back(player_id: PlayerId) -> set[UUID]:
+    """The player's deposits that are looked at or are to be returned: no source of a withdrawal."""
+    wanted = f"WHERE r.player_id = %s AND (({_WAITS}) OR v.verdict = 'return')"
+    return {one.deposit_id for one in _read(wanted, [player_id])}
 
 
 def _write(deposit_id: UUID, verdict: Verdict, actor: Actor, reason: str) -> None:

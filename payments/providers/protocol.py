@@ -67,7 +67,8 @@ class DepositReport:
     """How a deposit stands at the provider. ``amount`` is what the provider moved or will move.
 
     ``fee`` is what the provider kept of it, where it says so; ``refunded`` what of it went back by
-    refunds, which payouts of a player into the same card are not.
+    refunds, which payouts of a player into the same card are not. ``refund_failed``: the refund
+    asked for under this very key came to nothing, and will not be made under it.
     """
 
     payment_id: UUID
@@ -79,6 +80,7 @@ class DepositReport:
     instrument: Instrument | None = None
     fee: Money | None = None
     refunded: Money | None = None
+    refund_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

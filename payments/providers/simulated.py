@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -80,14 +81,15 @@ class SimulatedProvider:
         return _deposit(self._call("GET", f"/v1/payments/{provider_ref}"))
 
     def refund(self, key: str, provider_ref: str, amount: Money) -> DepositReport:
-        return _deposit(
-            self._call(
-                "POST",
-                f"/v1/payments/{provider_ref}/refunds",
-                key=key,
-                body={"amount_minor": amount.minor, "currency": amount.currency},
-            )
+        found = self._call(
+            "POST",
+            f"/v1/payments/{provider_ref}/refunds",
+            key=key,
+            body={"amount_minor": amount.minor, "currency": amount.currency},
         )
+        made = found.get("refund")
+        failed = isinstance(made, dict) and made.get("status") == "failed"
+        return replace(_deposit(found), refund_failed=failed)
 
     def create_payout(self, wanted: NewPayout) -> PayoutReport:
         return _payout(

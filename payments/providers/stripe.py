@@ -9,6 +9,7 @@ for what is in docs/operations.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import stripe
@@ -79,8 +80,9 @@ class StripeProvider:
     def refund(self, key: str, provider_ref: str, amount: Money) -> DepositReport:
         with self._api() as api:
             intent = _intent_of(api, provider_ref)
-            _refund(api, intent, key, amount, payment_id=intent["metadata"]["payment_id"])
-            return _find_deposit(api, provider_ref)
+            made = _refund(api, intent, key, amount, payment_id=intent["metadata"]["payment_id"])
+            failed = made.get("status") in {"failed", "canceled"}
+            return replace(_find_deposit(api, provider_ref), refund_failed=failed)
 
     # Payouts
 

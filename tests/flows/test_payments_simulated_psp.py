@@ -346,3 +346,18 @@ def test_the_provider_refuses_strangers_and_reused_keys(psp):
     assert post(good | {"amount_minor": 200}) == 422
     assert post(good | {"amount_minor": "100"}, key="k2") == 400
     assert post(good | {"return_url": "javascript:alert(1)"}, key="k3") == 400
+
+
+@pytest.mark.feature("F67")
+def test_a_refund_that_failed_says_so_under_its_key_and_another_key_makes_another(psp, player):
+    made = deposits.start(
+        player_id=player, amount=Money(5_000, "EUR"), key="k", actor=Actor.player(player)
+    )
+    httpx.post(made.redirect_url, data={"instrument": "visa"}, trust_env=False)
+    house, asked = providers.provider("simulated"), (made.provider_ref, made.amount)
+    psp.switch(refund_fails=True)
+    assert [house.refund("k:1", *asked).refund_failed for _ in range(2)] == [True, True]
+    psp.switch(refund_fails=False)
+    assert house.refund("k:1", *asked).refund_failed is True
+    again = house.refund("k:2", *asked)
+    assert (again.refund_failed, again.state) == (False, DepositState.REFUNDED)

@@ -230,6 +230,19 @@ def test_a_deposit_goes_back_in_parts_and_each_part_once(account, house):
     assert len(account.books.all("refund")) == 2
 
 
+def test_a_refund_that_failed_says_so_under_its_key_and_another_key_makes_another(account, house):
+    paid(account, house)
+    made = paid(account, house)
+    assert house.refund("r:1", made.provider_ref, EUR50).refund_failed is False
+    banks.refund_fails(account.books, account.books.all("refund")[0]["id"])
+    account.keys.clear()
+    failed = house.refund("r:1", made.provider_ref, EUR50)
+    assert (failed.refund_failed, failed.refunded) == (True, Money(0, "EUR"))
+    again = house.refund("r:2", made.provider_ref, EUR50)
+    assert (again.refund_failed, again.state) == (False, DepositState.REFUNDED)
+    assert len(account.books.all("refund")) == 2
+
+
 def test_of_a_deposit_that_went_back_in_many_parts_all_are_counted(account, house):
     paid(account, house)
     made = paid(account, house)
