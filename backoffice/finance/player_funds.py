@@ -37,6 +37,20 @@ LEFT JOIN accounts_player p ON s.owner_ref ~ '^player:[0-9]{{1,18}}$'
         THEN substr(s.owner_ref, 8)::bigint END
 GROUP BY 1, 2, 3
 """  # noqa: S608  (fixed words)
+#: What test accounts paid in and did not take out again: no cover for anybody, won or lost.
+_PAID_IN_BY_TESTS: Final = """
+SELECT a.currency, sum(e.amount)::bigint
+FROM accounts_player p
+JOIN ledger_account a
+    ON a.owner_ref = 'player:' || p.user_id AND a.kind IN ('player_cash', 'player_held')
+JOIN ledger_entry e ON e.account = a.id AND e.posted_at < %(as_of)s
+JOIN ledger_transfer_id i ON i.id = e.transfer
+JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
+JOIN ledger_account other
+    ON other.id = CASE WHEN t.credit = a.id THEN t.debit ELSE t.credit END
+    AND other.kind = 'psp_clearing'
+WHERE p.is_test GROUP BY 1
+"""
 #: Of what an escrow holds, what test accounts put there; asked only of the few that hold something.
 _IN_PLAY: Final = f"""
 {_STOOD}, parts AS (
@@ -82,7 +96,8 @@ _ALL: Final = (*_OWED, "receivable", "escrow", "suspense", "psp_clearing", "bank
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """One currency at an instant, in minor units, test accounts apart.
+    """One currency at an instant, in minor units, test accounts apart on both sides: what they
+    paid in is in ``test_at_providers_minor``, not in what providers hold for players.
 
     ``unallocated_minor`` is money that came and is nobody's yet; it may have to go back, so it
     counts as owed. ``receivable_minor`` is what players owe, and lessens nothing.
@@ -98,6 +113,7 @@ class Funds:
     at_banks_minor: int
     test_minor: int
     test_in_play_minor: int
+    test_at_providers_minor: int
 
     @property
     def owed_minor(self) -> int:
@@ -122,13 +138,18 @@ def funds(as_of: datetime) -> list[Funds]:
     test_in_play: dict[str, int] = {}
     for row in in_play(as_of):
         test_in_play[row.currency] = test_in_play.get(row.currency, 0) + row.test_minor
+    paid_in = dict(_asked(_PAID_IN_BY_TESTS, as_of, ()))
     return [
-        _funds(currency, found[currency], test_in_play.get(currency, 0))
+        _funds(
+            currency, found[currency], test_in_play.get(currency, 0), paid_in.get(currency, 0)
+        )
         for currency in sorted(found)
     ]
 
 
-def _funds(currency: str, by: dict[tuple[str, bool], int], test_in_play: int) -> Funds:
+def _funds(
+    currency: str, by: dict[tuple[str, bool], int], test_in_play: int, test_paid_in: int
+) -> Funds:
     def real(kind: str) -> int:
         return by.get((kind, False), 0)
 
@@ -139,10 +160,11 @@ def _funds(currency: str, by: dict[tuple[str, bool], int], test_in_play: int) ->
         in_play_minor=real("escrow") - test_in_play,
         unallocated_minor=real("suspense"),
         receivable_minor=-real("receivable"),
-        at_providers_minor=-real("psp_clearing"),
+        at_providers_minor=-real("psp_clearing") - test_paid_in,
         at_banks_minor=-real("bank"),
         test_minor=sum(by.get((kind, True), 0) for kind in _OWED),
         test_in_play_minor=test_in_play,
+        test_at_providers_minor=test_paid_in,
     )
 
 
@@ -175,7 +197,7 @@ def _funds_rows(span: Span) -> Iterator[tuple[object, ...]]:
             one.currency, one.cash_minor, one.held_minor, one.in_play_minor,
             one.unallocated_minor, one.owed_minor, one.at_providers_minor, one.at_banks_minor,
             one.surplus_minor, "yes" if one.is_covered else "no", one.receivable_minor,
-            one.test_minor, one.test_in_play_minor,
+            one.test_minor, one.test_in_play_minor, one.test_at_providers_minor,
         )  # fmt: skip
 
 
@@ -193,7 +215,8 @@ PLAYER_FUNDS: Final = Report(
     "player-funds",
     "Player funds",
     "What is the players' at an instant, per currency, against what providers and banks hold for"
-    " the house. Debts of players and test accounts stand apart and lessen nothing.",
+    " the house. Debts of players lessen nothing; what test accounts have and paid in stands apart"
+    " and covers nothing.",
     (
         Column("currency", "Currency"),
         Column("cash", "In accounts", Cell.MONEY, is_total=True),
@@ -208,6 +231,7 @@ PLAYER_FUNDS: Final = Report(
         Column("receivable", "Players owe", Cell.MONEY, is_total=True),
         Column("test_accounts", "Test accounts", Cell.MONEY, is_total=True),
         Column("test_in_play", "Test in rounds", Cell.MONEY, is_total=True),
+        Column("test_at_providers", "Test at providers", Cell.MONEY, is_total=True),
     ),
     _funds_rows,
     Reach.INSTANT,

@@ -127,8 +127,9 @@ def test_player_funds_are_cash_held_and_stakes_with_debts_and_test_accounts_apar
     assert (row["cash"], row["held"], row["in_play"]) == (50_000 - 800 + 3_600 - 250, 0, 250)
     assert row["owed"] == 52_800
     assert (row["test_accounts"], row["test_in_play"]) == (50_000 - 300 - 700, 700)
-    assert row["at_providers"] == -entries_of("psp_clearing") == 100_000
-    assert (row["surplus"], row["covered"], row["receivable"]) == (47_200, "yes", 0)
+    assert -entries_of("psp_clearing") == 100_000
+    assert (row["at_providers"], row["test_at_providers"]) == (50_000, 50_000)
+    assert (row["surplus"], row["covered"], row["receivable"]) == (-2_800, "no", 0)
     whole = row["cash"] + row["held"] + row["test_accounts"]
     assert whole == entries_of("player_cash", "player_held")
     (in_play,) = rows_of("funds-in-play")
@@ -151,6 +152,19 @@ def test_what_a_player_owes_lessens_nothing_and_missing_money_is_said():
     assert (row["at_providers"], row["surplus"], row["covered"]) == (5_000, -1, "no")
     lines = {row["player"]: row for row in rows_of("player-balances")}
     assert (lines[anna]["cash"], lines[ben]["cash"], lines[ben]["receivable"]) == (5_001, 0, 2_000)
+
+
+@pytest.mark.feature("F72")
+def test_the_money_of_a_test_account_covers_nobody():
+    house.pit()
+    anna, test = house.player(balance_minor=5_000), house.player(balance_minor=0)
+    captured_deposit(is_test(test), 100_000)
+    adjusted(adjustments(), accounts.player_cash(anna, "EUR"), 1)
+    adjusted(accounts.player_cash(test, "EUR"), adjustments(), 60_000)
+    (row,) = rows_of("player-funds")
+    assert (row["owed"], row["test_accounts"]) == (5_001, 40_000)
+    assert (row["at_providers"], row["test_at_providers"]) == (5_000, 100_000)
+    assert (row["surplus"], row["covered"]) == (-1, "no")
 
 
 @pytest.mark.feature("F72")
