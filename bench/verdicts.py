@@ -1,0 +1,36 @@
+"""When a benchmark has failed, by what it measured: rules that can be tested without measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+#: Milliseconds in which 99 of 100 messages of a provider are answered, while it is reconciled.
+ACK_P99_MS: Final = 50.0
+#: Of the time that is measured, during so much a reconciliation has to be at work.
+AT_WORK_LEAST: Final = 0.9
+
+
+def chaos(found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a storm; empty where nothing is.
+
+    A storm that did not blow proves nothing: its payers lived to the end, something was killed,
+    and messages came twice and got lost.
+    """
+    wrong = [name for name in ("drift", "violations", "payers_ended_badly") if found[name]]
+    calm = ("events", "duplicated", "lost", "kills", "deposits", "withdrawals")
+    return wrong + [f"no {name}" for name in calm if not found[name]]
+
+
+def webhooks(found: Mapping[str, Any], *, alone: bool) -> list[str]:
+    """What is wrong with a measurement of the door; ``alone``: without a reconciliation."""
+    wrong = []
+    if set(found["statuses"]) != {"200"}:
+        wrong.append("statuses")
+    if found["events_kept"] != found["events_sent"]:
+        wrong.append("events_kept")
+    if found["ack_p99_ms"] > ACK_P99_MS:
+        wrong.append("ack_p99_ms")
+    if not alone and found["reconciling_share"] < AT_WORK_LEAST:
+        wrong.append("reconciling_share")
+    return wrong
