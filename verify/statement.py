@@ -4,6 +4,7 @@ says. What it says is the house's word; the seals of rounds and ledger prove the
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,11 +55,19 @@ def words(said: dict[str, Any]) -> list[str]:
         f"{one['name']}: broken by {one['broken']} rows" for one in said["checks"] if one["broken"]
     ]
     lines += [
-        f"{one['provider']} {one['currency']}: drift {one['drift_minor']} minor units"
+        f"{one['provider']} {one['currency']}: drift {one['drift_minor']} minor units,"
+        f" files until {one['files_until'] or 'never'}"
         for one in said["providers"]
     ]
     told = "no run of reconciliation reaches past the day"
+    lines.append(f"{said['breaks_open']} breaks of the day or before it are open")
     return [*lines, told if run is None else f"run {run['id']}, {run['breaks_open']} breaks open"]
+
+
+def _reaches(provider: dict[str, Any], until: str) -> bool:
+    """Whether the files of a provider that has money reach past the day."""
+    told = provider["files_until"]
+    return bool(told) and datetime.fromisoformat(told) >= datetime.fromisoformat(until)
 
 
 def _wrong(said: dict[str, Any]) -> list[str]:
@@ -82,8 +91,11 @@ def _wrong(said: dict[str, Any]) -> list[str]:
             detail = f"drift is {one['drift_minor']!r}, its figures give {drift}"
             found.append(f"{one['provider']} {one['currency']} {detail}")
     holds = all(int(one["broken"]) == 0 for one in said["checks"])
-    is_whole = is_even and is_explained and holds
-    follows = "differs" if not is_whole else "incomplete" if said["run"] is None else "agrees"
+    run = said["run"]
+    waits = int(said["breaks_open"]) or (0 if run is None else int(run["breaks_open"]))
+    is_whole = is_even and is_explained and holds and not waits
+    is_told = run is not None and all(_reaches(one, said["until"]) for one in said["providers"])
+    follows = "differs" if not is_whole else "agrees" if is_told else "incomplete"
     if said["verdict"] != follows:
         found.append(f"verdict is {said['verdict']!r}, its figures give {follows!r}")
     return found

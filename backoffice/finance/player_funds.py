@@ -140,9 +140,7 @@ def funds(as_of: datetime) -> list[Funds]:
         test_in_play[row.currency] = test_in_play.get(row.currency, 0) + row.test_minor
     paid_in = dict(_asked(_PAID_IN_BY_TESTS, as_of, ()))
     return [
-        _funds(
-            currency, found[currency], test_in_play.get(currency, 0), paid_in.get(currency, 0)
-        )
+        _funds(currency, found[currency], test_in_play.get(currency, 0), paid_in.get(currency, 0))
         for currency in sorted(found)
     ]
 

@@ -25,7 +25,7 @@ NO_MAX: Final = statements.PER_DAY_MAX
 LOOKS: Final = {
     Verdict.AGREES.value: ("is-good", "everything agrees"),
     Verdict.DIFFERS.value: ("is-alarm", "differs"),
-    Verdict.INCOMPLETE.value: ("", "incomplete: no run of reconciliation yet"),
+    Verdict.INCOMPLETE.value: ("", "incomplete: not every provider has told yet"),
 }
 
 
@@ -55,6 +55,7 @@ def statement(request: HttpRequest, day: str, no: int) -> HttpResponse:
         "tables": [_table(one, day) for one in said["tables"]],
         "providers": [_provider(one) for one in said["providers"]],
         "run": said["run"],
+        "breaks_open": said.get("breaks_open", 0),
     }
     title = f"Statement of {found.day.isoformat()}"
     return frame.page(request, "admin/desk/statement.html", title, facts, here="statements")
@@ -145,6 +146,7 @@ def _provider(one: dict[str, Any]) -> dict[str, Any]:
         ],
         "drift": desk.amount(one["drift_minor"], of),
         "has_drift": one["drift_minor"] != 0,
+        "files_until": str(one.get("files_until", ""))[:16].replace("T", " "),
     }
 
 

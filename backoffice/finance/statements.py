@@ -3,7 +3,9 @@ other and signed.
 
 Three ways: what was played against the books (`play_against_books`, `backoffice.rounds`), the books
 against providers, and providers against banks (the newest run of reconciliation that reaches past
-the day). It is incomplete while no run does; made again later it is a further number of the day.
+the day, its sums counted again by `providers_held`). It differs while a break of the run or of the
+day is open, and is incomplete while no run, or no file of a provider that has money, reaches past
+the day. Made again later it is a further number of the day.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from audit.database_clock import database_now
 from audit.keys import seal_key
 from audit.record import Subject, record, register
 from backoffice import reports, rounds
-from backoffice.finance import play_against_books, taking
+from backoffice.finance import play_against_books, providers_held, taking
 from backoffice.models import DailyStatement
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
@@ -42,7 +44,8 @@ AFTER: Final = timedelta(hours=3)
 
 
 class Verdict(StrEnum):
-    """DIFFERS: something is not explained. INCOMPLETE: nobody told yet what providers say."""
+    """DIFFERS: something is not explained, or is and waits for people. INCOMPLETE: not every
+    provider has told yet what it says."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
@@ -89,7 +92,8 @@ def make(day: date, *, actor: Actor) -> DailyStatement:
 
 
 def due(now: datetime) -> date | None:
-    """The day that a statement is due of: yesterday's, none yet or incomplete with news since."""
+    """The day that a statement is due of: yesterday's, none yet, or a run since then that can make
+    it say something else: files that reach past the day now, or no break open any more."""
     day = taking.yesterday()
     until = reports.gaming_day_bounds(day)[1]
     if now < until + AFTER:
@@ -98,8 +102,13 @@ def due(now: datetime) -> date | None:
     if newest is None:
         return day
     run = _run(until)
-    is_news = run is not None and run.finished_at > newest.made_at
-    return day if newest.verdict == Verdict.INCOMPLETE.value and is_news else None
+    if run is None or run.finished_at <= newest.made_at or newest.verdict == Verdict.AGREES.value:
+        return None
+    told = {"until": instant(until), "run": _told(run), "providers": providers_held.counted(run)}
+    if not is_told(told):
+        return None
+    is_still_open = run.breaks_open or providers_held.breaks_open(until)
+    return None if newest.verdict == Verdict.DIFFERS.value and is_still_open else day
 
 
 def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
@@ -109,7 +118,8 @@ def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
     with taking.snapshot(taking.FILE_MS_MAX):
         tables = play_against_books.by_table(since, until)
         run = _run(until)
-    providers = [] if run is None else _providers(run)
+        providers = [] if run is None else providers_held.counted(run)
+        breaks_open = providers_held.breaks_open(until)
     found: dict[str, Any] = {
         "v": 1,
         "format": FORMAT,
@@ -124,6 +134,7 @@ def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
         "tables": [_table(one) for one in tables],
         "run": None if run is None else _told(run),
         "providers": providers,
+        "breaks_open": breaks_open,
     }
     return found | {"verdict": verdict(found).value}
 
@@ -133,9 +144,19 @@ def verdict(found: dict[str, Any]) -> Verdict:
     is_even = all(one["agrees"] for one in found["tables"])
     holds = all(one["broken"] == 0 for one in found["checks"])
     is_explained = all(one["drift_minor"] == 0 for one in found["providers"])
-    if not (is_even and holds and is_explained):
+    waits = found["breaks_open"] or (found["run"] or {}).get("breaks_open", 0)
+    if waits or not (is_even and holds and is_explained):
         return Verdict.DIFFERS
-    return Verdict.INCOMPLETE if found["run"] is None else Verdict.AGREES
+    return Verdict.AGREES if is_told(found) else Verdict.INCOMPLETE
+
+
+def is_told(found: dict[str, Any]) -> bool:
+    """Whether there is a run, and files of every provider with money reach past the day."""
+    until = datetime.fromisoformat(found["until"])
+    return found["run"] is not None and all(
+        one["files_until"] and datetime.fromisoformat(one["files_until"]) >= until
+        for one in found["providers"]
+    )
 
 
 def _keep(day: date, no: int, found: dict[str, Any], actor: Actor) -> DailyStatement:
@@ -191,22 +212,3 @@ def _told(run: Run) -> dict[str, Any]:
         "breaks_open": run.breaks_open,
         "files": sorted(str(one["sha256"]) for one in files),
     }
-
-
-def _providers(run: Run) -> list[dict[str, Any]]:
-    """Each provider and currency: the books, the provider, the bank; and what nothing explains."""
-    found = []
-    for one in run.summary.get("positions", []) if isinstance(run.summary, dict) else []:
-        named = {str(name): int(minor) for name, minor in dict(one.get("named") or {}).items()}
-        books, theirs = int(one["closing_minor"]), int(one["provider_closing_minor"])
-        bank = one.get("bank_closing_minor")
-        found.append({
-            "provider": str(one["provider"]),
-            "currency": str(one["currency"]),
-            "books_minor": books,
-            "provider_minor": theirs,
-            "bank_minor": None if bank is None else int(bank),
-            "named": named,
-            "drift_minor": books - theirs - sum(named.values()),
-        })  # fmt: skip
-    return found

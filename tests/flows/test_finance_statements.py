@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from accounts.rights import RightsCode
 from accounts.roles import Role
+from audit.database_clock import database_now
 from audit.keys import public_key_pem
 from audit.models import AuditEvent
 from backoffice import reports, tasks
@@ -20,11 +20,17 @@ from backoffice.finance.statements import StatementCode
 from backoffice.models import DailyStatement
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
+from payments.models import Deposit
+from payments.reconciliation.models import Run
+from payments.reconciliation.policy import current_policy
 from tables.corrections import corrections
 from tests import house
-from tests.flows.break_steps import sha
+from tests.flows import reconciliation_steps
+from tests.flows.break_steps import kept_break
+from tests.flows.chargeback_steps import captured_deposit
 from tests.flows.finance_steps import today
 from tests.flows.incident_steps import bet, person
+from tests.flows.reconciliation_steps import Said, book, imported, pair, settlement
 from tests.flows.staff_steps import make_staff, staff_client
 from verify.__main__ import main
 
@@ -56,21 +62,39 @@ def yesterday(owner):
     return day
 
 
-def reconciled(name: str = "run", drift: int = 0, after: timedelta = timedelta()) -> str:
-    """A finished run of reconciliation as of now, with one provider."""
-    position = {
-        "provider": "simulated", "currency": "EUR", "closing_minor": 900 + drift,
-        "provider_closing_minor": 400, "bank_closing_minor": None, "named": {"timing": 500},
-    }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO payments_reconciliation_run (id, provider, as_of, window_from,"
-            " policy_version, code_version, inputs, summary, report_sha256, lines_sha256,"
-            " breaks_open) VALUES (%s, '', now() + %s, now(), '1', '1', %s, %s, %s, %s, 1)",
-            [sha(name), after, json.dumps({"files": [{"sha256": sha("file")}]}),
-             json.dumps({"positions": [position]}), sha("report"), sha("lines")],
-        )  # fmt: skip
-    return sha(name)
+@pytest.fixture(autouse=True)
+def folder(settings, tmp_path):
+    settings.RECONCILIATION_DIR = str(tmp_path / "store")
+
+
+def until(day) -> datetime:
+    """When a gaming day ends."""
+    return reports.gaming_day_bounds(day)[1]
+
+
+def said_of(deposit: Deposit) -> Said:
+    """The row of a deposit in its provider's file."""
+    at = database_now().replace(microsecond=0)
+    ref, minor = deposit.provider_ref, deposit.amount_minor
+    return Said("payment", minor, at, ref=ref, merchant=str(deposit.pk))
+
+
+def told(day, *, lost: int = 0, ends: datetime | None = None) -> tuple[Run, list[Deposit]]:
+    """A run as of now over a deposit that the provider's file has, and ``lost`` ones that it has
+    not; the file reaches to the day's end, or to ``ends``."""
+    payer = house.player()
+    there = captured_deposit(payer, 900)
+    gone = [captured_deposit(payer, 500) for _ in range(lost)]
+    since = until(day) - timedelta(days=1)
+    imported(settlement([said_of(there)], since=since, until=ends or until(day)))
+    return again(), gone
+
+
+def again() -> Run:
+    """A run as of now, for which nothing is in transit."""
+    at_once = dict.fromkeys(current_policy().in_transit_days, 0)
+    policy = reconciliation_steps.policy(in_transit_days=at_once)
+    return reconciliation_steps.reconciled(database_now(), policy=policy).run
 
 
 def said(made: DailyStatement) -> dict:
@@ -88,7 +112,7 @@ def verified(line: str, tmp_path, capsys) -> tuple[int, str]:
 
 
 def test_a_day_of_play_is_equal_to_the_books_table_by_table(yesterday):
-    run = reconciled()
+    run = told(yesterday)[0].pk
     made = statements.make(yesterday, actor=SYSTEM)
     found = said(made)
     (table,) = found["tables"]
@@ -108,7 +132,7 @@ def test_a_day_of_play_is_equal_to_the_books_table_by_table(yesterday):
 
 
 def test_a_payout_without_its_bet_differs_and_leads_to_its_round(yesterday, owner):
-    reconciled()
+    told(yesterday)
     owner.execute("ALTER TABLE tables_bet_outcome DISABLE TRIGGER USER")
     owner.execute(
         "UPDATE tables_bet_outcome SET returned_minor = returned_minor + 1"
@@ -129,10 +153,68 @@ def test_a_payout_without_its_bet_differs_and_leads_to_its_round(yesterday, owne
     assert one.part.rsplit(" ", 1)[1] in rounds.content.decode()
 
 
-def test_what_nothing_explains_at_a_provider_differs(yesterday):
-    reconciled(drift=1)
+def test_an_open_break_differs_and_agrees_when_it_is_gone(yesterday, monkeypatch):
+    monkeypatch.setattr(statements, "AFTER", timedelta())
+    run, (lost,) = told(yesterday, lost=1)
+    assert run.breaks_open == 1
+    tasks.state_day()
+    (first,) = DailyStatement.objects.all()
+    assert (first.verdict, said(first)["run"]["breaks_open"]) == ("differs", 1)
+    assert said(first)["providers"][0]["drift_minor"] == 0
+    again()
+    tasks.state_day()
+    assert DailyStatement.objects.count() == 1
+    ends = until(yesterday)
+    more = settlement([said_of(lost)], number=2, since=ends - timedelta(hours=1), until=ends)
+    imported(more, "more.csv")
+    assert again().breaks_open == 0
+    tasks.state_day()
+    assert [one.verdict for one in DailyStatement.objects.order_by("no")] == ["differs", "agrees"]
+
+
+def test_a_run_whose_figures_are_not_those_of_books_and_files_differs(yesterday, owner):
+    run, _ = told(yesterday)
+    (position,) = run.summary["positions"]
+    owner.execute("ALTER TABLE payments_reconciliation_run DISABLE TRIGGER USER")
+    for name in ("closing_minor", "provider_closing_minor"):
+        wrong = run.summary | {"positions": [position | {name: position[name] + 1}]}
+        owner.execute(
+            "UPDATE payments_reconciliation_run SET summary = %s WHERE id = %s",
+            [json.dumps(wrong), run.pk],
+        )
+        owner.commit()
+        (one,) = said(statements.make(yesterday, actor=SYSTEM))["providers"]
+        assert (one["books_minor"], one["provider_minor"], one["drift_minor"]) == (900, 900, 0)
+    named = run.summary | {"positions": [position | {"named": {"timing": 1}}]}
+    owner.execute(
+        "UPDATE payments_reconciliation_run SET summary = %s WHERE id = %s",
+        [json.dumps(named), run.pk],
+    )
+    owner.commit()
     made = statements.make(yesterday, actor=SYSTEM)
-    assert (made.verdict, said(made)["providers"][0]["drift_minor"]) == ("differs", 1)
+    assert (made.verdict, said(made)["providers"][0]["drift_minor"]) == ("differs", -1)
+
+
+def test_an_open_break_of_the_day_differs_whatever_the_run_counted(yesterday):
+    run, _ = told(yesterday)
+    kept_break(run.pk, booked_at=until(yesterday) - timedelta(seconds=1))
+    kept_break(run.pk, difference=-7, booked_at=until(yesterday))
+    kept_break(run.pk, kind="timing", booked_at=until(yesterday) - timedelta(hours=1))
+    made = statements.make(yesterday, actor=SYSTEM)
+    assert (made.verdict, said(made)["breaks_open"], run.breaks_open) == ("differs", 1, 0)
+
+
+def test_books_that_a_run_did_not_see_differ(yesterday, owner):
+    told(yesterday)
+    book(owner, [pair(9, 300, until(yesterday) - timedelta(hours=8))[0]])
+    made = statements.make(yesterday, actor=SYSTEM)
+    assert (made.verdict, said(made)["providers"][0]["drift_minor"]) == ("differs", 300)
+
+
+def test_a_provider_whose_files_end_before_the_day_makes_it_incomplete(yesterday):
+    told(yesterday, ends=until(yesterday) - timedelta(seconds=1))
+    made = statements.make(yesterday, actor=SYSTEM)
+    assert (made.verdict, said(made)["run"]["breaks_open"]) == ("incomplete", 0)
 
 
 def test_a_day_without_a_run_is_incomplete_and_made_again_when_there_is_one(yesterday, monkeypatch):
@@ -142,20 +224,25 @@ def test_a_day_without_a_run_is_incomplete_and_made_again_when_there_is_one(yest
     assert (first.verdict, said(first)["run"]) == ("incomplete", None)
     tasks.state_day()
     assert DailyStatement.objects.count() == 1
-    reconciled()
+    told(yesterday, ends=until(yesterday) - timedelta(seconds=1))
+    tasks.state_day()
+    assert DailyStatement.objects.count() == 1
+    ends = until(yesterday)
+    imported(settlement([], number=2, since=ends - timedelta(seconds=1), until=ends))
+    again()
     tasks.state_day()
     assert [one.verdict for one in DailyStatement.objects.order_by("no")] == [
         "incomplete", "agrees",
     ]  # fmt: skip
-    reconciled("a later run", after=timedelta(seconds=1))
+    again()
     tasks.state_day()
     assert DailyStatement.objects.count() == 2
 
 
 def test_no_statement_is_due_before_its_time(yesterday, monkeypatch):
-    until = reports.gaming_day_bounds(yesterday)[1]
-    assert statements.due(until + statements.AFTER - timedelta(seconds=1)) is None
-    assert statements.due(until + statements.AFTER) == yesterday
+    due = until(yesterday) + statements.AFTER
+    assert statements.due(due - timedelta(seconds=1)) is None
+    assert statements.due(due) == yesterday
 
 
 def test_a_day_that_is_not_over_and_somebody_without_the_right_make_none(yesterday):
@@ -170,7 +257,7 @@ def test_a_day_that_is_not_over_and_somebody_without_the_right_make_none(yesterd
 
 
 def test_outsiders_check_it_and_a_changed_figure_is_found(yesterday, tmp_path, capsys):
-    reconciled()
+    told(yesterday)
     made = statements.make(yesterday, actor=SYSTEM)
     status, words = verified(made.line, tmp_path, capsys)
     assert (status, ": agrees" in words, "drift 0" in words) == (0, True, True)
@@ -179,9 +266,10 @@ def test_outsiders_check_it_and_a_changed_figure_is_found(yesterday, tmp_path, c
 
 
 def test_a_house_that_signs_what_does_not_follow_is_found(yesterday, tmp_path, capsys):
-    reconciled(drift=1)
-    since, until = reports.gaming_day_bounds(yesterday)
-    found = statements._found(yesterday, since, until) | {"verdict": "agrees"}
+    told(yesterday, lost=1)
+    found = statements._found(yesterday, *reports.gaming_day_bounds(yesterday))
+    assert found["verdict"] == "differs"
+    found |= {"verdict": "agrees"}
     line = statements._keep(yesterday, 1, found, SYSTEM).line
     status, words = verified(line, tmp_path, capsys)
     assert (status, "does_not_follow" in words) == (1, True)
@@ -205,7 +293,7 @@ def test_the_command_writes_the_line_and_says_by_its_status_whether_all_is_well(
         call_command("daily_statement", "--day", yesterday.isoformat())
     assert left.value.code == 1
     capsys.readouterr()
-    reconciled()
+    told(yesterday)
     call_command("daily_statement", "--day", yesterday.isoformat())
     assert json.loads(json.loads(capsys.readouterr().out)["payload"])["verdict"] == "agrees"
 
@@ -213,13 +301,14 @@ def test_the_command_writes_the_line_and_says_by_its_status_whether_all_is_well(
 def test_the_desk_shows_them_and_hands_out_the_signed_line(yesterday):
     client = staff_client(Role.FINANCE)
     assert "None has been made yet" in client.get("/admin/finance/statements/").content.decode()
-    reconciled()
+    told(yesterday)
     made = statements.make(yesterday, actor=SYSTEM)
     assert "everything agrees" in client.get("/admin/finance/statements/").content.decode()
     address = f"/admin/finance/statements/{yesterday}/1/"
     page = client.get(address).content.decode()
     assert "16.00 EUR" in page
-    assert "In transit 5.00 EUR" in page
+    assert "9.00 EUR" in page
+    assert until(yesterday).strftime("%Y-%m-%d %H:%M") in page
     taken = client.get(f"{address}statement.json")
     assert taken.content.decode() == made.line + "\n"
     assert AuditEvent.objects.filter(kind="statement.taken").count() == 1
