@@ -22,7 +22,7 @@ COLUMNS: Final = (
     *("payment_id", "psp_ref", "merchant_ref", "payout_id", "bank_ref", "psp_file", "psp_row"),
     *("bank_file", "bank_row", "ledger_minor", "psp_gross_minor", "psp_currency", "fee_minor"),
     *("net_minor", "bank_minor", "difference_minor", "status", "detail", "booked_at"),
-    *("settled_at", "is_test", "facts_sha256"),
+    *("settled_at", "is_test", "facts_sha256", "beside"),
 )
 _LISTED: Final = ", ".join(COLUMNS)
 _CHANGING: Final = [one for one in COLUMNS if one not in {"id", "kind", "provider"}]

@@ -25,10 +25,11 @@ from django.db.models import F, Q
 from payments.files import selectors as files
 from payments.files.models import SourceFile
 from payments.files.words import FileKind, FileState
-from payments.reconciliation import ledger_side
+from payments.reconciliation import carried, ledger_side
+from payments.reconciliation.carried import Carried
 from payments.reconciliation.ledger_side import Clearing, naive_utc
 from payments.reconciliation.matching import InputFile
-from payments.reconciliation.models import Break, BreakEvent, Run
+from payments.reconciliation.models import BreakEvent, Run
 from payments.reconciliation.policy import Policy
 
 NAMES_MAX: Final = 200
@@ -84,9 +85,7 @@ class Scope:
     files: tuple[SourceFile, ...]
     loaded: frozenset[str]
     first_from: dict[str, datetime]
-    known_rows: tuple[tuple[str, int], ...]
-    known_transfers: tuple[str, ...]
-    carried_transfers: tuple[str, ...]
+    carried: Carried
     resolved: tuple[Resolved, ...]
     remarks: dict[str, Remark]
     gaps: tuple[dict[str, str], ...]
@@ -119,9 +118,9 @@ def gather(provider: str, as_of: datetime, policy: Policy) -> Scope:
     found = _files(providers, banks, as_of)
     window_from = _window(provider, as_of, found, policy)
     outer = window_from - timedelta(days=policy.margin_days)
-    carried = _carried(provider, as_of, window_from, outer)
-    carried_files = {sha256 for sha256, _ in _rows_of(carried)}
-    known = [one for one in carried if one.cleared_run_id is None]
+    resolved = _resolved(as_of)
+    adjustments = [one.adjustment for one in resolved if one.adjustment is not None]
+    old = carried.gather(provider, as_of, window_from, policy, adjustments)
     settlement = [one for one in found if one.kind == FileKind.SETTLEMENT.value]
     return Scope(
         provider=provider,
@@ -132,21 +131,18 @@ def gather(provider: str, as_of: datetime, policy: Policy) -> Scope:
         accounts=accounts,
         files=tuple(found),
         loaded=frozenset(
-            one.sha256
-            for one in found
-            if one.sha256 in carried_files or one.period_to is None or one.period_to >= outer
+            one.sha256 for one in found if one.period_to is None or one.period_to >= outer
         ),
         first_from={
             name: min(
                 (one.period_from or outer for one in settlement if one.source == name),
-                default=as_of,
+                # Nothing came yet: all that was found missing so far, and what the window has.
+                default=min(window_from, old.oldest.get(name, window_from)),
             )
             for name in providers
         },
-        known_rows=_rows_of(known),
-        known_transfers=_transfers_of(known),
-        carried_transfers=_transfers_of(carried),
-        resolved=_resolved(as_of),
+        carried=old,
+        resolved=resolved,
         remarks=_remarks(as_of),
         gaps=tuple(_gaps(providers, found, as_of, policy)),
         refused=tuple(_refused([*providers, *banks, ""], outer)),
@@ -161,8 +157,7 @@ def run_id(scope: Scope, ledger: tuple[int, str], balances: Sequence[int]) -> st
         "code": code_version(),
         "files": [(one.kind, one.source, one.sha256) for one in scope.files],
         "gaps": list(scope.gaps),
-        "known": [list(scope.known_rows), list(scope.known_transfers)],
-        "carried": list(scope.carried_transfers),
+        "carried": scope.carried.facts(),
         "ledger": list(ledger),
         "policy": [scope.policy.version, scope.policy.digest],
         "provider": scope.provider,
@@ -213,29 +208,9 @@ def _window(
     )
     seen = {one["sha256"] for one in before.inputs.get("files", [])} if before else set()
     starts = [one.period_from for one in found if one.sha256 not in seen and one.period_from]
+    if before is not None:
+        starts.append(before.as_of)
     return min([as_of - timedelta(days=policy.lookback_days), *starts])
-
-
-def _carried(provider: str, as_of: datetime, window_from: datetime, outer: datetime) -> list[Break]:
-    found = Break.objects.filter(first_run__as_of__lt=as_of, booked_at__lt=window_from).filter(
-        Q(cleared_run=None) | Q(cleared_run__as_of__gte=outer)
-    )
-    if provider:
-        found = found.filter(provider__in=[provider, ""])
-    return list(found.order_by("id"))
-
-
-def _transfers_of(found: Iterable[Break]) -> tuple[str, ...]:
-    return tuple(sorted(str(one.transfer_id) for one in found if one.transfer_id is not None))
-
-
-def _rows_of(found: Iterable[Break]) -> tuple[tuple[str, int], ...]:
-    rows: set[tuple[str, int]] = set()
-    for one in found:
-        for sha256, row in ((one.psp_file, one.psp_row), (one.bank_file, one.bank_row)):
-            if row is not None:
-                rows.add((sha256, row))
-    return tuple(sorted(rows))
 
 
 def _resolved(as_of: datetime) -> tuple[Resolved, ...]:

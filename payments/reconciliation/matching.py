@@ -38,8 +38,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file in scope: its rows lie at ``path``. ``is_loaded``: its rows are matched; the others
-    only count for the provider's balance."""
+    """A file in scope: its rows lie at ``path``. ``is_loaded``: its rows are matched; of the others
+    those that are carried along, and all count for the provider's balance and its payouts."""
 
     number: int
     sha256: str
@@ -52,7 +52,11 @@ class InputFile:
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that a run reads, beside the ledger's rows in ``ledger_csv``. Instants are naive
-    UTC. ``known`` are breaks that are open or resolved: their rows are looked at however old."""
+    UTC. ``provider``: the only one that it is about, or empty.
+
+    ``known`` is what breaks are about that are open or resolved: it is reported however old it is.
+    ``carried`` is what is read for their sake, and for the sake of those that cleared lately.
+    """
 
     as_of: datetime
     window_from: datetime
@@ -62,6 +66,10 @@ class Inputs:
     ledger_csv: Path
     known_rows: Sequence[tuple[str, int]] = ()
     known_transfers: Sequence[str] = ()
+    known_payouts: Sequence[tuple[str, str]] = ()
+    carried_rows: Sequence[tuple[str, int]] = ()
+    carried_payouts: Sequence[tuple[str, str]] = ()
+    provider: str = ""
     #: (break, its facts when it was resolved, its kind, the adjustment or None)
     resolved: Sequence[tuple[str, str, str, str | None]] = ()
 
@@ -93,10 +101,12 @@ class Matching:
         policy = inputs.policy
         self._values: dict[str, Any] = {
             "as_of": inputs.as_of,
+            "provider": inputs.provider,
             "window_from": inputs.window_from,
             "tolerance": policy.tolerance_minor,
             "not_final": list(policy.statuses_not_final),
             "bank_days": policy.in_transit_days[BANK],
+            "file_days": policy.file_days,
             "batch_providers": [
                 one.name for one in policy.providers.values() if not one.has_payout_rows
             ],
@@ -107,16 +117,18 @@ class Matching:
         self._do(match.TABLES)
         self._load_policy()
         self._fill("places", [self._place(one) for one in self._inputs.places])
-        loaded = [one for one in self._inputs.files if one.is_loaded]
-        self._fill("files", [(f.number, f.sha256, f.source, str(f.path), f.kind) for f in loaded])
-        self._fill("known_rows", self._inputs.known_rows)
+        self._fill(
+            "files",
+            [
+                (f.number, f.sha256, f.source, str(f.path), f.kind, f.is_loaded)
+                for f in self._inputs.files
+            ],
+        )
+        for name in ("known_rows", "known_payouts", "carried_rows", "carried_payouts", "resolved"):
+            self._fill(name, getattr(self._inputs, name))
         self._fill("known_transfers", [(one,) for one in self._inputs.known_transfers])
-        self._fill("resolved", self._inputs.resolved)
         self._load_ledger()
-        settlement = [str(f.path) for f in loaded if f.kind == "settlement"]
-        bank = [str(f.path) for f in loaded if f.kind == "bank"]
-        self._do(match.PROVIDERS if settlement else match.NO_PROVIDERS, paths=settlement)
-        self._do(match.BANK if bank else match.NO_BANK, paths=bank)
+        self._load_rows()
 
     def ledger_digest(self) -> tuple[int, str]:
         """How many entries of the ledger were read, and a digest of them in whatever order."""
@@ -138,6 +150,9 @@ class Matching:
         self._do(match.DONE)
         tell("payouts")
         self._do(check.OWN)
+        self._do(check.BATCHES)
+        if every := self._paths("settlement"):
+            self._do(check.BATCHES_OF, paths=every)
         self._do(check.PAYOUTS)
         self._do(check.PAY.replace("{days}", days))
         tell("checks")
@@ -188,12 +203,9 @@ class Matching:
             raise Refused(ReconciliationCode.DOES_NOT_ADD_UP, pairs=pairs, ledger=lids, psp=pids)
 
     def _balances(self) -> list[Balance]:
-        settlement = [f for f in self._inputs.files if f.kind == "settlement"]
-        self._do("CREATE TABLE every_file (source VARCHAR, path VARCHAR);")
-        self._fill("every_file", [(f.source, str(f.path)) for f in settlement])
         at_provider: dict[tuple[str, str], tuple[int, int]] = {}
-        if settlement:
-            self._do(check.BALANCES, paths=[str(f.path) for f in settlement])
+        if every := self._paths("settlement"):
+            self._do(check.BALANCES, paths=every)
             at_provider = {
                 (provider, currency): (amount, conversions)
                 for provider, currency, amount, conversions in self.rows("FROM balances")
@@ -267,11 +279,35 @@ class Matching:
         self._do(match.LEDGER)
         self._do("DROP TABLE ledger_rows;")
 
+    def _load_rows(self) -> None:
+        """Rows of the files that are looked at whole, and of the others those that are carried."""
+        self._do(match.PROVIDER_TABLES)
+        self._do(match.BANK_TABLE)
+        if every := self._paths("settlement"):
+            self._do(match.SUPERSEDED, paths=every)
+            if self.one("SELECT count(*) FROM not_final")[0]:
+                self._do(match.SUPERSEDED_BY, paths=every)
+        wanted = {sha256 for sha256, _ in self._inputs.carried_rows}
+        for kind, whole, single in (
+            ("settlement", match.PROVIDERS, match.OLD_PROVIDERS),
+            ("bank", match.BANK, match.OLD_BANK),
+        ):
+            mine = [one for one in self._inputs.files if one.kind == kind]
+            loaded = [str(one.path) for one in mine if one.is_loaded]
+            old = [str(one.path) for one in mine if not one.is_loaded and one.sha256 in wanted]
+            if loaded:
+                self._do(whole, paths=loaded)
+            if old:
+                self._do(single, paths=old)
+
+    def _paths(self, kind: str) -> list[str]:
+        return [str(one.path) for one in self._inputs.files if one.kind == kind]
+
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            marks = ", ".join("?" * len(rows[0]))
-            insert = f"INSERT INTO main.{table} VALUES ({marks})"  # noqa: S608  (our own words)
-            self._engine.executemany(insert, rows)
+            parts = ", ".join(["unnest(?)"] * len(rows[0]))
+            insert = f"INSERT INTO {table} SELECT {parts}"
+            self._engine.execute(insert, [list(column) for column in zip(*rows, strict=True)])
 
     def _do(self, sql: str, **values: Any) -> None:
         """Each statement of ``sql`` with the values that it names."""

@@ -53,13 +53,16 @@ CREATE TEMP TABLE places (place INTEGER, provider_no INTEGER, provider VARCHAR, 
     scale INTEGER, first_from TIMESTAMP);
 CREATE TEMP TABLE cats (cat INTEGER, category VARCHAR, days INTEGER);
 CREATE TEMP TABLE files (file_no INTEGER, sha256 VARCHAR, source VARCHAR, path VARCHAR,
-    kind VARCHAR);
+    kind VARCHAR, is_loaded BOOLEAN);
 CREATE TEMP TABLE fee_contracts (provider VARCHAR, cat INTEGER, currency VARCHAR, ppm BIGINT,
     fixed_minor BIGINT);
 CREATE TEMP TABLE rates (provider VARCHAR, sold VARCHAR, bought VARCHAR, rate VARCHAR, ppm BIGINT);
 CREATE TEMP TABLE banks (bank VARCHAR, provider VARCHAR);
 CREATE TEMP TABLE known_rows (sha256 VARCHAR, row_no BIGINT);
 CREATE TEMP TABLE known_transfers (transfer UUID);
+CREATE TEMP TABLE known_payouts (provider VARCHAR, payout_id VARCHAR);
+CREATE TEMP TABLE carried_rows (sha256 VARCHAR, row_no BIGINT);
+CREATE TEMP TABLE carried_payouts (provider VARCHAR, payout_id VARCHAR);
 CREATE TEMP TABLE resolved (break_id VARCHAR, facts VARCHAR, kind VARCHAR, adjustment UUID);
 """
 
@@ -97,8 +100,27 @@ FROM raw WHERE kind IN ('deposit_reversal', 'chargeback')
 GROUP BY place, provider_no, cat, batch, payment_id;
 """
 
-PROVIDERS: Final = f"""
-CREATE TEMP TABLE p AS
+#: Rows that a later one takes the place of: not final then, and final now, by the same reference
+#: over the same amount. They count on no side.
+SUPERSEDED: Final = f"""
+CREATE TEMP TABLE not_final AS
+SELECT f.source, r.currency, r.category, r.psp_ref, coalesce(r.dispute_ref, '') AS dispute_ref,
+    r.gross_minor, f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id
+FROM read_parquet($paths, filename = true) r JOIN files f ON f.path = r.filename
+WHERE r.booked_at < $as_of AND r.psp_ref <> ''
+    AND lower(r.status) IN (SELECT unnest($not_final::VARCHAR[]));
+"""
+SUPERSEDED_BY: Final = f"""
+INSERT INTO superseded
+SELECT DISTINCT n.id FROM read_parquet($paths, filename = true) r
+JOIN files f ON f.path = r.filename
+JOIN not_final n ON n.source = f.source AND n.currency = r.currency AND n.category = r.category
+    AND n.psp_ref = r.psp_ref AND n.dispute_ref = coalesce(r.dispute_ref, '')
+    AND n.gross_minor = r.gross_minor AND n.id < f.file_no::BIGINT * {ROWS_MAX} + r.row_no
+WHERE r.booked_at < $as_of
+    AND coalesce(lower(r.status), '') NOT IN (SELECT unnest($not_final::VARCHAR[]));
+"""
+_PROVIDERS: Final = f"""
 SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, s.place, s.provider_no,
     c.cat::TINYINT AS cat, ({_CLASS.format(cat="c.cat")})::TINYINT AS class,
     CASE WHEN c.cat IN ({CAT["chargeback"]}, {CAT["chargeback_return"]}) AND r.dispute_ref <> ''
@@ -112,25 +134,32 @@ JOIN files f ON f.path = r.filename
 JOIN places s ON s.provider = f.source AND s.currency = r.currency
 JOIN places n ON n.provider = f.source AND n.currency = r.net_currency
 JOIN cats c ON c.category = r.category
-WHERE r.booked_at < $as_of;
-"""
-NO_PROVIDERS: Final = """
+WHERE r.booked_at < $as_of
+    AND f.file_no::BIGINT * {ROWS_MAX} + r.row_no NOT IN (SELECT id FROM superseded)"""
+#: Rows that are carried along from files that are not looked at whole any more.
+_CARRIED: Final = (
+    "(f.sha256, r.row_no) IN (SELECT (sha256, row_no) FROM carried_rows) AND NOT f.is_loaded"
+)
+PROVIDERS: Final = f"INSERT INTO p {_PROVIDERS};\n"
+OLD_PROVIDERS: Final = f"INSERT INTO p {_PROVIDERS} AND {_CARRIED};\n"
+PROVIDER_TABLES: Final = """
 CREATE TEMP TABLE p (id BIGINT, place INTEGER, provider_no INTEGER, cat TINYINT, class TINYINT,
     ref VARCHAR, psp_ref VARCHAR, merchant_ref VARCHAR, payout_id VARCHAR, amount BIGINT,
         fee BIGINT,
     net BIGINT, net_place INTEGER, fx_rate VARCHAR, booked_at TIMESTAMP, settled_at TIMESTAMP,
     status VARCHAR);
+CREATE TEMP TABLE superseded (id BIGINT);
 """
-BANK: Final = f"""
-CREATE TEMP TABLE b AS
+_BANK: Final = f"""
 SELECT f.file_no::BIGINT * {ROWS_MAX} + r.row_no AS id, f.source AS bank, r.currency,
     r.amount_minor AS amount, r.booked_on::TIMESTAMP AS booked_at, coalesce(r.bank_ref,
         '') AS bank_ref,
     concat_ws(' ', r.end_to_end_id, r.batch_ref, r.bank_ref, r.remittance) AS said
 FROM read_parquet($paths, filename = true) r JOIN files f ON f.path = r.filename
-WHERE r.status = 'BOOK' AND r.booked_on < $as_of;
-"""
-NO_BANK: Final = """
+WHERE r.status = 'BOOK' AND r.booked_on < $as_of"""
+BANK: Final = f"INSERT INTO b {_BANK};\n"
+OLD_BANK: Final = f"INSERT INTO b {_BANK} AND {_CARRIED};\n"
+BANK_TABLE: Final = """
 CREATE TEMP TABLE b (id BIGINT, bank VARCHAR, currency VARCHAR, amount BIGINT, booked_at TIMESTAMP,
     bank_ref VARCHAR, said VARCHAR);
 """

@@ -119,6 +119,7 @@ class Break(KeptRow):
     settled_at = models.DateTimeField(null=True)
     is_test = models.BooleanField()
     facts_sha256 = models.TextField()
+    beside = models.TextField(blank=True, help_text="What it is a duplicate of: transfer/file:row.")
     state = models.TextField(choices=[(one.value, one.value) for one in BreakState])
     first_run = models.ForeignKey(Run, models.DO_NOTHING, related_name="+")
     last_run = models.ForeignKey(Run, models.DO_NOTHING, related_name="+")

@@ -33,7 +33,14 @@ PPM: Final = 1_000_000
 DAYS_MAX: Final = 3_660
 _KEYS: Final = {
     *("format", "version", "lookback_days", "margin_days", "amount_match_days", "tolerance_minor"),
-    *("in_transit_days", "buckets", "write_off_codes", "statuses_not_final", "providers"),
+    *(
+        "in_transit_days",
+        "file_days",
+        "buckets",
+        "write_off_codes",
+        "statuses_not_final",
+        "providers",
+    ),
 }
 _PROVIDER_KEYS: Final = {"banks", "payouts", "fees", "rates", "rate_tolerance_percent"}
 #: Whether a provider's files have a row for what it pays to us, or only name the payout in rows.
@@ -85,6 +92,7 @@ class Policy:
     amount_match_days: int
     tolerance_minor: int
     in_transit_days: Mapping[str, int]
+    file_days: int
     buckets: tuple[AgeBucket, ...]
     write_off_codes: Mapping[str, str]
     statuses_not_final: tuple[str, ...]
@@ -123,6 +131,7 @@ def read(text: str) -> Policy:
         in_transit_days={
             name: _number(value, f"in_transit_days.{name}", 0) for name, value in days.items()
         },
+        file_days=_number(found["file_days"], "file_days", 0),
         buckets=_buckets(found["buckets"]),
         write_off_codes={
             name: _text(words, f"write_off_codes.{name}")

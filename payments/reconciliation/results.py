@@ -25,7 +25,7 @@ def found_breaks(matching: Matching, scope: Scope) -> Iterator[list[tuple[Any, .
     query = f"""SELECT id, kind, side, provider, currency, category, lid, transfer::VARCHAR,
         payment_id::VARCHAR, psp_ref, merchant_ref, payout_id, bank_ref, psp_file, psp_row,
         bank_file, bank_row, ledger_minor, psp_gross_minor, psp_currency, fee_minor, net_minor,
-        bank_minor, difference_minor, status, detail, booked_at, settled_at, is_test, facts
+        bank_minor, difference_minor, status, detail, booked_at, settled_at, is_test, facts, beside
         FROM kept {_ORDER}"""  # noqa: S608  (fixed words)
     for part in matching.stream(query, AT_ONCE):
         yield [

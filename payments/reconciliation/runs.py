@@ -150,7 +150,7 @@ def _read(
             scope.accounts,
             since=scope.outer,
             until=as_of,
-            transfers=scope.carried_transfers,
+            transfers=scope.carried.transfers,
         )
         banks = _bank_closings(scope)
     places = [
@@ -166,8 +166,12 @@ def _read(
         places=places,
         files=scope.input_files(),
         ledger_csv=ledger_csv,
-        known_rows=scope.known_rows,
-        known_transfers=scope.known_transfers,
+        known_rows=scope.carried.known_rows,
+        known_transfers=scope.carried.known_transfers,
+        known_payouts=scope.carried.known_payouts,
+        carried_rows=scope.carried.rows,
+        carried_payouts=scope.carried.payouts,
+        provider=scope.provider,
         resolved=[(one.break_id, one.facts, one.kind, one.adjustment) for one in scope.resolved],
     )
     return _Read(scope, read, minors, dict(enumerate(openings)), banks)

@@ -32,6 +32,8 @@ COUNTER = {
     "deposit_reversal": ("player_cash", "player:1"),
     "withdrawal_paid": ("player_held", "player:1"),
     "withdrawal_returned": ("player_cash", "player:1"),
+    # the same payment booked a second time
+    "suspense": ("player_cash", "player:1"),
     "dispute": ("chargebacks", "psp:simulated"),
     "psp_fee": ("psp_fees", "psp:simulated"),
     "psp_settlement": ("bank", "bank:main"),
@@ -51,6 +53,8 @@ class Booked:
     currency: str = "EUR"
     transfer: UUID = field(default_factory=new_id)
     provider: str = "simulated"
+    #: What it refers to where that is no payment.
+    of: str = ""
 
 
 def book(owner: psycopg.Connection, items: list[Booked]) -> None:
@@ -87,7 +91,7 @@ def book(owner: psycopg.Connection, items: list[Booked]) -> None:
             " permit, posted_at) VALUES (%s, %s, 1, %s, %s, %s, %s, %s, %s, %s)",
             [
                 *(one.transfer, batch, debit, credit, abs(one.minor), one.kind),
-                *(f"payment:{one.payment}", one.payment, one.at),
+                *(one.of or f"payment:{one.payment}", one.payment, one.at),
             ],
         )
         rows = []
@@ -199,7 +203,11 @@ def imported(body: bytes, name: str = "settlement.csv", **more) -> str:
 
 
 def bank_imported(
-    lines: list[tuple[int, str, datetime]], *, currency: str = "EUR", name: str = "main"
+    lines: list[tuple[int, str, datetime]],
+    *,
+    currency: str = "EUR",
+    name: str = "main",
+    until: datetime | None = None,
 ) -> str:
     """Lines of the house's account as an accepted file keeps them: (minor, remittance, day)."""
     rows = [
@@ -237,7 +245,7 @@ def bank_imported(
         size_bytes=1,
         rows=len(rows),
         period_from=datetime.combine(min(days), time(), UTC),
-        period_to=datetime.combine(max(days), time(), UTC),
+        period_to=until or datetime.combine(max(days), time(), UTC),
         state="accepted",
         way="command",
         imported_by="system:test",
