@@ -11,7 +11,7 @@ SQL = Path(__file__).resolve().parent.parent / "sql" / "0016_beside.sql"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("payments", "0010_disputes"),
+        ("payments", "0015_refund_attempts"),
     ]
 
     operations = [
