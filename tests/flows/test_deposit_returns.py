@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from backoffice import watching
 from compliance import cases
-from kernel.ids import Actor, PlayerId
+from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
@@ -21,7 +21,7 @@ from ledger.postings import AccountKind
 from payments import deposits, overdue, payout_plan, polling, providers
 from payments.fraud import returns, review
 from payments.fraud.review import ReviewCode, Verdict
-from payments.models import Deposit
+from payments.models import Deposit, Withdrawal
 from payments.providers.protocol import DepositReport
 from payments.states import POLLS_MAX, DepositState, Meaning
 from payments.steps import lock_deposit, move_deposit
@@ -153,6 +153,32 @@ def test_what_was_released_or_was_not_decided_in_time_is_a_source_again(psp, ann
     with transaction.atomic():
         holds.void(review.hold_id(other.pk), actor=Actor.system("test"))
     assert planned(anna) == [held, other]
+
+
+def into(deposit: Deposit) -> Withdrawal:
+    """A part of a withdrawal into this deposit, written past everything that plans one."""
+    return Withdrawal.objects.create(
+        player_id=deposit.player_id,
+        provider=deposit.provider,
+        key=new_id().hex,
+        amount_minor=100,
+        currency="EUR",
+        route="refund",
+        source_deposit=deposit,
+    )
+
+
+def test_the_database_takes_no_withdrawal_into_it_either(psp, anna, held):
+    other = start(anna, 600_000, "k2")
+    arrives(psp, other)
+    psp.answer = "silent"
+    return_it(other)
+    for deposit in (held, other):
+        with pytest.raises(IntegrityError, match="under review or to be returned"):
+            into(deposit)
+    assert not Withdrawal.objects.exists()
+    review.decide(held.pk, Verdict.RELEASE, reason="Savings.", actor=officer())
+    assert into(held).source_deposit == held
 
 
 def test_of_what_a_withdrawal_took_already_the_rest_is_returned_and_the_wait_ends(psp, anna, held):
