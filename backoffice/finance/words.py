@@ -68,6 +68,7 @@ NAMED: Final[Mapping[str, str]] = {
 GAPS: Final[Mapping[str, str]] = {
     "no_file_yet": "no file has come yet",
     "no_file_since": "no file since",
+    "formats_overlap": "two kinds of its files tell of the same days; take one kind",
     "taken_in_spite": "a file was taken in spite of a gap before it",
 }
 STATES: Final[Mapping[str, str]] = {

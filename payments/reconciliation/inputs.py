@@ -194,7 +194,13 @@ def _files(providers: list[str], banks: list[str], as_of: datetime) -> list[Sour
         Q(kind=FileKind.SETTLEMENT.value, source__in=providers)
         | Q(kind=FileKind.BANK.value, source__in=banks)
     )
-    begun = [one for one in found if one.period_from is None or one.period_from < as_of]
+    begun = [
+        one
+        for one in found
+        if (one.period_from is None or one.period_from < as_of)
+        # Lines of a bank end with their retention; a provider's rows do not.
+        and (one.kind == FileKind.SETTLEMENT.value or files.rows_path(one).exists())
+    ]
     return sorted(begun, key=lambda one: (one.kind, one.source, str(one.period_from), one.sha256))
 
 
@@ -247,6 +253,8 @@ def _gaps(
             one for one in listed if one.source == name and one.kind == FileKind.SETTLEMENT.value
         ]
         ends = [one.period_to for one in mine if one.period_to is not None]
+        if both := _formats_that_overlap(mine):
+            yield {"source": name, "gap": "formats_overlap", "detail": " and ".join(both)}
         if not mine:
             yield {"source": name, "gap": "no_file_yet", "detail": ""}
         elif ends and as_of - max(ends) > timedelta(days=policy.in_transit_days["deposit"]):
@@ -254,6 +262,22 @@ def _gaps(
     for one in listed:
         if one.despite:
             yield {"source": one.source, "gap": "taken_in_spite", "detail": one.sha256}
+
+
+def _formats_that_overlap(mine: Sequence[SourceFile]) -> list[str]:
+    """Formats of one provider that tell of the same days: each payment comes twice then."""
+    periods = sorted(
+        (one.period_from, one.period_to, one.format)
+        for one in mine
+        if one.period_from is not None and one.period_to is not None
+    )
+    reached: dict[str, datetime] = {}
+    for since, until, format_ in periods:
+        for other, end in reached.items():
+            if other != format_ and end > since:
+                return sorted([other, format_])
+        reached[format_] = max(until, reached.get(format_, until))
+    return []
 
 
 def _refused(sources: Sequence[str], since: datetime) -> Iterable[dict[str, str]]:

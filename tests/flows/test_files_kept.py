@@ -86,7 +86,10 @@ def test_the_database_takes_no_file_half_accepted(database, missing):
 
 def test_the_bytes_of_a_file_end_with_their_class_and_its_row_stays(database, settings, tmp_path):
     settings.RECONCILIATION_DIR = str(tmp_path)
-    for name in ("originals/aa/old", "originals/aa/again", "rows/aa/x.parquet"):
+    for name in (
+        *("originals/aa/old", "originals/aa/again", "originals/bb/bank"),
+        *("rows/aa/x.parquet", "rows/bb/bank.parquet"),
+    ):
         place = tmp_path / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"payers")
@@ -94,6 +97,9 @@ def test_the_bytes_of_a_file_end_with_their_class_and_its_row_stays(database, se
     SourceFile.objects.create(
         **(WHOLE | {"original_path": "originals/aa/old", "imported_at": six_years_ago})
     )
+    bank = {"kind": "bank", "source": "main", "sha256": "b" * 64, "imported_at": six_years_ago}
+    paths = {"original_path": "originals/bb/bank", "rows_path": "rows/bb/bank.parquet"}
+    SourceFile.objects.create(**(WHOLE | bank | paths))
     refused = WHOLE | {
         "state": "refused",
         "original_path": "originals/aa/again",
@@ -102,9 +108,13 @@ def test_the_bytes_of_a_file_end_with_their_class_and_its_row_stays(database, se
     }
     SourceFile.objects.create(**(refused | {"imported_at": six_years_ago}))
     SourceFile.objects.create(**refused)
-    assert provider_files.forget_provider_files() == 1
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["again"]
-    assert SourceFile.objects.count() == 3
+    assert provider_files.forget_provider_files() == 2
+    # a provider's rows name nobody, and its balance is the sum of all of them
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "again",
+        "x.parquet",
+    ]
+    assert SourceFile.objects.count() == 4
     assert provider_files.forget_provider_files() == 0
 
 

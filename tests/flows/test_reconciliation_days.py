@@ -4,12 +4,16 @@ comes. Here a run looks back three days and one more, where the house looks back
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from kernel.ids import new_id
+from payments.files import store
+from payments.files.models import SourceFile
 from payments.reconciliation import booking, inputs, runs
 from payments.reconciliation.inputs import Resolved
 from payments.reconciliation.models import Break
@@ -351,3 +355,40 @@ def test_the_fee_of_a_row_whose_break_two_people_resolved_is_booked(owner, monke
     assert summary(after)["positions"][0]["named"].get("fee_withheld") is None
     assert summary(after)["positions"][0]["named"]["fee_to_book"] == 17
     assert after.booked == 2
+
+
+def test_a_bank_s_lines_end_with_their_retention_and_runs_go_on(owner, monkeypatch):
+    one, said = pair(1, 1_000, day(3), payout="po_1")
+    book(owner, [one])
+    payout = Said("payout", -1_000, day(4), ref="tr", payout="po_1")
+    imported(settlement([said, payout], since=day(1, 0), until=day(5, 0)))
+    lines = bank_imported([(1_000, "po_1", day(5)), (77, "rent", day(5))])
+    days = Days(owner, monkeypatch, short())
+    assert days.kinds(9) == Counter(unmatched_bank_line=1)
+    store.path_of(SourceFile.objects.get(sha256=lines).rows_path).unlink()
+    assert days.kinds(20) == Counter()
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "told"),
+    [(5, 6, False), (4, 6, True), (1, 2, True), (1, 9, True), (6, 7, False)],
+)
+def test_two_kinds_of_files_about_the_same_days_are_named(owner, since, until, told):
+    imported(settlement([pair(1, 1_000, day(3))[1]], since=day(1, 0), until=day(5, 0)))
+    kept = SourceFile.objects.get()
+    rows = "rows/bb/other.parquet"
+    store.path_of(rows).parent.mkdir()
+    shutil.copy(store.path_of(kept.rows_path), store.path_of(rows))
+    more = {"pk": new_id(), "sha256": "b" * 64, "format": "other", "rows_path": rows}
+    period = {"period_from": day(since, 0), "period_to": day(until, 0)}
+    SourceFile.objects.create(
+        **{
+            one.attname: getattr(kept, one.attname)
+            for one in SourceFile._meta.fields
+            if not one.primary_key
+        }
+        | more
+        | period
+    )
+    gaps = {one["gap"]: one["detail"] for one in reconciled().run.inputs["gaps"]}
+    assert gaps.get("formats_overlap") == ("other and simulated" if told else None)
