@@ -89,8 +89,23 @@ class _Payment(models.Model):
     overdue_at = models.DateTimeField(null=True)
     case_reference = models.CharField(max_length=16, blank=True)
 
+    #: What a payment is: the database lets no process change it.
+    FIXED: ClassVar[frozenset[str]] = frozenset(
+        {"player_id", "provider", "key", "amount_minor", "currency", "created_at"}
+    )
+
     class Meta:
         abstract = True
+
+    def save(self, *args: Any, **how: Any) -> None:
+        """Save a row; of one that is there, only what may change."""
+        if not self._state.adding and how.get("update_fields") is None:
+            how["update_fields"] = [
+                one.name
+                for one in self._meta.concrete_fields
+                if not one.primary_key and one.attname not in self.FIXED
+            ]
+        super().save(*args, **how)
 
     @property
     def amount(self) -> Money:
@@ -99,6 +114,8 @@ class _Payment(models.Model):
 
 class Deposit(_Payment):
     """Money on its way in. Credited only on ``succeeded``."""
+
+    FIXED: ClassVar[frozenset[str]] = _Payment.FIXED | {"return_url", "asked_with"}
 
     state = models.CharField(
         max_length=16,
@@ -181,6 +198,10 @@ class Withdrawal(_Payment):
     A part goes back into a deposit, or onto an account of the player; rows from before there were
     routes have none, and are never submitted.
     """
+
+    FIXED: ClassVar[frozenset[str]] = _Payment.FIXED | {
+        *("request_id", "part", "route", "source_deposit_id", "instrument_id", "asked_account")
+    }
 
     request_id = models.UUIDField(default=new_id)
     part = models.SmallIntegerField(default=1)

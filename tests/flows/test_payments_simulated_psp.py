@@ -303,7 +303,7 @@ def test_an_excluded_player_can_still_withdraw_and_not_deposit(browser, player):
     assert "You are excluded from play until" in answer.content.decode()
 
 
-def test_payments_of_others_are_not_shown(browser, player):
+def test_payments_of_others_are_not_shown(browser, player, owner):
     other = sign_up.register_player(
         email="bob@example.com",
         password="long enough for anybody 77",
@@ -313,7 +313,7 @@ def test_payments_of_others_are_not_shown(browser, player):
         actor=Actor.system("test"),
     )
     made = deposit(browser)
-    Deposit.objects.filter(pk=made.pk).update(player_id=other)
+    owner.execute("UPDATE payments_deposit SET player_id = %s WHERE id = %s", [other, made.pk])
     assert browser.get(f"/cashier/deposits/{made.pk}/").status_code == 404
     assert browser.get("/api/account/payments").json() == {"payments": [], "older_than": None}
 

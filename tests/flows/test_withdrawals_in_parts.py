@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
+from psycopg import errors
 
 from audit.database_clock import database_now
 from compliance.models import Standing
-from kernel.ids import Actor, new_id
+from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
 from payments import polling, providers, withdrawals
@@ -17,7 +18,7 @@ from payments.models import Deposit, Transition, Withdrawal
 from payments.providers.protocol import PayoutRoute
 from payments.states import DepositState, WithdrawalState
 from tests import house
-from tests.flows.ledger_steps import assert_books_clean
+from tests.flows.ledger_steps import app_connection, assert_books_clean
 from tests.flows.payout_steps import (
     STAFF,
     PayingProvider,
@@ -158,12 +159,44 @@ def test_no_deposit_gives_back_more_than_it_brought_whoever_writes_it(anna):
         )  # fmt: skip
 
 
-def test_where_a_part_goes_never_changes(anna):
+def test_where_a_part_goes_never_changes_whoever_asks(anna, owner):
     paid_in(anna, 3_000)
+    ask(anna, 2_000)
+    for change in ("amount_minor = 1", "request_id = gen_random_uuid()", "provider = 'x'"):
+        with pytest.raises(errors.CheckViolation, match="never changes"):
+            owner.execute(f"UPDATE payments_withdrawal SET {change}")  # noqa: S608  (above)
+
+
+@pytest.mark.parametrize("table", [Deposit, Withdrawal])
+def test_no_process_says_a_payment_is_another_or_deletes_it(anna, database, table):
+    """With the application's own password: where a payment stands is all that can be written."""
+    deposit = paid_in(anna, 3_000)
     [part] = ask(anna, 2_000)
-    for change in ({"amount_minor": 1}, {"request_id": new_id()}, {"provider": "x"}):
-        with pytest.raises(DatabaseError, match="never changes"), transaction.atomic():
-            Withdrawal.objects.filter(pk=part.pk).update(**change)
+    row = deposit if table is Deposit else part
+    named = table._meta.db_table
+    before = table.objects.values().get(pk=row.pk)
+    with app_connection(database) as attacker:
+        for column in sorted({"id", *table.FIXED}):
+            with pytest.raises(errors.InsufficientPrivilege):
+                attacker.execute(f"UPDATE {named} SET {column} = DEFAULT")  # noqa: S608  (above)
+        for act in ("DELETE FROM", "TRUNCATE"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                attacker.execute(f"{act} {named}")
+        with pytest.raises(errors.InsufficientPrivilege):
+            attacker.execute(f"ALTER TABLE {named} DISABLE TRIGGER USER")
+        with pytest.raises(errors.CheckViolation):
+            attacker.execute("UPDATE payments_deposit SET refunded_minor = 3001")
+        # The control: what every step writes is written.
+        assert attacker.execute(f"UPDATE {named} SET polls = polls").rowcount == 1  # noqa: S608
+    assert table.objects.values().get(pk=row.pk) == before
+
+
+def test_a_payment_that_is_saved_again_keeps_what_it_is(anna):
+    deposit = paid_in(anna, 3_000)
+    deposit.amount_minor, deposit.polls = 9_000_000, 7
+    deposit.save()
+    deposit.refresh_from_db()
+    assert (deposit.amount_minor, deposit.polls) == (3_000, 7)
 
 
 def test_what_is_under_way_or_went_back_is_not_planned_again(psp, anna):
@@ -183,9 +216,10 @@ def test_what_is_under_way_or_went_back_is_not_planned_again(psp, anna):
     assert [one.route for one in ask(anna, 1_000, "w4")] == ["account"]
 
 
-def test_a_deposit_that_is_too_old_for_its_provider_goes_to_the_account(anna):
+def test_a_deposit_that_is_too_old_for_its_provider_goes_to_the_account(anna, owner):
     old = paid_in(anna, 3_000)
-    Deposit.objects.filter(pk=old.pk).update(created_at=database_now() - timedelta(days=181))
+    began = database_now() - timedelta(days=181)
+    owner.execute("UPDATE payments_deposit SET created_at = %s WHERE id = %s", [began, old.pk])
     assert refused(lambda: ask(anna, 3_000))[0] == "payout_account_needed"
     account = own_account(anna)
     [part] = ask(anna, 3_000)
