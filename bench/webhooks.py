@@ -3,10 +3,13 @@
 Two web processes with the settings of production units, PostgreSQL on the disk, Valkey; a provider
 that sends so many signed events a second, at times fixed beforehand, whatever the answers do: a
 slow answer delays no later message, and each time counts from when its message was due. Meanwhile a
-reconciliation runs again and again in a process of its own. What was answered 200 is counted in the
-database afterwards. Workers that apply what is kept are no part of it: they are other machines'.
+reconciliation runs again and again, asked for and started as the worker does. What was answered 200
+is counted in the database afterwards. Workers that apply what is kept are no part of it: they are
+other machines'.
 
-The last line is JSON: ``ack_p99_ms`` is the figure, over ``samples`` messages after a warm-up.
+The last line is JSON: ``ack_p99_ms`` is the figure, over ``samples`` messages after a warm-up. Exit
+code 1 where it is over 50, where an event was lost, or where no reconciliation was at work for most
+of the time (`bench.verdicts`).
 """
 
 from __future__ import annotations
@@ -30,11 +33,17 @@ from typing import Any, Final
 from bench.database.fresh import fresh_database, settings_that_count  # first: sets Django up
 
 # isort: split
+from django.db import connection
+
+from bench import verdicts
 from bench.database import settled
-from kernel.ids import new_id
-from payments import signatures
+from kernel.ids import Actor, new_id
+from payments import signatures, tasks
 from payments.models import Deposit, ProviderEvent
 from payments.providers.simulated import SIGNATURE_HEADER
+from payments.reconciliation import attempts, giving_way
+from payments.reconciliation.attempts import Cause
+from payments.reconciliation.words import AttemptState
 from payments.states import DepositState
 from tests import conftest, house, sockets
 
@@ -43,8 +52,6 @@ PROCESSES: Final = 2
 #: Connections to each process: more than messages that are ever under way at once.
 CONNECTIONS_EACH: Final = 16
 WARM_UP_S: Final = 3
-#: What `manage.py reconcile` ends with after a run: all agrees, or there are open breaks.
-AGREES_OR_NOT: Final = frozenset({0, 3})
 DUPLICATES_EVERY: Final = 10
 #: What a production unit of the web role sets (docs/operations.md).
 UNIT: Final = {
@@ -123,15 +130,16 @@ def main(words: list[str]) -> int:
             before_s = sum(_cpu_s(web) for web in webs)
             seen = asyncio.run(_measured([web.port for web in webs], bodies, given.rate))
             used_s = sum(_cpu_s(web) for web in webs) - before_s
-            result = _result(given, seen, bodies) | reconciled()
+            result = _result(given, seen, bodies) | reconciled(given.seconds)
         result["web_cpu_ms_each"] = round(used_s * 1_000 / len(bodies), 2)
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0 if result["ok"] else 1
+    wrong = verdicts.webhooks(result, alone=given.alone)
+    sys.stdout.write(json.dumps(result | {"ok": not wrong, "wrong": wrong}) + "\n")
+    return 1 if wrong else 0
 
 
 @contextmanager
-def _alone() -> Iterator[Callable[[], dict[str, Any]]]:
-    yield dict
+def _alone() -> Iterator[Callable[[float], dict[str, Any]]]:
+    yield lambda _seconds: {}
 
 
 def _day(units: Units, rows: int, file: Path) -> None:
@@ -219,7 +227,6 @@ def _result(given: argparse.Namespace, seen: Seen, bodies: list[bytes]) -> dict[
         return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
 
     return {
-        "ok": kept == sent and set(seen.statuses) == {200},
         "rate": given.rate,
         "seconds": given.seconds,
         "processes": PROCESSES,
@@ -244,17 +251,17 @@ def _cpu_s(web: sockets.Web) -> float:
 
 
 class Reconciling:
-    """The command, again and again, in a thread that waits for it; what each run took."""
+    """Runs as the worker does them, again and again, in a thread that waits; what each took."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciling")
         self._began = 0.0
-        self.seconds: list[float] = []
+        self.spans: list[tuple[float, float]] = []
         self.failures: list[str] = []
 
-    def __enter__(self) -> Callable[[], dict[str, Any]]:
+    def __enter__(self) -> Callable[[float], dict[str, Any]]:
         self._thread.start()
         return self.told
 
@@ -263,23 +270,34 @@ class Reconciling:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._began = perf_counter()
-            done = manage("reconcile", "--format", "json", environment=self._environment)
-            if done.returncode in AGREES_OR_NOT:
-                self.seconds.append(round(perf_counter() - self._began, 2))
-            else:
-                self.failures.append(done.stderr[-1_000:])
-                return
+        try:
+            while not self._stopped.is_set():
+                began = perf_counter()
+                asked = attempts.ask(Cause.NIGHTLY, actor=Actor.system("beat"))
+                self._began = began
+                giving_way.sweep(tasks.RECONCILIATION_S, self._environment)
+                asked.refresh_from_db()
+                if asked.state != AttemptState.DONE.value:
+                    self.failures.append(f"{asked.state} {asked.code} {asked.message}")
+                    return
+                self.spans.append((began, perf_counter()))
+        finally:
+            connection.close()
 
-    def told(self) -> dict[str, Any]:
-        """After the last message: runs that ended, and for how long the one under way has run."""
+    def told(self, seconds: float) -> dict[str, Any]:
+        """After the last message: runs that ended, for how long the one under way has run, and
+        during how much of the last ``seconds`` one was at work."""
         if self.failures:
             raise SystemExit(f"the reconciliation failed: {self.failures[0]}")
+        now = perf_counter()
+        ended = list(self.spans)
+        under_way = [(self._began, now)] if self._began and self._began not in dict(ended) else []
+        work = sum(max(0.0, end - max(begun, now - seconds)) for begun, end in ended + under_way)
         return {
-            "reconciliations": len(self.seconds),
-            "reconciliation_s": list(self.seconds),
-            "reconciling_since_s": round(perf_counter() - self._began, 2),
+            "reconciliations": len(ended),
+            "reconciliation_s": [round(end - begun, 2) for begun, end in ended],
+            "reconciling_since_s": round(now - self._began, 2),
+            "reconciling_share": round(work / seconds, 3),
         }
 
 

@@ -11,7 +11,7 @@ from kernel.clock import SystemClock
 from payments import catching_up, polling, provider_events
 from payments.alone import done_alone
 from payments.files import inbox
-from payments.reconciliation import work
+from payments.reconciliation import giving_way, work
 
 
 @shared_task(name="payments.tasks.apply_events", ignore_result=True)
@@ -47,11 +47,10 @@ RECONCILIATION_S = 3_600
     name="payments.tasks.reconcile",
     ignore_result=True,
     time_limit=RECONCILIATION_S,
-    soft_time_limit=RECONCILIATION_S - 60,
 )
 def reconcile() -> None:
-    """Do the runs of reconciliation that wait. Scheduled every 30 s."""
-    work.sweep()
+    """Do the runs of reconciliation that wait, in a process that gives way. Every 30 s."""
+    giving_way.sweep(RECONCILIATION_S - 60)
 
 
 @shared_task(name="payments.tasks.ask_reconciliation", ignore_result=True)

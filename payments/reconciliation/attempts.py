@@ -6,14 +6,16 @@ next sweep takes it up again, `TRIES_MAX` times at most: everything that a run d
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from accounts.rights import check_right
+from audit.database_clock import database_now
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from payments.reconciliation.models import Attempt
@@ -98,6 +100,15 @@ def claim(only: UUID | None = None) -> Attempt | None:
         )
         row = cursor.fetchone()
     return None if row is None else Attempt.objects.get(pk=row[0])
+
+
+def is_due() -> bool:
+    """Whether `claim` may find one: it waits, or its worker seems dead."""
+    dead = database_now() - timedelta(seconds=DEAD_AFTER_S)
+    waits = Q(state=AttemptState.WAITING.value)
+    return Attempt.objects.filter(
+        waits | Q(state=AttemptState.RUNNING.value, beat_at__lt=dead)
+    ).exists()
 
 
 def beat(attempt_id: UUID, step: str, done: int, total: int) -> None:

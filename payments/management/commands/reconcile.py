@@ -25,7 +25,8 @@ class Command(BaseCommand):
     """Hold ledger, providers and bank against each other.
 
     Exit code 0: everything agrees or is in transit; 3: there are open breaks; 1: no run (refused,
-    did not add up, or another one is under way).
+    did not add up, or another one is under way). With ``--waiting`` 0: what became of each run is
+    in its attempt.
     """
 
     help = "Hold ledger, providers and bank against each other; exit code 3 where breaks are open."
@@ -38,11 +39,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--as-of", help="an instant with its zone; now unless given")
         parser.add_argument("--provider", default="", help="one provider; all unless given")
+        parser.add_argument(
+            "--waiting", action="store_true", help="do the runs that were asked for, as the worker"
+        )
         parser.add_argument("--dry-run", action="store_true", help="write no row, book nothing")
         parser.add_argument("--report-dir", type=Path, help="lay copies of the report in here")
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["waiting"]:
+            self.stdout.write(f"{work.sweep()} runs")
+            return
         as_of = None
         if options["as_of"]:
             as_of = parse_datetime(options["as_of"])
