@@ -93,7 +93,7 @@ def told(day, *, lost: int = 0, ends: datetime | None = None) -> tuple[Run, list
 def again() -> Run:
     """A run as of now, for which nothing is in transit."""
     at_once = dict.fromkeys(current_policy().in_transit_days, 0)
-    policy = reconciliation_steps.policy(in_transit_days=at_once)
+    policy = reconciliation_steps.policy(in_transit_days=at_once, file_days=0)
     return reconciliation_steps.reconciled(database_now(), policy=policy).run
 
 
