@@ -189,8 +189,8 @@ def _waiting_money(may: Callable[[str], bool]) -> Iterator[Waiting]:
         held = [one.opened_at for one in review.queue()]
         yield _since("Deposits to review", held, "desk:payment_reviews")
     if may("payments.decide_reconciliation"):
-        times = [one.proposed_at for one in reconciliation.waiting_resolutions()]
-        yield _since("Proposed resolutions of breaks", times, "desk:breaks")
+        proposed = reconciliation.waiting_resolutions()
+        yield _waiting("Proposed resolutions of breaks", proposed, "proposed_at", "desk:breaks")
     if may("payments.view_reconciliation"):
         breaks = Break.objects.filter(state=BreakState.OPEN.value)
         breaks = breaks.exclude(kind=BreakKind.TIMING.value)

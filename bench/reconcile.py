@@ -35,6 +35,7 @@ from tests import conftest
 
 TARGETS: Final = {"ratio_duckdb": 1.5, "peak_mb": 1_500}
 DUCKDB: Final = Path(pandas.__file__).with_name("reconcile_duckdb.py")
+#: Turns begin with one side and with the other.
 ORDERS: Final = (("ours", "duckdb", "pandas"), ("pandas", "duckdb", "ours"))
 #: What a run leaves, so that the next finds nothing: tables that nobody else may empty.
 LEFT: Final = (
@@ -65,13 +66,12 @@ def main(words: list[str]) -> int:
         figures: dict[str, list[Run]] = {"ours": [], "duckdb": [], "pandas": []}
         told: list[dict[str, Any]] = []
         for turn in range(given.runs):
-            for name in (
-                ("ours", "duckdb", "pandas") if turn % 2 == 0 else ("pandas", "duckdb", "ours")
-            ):
+            for name in ORDERS[turn % 2]:
                 out = folder / f"{name}-{turn}"
                 if name == "ours":
                     done = _ours(database, month, out)
-                    told.append(json.loads(done.out.splitlines()[-1]))
+                    said = json.loads(done.out.splitlines()[-1])
+                    told.append(said | {"found": _found(Path(said["lines"]))})
                 else:
                     done = _done(name, run([*programs[name], str(out)]))
                 figures[name].append(done)
@@ -115,7 +115,8 @@ def _result(
         name: round(statistics.median(one.seconds for one in done), 2)
         for name, done in figures.items()
     }
-    found = _found(Path(told[-1]["lines"]))
+    every = [one["found"] for one in told]
+    found = every[-1]
     ratios = {
         "ratio_duckdb": round(seconds["ours"] / seconds["duckdb"], 2),
         "ratio_pandas": round(seconds["ours"] / seconds["pandas"], 2),
@@ -126,8 +127,8 @@ def _result(
         over.append("ratio_pandas")
     peers = {name: _found_by_peer(folder / f"{name}-{runs - 1}") for name in ("duckdb", "pandas")}
     return ratios | {
-        "missed": sum((month.planted - found).values()),
-        "false": sum((found - month.planted).values()),
+        "missed": max(sum((month.planted - one).values()) for one in every),
+        "false": max(sum((one - month.planted).values()) for one in every),
         "drift": max(one["drift"] for one in told),
         "planted": sum(month.planted.values()),
         "kinds": dict(sorted(Counter(kind for kind, _ in month.planted.elements()).items())),

@@ -162,8 +162,8 @@ def _waiting(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
     """What waits for people, by right: how many, and where."""
     may, found = request.user.has_perm, []
     if may(DECIDE):
-        waits = selectors.waiting_resolutions()
-        found.append(("Resolutions of breaks to decide", len(waits), reverse("desk:breaks")))
+        waits = selectors.waiting_resolutions().count()
+        found.append(("Resolutions of breaks to decide", waits, reverse("desk:breaks")))
     if may("payments.view_withdrawal"):
         states = [state.value for state in WITHDRAWAL_WAITS]
         counted = Withdrawal.objects.aggregate(

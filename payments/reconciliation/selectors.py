@@ -9,7 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, Count, QuerySet, Sum
+from django.db.models.functions import TruncDate
 
 from audit.database_clock import database_now
 from payments import columnar
@@ -114,20 +115,22 @@ def breaks(wanted: Wanted, now: datetime) -> QuerySet[Break]:
 
 def ageing(now: datetime, *, with_tests: bool = True) -> list[Aged]:
     """Open breaks by bucket of age and currency, in the policy's order of buckets."""
-    counted: dict[tuple[int, str], list[int]] = {}
+    counted: dict[tuple[int, str], tuple[int, int]] = {}
     buckets = current_policy().buckets
     found = Break.objects.filter(state=BreakState.OPEN.value)
     if not with_tests:
         found = found.filter(is_test=False)
-    for booked_at, currency, difference in found.values_list(
-        "booked_at", "currency", "difference_minor"
+    by_day = found.order_by().values_list(TruncDate("booked_at", tzinfo=UTC), "currency")
+    today = now.astimezone(UTC).date()
+    for day, currency, breaks_of, minor in by_day.annotate(
+        Count("pk"), Sum("difference_minor", output_field=BigIntegerField())
     ):
-        counted.setdefault((bucket_of(age_days(booked_at, now), buckets), currency), []).append(
-            difference
-        )
+        key = (bucket_of(max(0, (today - day).days), buckets), currency)
+        count, total = counted.get(key, (0, 0))
+        counted[key] = (count + breaks_of, total + minor)
     return [
-        Aged(buckets[place].name, currency, len(all_of), sum(all_of))
-        for (place, currency), all_of in sorted(counted.items())
+        Aged(buckets[place].name, currency, *sums)
+        for (place, currency), sums in sorted(counted.items())
     ]
 
 
@@ -150,13 +153,9 @@ def resolutions(break_id: str) -> list[Resolution]:
     )
 
 
-def waiting_resolutions() -> list[Resolution]:
-    """What waits for a second person, the oldest first."""
-    return list(
-        Resolution.objects.select_related("case")
-        .filter(decided=None)
-        .order_by("proposed_at")[:PAGE]
-    )
+def waiting_resolutions() -> QuerySet[Resolution]:
+    """What waits for a second person, the oldest first, unread: it is counted or cut."""
+    return Resolution.objects.select_related("case").filter(decided=None).order_by("proposed_at")
 
 
 def age_days(booked_at: datetime, now: datetime) -> int:

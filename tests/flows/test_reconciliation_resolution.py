@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from psycopg import errors
 
 from accounts.roles import Role
@@ -59,7 +60,7 @@ def test_what_one_proposes_another_approves_and_the_break_is_resolved(two):
     assert (done.decided.decision, done.decided.approver) == ("approved", str(two[1]))
     assert state(found) == "resolved"
     assert events(found) == ["proposed", "approved"]
-    assert selectors.waiting_resolutions() == []
+    assert list(selectors.waiting_resolutions()) == []
 
 
 def test_nobody_approves_their_own_and_the_table_itself_says_so(two, owner):
@@ -279,6 +280,9 @@ def test_open_breaks_are_counted_by_age_and_currency(database):
         (one.bucket, one.currency, one.breaks, one.difference_minor)
         for one in selectors.ageing(AS_OF.replace(day=22))
     ] == [("2-3", "EUR", 3, -515), ("2-3", "SEK", 1, 3)]
+    with CaptureQueriesContext(connection) as asked:
+        selectors.ageing(AS_OF.replace(day=22))
+    assert [query["sql"] for query in asked if "GROUP BY" not in query["sql"]] == []
     in_bucket = selectors.breaks(selectors.Wanted(bucket="2-3"), AS_OF.replace(day=22))
     assert in_bucket.count() == 4
     assert selectors.breaks(selectors.Wanted(bucket="0-1"), AS_OF.replace(day=22)).count() == 0
