@@ -302,6 +302,9 @@ SELECT f.file_no::BIGINT * {ROWS_MAX} + k.row_no AS id
 FROM carried_rows k JOIN files f USING (sha256)
 UNION SELECT po.id FROM po JOIN places s ON s.place = po.place
 SEMI JOIN carried_payouts k ON k.provider = s.provider AND k.payout_id = po.payout_id;
+DELETE FROM brk WHERE lid IN (SELECT id FROM early) AND pid IS NULL;
+INSERT INTO named SELECT place, 'before_first_file', -amount FROM early
+WHERE id IN (SELECT lid FROM pairs);
 DELETE FROM brk WHERE booked_at < $window_from
     AND coalesce(lid NOT IN (SELECT id FROM known_l), true)
     AND coalesce(pid NOT IN (SELECT id FROM known_p), true)
@@ -359,7 +362,8 @@ UPDATE kept SET is_resolved = true FROM resolved r
 CREATE TEMP TABLE adjusting AS
 SELECT l.*, EXISTS (SELECT 1 FROM resolved r JOIN kept k ON k.id = r.break_id AND k.is_resolved
     WHERE r.adjustment = l.transfer) AS holds
-FROM lr l WHERE l.transfer IN (SELECT adjustment FROM resolved WHERE adjustment IS NOT NULL);
+FROM lr l ANTI JOIN early ON early.id = l.id
+WHERE l.transfer IN (SELECT adjustment FROM resolved WHERE adjustment IS NOT NULL);
 DELETE FROM brk;
 INSERT INTO brk ({_PLAIN})
 SELECT CASE WHEN {_YOUNG_OURS.format(at="l.booked_at")} THEN 'timing' ELSE 'missing_at_psp' END,

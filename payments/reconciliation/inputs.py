@@ -95,6 +95,17 @@ class Scope:
     def providers(self) -> list[str]:
         return [self.provider] if self.provider else sorted(self.policy.providers)
 
+    def early(self) -> list[tuple[list[int], datetime, datetime]]:
+        """What was booked just before a provider's first file: it may be in that file."""
+        spans = []
+        for name in self.providers:
+            first = self.first_from[name]
+            since, until = first - timedelta(days=self.policy.margin_days), min(first, self.outer)
+            mine = [one.account for one in self.accounts if one.provider == name]
+            if mine and since < until:
+                spans.append((mine, since, until))
+        return spans
+
     def input_files(self) -> list[InputFile]:
         """The files in their order: by source, period and content."""
         return [

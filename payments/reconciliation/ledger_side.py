@@ -73,6 +73,7 @@ _IN_WINDOW: Final = """
 WHERE e.posted_at >= %(since)s AND e.posted_at < %(until)s
     AND t.posted_at >= %(since)s AND t.posted_at < %(until)s
 """
+_OF_SOME: Final = _IN_WINDOW + "    AND e.account = ANY (%(mine)s::bigint[])\n"
 #: What is open of older times: all legs of the batch of each transfer named.
 _NAMED: Final = """(SELECT e.* FROM unnest(%(transfers)s::uuid[]) AS u (id)
     JOIN ledger_transfer_id i ON i.id = u.id
@@ -119,8 +120,10 @@ def export(
     since: datetime,
     until: datetime,
     transfers: Sequence[str] = (),
+    early: Sequence[tuple[Sequence[int], datetime, datetime]] = (),
 ) -> None:
     """Write the entries of ``accounts`` in [since, until), and those of ``transfers`` before it.
+    ``early`` are some accounts' entries of older spans.
 
     ``path`` gets CSV without a header, in the columns of `LEDGER_COLUMNS`; a place is the position
     in ``accounts``. Reads in the caller's transaction, which is one snapshot; takes no lock.
@@ -142,6 +145,9 @@ def export(
             values,
             out,
         )
+        for mine, first, last in early:
+            query = _ENTRIES.format(entries="ledger_entry", transfers=_BY_ALL) + _OF_SOME
+            _copy(cursor, query, values | {"since": first, "until": last, "mine": list(mine)}, out)
         if transfers:
             query = _ENTRIES.format(entries=_NAMED, transfers=_BY_ID)
             _copy(cursor, query, values | {"transfers": list(transfers)}, out)

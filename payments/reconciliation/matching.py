@@ -107,6 +107,7 @@ class Matching:
             "not_final": list(policy.statuses_not_final),
             "bank_days": policy.in_transit_days[BANK],
             "file_days": policy.file_days,
+            "margin_days": policy.margin_days,
             "batch_providers": [
                 one.name for one in policy.providers.values() if not one.has_payout_rows
             ],
@@ -222,7 +223,8 @@ class Matching:
             if conversions:
                 parts["conversions"] = -conversions
             if one.before_minor:
-                parts["before_first_file"] = one.before_minor
+                before = parts.get("before_first_file", 0)
+                parts["before_first_file"] = before + one.before_minor
             found.append(
                 Balance(
                     one.number,
@@ -277,6 +279,7 @@ class Matching:
         rows, digest = self.one(match.DIGEST)
         self._digest = int(rows), str(digest)
         self._do(match.LEDGER)
+        self._do(match.EARLY)
         self._do("DROP TABLE ledger_rows;")
 
     def _load_rows(self) -> None:
@@ -297,6 +300,9 @@ class Matching:
             old = [str(one.path) for one in mine if not one.is_loaded and one.sha256 in wanted]
             if loaded:
                 self._do(whole, paths=loaded)
+            unread = [str(one.path) for one in mine if not one.is_loaded]
+            if kind == "settlement" and unread and self.one("SELECT count(*) FROM early")[0]:
+                self._do(match.EARLY_PROVIDERS, paths=unread)
             if old:
                 self._do(single, paths=old)
 

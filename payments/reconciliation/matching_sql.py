@@ -78,8 +78,9 @@ _LEDGER_CAT: Final = f"""CASE kind
     WHEN 'psp_fee' THEN {CAT["fee"]} WHEN 'psp_settlement' THEN {CAT["payout"]}
     WHEN 'adjustment' THEN {CAT["adjustment"]} ELSE {CAT["other"]} END"""
 
-#: Items of the ledger. What one event booked in several legs (taken from the player, and owed) is
-#: one item.
+#: Items of the ledger, and those of the days before the first file, which only are partners: what
+#: was booked just before it may be in it. What one event booked in several legs (taken from the
+#: player, and owed) is one item.
 LEDGER: Final = f"""
 CREATE TEMP TABLE l AS
 WITH raw AS (
@@ -88,6 +89,12 @@ WITH raw AS (
         r.alt_ref, r.is_test, ({_LEDGER_CAT})::TINYINT AS cat
     FROM ledger_rows r JOIN places s ON s.place = r.place
     WHERE r.booked_at >= s.first_from
+    UNION ALL
+    SELECT DISTINCT r.place::BIGINT * {ENTRIES_MAX} + r.seq, r.place, s.provider_no, r.amount,
+        r.booked_at, r.transfer, r.kind, r.own, r.batch, r.payment_id, r.alt_payment, r.ref,
+        r.alt_ref, r.is_test, ({_LEDGER_CAT})::TINYINT
+    FROM ledger_rows r JOIN places s ON s.place = r.place
+    WHERE r.booked_at < s.first_from AND r.booked_at >= s.first_from - to_days($margin_days)
 )
 SELECT id, place, provider_no, cat, ({_CLASS.format(cat="cat")})::TINYINT AS class, amount,
     booked_at, transfer, own, payment_id, alt_payment, ref, alt_ref, is_test
@@ -141,6 +148,18 @@ _CARRIED: Final = (
     "(f.sha256, r.row_no) IN (SELECT (sha256, row_no) FROM carried_rows) AND NOT f.is_loaded"
 )
 PROVIDERS: Final = f"INSERT INTO p {_PROVIDERS};\n"
+#: Rows of whatever file that name what was booked before the first one: they stay its partners.
+EARLY: Final = """
+CREATE TEMP TABLE early AS
+SELECT l.* FROM l JOIN places s ON s.place = l.place WHERE l.booked_at < s.first_from;
+"""
+EARLY_PROVIDERS: Final = f"""
+INSERT INTO p {_PROVIDERS} AND NOT f.is_loaded
+    AND (f.sha256, r.row_no) NOT IN (SELECT (sha256, row_no) FROM carried_rows)
+    AND (r.psp_ref IN (SELECT ref FROM early WHERE ref <> '')
+        OR TRY_CAST(r.merchant_ref AS UUID) IN (SELECT payment_id FROM early
+            WHERE payment_id IS NOT NULL));
+"""
 OLD_PROVIDERS: Final = f"INSERT INTO p {_PROVIDERS} AND {_CARRIED};\n"
 PROVIDER_TABLES: Final = """
 CREATE TEMP TABLE p (id BIGINT, place INTEGER, provider_no INTEGER, cat TINYINT, class TINYINT,
@@ -219,7 +238,8 @@ LATER_STAGES: Final = tuple(
 BY_AMOUNT: Final = """
 INSERT INTO more
 WITH s AS (
-    SELECT place, class, amount, booked_at, id AS lid, NULL::BIGINT AS pid FROM lr
+    SELECT place, class, amount, booked_at, id AS lid, NULL::BIGINT AS pid
+    FROM lr ANTI JOIN early USING (id)
     UNION ALL
     SELECT place, class, amount, booked_at, NULL, id FROM pr WHERE ref = '' AND merchant IS NULL
 ), n AS (

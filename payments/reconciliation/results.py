@@ -90,7 +90,8 @@ def positions(
     """Each provider and currency, in that order."""
     moved: dict[int, dict[str, int]] = {}
     for place, cat, minor in matching.rows(
-        "SELECT place, cat, sum(amount)::BIGINT FROM l WHERE booked_at >= $since"
+        "SELECT place, cat, sum(amount)::BIGINT FROM l ANTI JOIN early USING (id)"
+        " WHERE booked_at >= $since"
         " GROUP BY ALL ORDER BY ALL",
         since=matching.window_from,
     ):
@@ -119,8 +120,8 @@ def categories(matching: Matching) -> list[Category]:
         Category(provider, currency, CATEGORIES[cat], *map(int, figures))
         for provider, currency, cat, *figures in matching.rows(
             """SELECT s.provider, s.currency, cat, sum(ln), sum(lm), sum(pn), sum(pm) FROM (
-                SELECT place, cat, count(*) AS ln, sum(amount) AS lm, 0 AS pn, 0 AS pm FROM l
-                WHERE booked_at >= $since GROUP BY ALL
+                SELECT place, cat, count(*) AS ln, sum(amount) AS lm, 0 AS pn, 0 AS pm
+                FROM l ANTI JOIN early USING (id) WHERE booked_at >= $since GROUP BY ALL
                 UNION ALL
                 SELECT place, cat, 0, 0, count(*), sum(amount) FROM p
                 WHERE booked_at >= $since GROUP BY ALL

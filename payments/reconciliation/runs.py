@@ -151,6 +151,7 @@ def _read(
             since=scope.outer,
             until=as_of,
             transfers=scope.carried.transfers,
+            early=scope.early(),
         )
         banks = _bank_closings(scope)
     places = [

@@ -392,3 +392,21 @@ def test_two_kinds_of_files_about_the_same_days_are_named(owner, since, until, t
     )
     gaps = {one["gap"]: one["detail"] for one in reconciled().run.inputs["gaps"]}
     assert gaps.get("formats_overlap") == ("other and simulated" if told else None)
+
+
+def test_what_was_booked_just_before_the_first_file_and_is_in_it_is_no_difference(
+    owner, monkeypatch
+):
+    before, said = pair(1, 1_000, day(3, 20))
+    stays, dear = pair(2, 300, day(3)), pair(3, 700, day(3, 21))
+    book(owner, [before, stays[0], dear[0], pair(4, 50, day(5))[0]])
+    rows = [
+        replace(said, at=day(4, 1), fee=9),
+        replace(dear[1], at=day(4, 1), gross=710),
+        pair(4, 50, day(5))[1],
+    ]
+    imported(settlement(rows, since=day(4, 0), until=day(6, 0)))
+    days = Days(owner, monkeypatch, short())
+    for number in (7, 9, 14, 20):
+        assert found(done := days.run(number)) == [("amount", "pay_3", "0.10")]
+        assert summary(done)["positions"][0]["named"]["before_first_file"] == 300
