@@ -63,6 +63,8 @@ NAMED: Final[Mapping[str, str]] = {
     "payout_to_book": "Payouts to book",
     "fee_withheld": "Fees of rows that differ",
     "resolved": "Resolved by two people",
+    "before_first_file": "Before the first file",
+    "conversions": "Changed into other currencies",
 }
 #: Files that a run missed.
 GAPS: Final[Mapping[str, str]] = {
@@ -89,7 +91,7 @@ CAUSES: Final[Mapping[str, str]] = {
 EVENTS: Final[Mapping[str, str]] = {
     "found": "Found by a run",
     "changed": "Changed: it says something else",
-    "cleared": "Cleared: its partner came",
+    "cleared": "Cleared: a run finds it no more, or another break says it better",
     "reopened": "Open again",
     "assigned": "Given to somebody",
     "noted": "Noted",
