@@ -312,7 +312,7 @@ class Matching:
     def _fill(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
             parts = ", ".join(["unnest(?)"] * len(rows[0]))
-            insert = f"INSERT INTO {table} SELECT {parts}"
+            insert = f"INSERT INTO main.{table} SELECT {parts}"
             self._engine.execute(insert, [list(column) for column in zip(*rows, strict=True)])
 
     def _do(self, sql: str, **values: Any) -> None:
