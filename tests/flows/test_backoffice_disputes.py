@@ -119,5 +119,5 @@ def test_a_late_payment_is_listed_with_its_case_and_can_be_asked_about(psp, anna
     assert "asked within ten seconds" in text(finance.post(ask, follow=True))
     deposit.refresh_from_db()
     assert deposit.poll_at is not None
-    Deposit.objects.update(state="failed")
+    Deposit.objects.update(state="failed", expected_by=None)
     assert "does not wait for the provider" in text(finance.post(ask, follow=True))

@@ -387,20 +387,9 @@ def test_cards_and_what_banks_said_of_disputes_go_with_the_payments(owner):
     )
 
 
-def test_what_officers_wrote_about_payments_goes_with_them_and_never_else(owner):
-    player = anna()
-    deposit, request, found = Deposit.objects.get(player_id=player).pk, new_id(), new_id()
-    Withdrawal.objects.create(
-        id=request,
-        request_id=request,
-        player_id=player,
-        provider="simulated",
-        key="w",
-        amount_minor=5_000,
-        currency="EUR",
-        state="rejected",
-        reason="Anna lied",
-    )
+def written_by_officers(owner, player, deposit, request):
+    """Two approvals and a rejection of the request, and the verdict on a reviewed deposit."""
+    found = new_id()
     policy = hashlib.sha256(b"a policy").hexdigest()
     owner.execute(
         "INSERT INTO payments_withdrawal_policy (sha256, name, text) VALUES (%s, 'x', 'a policy')",
@@ -442,6 +431,23 @@ def test_what_officers_wrote_about_payments_goes_with_them_and_never_else(owner)
         " VALUES (%s, 'release', 'staff:1', 'Anna explained it')",
         [deposit],
     )
+
+
+def test_what_officers_wrote_about_payments_goes_with_them_and_never_else(owner):
+    player = anna()
+    deposit, request = Deposit.objects.get(player_id=player).pk, new_id()
+    Withdrawal.objects.create(
+        id=request,
+        request_id=request,
+        player_id=player,
+        provider="simulated",
+        key="w",
+        amount_minor=5_000,
+        currency="EUR",
+        state="rejected",
+        reason="Anna lied",
+    )
+    written_by_officers(owner, player, deposit, request)
     for table in ("payments_approval", "payments_fraud_verdict"):
         with pytest.raises(psycopg.errors.RestrictViolation, match="append_only"):
             owner.execute(f"UPDATE {table} SET reason = 'x'")  # noqa: S608  (our own tables)

@@ -9,6 +9,8 @@ from django.db import connection
 from accounts.models import Player
 from audit.database_clock import database_now
 from backoffice import watching
+from backoffice.reports import operator_zone
+from compliance.limit_arithmetic import gaming_day
 from compliance.models import DayTotal
 from compliance.watching import casework, traits, versions
 from compliance.watching.casework import Step
@@ -52,8 +54,8 @@ def withdrawal(player, minor, *, state="paid", currency="EUR", **ago):
 
 
 def staked(player, minor, *, currency="EUR", **ago):
-    """What compliance keeps of a day's play."""
-    day = (database_now() - timedelta(**ago)).date()
+    """What compliance keeps of a day's play: of the house's gaming day."""
+    day = gaming_day(database_now() - timedelta(**ago), operator_zone())
     DayTotal.objects.create(player_id=player, currency=currency, day=day, staked_minor=minor)
 
 
