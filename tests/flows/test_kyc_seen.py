@@ -226,5 +226,5 @@ def test_a_document_counts_on_its_last_day_by_the_players_own_calendar(monkeypat
     )
     kyc.verify(player, by=officer, expires_on=today)
     assert sweeps.expire() == 0
-    monkeypatch.setattr(sweeps, "local_day", lambda _standing, _now: today + timedelta(days=1))
+    monkeypatch.setattr(sweeps, "database_now", lambda: database_now() + timedelta(days=1))
     assert sweeps.expire() == 1
