@@ -133,7 +133,8 @@ async def test_a_connection_that_died_is_made_anew(door):
     with psycopg.connect(conftest.SUPER_URL, autocommit=True) as db:
         db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname LIKE 'faro_t_%%' AND application_name = 'faro-app'"
+            " WHERE datname = %s AND application_name = 'faro-app'",
+            [connection.settings_dict["NAME"]],  # other tests have databases of their own
         )
     assert (await post(door, message("evt_2")))[0] == 200
     await sync_to_async(close_here)()

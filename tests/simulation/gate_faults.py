@@ -144,7 +144,10 @@ FAULTS: dict[str, Fault] = {
     "no_lock": Fault(_no_lock, r": allowed, not \['\w+_limit'"),
     "exclusion_is_forgotten": Fault(_exclusion_is_forgotten, r"not \['excluded'\]"),
     "exclusion_ends_by_itself": Fault(_exclusion_ends_by_itself, r"not \['excluded'\]"),
-    "one_cent_more": Fault(_one_cent_more, r": allowed, not \['\w+_limit'"),
+    # it lets something through, or says at a refusal that a cent more is left
+    "one_cent_more": Fault(
+        _one_cent_more, r": allowed, not \['\w+_limit'|: \w+_limit under .*'left_minor': "
+    ),
     "a_higher_limit_at_once": Fault(
         _a_higher_limit_at_once, r": confirm .*: allowed, not \['increase_not_yet'\]"
     ),
