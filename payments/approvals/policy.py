@@ -11,24 +11,15 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from kernel.invariant import InvariantBroken
+from compliance import policy_files
+from compliance.policy_files import ANYWHERE, BadPolicy, duration, duration_or_none, flag
 from kernel.money import SCALES, parse
 from kernel.refusal import Refused
 from payments.approvals.rules import NEVER_AUTOMATIC, PEOPLE_MAX, Automatic, Rule, When
 from payments.closed_loop import Rules
 
-FORMAT: Final = 1
-ANYWHERE: Final = "*"
-BASES: Final = frozenset("PSO")
-_DURATION: Final = re.compile(r"^P(?:(?P<days>\d{1,5})D|T(?P<hours>\d{1,5})H)$")
 _COUNTRY: Final = re.compile(r"^(?:\*|[A-Z]{2})$")
 _FILE: Final = Path(__file__).parent.parent / "withdrawal_policy.yaml"
-
-
-class BadPolicy(Exception):
-    """The file says something we do not understand. It stops the start, on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +42,11 @@ class WithdrawalPolicy:
 
     @property
     def name(self) -> str:
-        code = "any" if self.code == ANYWHERE else self.code
-        return f"{code}/withdrawals/{self.effective_from.isoformat()}"
+        return policy_files.named(self.code, "withdrawals", self.effective_from)
 
     def pays_to(self, country: str) -> bool:
         """Whether accounts of this country (ISO 3166-1 alpha-2) are paid to."""
         return bool({ANYWHERE, country} & self.account_countries)
-
-
-def _duration(value: Any) -> timedelta:
-    found = _DURATION.match(value) if isinstance(value, str) else None
-    if found is None:
-        raise BadPolicy(f"{value!r} is no duration such as PT24H or P30D")
-    return timedelta(days=int(found["days"] or 0), hours=int(found["hours"] or 0))
 
 
 def _amounts(value: Any) -> dict[str, int]:
@@ -86,12 +69,6 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise BadPolicy(f"{value!r} is neither true nor false")
-    return value
-
-
 def _countries(value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not all(
         isinstance(one, str) and _COUNTRY.match(one) for one in value
@@ -103,7 +80,7 @@ def _countries(value: Any) -> frozenset[str]:
 def _refund_within(value: Any) -> dict[str, timedelta | None]:
     if not isinstance(value, dict):
         raise BadPolicy(f"{value!r} names no providers")
-    return {str(name): None if one is None else _duration(one) for name, one in value.items()}
+    return {str(name): duration_or_none(one) for name, one in value.items()}
 
 
 #: What each kind of rule names beside ``when`` and ``people``.
@@ -129,7 +106,7 @@ def _rule(value: Any) -> Rule:
         when,
         people,
         minor_from=_amounts(value["amounts"]) if parameter == "amounts" else None,
-        within=_duration(value["within"]) if parameter == "within" else None,
+        within=duration(value["within"]) if parameter == "within" else None,
     )
 
 
@@ -145,62 +122,27 @@ def _rules(value: Any) -> tuple[Rule, ...]:
 
 
 _READERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "automatic": _flag,
+    "automatic": flag,
     "automatic_up_to": _amounts,
     "rules": _rules,
     "refund_within": _refund_within,
     "refund_least": _whole,
     "account_least": _whole,
-    "counted_within": _duration,
-    "cooling_off": _duration,
+    "counted_within": duration,
+    "cooling_off": duration,
     "account_countries": _countries,
 }
 
 
 def load(text: str) -> dict[str, tuple[WithdrawalPolicy, ...]]:
     """Policies by code, the oldest first. Raises ``BadPolicy`` for anything odd."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as wrong:
-        raise BadPolicy(f"not YAML: {wrong}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise BadPolicy(f"format must be {FORMAT}")
-    found: dict[str, list[WithdrawalPolicy]] = {}
-    for entry in document.get("policies") or []:
-        one = _policy(entry)
-        versions = found.setdefault(one.code, [])
-        if any(other.effective_from == one.effective_from for other in versions):
-            raise BadPolicy(f"{one.name} stands twice")
-        versions.append(one)
-    if ANYWHERE not in found:
-        raise BadPolicy("nothing is said for everywhere else (*)")
-    return {
-        code: tuple(sorted(versions, key=lambda one: one.effective_from))
-        for code, versions in found.items()
-    }
+    return policy_files.load(text, _READERS, _make)
 
 
-def _policy(entry: Any) -> WithdrawalPolicy:
-    if not isinstance(entry, dict) or set(entry) != {"code", "effective_from", "enforced"}:
-        raise BadPolicy("each policy has code, effective_from and enforced")
-    enforced = entry["enforced"]
-    if not isinstance(enforced, dict) or set(enforced) != set(_READERS):
-        raise BadPolicy(f"{entry['code']}: enforced must name exactly {', '.join(_READERS)}")
-    if type(entry["effective_from"]) is not date:
-        raise BadPolicy(f"{entry['code']}: effective_from must be a date")
-    read = {}
-    for name, leaf in enforced.items():
-        if not isinstance(leaf, dict) or not {"value", "basis"} <= set(leaf) <= {
-            "value", "basis", "note",
-        }:  # fmt: skip
-            raise BadPolicy(f"{entry['code']}: {name} needs value and basis")
-        if leaf["basis"] not in BASES:
-            raise BadPolicy(f"{entry['code']}: {name} rests on {leaf['basis']}, which nobody saw")
-        read[name] = _READERS[name](leaf["value"])
-    text = yaml.safe_dump(entry, sort_keys=True)
+def _make(code: str, effective_from: date, read: dict[str, Any], text: str) -> WithdrawalPolicy:
     return WithdrawalPolicy(
-        code=str(entry["code"]),
-        effective_from=entry["effective_from"],
+        code=code,
+        effective_from=effective_from,
         automatic=Automatic(read["automatic"], read["automatic_up_to"]),
         rules=read["rules"],
         refund_within=read["refund_within"],
@@ -221,8 +163,4 @@ def _all() -> dict[str, tuple[WithdrawalPolicy, ...]]:
 @lru_cache(maxsize=256)
 def withdrawal_policy(code: str, on: date) -> WithdrawalPolicy:
     """The version for ``code`` in force on ``on``, else the one for everywhere."""
-    for wanted in (code, ANYWHERE):
-        versions = [one for one in _all().get(wanted, ()) if one.effective_from <= on]
-        if versions:
-            return versions[-1]
-    raise InvariantBroken("a policy of withdrawals is in force", code=code, on=on)
+    return policy_files.in_force(_all(), code, on)

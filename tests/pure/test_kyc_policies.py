@@ -10,8 +10,9 @@ import pytest
 from compliance.kyc import checks, policies
 from compliance.kyc.checks import Account, Outcome
 from compliance.kyc.faces import FaceVerdict
-from compliance.kyc.policies import BadPolicy, kyc_policy
+from compliance.kyc.policies import kyc_policy
 from compliance.kyc.states import Subject
+from compliance.policy_files import BadPolicy
 
 pytestmark = pytest.mark.feature("F112")
 

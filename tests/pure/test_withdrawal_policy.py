@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from compliance.policy_files import BadPolicy
 from payments.approvals import policy as policies
-from payments.approvals.policy import BadPolicy, load, withdrawal_policy
+from payments.approvals.policy import load, withdrawal_policy
 from payments.approvals.rules import Assessment, Automatic, Facts, assess
 from payments.fraud.words import Outcome
 
