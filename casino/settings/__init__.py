@@ -17,7 +17,7 @@ from casino.settings.logs import *  # noqa: F403
 from casino.settings.mail import *  # noqa: F403
 from casino.settings.metrics import *  # noqa: F403
 from casino.settings.push import *  # noqa: F403
-from casino.settings.reconciliation import *  # noqa: F403
+from casino.settings.reconciliation import *  # noqa: F403  (settings by concern, as all here)
 from casino.settings.security import *  # noqa: F403
 from casino.settings.staff_pages import *  # noqa: F403
 from casino.settings.static_files import *  # noqa: F403
