@@ -148,7 +148,7 @@ JOIN LATERAL (SELECT * FROM compliance_watch_step WHERE rule_id = r.id ORDER BY 
 
 
 def _rule(body: dict[str, Any] | str) -> Rule:
-    found = _plain(body)
+    found = plain(body)
     return Rule(
         found["code"],
         Family(found["family"]),
@@ -239,10 +239,10 @@ def backtests(rule_id: UUID) -> list[Backtest]:
             [rule_id],
         )
         rows = cursor.fetchall()
-    return [Backtest(at[0], at[1], at[2], at[3], at[4], at[5], _plain(at[6]), at[7]) for at in rows]
+    return [Backtest(at[0], at[1], at[2], at[3], at[4], at[5], plain(at[6]), at[7]) for at in rows]
 
 
-def _plain(column: dict[str, Any] | str) -> dict[str, Any]:
+def plain(column: dict[str, Any] | str) -> dict[str, Any]:
     """A JSON column, whether the driver has read it or not."""
     found: dict[str, Any] = json.loads(column) if isinstance(column, str) else column
     return found

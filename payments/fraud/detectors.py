@@ -35,7 +35,7 @@ FROM asked a CROSS JOIN LATERAL (
 WHERE a.amount_minor + b.before >= (%(amounts)s::jsonb ->> a.currency)::bigint
 """
 
-#: By when it was declined, which is at most two days after it began (`payments.states`, waits).
+#: By when it was declined; of one that began more than two days before, no decline counts.
 DECLINED_AGAIN: Final = """
 SELECT a.ref, a.player_id, b.declined
 FROM asked a CROSS JOIN LATERAL (

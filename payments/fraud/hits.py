@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from compliance.watching.versions import plain
 from kernel.ids import PlayerId
 
 
@@ -29,7 +29,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What one payment met, and the rules that said so (code → figures; those in shadow apart)."""
+    """What one payment met, with its reasons, and the rules that could not be asked."""
 
     at: datetime
     moment: str
@@ -48,7 +48,7 @@ def of_rule(rule_id: UUID, limit: int = 50) -> list[Said]:
             [rule_id, limit],
         )
         return [
-            Said(at, ref, purpose, moment, PlayerId(player), outcome, is_shadow, _plain(figures))
+            Said(at, ref, purpose, moment, PlayerId(player), outcome, is_shadow, plain(figures))
             for at, ref, purpose, moment, player, outcome, is_shadow, figures in cursor.fetchall()
         ]
 
@@ -72,9 +72,3 @@ def counts() -> dict[UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rule_id, count(*) FROM payments_fraud_hit GROUP BY 1")
         return {row[0]: int(row[1]) for row in cursor.fetchall()}
-
-
-def _plain(column: dict[str, Any] | str) -> dict[str, Any]:
-    """A JSON column, whether the driver has read it or not."""
-    found: dict[str, Any] = json.loads(column) if isinstance(column, str) else column
-    return found

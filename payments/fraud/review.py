@@ -118,16 +118,17 @@ def hold_id(deposit_id: UUID) -> UUID:
 def hold(deposit: Deposit, decision: Decision, actor: Actor) -> None:
     """Set a credited deposit aside for review, in the transaction that credited it. Once."""
     _place(deposit, hold_id(deposit.pk), deposit.amount_minor, HELD_FOR, actor)
+    now = database_now()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_fraud_review (deposit_id, player_id, amount_minor, currency,"
-            " reasons, hold_id, due_at) VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()"
-            " + make_interval(secs => %s)) ON CONFLICT DO NOTHING",
+            " reasons, hold_id, opened_at, due_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
             [
                 *(deposit.pk, deposit.player_id, deposit.amount_minor, deposit.currency),
                 list(decision.reasons),
                 hold_id(deposit.pk),
-                int(DUE_AFTER.total_seconds()),
+                *(now, now + DUE_AFTER),
             ],
         )
     record(
@@ -210,7 +211,7 @@ def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> 
     if not words:
         raise Refused(ReviewCode.REASON_MISSING)
     with transaction.atomic():
-        known = find(deposit_id)
+        find(deposit_id)  # refuses before anything is locked
         deposit = lock_deposit(deposit_id)
         known = find(deposit_id)
         if known.verdict is not None:
@@ -287,7 +288,7 @@ def find(deposit_id: UUID) -> Review:
 
 def open_until(deposit_id: UUID) -> datetime | None:
     """Until when somebody looks at this deposit; None where nobody has to, or somebody has."""
-    found = _read("WHERE r.deposit_id = %s AND v.deposit_id IS NULL", [deposit_id])
+    found = _read(f"WHERE r.deposit_id = %s AND {_WAITS}", [deposit_id])
     return found[0].due_at if found else None
 
 

@@ -31,8 +31,13 @@ WITH asked (ref, purpose, player_id, currency, amount_minor, at, fingerprint, is
 )
 """
 _BAD: Final = """
-SELECT id FROM payments_deposit WHERE created_at > %(q_since)s AND created_at <= %(q_until)s
-  AND %(purpose)s = 'deposit' AND state IN ('disputed', 'lost', 'refund_due')
+SELECT d.id FROM payments_deposit d
+WHERE d.created_at > %(q_since)s AND d.created_at <= %(q_until)s AND %(purpose)s = 'deposit'
+  AND (d.state IN ('disputed', 'lost', 'refund_due')
+    OR EXISTS (SELECT FROM payments_transition t WHERE t.payment_id = d.id
+        AND t.after = 'refund_due' AND t.at >= d.created_at)
+    OR EXISTS (SELECT FROM payments_fraud_verdict v WHERE v.deposit_id = d.id
+        AND v.verdict = 'return'))
 """
 _HITS: Final = """
 SELECT player_id, count(*)::int, count(*) FILTER (WHERE ref IN (SELECT id FROM bad))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
-
-#: Prefixes of the switches that spoil the next day's files, each once.
-FILE_FAULTS: Final = ("file_", "bank_")
+from typing import Any
 
 
 @dataclass(slots=True)

@@ -246,6 +246,7 @@ def test_what_is_not_held_any_more_is_not_decided(psp, anna, held):
             == ReviewCode.NOT_HELD_ANY_MORE
         )
     assert (review.find(held.pk).verdict, review.queue()) == (None, [])
+    assert review.open_until(held.pk) is None
     assert review.tally(database_now()).count == 0
 
 

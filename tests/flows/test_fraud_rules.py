@@ -252,6 +252,23 @@ def test_a_version_is_tried_on_the_payments_of_the_past(anna):
     assert (kept.players, kept.result["payments"]) == (1, 4)
 
 
+def test_what_went_back_unplayed_stays_bad_once_it_is_back(anna):
+    back = paid_with(card(anna, country="BR", days=40), state="refund_due", days=3)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO payments_transition (id, at, payment_id, direction, player_id, before,"
+            " after, actor, cause, reason) VALUES (gen_random_uuid(), clock_timestamp(), %s,"
+            " 'deposit', %s, 'processing', 'refund_due', 'x', 'x', 'excluded')",
+            [back.pk, anna],
+        )
+    Deposit.objects.filter(pk=back.pk).update(state="refunded")
+    paid_with(card(anna, country="BR", days=40), state="refunded", days=2)
+    past = trial.past(
+        _newest("foreign_card").rule, database_now() - timedelta(days=30), database_now()
+    )
+    assert (past.bad, past.bad_hit) == (1, 1)  # a refund of another kind is no bad one
+
+
 def test_history_is_asked_as_of_each_payments_own_instant(anna):
     for hours in (50, 49.9, 49.8, 49.7, 49.6, 49.5):
         deposit(anna, 1_000, hours=hours)
