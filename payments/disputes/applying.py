@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q
 
+from audit.canonical import plain
 from audit.database_clock import database_now
+from audit.locks import LockRank, lock_rows
+from audit.models import AuditEvent
 from audit.record import Subject, record, register
 from compliance import freezing
 from compliance.standing import lock_standing
@@ -74,13 +77,15 @@ def apply(report: DisputeReport, *, provider: str, cause: str, actor: Actor) -> 
     """Apply what ``provider`` said when it was asked; what it meant, in a word.
 
     The words are those of `Meaning`, ``unknown_payment``, and ``contradicts``: then nothing was
-    booked, it is recorded, finance and compliance are told, and the player's payouts wait. Locks
-    the player, the deposit, then accounts; opens its own transaction.
+    booked, it is recorded, finance and compliance are told, and the player's payouts wait; once
+    while it says the same. Locks the player, the deposit, the dispute, then accounts; opens its
+    own transaction.
     """
     told = Told(report, provider, cause, actor)
     deposit = deposit_of(report, provider)
     if deposit is None:
-        _note_contradiction(told, Contradiction.UNKNOWN_DEPOSIT)
+        if not _is_told(told, Contradiction.UNKNOWN_DEPOSIT, None):
+            _note_contradiction(told, Contradiction.UNKNOWN_DEPOSIT)
         return "unknown_payment"
     try:
         with transaction.atomic(durable=True):
@@ -91,8 +96,10 @@ def apply(report: DisputeReport, *, provider: str, cause: str, actor: Actor) -> 
     with transaction.atomic(durable=True):
         lock_standing(PlayerId(deposit.player_id))
         locked = lock_deposit(deposit.pk)
-        _hold(locked, told)
-        _note_contradiction(told, why, locked)
+        known = _locked(told)
+        if known is None or not _is_told(told, why, known):
+            _hold(known, locked, told)
+            _note_contradiction(told, why, locked)
     return "contradicts"
 
 
@@ -107,9 +114,7 @@ def deposit_of(report: DisputeReport, provider: str) -> Deposit | None:
 
 def _apply(deposit: Deposit, told: Told) -> Meaning:
     report = told.report
-    known = ProviderDispute.objects.filter(
-        provider=told.provider, provider_ref=report.provider_ref
-    ).first()
+    known = _locked(told)
     is_new = known is None
     if known is None:
         known = _open(deposit, told)
@@ -125,6 +130,18 @@ def _apply(deposit: Deposit, told: Told) -> Meaning:
     if meaning is Meaning.STEP:
         _move(known, deposit, told)
     return Meaning.STEP if is_new else meaning
+
+
+def _locked(told: Told) -> ProviderDispute | None:
+    """The dispute under its own lock, which is all that those who work on it take: what they wrote
+    meanwhile is read here, and not written over."""
+    rows = lock_rows(
+        LockRank.PAYMENT,
+        "SELECT id FROM payments_dispute WHERE provider = %s AND provider_ref = %s"
+        " ORDER BY id FOR NO KEY UPDATE",
+        [told.provider, told.report.provider_ref],
+    )
+    return ProviderDispute.objects.get(pk=rows[0][0]) if rows else None
 
 
 def _open(deposit: Deposit, told: Told) -> ProviderDispute:
@@ -167,18 +184,14 @@ def _row(deposit: Deposit, told: Told, *, is_booked_here: bool) -> ProviderDispu
     )
 
 
-def _hold(deposit: Deposit, told: Told) -> None:
+def _hold(row: ProviderDispute | None, deposit: Deposit, told: Told) -> None:
     """Freeze the payouts of one whose dispute contradicts our record, and make it people's case.
 
-    Once: a freeze that an officer ended stays ended while the same is said again. What we have as
-    won and the provider says otherwise of is open again.
+    What we have as won and the provider says otherwise of is open again.
     """
     report = told.report
     if report.state is DisputeState.WON:
         return
-    row = ProviderDispute.objects.filter(
-        provider=told.provider, provider_ref=report.provider_ref
-    ).first()
     if row is None:
         row = _row(deposit, told, is_booked_here=False)
         row.state = report.state.value
@@ -230,7 +243,9 @@ def _move(row: ProviderDispute, deposit: Deposit, told: Told) -> None:
             disputes.book(_word(deposit, told), Step.RETURNED, actor=told.actor)
         row.holds_payouts = False
         row.due_at = max(row.due_at, now + DUE_AFTER)
-        if not _is_borne(row):
+        if _is_borne(row):  # somebody has to give it back, also where the case was closed as lost
+            row.closed_at, row.closed_by, row.closed_note = None, "", ""
+        elif row.closed_at is None:
             row.closed_at, row.closed_by = now, str(SYSTEM)
             row.closed_note = "The provider gave it back; nobody had borne any of it."
     else:
@@ -303,7 +318,7 @@ def _audit(row: ProviderDispute, told: Told) -> None:
     record(
         _AUDITED[DisputeState(row.state)],
         actor=told.actor,
-        subject=Subject("dispute", f"{row.provider}:{row.provider_ref}"[:80]),
+        subject=_subject(told),
         component="payments",
         after={
             "deposit": str(row.deposit_id),
@@ -316,6 +331,41 @@ def _audit(row: ProviderDispute, told: Told) -> None:
     )
 
 
+def _subject(told: Told) -> Subject:
+    return Subject("dispute", f"{told.provider}:{told.report.provider_ref}"[:80])
+
+
+def _contradiction(told: Told, code: str) -> dict[str, Any]:
+    """What the record says of it. The dispute's whole name: a subject may be cut."""
+    report = told.report
+    return {
+        "why": str(code),
+        "dispute": report.provider_ref,
+        "deposit": str(report.payment_id),
+        "reported": report.state.value,
+        "amount_minor": report.amount.minor,
+        "currency": report.amount.currency,
+    }
+
+
+def _is_told(told: Told, code: str, row: ProviderDispute | None) -> bool:
+    """Whether this is what contradicted us last, and the dispute has not moved since.
+
+    Then people know, and a freeze or a case that an officer ended stays ended.
+    """
+    subject = _subject(told)
+    last = (
+        AuditEvent.objects.filter(
+            subject_kind=subject.kind, subject_id=subject.id, kind=CONTRADICTED
+        )
+        .order_by("-at", "-id")
+        .first()
+    )
+    if last is None or last.after != plain(_contradiction(told, code)):
+        return False
+    return row is None or last.at >= row.changed_at
+
+
 def _note_contradiction(told: Told, code: str, deposit: Deposit | None = None) -> None:
     """Nothing moved; people must look, and finance and compliance are told so."""
     report = told.report
@@ -323,15 +373,9 @@ def _note_contradiction(told: Told, code: str, deposit: Deposit | None = None) -
         record(
             CONTRADICTED,
             actor=told.actor,
-            subject=Subject("dispute", f"{told.provider}:{report.provider_ref}"[:80]),
+            subject=_subject(told),
             component="payments",
             before={"state": "" if deposit is None else deposit.state},
-            after={
-                "why": str(code),
-                "deposit": str(report.payment_id),
-                "reported": report.state.value,
-                "amount_minor": report.amount.minor,
-                "currency": report.amount.currency,
-            },
+            after=_contradiction(told, code),
         )
         telling.contradicted(told.provider, report.provider_ref, str(code))

@@ -10,16 +10,15 @@ from payments.states import Meaning
 _S = DisputeState
 
 #: What may follow. A bank that gives money back after all turns a lost dispute into a won one.
-STEPS: Final[dict[DisputeState | None, frozenset[DisputeState]]] = {
-    None: frozenset({_S.OPENED, _S.WON, _S.LOST}),
+STEPS: Final[dict[DisputeState, frozenset[DisputeState]]] = {
     _S.OPENED: frozenset({_S.WON, _S.LOST}),
     _S.LOST: frozenset({_S.WON}),
     _S.WON: frozenset(),
 }
 
 
-def judge(present: DisputeState | None, reported: DisputeState) -> Meaning:
-    """What a report of ``reported`` means for a dispute that is ``present`` (None: not known)."""
+def judge(present: DisputeState, reported: DisputeState) -> Meaning:
+    """What a report of ``reported`` means for a dispute that is ``present``."""
     if present is reported:
         return Meaning.SAME
     if reported in STEPS[present]:

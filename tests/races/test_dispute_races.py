@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import psycopg
 import pytest
+from django.db import transaction
 
 from kernel.ids import Actor
 from kernel.money import Money
 from ledger.disputes import DisputeCode
+from notices.models import Notice
 from payments import deposits
-from payments.disputes import applying
+from payments.disputes import applying, working
 from payments.disputes.models import ProviderDispute
 from payments.providers.protocol import DepositReport, DisputeReport, DisputeState
 from payments.states import DepositState
 from tests import house
-from tests.flows.chargeback_steps import PROVIDER, captured_deposit, cash, clearing, lost
-from tests.flows.dispute_steps import audited
+from tests.flows.chargeback_steps import PROVIDER, captured_deposit, cash, clearing, finance, lost
+from tests.flows.dispute_steps import audited, row
 from tests.flows.ledger_steps import assert_books_clean
+from tests.races.test_compliance_gate_races import aside, backend_waits_for_a_lock, until
 from tests.races.test_ledger_races import at_once
 
 pytestmark = pytest.mark.feature("F72")
@@ -91,3 +95,32 @@ def test_a_refund_and_a_dispute_at_once_take_no_more_than_came(database):
         assert sorted((taken, refunded)) == [0, 3_000]
         assert clearing() - before[1] == 3_000
     assert_books_clean()
+
+
+@pytest.mark.parametrize("contradicts", [False, True])
+def test_what_somebody_does_while_the_provider_repeats_itself_stays(database, contradicts):
+    """The report waits for the clerk's transaction, and writes over none of it."""
+    paid, clerk = captured_deposit(house.player(), 5_000), finance()
+    again = said(paid, 2_000, "dp_1")
+    tell(again)
+    if contradicts:  # one that is won, and reopened since the provider says it is lost
+        tell(replace(again, state=DisputeState.WON))
+        again = replace(again, state=DisputeState.LOST)
+        tell(again)
+        again = replace(again, amount=Money(2_001, "EUR"))
+    with transaction.atomic():
+        working.take(row().pk, actor=clerk)
+        running = aside(tell, again)
+        until(backend_waits_for_a_lock)
+    assert running.result(timeout=20) == ("contradicts" if contradicts else "same")
+    assert row().assignee_id == int(clerk.id)
+    assert_books_clean()
+
+
+def test_of_one_contradiction_heard_eight_times_at_once_people_hear_once(database):
+    paid, clerk = captured_deposit(house.player(), 5_000), finance()
+    answers = at_once([partial(tell, said(paid, 5_001, "dp_1"))] * 8)
+    assert set(answers) <= {"contradicts", "same"}
+    assert len(audited("dispute.contradicted")) == 1
+    told = Notice.objects.filter(kind="dispute_contradicted", person_id=int(clerk.id))
+    assert told.count() == 1
