@@ -17,6 +17,10 @@ TOTAL_MS: Final = 6_000
 CONNECT_S: Final = 2.0
 READ_S: Final = 4.0
 ANSWER_BYTES_MAX: Final = 64 * 1024
+#: Answers that say nothing about what became of an earlier call under the same key: 401, 403 and
+#: 407 are about who asks, 421 about where; 409 is another call still at work, 424 a failure behind
+#: the provider (docs.stripe.com/api/errors), 425 and 429 mean later, and 408 that time ran out.
+SILENT_STATUSES: Final = frozenset({401, 403, 407, 408, 409, 421, 424, 425, 429})
 
 
 def call(
@@ -29,8 +33,9 @@ def call(
 ) -> dict[str, Any]:
     """One exchange; the answer's JSON object.
 
-    Raises ``ProviderRejected`` for 4xx answers (but 408, 409, 425, 429, which say nothing about
-    the outcome) and ``ProviderUnreachable`` for everything else that is not a 2xx JSON object.
+    Raises ``ProviderRejected`` for what the provider itself refuses with its code, in a 4xx answer
+    that is none of ``SILENT_STATUSES``, and ``ProviderUnreachable`` for everything else that is not
+    a 2xx JSON object.
     """
     give_back()
     headers = {"Idempotency-Key": key} if key else {}
@@ -55,9 +60,10 @@ def _object(status: int, received: bytes) -> dict[str, Any]:
         found = json.loads(received)
     except ValueError:
         found = None
-    if 400 <= status < 500 and status not in {408, 409, 425, 429}:
+    if 400 <= status < 500 and status not in SILENT_STATUSES:
         code = found.get("error") if isinstance(found, dict) else None
-        raise ProviderRejected(str(code or status))
+        if isinstance(code, str) and code:
+            raise ProviderRejected(code)
     if not 200 <= status < 300 or not isinstance(found, dict):
         raise ProviderUnreachable(f"status {status}")
     return found

@@ -18,17 +18,13 @@ from stripe import HTTPClient, StripeClient, StripeObject
 
 from audit.shared_connections import give_back
 from kernel.clock import epoch_ms, monotonic_ms
-from payments.providers.http import CONNECT_S, READ_S, TOTAL_MS
+from payments.providers.http import CONNECT_S, READ_S, SILENT_STATUSES, TOTAL_MS
 from payments.providers.protocol import ProviderRejected, ProviderUnreachable
 
 #: The version our parameters and readings were written for, whatever the account's default is.
 API_VERSION: Final = "2026-10-28.endive"
 #: Lists of refunds and transactions come in full objects, so more than of other providers.
 ANSWER_BYTES_MAX: Final = 1024 * 1024
-#: Answers that say nothing about what became of an earlier call under the same key: 401 and 403 are
-#: about our key for the API, and (docs.stripe.com/api/errors) 409 is
-#: another call still at work, 424 a failure behind Stripe, 429 too many calls.
-SILENT_STATUSES: Final = frozenset({401, 403, 408, 409, 424, 425, 429})
 
 #: Stripe lists no more in one answer; so many answers are looked through for one object.
 LIST_MAX: Final = 100

@@ -147,3 +147,22 @@ def test_the_deposits_card_is_where_a_refund_part_goes(anna):
     card = Instrument.objects.get(pk=deposit.instrument_id)
     [part] = ask(anna, 1_000)
     assert part.instrument_id == card.pk
+
+
+def test_a_part_that_may_be_paid_stays_unknown_while_our_key_is_refused(anna, psp, settings):
+    payout_accounts.add(player_id=anna, text=IBAN, actor=Actor.player(anna))
+    psp.switch(answer_fails=True)  # it is made there, and we do not hear of it
+    [part] = ask(anna, 1_000)
+    withdrawals.approve(part.request_id, actor=STAFF[0])
+    swept_until(lambda: parts(part.request_id)[0].state == W.UNKNOWN)
+    settings.PSP_WEBHOOK_SECRET = "not the one that they know"
+    withdrawals.ask_provider(part.pk)
+    part.refresh_from_db()
+    assert (part.state, funds(anna)) == (W.UNKNOWN, (9_000, 1_000))
+    settings.PSP_WEBHOOK_SECRET = SECRET
+    psp.switch(answer_fails=False)
+    swept_until(lambda: parts(part.request_id)[0].state == W.PAID)
+    assert funds(anna) == (9_000, 0)
+    made = [one["merchant_reference"] for one in psp.get("/simulate/newest/payouts")["found"]]
+    assert made.count(str(part.pk)) == 1
+    assert_books_clean()

@@ -1,0 +1,47 @@
+"""What a provider's answer says about the outcome, by its status and its words."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from payments.providers import http
+from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+
+SAID = b'{"error": "not_today"}'
+
+
+def call(status: int, body: bytes) -> dict:
+    answers = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
+    with httpx.Client(base_url="http://provider.test", transport=answers) as client:
+        return http.call(client, "POST", "/v1/payouts", key="k", body={})
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 422])
+def test_a_refusal_in_the_providers_words_is_one(status):
+    with pytest.raises(ProviderRejected, match="not_today"):
+        call(status, SAID)
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 408, 409, 421, 424, 425, 429, 500, 503])
+def test_an_answer_about_our_key_or_the_way_says_nothing_about_the_outcome(status):
+    with pytest.raises(ProviderUnreachable):
+        call(status, SAID)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>a proxy's page</html>", b"{}", b"[]"])
+def test_a_refusal_that_the_provider_did_not_write_is_none(body):
+    with pytest.raises(ProviderUnreachable):
+        call(404, body)
+
+
+def test_an_answer_is_read_up_to_its_bound():
+    with pytest.raises(ProviderUnreachable, match="too large"):
+        call(200, b" " * (http.ANSWER_BYTES_MAX + 1))
+    assert call(200, b"{}" + b" " * (http.ANSWER_BYTES_MAX - 2)) == {}
+
+
+def test_an_answer_that_never_ends_is_left(monkeypatch):
+    monkeypatch.setattr(http, "TOTAL_MS", -1)
+    with pytest.raises(ProviderUnreachable, match="too long"):
+        call(200, b"{}")
