@@ -40,24 +40,31 @@ def call(
     give_back()
     headers = {"Idempotency-Key": key} if key else {}
     started_ms = monotonic_ms()
-    received = bytearray()
     try:
         with client.stream(method, path, json=body, headers=headers) as answer:
-            for chunk in answer.iter_bytes():
-                received += chunk
-                if len(received) > ANSWER_BYTES_MAX:
-                    raise ProviderUnreachable("the answer is too large")
-                if monotonic_ms() - started_ms > TOTAL_MS:
-                    raise ProviderUnreachable("the answer took too long")
-            status = answer.status_code
+            return _object(answer.status_code, received(answer, started_ms, ANSWER_BYTES_MAX))
     except httpx.HTTPError as error:
         raise ProviderUnreachable(type(error).__name__) from error
-    return _object(status, bytes(received))
 
 
-def _object(status: int, received: bytes) -> dict[str, Any]:
+def received(answer: httpx.Response, started_ms: int, bytes_max: int) -> bytes:
+    """The whole body of an answer that is being streamed, of a call that began at ``started_ms``.
+
+    ``ProviderUnreachable`` where it is larger than ``bytes_max`` or takes longer than ``TOTAL_MS``.
+    """
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > bytes_max:
+            raise ProviderUnreachable("the answer is too large")
+        if monotonic_ms() - started_ms > TOTAL_MS:
+            raise ProviderUnreachable("the answer took too long")
+    return bytes(body)
+
+
+def _object(status: int, body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(received)
+        found = json.loads(body)
     except ValueError:
         found = None
     if 400 <= status < 500 and status not in SILENT_STATUSES:

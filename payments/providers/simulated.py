@@ -13,6 +13,7 @@ import httpx
 from kernel.money import SCALES, Money
 from payments import signatures
 from payments.providers import http
+from payments.providers.fields import text, whole_minor
 from payments.providers.protocol import (
     BadWebhook,
     DepositReport,
@@ -177,11 +178,11 @@ def _deposit(found: Mapping[str, Any]) -> DepositReport:
         chosen = found.get("instrument")
         return DepositReport(
             payment_id=UUID(found["merchant_reference"]),
-            provider_ref=_text(found["id"], 80),
+            provider_ref=text(found["id"], 80),
             state=_DEPOSIT_STATES[found["status"]],
             amount=_money(found),
-            redirect_url=_text(found.get("redirect_url") or "", 500),
-            reason=_text(found.get("reason") or "", 120),
+            redirect_url=text(found.get("redirect_url") or "", 500),
+            reason=text(found.get("reason") or "", 120),
             instrument=None if chosen is None else _instrument(chosen),
             fee=_part(found, "fee_minor"),
             refunded=_part(found, "refunded_minor"),
@@ -192,13 +193,13 @@ def _deposit(found: Mapping[str, Any]) -> DepositReport:
 
 def _instrument(found: Mapping[str, Any]) -> Instrument:
     return Instrument(
-        token=_text(found["token"], 80),
+        token=text(found["token"], 80),
         kind=InstrumentKind(found["kind"]),
-        fingerprint=_text(found["fingerprint"], 80),
-        brand=_text(found["brand"], 32),
-        last4=_text(found["last4"], 4),
-        country=_text(found["country"], 2),
-        holder=_text(found["holder"], 120),
+        fingerprint=text(found["fingerprint"], 80),
+        brand=text(found["brand"], 32),
+        last4=text(found["last4"], 4),
+        country=text(found["country"], 2),
+        holder=text(found["holder"], 120),
         holder_checked=found.get("holder_checked") is True,
     )
 
@@ -207,10 +208,10 @@ def _payout(found: Mapping[str, Any]) -> PayoutReport:
     try:
         return PayoutReport(
             payment_id=UUID(found["merchant_reference"]),
-            provider_ref=_text(found["id"], 80),
+            provider_ref=text(found["id"], 80),
             state=_PAYOUT_STATES[found["status"]],
             amount=_money(found),
-            reason=_text(found.get("reason") or "", 120),
+            reason=text(found.get("reason") or "", 120),
         )
     except _NOT_AS_AGREED as error:
         raise ProviderUnreachable(f"not a payout: {error!r}") from error
@@ -221,20 +222,20 @@ def _dispute(found: Mapping[str, Any]) -> DisputeReport:
         due = found.get("evidence_due")
         return DisputeReport(
             payment_id=UUID(found["merchant_reference"]),
-            provider_ref=_text(found["id"], 80),
-            deposit_ref=_text(found["payment"], 80),
+            provider_ref=text(found["id"], 80),
+            deposit_ref=text(found["payment"], 80),
             state=DisputeState(found["status"]),
             amount=_money(found),
             fee=_part(found, "fee_minor"),
-            reason=_text(found.get("reason") or "", 120),
+            reason=text(found.get("reason") or "", 120),
             evidence_due=None if due is None else _instant(due),
         )
     except _NOT_AS_AGREED as error:
         raise ProviderUnreachable(f"not a dispute: {error!r}") from error
 
 
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+def _instant(said: str) -> datetime:
+    at = datetime.fromisoformat(said)
     if at.tzinfo is None:
         raise ValueError("an instant has a time zone")
     return at
@@ -243,21 +244,11 @@ def _instant(text: str) -> datetime:
 def _part(found: Mapping[str, Any], name: str) -> Money | None:
     """An amount beside the payment's own, in its currency; None where it is not told."""
     minor = found.get(name)
-    if minor is None:
-        return None
-    if type(minor) is not int or not 0 <= minor < 2**53:
-        raise ValueError(f"{name} is a whole number of minor units")
-    return Money(minor, found["currency"])
-
-
-def _text(value: object, longest: int) -> str:
-    if not isinstance(value, str) or len(value) > longest:
-        raise ValueError("a text is missing or too long")
-    return value
+    return None if minor is None else Money(whole_minor(minor), found["currency"])
 
 
 def _money(found: Mapping[str, Any]) -> Money:
-    minor, currency = found["amount_minor"], found["currency"]
-    if type(minor) is not int or not 0 < minor < 2**53 or currency not in SCALES:
-        raise ValueError("an amount is a positive whole number of a known currency")
+    minor, currency = whole_minor(found["amount_minor"]), found["currency"]
+    if not minor or currency not in SCALES:
+        raise ValueError("an amount is above zero and of a known currency")
     return Money(minor, currency)

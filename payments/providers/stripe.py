@@ -33,7 +33,7 @@ from payments.providers.protocol import (
     ProviderRejected,
     ProviderUnreachable,
 )
-from payments.providers.stripe_client import LIST_MAX, Api, judged
+from payments.providers.stripe_client import LIST_MAX, Api
 from payments.providers.stripe_events import PAGE, SAVED
 from payments.states import DEPOSIT_WAITS, DepositState
 
@@ -239,7 +239,8 @@ def _pay_with(api: Api, wanted: NewDeposit) -> DepositReport:
     if made is not None:
         return _find_deposit(api, made["id"])
     try:
-        intent = api.client.v1.payment_intents.create(
+        intent = api.ask(
+            api.client.v1.payment_intents.create,
             params={
                 "amount": reading.minor_of(wanted.amount),
                 "currency": wanted.amount.currency.lower(),
@@ -257,20 +258,18 @@ def _pay_with(api: Api, wanted: NewDeposit) -> DepositReport:
                 "expand": list(_CHARGE),
             },
             options={"idempotency_key": wanted.key},
-        ).to_dict()  # fmt: skip
-    except stripe.CardError as error:
-        declined = _declined(error)
+        )  # fmt: skip
+    except ProviderRejected as refused:
+        declined = _declined(refused.__cause__)
         if declined is None:
-            raise judged(error) from error
+            raise
         intent = declined
-    except stripe.StripeError as error:
-        raise judged(error) from error
     return reading.deposit_of_intent(intent)
 
 
-def _declined(error: stripe.CardError) -> dict[str, Any] | None:
-    """The payment that a declined card leaves behind, as the error carries it."""
-    body = error.json_body
+def _declined(error: BaseException | None) -> dict[str, Any] | None:
+    """The payment that a declined card leaves behind, as its error says; None of any other."""
+    body = error.json_body if isinstance(error, stripe.CardError) else None
     said = body.get("error") if isinstance(body, dict) else None
     intent = said.get("payment_intent") if isinstance(said, dict) else None
     return intent if isinstance(intent, dict) else None

@@ -18,7 +18,7 @@ from stripe import HTTPClient, StripeClient, StripeObject
 
 from audit.shared_connections import give_back
 from kernel.clock import epoch_ms, monotonic_ms
-from payments.providers.http import CONNECT_S, READ_S, SILENT_STATUSES, TOTAL_MS
+from payments.providers.http import CONNECT_S, READ_S, SILENT_STATUSES, received
 from payments.providers.protocol import ProviderRejected, ProviderUnreachable
 
 #: The version our parameters and readings were written for, whatever the account's default is.
@@ -67,16 +67,12 @@ class OneTry(HTTPClient):
     ) -> tuple[str, int, Mapping[str, str]]:
         """One exchange. Raises the SDK's ``APIConnectionError`` where none came to its end."""
         started_ms = monotonic_ms()
-        received = bytearray()
         try:
             with self._http.stream(method, url, headers=headers, content=post_data) as answer:
-                for chunk in answer.iter_bytes():
-                    received += chunk
-                    if len(received) > ANSWER_BYTES_MAX:
-                        raise _Broken("the answer is too large")
-                    if monotonic_ms() - started_ms > TOTAL_MS:
-                        raise _Broken("the answer took too long")
-                return received.decode("utf-8", "replace"), answer.status_code, answer.headers
+                body = received(answer, started_ms, ANSWER_BYTES_MAX)
+                return body.decode("utf-8", "replace"), answer.status_code, answer.headers
+        except ProviderUnreachable as error:
+            raise _Broken(str(error)) from error
         except httpx.HTTPError as error:
             raise _Broken(type(error).__name__) from error
 

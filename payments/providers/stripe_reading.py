@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from kernel.money import SCALES, Money
+from kernel.money import SCALES, Money, total
+from payments.providers.fields import text, whole_minor
 from payments.providers.protocol import (
     DepositReport,
     DisputeReport,
@@ -100,15 +101,13 @@ def minor_of(amount: Money) -> int:
 
 def money_of(minor: object, currency: object) -> Money:
     """What Stripe counts as ``minor`` of ``currency``. ``ValueError`` where it is no such thing."""
-    if type(minor) is not int or not 0 <= minor < 2**53 or not isinstance(currency, str):
-        raise ValueError("an amount is a whole number of a currency")
-    code = currency.upper()
+    code = currency.upper() if isinstance(currency, str) else ""
     if code not in SCALES:
         raise ValueError("a currency we do not know")
-    shift = SCALES[code] - _scale(code)
+    counted, shift = whole_minor(minor), SCALES[code] - _scale(code)
     if shift >= 0:
-        return Money(minor * _power(shift), code)
-    found, rest = divmod(minor, _power(-shift))
+        return Money(counted * _power(shift), code)
+    found, rest = divmod(counted, _power(-shift))
     if rest:
         raise ValueError("an amount is a whole number of our smallest units")
     return Money(found, code)
@@ -179,10 +178,10 @@ def _deposit(
             state = _D.REFUNDED
     return DepositReport(
         payment_id=payment_id,
-        provider_ref=_text(ref, 80),
+        provider_ref=text(ref, 80),
         state=state,
         amount=amount,
-        redirect_url=_text(url or "", 500),
+        redirect_url=text(url or "", 500),
         reason="" if state is _D.SUCCEEDED else _why(intent or {}),
         instrument=_instrument(intent or {}, charge),
         fee=_fee(charge.get("balance_transaction")),
@@ -202,10 +201,7 @@ def _refunded(charge: Mapping[str, Any], currency: str) -> Money | None:
         for one in refunds["data"]
         if one["status"] == "succeeded" and (one["metadata"] or {}).get("purpose") != PAYOUT
     ]
-    total = Money.zero(currency)
-    for one in made:
-        total += money_of(one["amount"], one["currency"])
-    return total
+    return total([money_of(one["amount"], one["currency"]) for one in made], currency)
 
 
 def _fee(entry: object) -> Money | None:
@@ -228,9 +224,9 @@ def _instrument(intent: Mapping[str, Any], charge: Mapping[str, Any]) -> Instrum
         return None
     holder = (charge.get("billing_details") or {}).get("name") or ""
     return Instrument(
-        token=_text(token, 80),
+        token=text(token, 80),
         kind=InstrumentKind.CARD,
-        fingerprint=_text(card.get("fingerprint") or "", 80),
+        fingerprint=text(card.get("fingerprint") or "", 80),
         brand=str(card.get("brand") or "")[:32],
         last4=str(card.get("last4") or "")[:4],
         country=str(card.get("country") or "")[:2],
@@ -245,9 +241,9 @@ def instrument_of_account(account: Mapping[str, Any]) -> Instrument:
     try:
         [bank] = account["external_accounts"]["data"]
         return Instrument(
-            token=_text(account["id"], 80),
+            token=text(account["id"], 80),
             kind=InstrumentKind.BANK_ACCOUNT,
-            fingerprint=_text(bank["fingerprint"], 80),
+            fingerprint=text(bank["fingerprint"], 80),
             last4=str(bank["last4"])[:4],
             country=str(bank["country"])[:2],
         )
@@ -271,7 +267,7 @@ def _payout(
     try:
         return PayoutReport(
             payment_id=UUID(found["metadata"]["payment_id"]),
-            provider_ref=_text(ref, 80),
+            provider_ref=text(ref, 80),
             state=states[found["status"]],
             amount=money_of(found["amount"], found["currency"]),
             reason=str(found.get(why) or "")[:120],
@@ -286,7 +282,7 @@ def dispute_of(dispute: Mapping[str, Any], deposit_ref: str) -> DisputeReport:
         due = (dispute.get("evidence_details") or {}).get("due_by")
         return DisputeReport(
             payment_id=UUID(dispute["payment_intent"]["metadata"]["payment_id"]),
-            provider_ref=_text(dispute["id"], 80),
+            provider_ref=text(dispute["id"], 80),
             deposit_ref=deposit_ref,
             state=_DISPUTES[dispute["status"]],
             amount=money_of(dispute["amount"], dispute["currency"]),
@@ -302,9 +298,3 @@ def _dispute_fee(entries: list[Mapping[str, Any]]) -> Money | None:
     """What Stripe asks for it: the fee of the entry that took the money."""
     taken = [one for one in entries if one["reporting_category"] == "dispute"]
     return _fee(taken[0]) if taken else None
-
-
-def _text(value: object, longest: int) -> str:
-    if not isinstance(value, str) or len(value) > longest:
-        raise ValueError("a text is missing or too long")
-    return value

@@ -170,6 +170,18 @@ def test_a_declined_instrument_failed_and_says_why(account, house):
     assert found.provider_ref.startswith("pi_")
 
 
+@pytest.mark.parametrize("fault", ["no_object", "broken_after", "unknown_key"])
+def test_a_known_instrument_whose_answer_says_nothing_is_charged_once(account, house, fault):
+    asked = wanted(instrument=paid(account, house).instrument.token)
+    account.faults.append(Fault("POST /v1/payment_intents", fault))
+    with pytest.raises(ProviderUnreachable):
+        house.create_deposit(asked)
+    account.keys.clear()
+    assert house.create_deposit(asked).state is DepositState.SUCCEEDED
+    made = [one for one in account.books.all("payment_intent") if one["metadata"].get("key")]
+    assert [one["metadata"]["key"] for one in made].count(asked.key) == 1
+
+
 def test_a_proof_that_never_came_ends_the_payment(account, house):
     token = paid(account, house).instrument.token
     waits = house.create_deposit(wanted(instrument=token, challenge=True))

@@ -25,6 +25,7 @@ BEFORE = {
     "broken": (500, b'{"error": {"type": "api_error"}}'),
     "redirected": (302, b""),
     "strange": (200, b"<html>a proxy's page</html>"),
+    "no_object": (200, b"[]"),
     "unknown_key": (401, b'{"error": {"type": "invalid_request_error"}}'),
     "refused": (400, b'{"error": {"type": "invalid_request_error", "code": "not_allowed"}}'),
 }
