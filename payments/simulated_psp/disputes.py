@@ -91,4 +91,4 @@ def _open_minor(one: dict[str, Any]) -> int:
     if one["status"] != "succeeded":
         return 0
     gone = ("refunded_minor", "refunding_minor", "disputed_minor")
-    return int(one["amount_minor"] - sum(one.get(name, 0) for name in gone))
+    return int(one["amount_minor"] - sum(one[name] for name in gone))

@@ -65,6 +65,7 @@ class Payments:
             "instrument": None,
             "fee_minor": 0,
             "refunded_minor": 0,
+            "refunding_minor": 0,
             "paid_back_minor": 0,
             "disputed_minor": 0,
             "created_ms": now_ms(),
@@ -105,7 +106,7 @@ class Payments:
             "payment": one["id"],
             "merchant_reference": one["merchant_reference"],
         }
-        one["refunding_minor"] = one.get("refunding_minor", 0) + asked["amount_minor"]
+        one["refunding_minor"] += asked["amount_minor"]
         self._desk.make(key, request, refund, one)
         if self._desk.faults.refund_delay_ms:
             self.resume_refund(refund)
@@ -124,7 +125,7 @@ class Payments:
         one = self._desk.found(refund["payment"], "payment")
         minor = refund["amount_minor"]
         one["refunding_minor"] -= minor
-        if self._desk.faults.refund_fails or _takes_nothing_back(one):
+        if self._desk.faults.refund_fails or paid_with(one).takes_nothing_back:
             refund |= {"status": "failed", "reason": "card_closed"}
             self._desk.change(one, also=[refund], told="refund_failed")
             return refund
@@ -215,7 +216,7 @@ class Payments:
         line = movement("payment", one, one["amount_minor"], payment_ref=one["id"])
         one |= {"status": "succeeded", "reason": "", "fee_minor": line["fee_minor"]}
         self._desk.change(one, lines=[line])
-        if BY_CODE[one["code"] or DEFAULT.code].is_disputed:
+        if paid_with(one).is_disputed:
             self._desk.later(self._disputes.open_later(one["id"]))
 
     def _end(self, one: dict[str, Any], status: str, reason: str) -> None:
@@ -240,11 +241,12 @@ def left_minor(one: dict[str, Any]) -> int:
     if one["status"] != "succeeded":
         return 0
     gone = ("refunded_minor", "refunding_minor", "paid_back_minor", "disputed_minor")
-    return int(one["amount_minor"] - sum(one.get(name, 0) for name in gone))
+    return int(one["amount_minor"] - sum(one[name] for name in gone))
 
 
-def _takes_nothing_back(one: dict[str, Any]) -> bool:
-    return BY_CODE[one["code"] or DEFAULT.code].takes_nothing_back
+def paid_with(one: dict[str, Any]) -> PlayInstrument:
+    """What a payment was made with."""
+    return BY_CODE[one["code"] or DEFAULT.code]
 
 
 def _back(one: dict[str, Any]) -> Answer:

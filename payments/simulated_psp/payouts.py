@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from stdnum import iban
 
-from payments.simulated_psp.cards import BY_CODE, DEFAULT
 from payments.simulated_psp.desk import Desk, movement
 from payments.simulated_psp.hooks import public
-from payments.simulated_psp.payments import left_minor
+from payments.simulated_psp.payments import left_minor, paid_with
 from payments.simulated_psp.store import new_object_id
 from payments.simulated_psp.wire import Answer, amounts, text
 
@@ -101,7 +100,8 @@ class Payouts:
                 self._desk.change(one)
         if one["status"] == "paid" and faults.payout_returns:
             await asyncio.sleep(faults.payout_step_ms / 1000)
-            self._return(payout_id)
+            if self._desk.found(payout_id, "payout")["status"] == "paid":  # not by order meanwhile
+                self._return(payout_id)
 
     def send_back(self, payout_id: str) -> Answer:
         """By order: the person's bank returns a payout that was paid."""
@@ -129,7 +129,7 @@ class Payouts:
         if one["route"] != "refund":
             return False
         payment = self._desk.found(one["target"], "payment")
-        return BY_CODE[payment["code"] or DEFAULT.code].takes_nothing_back
+        return paid_with(payment).takes_nothing_back
 
 
 def _account(wanted: dict[str, Any], at_bank: str | None) -> dict[str, Any]:

@@ -315,6 +315,19 @@ def test_a_payout_that_fails_or_comes_back_frees_its_payment(house, psp):
     assert psp.post(f"/simulate/payouts/{third.provider_ref}/returned")["status"] == "returned"
 
 
+def test_a_payout_that_was_sent_back_by_order_does_not_come_back_again_by_itself(house, psp):
+    made, before = paid(house), in_books(psp)
+    psp.switch(payout_returns=True, payout_step_ms=300)
+    first = payout(house, PayoutRoute.REFUND, made.provider_ref, 1_000)
+    until(house, first.provider_ref, WithdrawalState.PAID)
+    psp.post(f"/simulate/payouts/{first.provider_ref}/returned")
+    later = payout(house, PayoutRoute.REFUND, made.provider_ref, 5_000)
+    until(house, later.provider_ref, WithdrawalState.RETURNED)
+    assert grown(before, in_books(psp))["payout_returned"] == (6_000, 0)
+    with pytest.raises(ProviderRejected, match="more_than_left"):
+        payout(house, PayoutRoute.REFUND, made.provider_ref, 5_001)
+
+
 # -- disputes ----------------------------------------------------------------------------------
 
 
