@@ -76,8 +76,8 @@ def book(word: Word, step: Step, *, actor: Actor) -> Noted:
     """Note and post it, in one transaction; the same word again books nothing again.
 
     Refuses with a ``DisputeCode``, ``PostCode.CURRENCY_MISMATCH`` or ``NOT_POSITIVE``, and as
-    :func:`ledger.posting.post`: then nothing is noted. Locks the player's account, then those of
-    the provider.
+    :func:`ledger.posting.post`: then nothing is noted. Locks the player's account and those of the
+    provider, in the order of their numbers.
     """
     ensure(bool(word.confirmed.strip()), "a dispute is confirmed before it is booked")
     with transaction.atomic():
@@ -119,14 +119,3 @@ def book(word: Word, step: Step, *, actor: Actor) -> Noted:
                 ],
             )
     return _DONE[outcome]
-
-
-def is_booked(provider: str, dispute: str, step: Step) -> bool:
-    """Whether the provider's own word on this step is in the books."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM ledger_dispute"
-            " WHERE provider = %s AND dispute = %s AND step = %s)",
-            [provider, dispute, step.value],
-        )
-        return bool(cursor.fetchone()[0])

@@ -138,7 +138,10 @@ def statement(
 
 
 def span(account_id: AccountId, period: Period) -> Span:
-    """Which entries ``period`` has, and the balance at either end, as of one instant."""
+    """Which entries ``period`` has, and the balance at either end, as of one instant.
+
+    Of a period without entries, the balance is that of a moment later.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_SPAN, {"account": account_id, "since": period.since, "until": period.until})
         row: tuple[int, int, int, int] | None = cursor.fetchone()

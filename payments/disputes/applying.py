@@ -146,15 +146,13 @@ def _locked(told: Told) -> ProviderDispute | None:
 
 def _open(deposit: Deposit, told: Told) -> ProviderDispute:
     """The provider took it: booked, frozen, told."""
-    report = told.report
     if DepositState(deposit.state) not in CAPTURED:
         raise Refused(Contradiction.NOT_CAPTURED, state=deposit.state)
+    noted = disputes.book(_word(deposit, told), Step.TAKEN, actor=told.actor)
     # What the player withdrew into their card is no refund: a bank takes the whole back even so.
     gone_minor = deposit.reversed_minor + chargebacks.taken_minor([booking.credit_id(deposit.pk)])
-    is_by_hand = _is_by_hand(deposit, told)
-    if not is_by_hand and gone_minor + report.amount.minor > deposit.amount_minor:
-        raise Refused(Contradiction.ABOVE_DEPOSIT)
-    noted = disputes.book(_word(deposit, told), Step.TAKEN, actor=told.actor)
+    if noted is not Noted.BY_HAND and gone_minor > deposit.amount_minor:
+        raise Refused(Contradiction.ABOVE_DEPOSIT)  # and what was just booked is not
     row = _row(deposit, told, is_booked_here=noted is not Noted.BY_HAND)
     _book_fee(row, told)
     row.save(force_insert=True)
@@ -204,15 +202,6 @@ def _hold(row: ProviderDispute | None, deposit: Deposit, told: Told) -> None:
     else:
         return
     freezing.freeze(PlayerId(row.player_id), freezing.Ground.DISPUTE, actor=SYSTEM)
-
-
-def _is_by_hand(deposit: Deposit, told: Told) -> bool:
-    """Whether two people have booked this very dispute before the provider told of it."""
-    return any(
-        one.dispute == told.report.provider_ref and one.decision == "approved"
-        for one in chargebacks.of_deposit(booking.credit_id(deposit.pk))
-        if not one.is_reported
-    )
 
 
 def _learn(row: ProviderDispute, told: Told) -> None:

@@ -1,4 +1,4 @@
-"""What people do with a dispute: take it, end the freeze of payouts, ask again, close it."""
+"""What people do with a dispute: take it, end the freeze of payouts, close it."""
 
 from __future__ import annotations
 
