@@ -28,12 +28,12 @@ from kernel.refusal import Refused
 from payments import payout_accounts, withdrawals
 from payments.approvals import records
 from payments.models import Withdrawal
+from payments.payout_accounts import VERIFY
+from payments.reviews import DECIDE
 from payments.states import WithdrawalState
 from payments.withdrawal_codes import NotApproved
 
 SEE: Final = "payments.view_withdrawal"
-DECIDE: Final = "payments.approve_withdrawal"
-VERIFY: Final = "payments.verify_payout_account"
 LOOKED: Final = register("withdrawal.looked_at", "A withdrawal's page opened by staff")
 
 

@@ -20,6 +20,7 @@ from stdnum import iban
 from stdnum.exceptions import ValidationError
 
 from accounts.models import User
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
 from audit.record import Subject, record, register
@@ -46,6 +47,7 @@ from payments.providers.protocol import (
 ACCOUNTS_MAX: Final = 5
 IBAN_CHARS_MAX: Final = 42  # 34 characters in groups of four
 NOTE_MAX: Final = 400
+VERIFY: Final = "payments.verify_payout_account"
 
 
 class News(StrEnum):
@@ -230,7 +232,7 @@ def unverified() -> QuerySet[Instrument]:
 def verify(account_id: UUID, *, actor: Actor, note: str) -> Instrument:
     """An officer saw a document that shows whose account it is; ``note`` says which.
 
-    Refuses with ``UNKNOWN``, ``REASON_MISSING`` or ``DECIDED``. Locks the player.
+    Refuses with ``NOT_ALLOWED``, ``UNKNOWN``, ``REASON_MISSING`` or ``DECIDED``. Locks the player.
     """
     with transaction.atomic():
         account = _for_officer(account_id, actor, note)
@@ -245,8 +247,8 @@ def refuse(account_id: UUID, *, actor: Actor, note: str) -> Instrument:
     """An officer found it is not the player's, also where it was verified; it is not paid to.
 
     What is on its way to it and no provider has seen yet ends. Added again, it waits for an
-    officer. Refuses with ``UNKNOWN``, ``REASON_MISSING``, or ``DECIDED`` where it is removed. Locks
-    the player.
+    officer. Refuses with ``NOT_ALLOWED``, ``UNKNOWN``, ``REASON_MISSING``, or ``DECIDED`` where it
+    is removed. Locks the player.
     """
     with transaction.atomic():
         account = _for_officer(account_id, actor, note, or_verified=True)
@@ -262,6 +264,7 @@ def _for_officer(
     account_id: UUID, actor: Actor, note: str, *, or_verified: bool = False
 ) -> Instrument:
     ensure(actor.kind is ActorKind.STAFF, "accounts are decided on by staff", actor=str(actor))
+    check_right(actor, VERIFY)
     if not note.strip():
         raise Refused(AccountCode.REASON_MISSING)
     account = Instrument.objects.filter(pk=account_id, kind=InstrumentKind.BANK_ACCOUNT).first()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from accounts.rights import check_right
 from audit.database_clock import database_now
 from compliance import freezing
 from compliance.standing import StandingNow, lock_standing
@@ -31,6 +32,7 @@ from payments.withdrawal_codes import NotApproved, WithdrawalCode
 
 #: Requests that one sweep lets go by themselves.
 AUTOMATIC_MAX: Final = 50
+DECIDE: Final = "payments.approve_withdrawal"
 HOUSE: Final = Actor.system("payments")
 
 
@@ -68,13 +70,13 @@ def approve(request_id: UUID, *, actor: Actor) -> Withdrawal:
     """A member of staff agrees to a request; it goes on once as many did as the policy asks.
 
     What is asked is looked at anew each time; where it changed, those who agreed before are asked
-    again. Refuses with ``NOT_IN_REVIEW``, ``SAME_PERSON`` (who
-    agreed already), ``ACCOUNT_STOPPED`` while any order about the player holds, whichever it is,
-    and ``NOT_VERIFIED`` of who lost their verification since. Returns the first part. Locks the
-    player, the deposits, then the parts. Who may call it is the page's question; that it is staff
-    at all is checked here.
+    again. Refuses with ``NOT_ALLOWED``, ``NOT_IN_REVIEW``, ``SAME_PERSON`` (who agreed already),
+    ``ACCOUNT_STOPPED`` while any order about the player holds, whichever it is, and
+    ``NOT_VERIFIED`` of who lost their verification since. Returns the first part. Locks the player,
+    the deposits, then the parts.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are approved by staff", actor=str(actor))
+    check_right(actor, DECIDE)
     with transaction.atomic():
         standing, parts = _in_review(request_id)
         if freezing.stops_payout(standing.player_id):
@@ -99,10 +101,11 @@ def reject(
     """A member of staff refuses a request; the held money is the player's again.
 
     ``reason`` is read by staff alone; the player is told what ``told`` means, a code of
-    `NotApproved`. Refuses with ``NOT_IN_REVIEW``, or ``REASON_MISSING`` without either. Returns the
-    first part. Locks as `approve`, then accounts.
+    `NotApproved`. Refuses with ``NOT_ALLOWED``, ``NOT_IN_REVIEW``, or ``REASON_MISSING`` without
+    either. Returns the first part. Locks as `approve`, then accounts.
     """
     ensure(actor.kind is ActorKind.STAFF, "withdrawals are rejected by staff", actor=str(actor))
+    check_right(actor, DECIDE)
     if not reason.strip() or told not in set(NotApproved):
         raise Refused(WithdrawalCode.REASON_MISSING)
     with transaction.atomic():

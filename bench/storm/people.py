@@ -23,6 +23,7 @@ from payments import deposits, withdrawals
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState, WithdrawalState
 from tests import house
+from tests.flows.payout_steps import STAFF, at_work
 
 CHANCE: Final = secrets.SystemRandom()
 CURRENCIES: Final = ("EUR", "GBP", "SEK")
@@ -42,7 +43,8 @@ _Answer = TypeVar("_Answer")
 
 
 def make(count: int) -> list[tuple[PlayerId, str]]:
-    """Grown and known players, each with their currency."""
+    """Grown and known players, each with their currency; and staff who agree to withdrawals."""
+    at_work()
     people = []
     for n in range(count):
         currency = CURRENCIES[n % len(CURRENCIES)]
@@ -98,8 +100,8 @@ class Crowd:
         made = insist(
             lambda: withdrawals.request(player_id=player, amount=amount, key=key, actor=actor)
         )
-        for staff in (1, 2, 3):
-            agree = partial(withdrawals.approve, made.request_id, actor=Actor.staff(staff))
+        for staff in STAFF:
+            agree = partial(withdrawals.approve, made.request_id, actor=staff)
             made = insist(agree)
             if made.state != WithdrawalState.RISK_REVIEW:
                 return

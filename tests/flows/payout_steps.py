@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
+from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import facts, gate, limits
 from compliance.models import Standing
@@ -30,6 +31,7 @@ from payments.providers.protocol import (
 from payments.states import DepositState, WithdrawalState
 from payments.steps import begin, lock_deposit, move_deposit
 from tests import house
+from tests.flows.staff_steps import employ
 
 PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 STAFF = tuple(Actor.staff(9_000 + n) for n in range(3))
@@ -98,6 +100,12 @@ def own_account(player: PlayerId, **fields: object) -> Instrument:
         "verified_by": "provider:simulated",
     }
     return Instrument.objects.create(player_id=player, **values | fields)
+
+
+def at_work(*actors: Actor) -> None:
+    """These, or `STAFF`, are of finance: they may agree to withdrawals and verify accounts."""
+    for one in actors or STAFF:
+        employ(one, Role.FINANCE)
 
 
 def verified(**given: object) -> PlayerId:

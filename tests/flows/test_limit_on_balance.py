@@ -22,7 +22,7 @@ from tables.bets.slips import Receipt, place_bets
 from tables.bets.undo import undo_last
 from tests import house
 from tests.flows.limit_steps import code, limit
-from tests.flows.payout_steps import own_account
+from tests.flows.payout_steps import STAFF, at_work, own_account
 
 PROVIDER = Actor(ActorKind.PROVIDER, "simulated")
 
@@ -49,7 +49,8 @@ def test_what_is_on_its_way_out_may_come_back_and_counts(database):
 @pytest.mark.feature("F98")
 def test_a_withdrawal_that_the_bank_returns_is_told_under_the_player_s_lock(database, monkeypatch):
     player, withdrawal = on_its_way(2_000)
-    withdrawals.approve(withdrawal.pk, actor=Actor.staff(1))
+    at_work()
+    withdrawals.approve(withdrawal.pk, actor=STAFF[0])
     order: list[object] = []
     lock, record = withdrawals.lock_standings, facts.record
     monkeypatch.setattr(withdrawals, "lock_standings", lambda ids: (order.append(ids), lock(ids)))

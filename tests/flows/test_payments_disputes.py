@@ -320,6 +320,7 @@ def test_what_was_withdrawn_into_the_card_and_is_then_disputed_is_booked_whole(
     paid, other = payouts.paid_in(anna, 5_000), payouts.paid_in(anna, 5_000)
     [part] = payouts.ask(anna, goes_back)
     assert part.source_deposit_id == paid.pk
+    payouts.at_work()
     withdrawals.approve(part.request_id, actor=payouts.STAFF[0])
     withdrawals.ask_provider(part.pk)
     house_of_both.becomes(part, WithdrawalState.PAID)

@@ -24,9 +24,8 @@ from payments.models import Deposit, Withdrawal
 from payments.signatures import api_key
 from payments.states import DepositState, WithdrawalState
 from tests.flows.ledger_steps import assert_books_clean
+from tests.flows.payout_steps import STAFF, at_work
 from tests.simulated_psp import CALM, SECRET, running
-
-STAFF = Actor.staff(1)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +44,7 @@ def psp(process, settings):
 
 @pytest.fixture
 def player(database, psp) -> PlayerId:
+    at_work()
     ada = sign_up.register_player(
         email="ada@example.com",
         password="long enough for anybody 77",
@@ -207,7 +207,7 @@ def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
     assert {answer["Location"] for answer in answers} == {f"/cashier/withdrawals/{made.pk}/"}
     assert (made.state, funds(player)) == (WithdrawalState.RISK_REVIEW, (3_000, 2_000))
     assert "Being checked" in browser.get(answers[0]["Location"]).content.decode()
-    withdrawals.approve(made.pk, actor=STAFF)
+    withdrawals.approve(made.pk, actor=STAFF[0])
     deadline = time.monotonic() + 10
     while made.state != WithdrawalState.PAID:
         assert time.monotonic() < deadline
@@ -215,7 +215,7 @@ def test_a_withdrawal_is_held_reviewed_paid_and_told(browser, player):
         made.refresh_from_db()
     assert funds(player) == (3_000, 0)
     with pytest.raises(Refused) as refused:
-        withdrawals.approve(made.pk, actor=STAFF)
+        withdrawals.approve(made.pk, actor=STAFF[0])
     assert refused.value.code is withdrawals.WithdrawalCode.NOT_IN_REVIEW
 
 
@@ -230,12 +230,12 @@ def test_a_withdrawal_of_an_account_that_was_stopped_since_waits_and_goes_on_aft
     made = withdrawals.request(player_id=player, amount=Money(2_000, "EUR"), key="a", actor=me)
     switches.disable(order, reason="Rests.", actor=officer)
     with pytest.raises(Refused) as refused:
-        withdrawals.approve(made.pk, actor=STAFF)
+        withdrawals.approve(made.pk, actor=STAFF[0])
     assert (str(refused.value.code), refused.value.data) == ("withdrawal_account_stopped", {})
     made.refresh_from_db()
     assert (made.state, made.approved_by) == (WithdrawalState.RISK_REVIEW, "")
     switches.enable(order, reason="Goes on.", actor=officer)
-    withdrawals.approve(made.pk, actor=STAFF)
+    withdrawals.approve(made.pk, actor=STAFF[0])
     switches.disable(order, reason="Rests again.", actor=officer)
     for _ in range(2):
         sweep_now()
@@ -256,11 +256,11 @@ def test_a_rejected_or_failed_withdrawal_gives_the_money_back(browser, player, p
     me = Actor.player(player)
     first = withdrawals.request(player_id=player, amount=Money(5_000, "EUR"), key="a", actor=me)
     assert funds(player) == (0, 5_000)
-    withdrawals.reject(first.pk, actor=STAFF, reason="name does not match")
+    withdrawals.reject(first.pk, actor=STAFF[0], reason="name does not match")
     assert funds(player) == (5_000, 0)
     psp.switch(payout_fails=True)
     second = withdrawals.request(player_id=player, amount=Money(5_000, "EUR"), key="b", actor=me)
-    withdrawals.approve(second.pk, actor=STAFF)
+    withdrawals.approve(second.pk, actor=STAFF[0])
     deadline = time.monotonic() + 10
     while second.state != WithdrawalState.FAILED:
         assert time.monotonic() < deadline

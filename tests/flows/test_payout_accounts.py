@@ -9,6 +9,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
+from accounts.rights import RightsCode
+from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from backoffice import data_export
@@ -28,10 +30,12 @@ from tests.flows.payout_steps import (
     STAFF,
     PayingProvider,
     ask,
+    at_work,
     own_account,
     paid_in,
     verified,
 )
+from tests.flows.staff_steps import officer
 
 pytestmark = pytest.mark.feature("F66")
 OTHER_IBANS = ("GB82WEST12345698765432", "NL91ABNA0417164300", "FR1420041010050500013M02606")
@@ -46,6 +50,7 @@ def psp(monkeypatch) -> PayingProvider:
 
 @pytest.fixture
 def anna(database):
+    at_work()
     return verified(balance_minor=20_000)
 
 
@@ -161,6 +166,19 @@ def test_another_name_at_the_provider_waits_for_an_officer_with_a_document(psp, 
     assert code_of(lambda: verify(account.pk, actor=STAFF[0], note="x")) == "payout_account_decided"
     assert [one.route for one in ask(anna, 1_000)] == ["account"]
     assert [what for what, *_ in news()] == ["added", "verified"]
+
+
+@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.SUPPORT, Role.AUDITOR])
+def test_somebody_who_may_not_verify_is_refused_by_the_act_and_nothing_is_changed(psp, anna, role):
+    psp.holder = "Somebody Else"
+    account, nobody = add(anna), officer(role)
+    for act in (payout_accounts.verify, payout_accounts.refuse):
+        assert code_of(lambda act=act: act(account.pk, actor=nobody, note="Statement of May")) == (
+            RightsCode.NOT_ALLOWED
+        )
+    account.refresh_from_db()
+    assert (account.verified_at, account.verified_by, account.removed_at) == (None, "", None)
+    assert [what for what, *_ in news()] == ["added"]
 
 
 def test_an_account_that_is_not_the_players_is_refused_and_told(psp, anna):

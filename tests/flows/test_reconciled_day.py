@@ -23,7 +23,7 @@ from payments.reconciliation.policy import current_policy
 from payments.states import DepositState, WithdrawalState
 from tests import house
 from tests.flows.file_steps import deliver
-from tests.flows.payout_steps import STAFF, verified
+from tests.flows.payout_steps import STAFF, at_work, verified
 from tests.simulated_psp import SECRET, Psp, running
 
 pytestmark = pytest.mark.feature("F67", "F68")
@@ -60,6 +60,7 @@ def reconcile() -> None:
 
 @pytest.fixture
 def player(psp) -> PlayerId:
+    at_work()
     return verified()
 
 

@@ -19,9 +19,8 @@ from payments.states import DepositState, WithdrawalState
 from tests.fakes.stripe import banks, server
 from tests.fakes.stripe.events import SECRET, bytes_of, signature
 from tests.fakes.stripe.server import API_KEY, Fault
+from tests.flows.payout_steps import STAFF, at_work
 from tests.flows.stripe_steps import begin, bring, funds, now_s, player, sweep
-
-STAFF = Actor.staff(1)
 
 
 @pytest.fixture
@@ -212,7 +211,8 @@ def test_a_payout_into_the_card_is_paid_and_one_that_comes_back_is_returned(acco
     me = Actor.player(ada)
     asked = withdrawals.request(player_id=ada, amount=Money(3_000, "EUR"), key="w", actor=me)
     assert (asked.provider, funds(ada)) == ("stripe", (7_000, 3_000))
-    withdrawals.approve(asked.pk, actor=STAFF)
+    at_work()
+    withdrawals.approve(asked.pk, actor=STAFF[0])
     account.faults.append(Fault("POST /v1/refunds", "broken_after"))
     sweep()
     asked.refresh_from_db()

@@ -19,6 +19,7 @@ from tests.flows.payout_steps import (
     STAFF,
     PayingProvider,
     ask,
+    at_work,
     funds,
     own_account,
     paid_in,
@@ -43,6 +44,7 @@ def psp(monkeypatch) -> PayingProvider:
 
 @pytest.fixture
 def anna(database):
+    at_work()
     player = verified(balance_minor=300_000)
     own_account(player)
     return player

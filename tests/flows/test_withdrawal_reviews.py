@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from psycopg import errors
 
+from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
@@ -31,13 +32,14 @@ from tests.flows.payout_steps import (
     STAFF,
     PayingProvider,
     ask,
+    at_work,
     funds,
     own_account,
     paid_in,
     parts,
     verified,
 )
-from tests.flows.staff_steps import staff_client
+from tests.flows.staff_steps import officer, staff_client
 
 pytestmark = pytest.mark.feature("F66")
 W = WithdrawalState
@@ -54,6 +56,7 @@ def psp(monkeypatch) -> PayingProvider:
 
 @pytest.fixture
 def anna(database):
+    at_work()
     player = verified(balance_minor=300_000)
     own_account(player)
     return player
@@ -114,6 +117,19 @@ def test_a_large_one_takes_two_different_people(anna):
     withdrawals.approve(request, actor=STAFF[1])
     assert state(request) == W.APPROVED
     assert AuditEvent.objects.filter(kind="withdrawal.agreed").count() == 2
+
+
+@pytest.mark.parametrize("role", [Role.COMPLIANCE, Role.SUPPORT, Role.AUDITOR])
+def test_somebody_who_may_not_decide_is_refused_by_the_act_and_nothing_moves(anna, role):
+    [part] = ask(anna, 5_000)
+    request, nobody, before = part.request_id, officer(role), AuditEvent.objects.count()
+    for act in (
+        lambda: withdrawals.approve(request, actor=nobody),
+        lambda: withdrawals.reject(request, actor=nobody, reason="Seen something"),
+    ):
+        assert refused(act) == RightsCode.NOT_ALLOWED
+    assert (state(request), funds(anna)) == (W.RISK_REVIEW, (295_000, 5_000))
+    assert (ApprovalRow.objects.count(), AuditEvent.objects.count()) == (0, before)
 
 
 def test_who_agreed_may_still_say_no_and_then_the_money_is_back(anna):

@@ -16,7 +16,7 @@ from payments import deposits, payout_accounts, polling, withdrawals
 from payments.models import Deposit, Instrument, Withdrawal
 from payments.states import DepositState, WithdrawalState
 from tests.flows.ledger_steps import assert_books_clean
-from tests.flows.payout_steps import IBAN, NAME, STAFF, ask, funds, parts, verified
+from tests.flows.payout_steps import IBAN, NAME, STAFF, ask, at_work, funds, parts, verified
 from tests.simulated_psp import CALM, SECRET, running
 
 pytestmark = pytest.mark.feature("F66")
@@ -40,6 +40,7 @@ def psp(process, settings):
 
 @pytest.fixture
 def anna(database, psp) -> PlayerId:
+    at_work()
     return verified(balance_minor=10_000)
 
 

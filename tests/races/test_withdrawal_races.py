@@ -12,7 +12,16 @@ from kernel.refusal import Refused
 from payments import payout_plan, reviews, withdrawals
 from payments.models import Withdrawal
 from tests.flows.ledger_steps import assert_books_clean
-from tests.flows.payout_steps import STAFF, ask, funds, own_account, paid_in, parts, verified
+from tests.flows.payout_steps import (
+    STAFF,
+    ask,
+    at_work,
+    funds,
+    own_account,
+    paid_in,
+    parts,
+    verified,
+)
 from tests.races.test_compliance_gate_races import (
     WAIT_S,
     aside,
@@ -40,6 +49,7 @@ def two_at_once(monkeypatch, player) -> tuple[list[Withdrawal], Future]:
 
 @pytest.fixture
 def anna(database):
+    at_work()
     player = verified(balance_minor=10_000)
     paid_in(player, 5_000)
     own_account(player)
