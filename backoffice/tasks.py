@@ -9,6 +9,7 @@ from typing import Final
 from celery import shared_task
 
 from audit.database_clock import database_now
+from audit.locks import only_one
 from backoffice import rule_trials, watching
 from backoffice.data_rights import deciding, erasing, erasure_log, provider_files, sign_in_traces
 from backoffice.finance import statements
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: It reads every bet of the house; longer than any other job may take.
 STATEMENT_S_MAX: Final = 3_600
+#: One at a time: it is asked for more often than a large one is made.
+STATEMENT_LOCK: Final = 6_000_024
 
 
 @shared_task(name="backoffice.tasks.watch", ignore_result=True)
@@ -63,12 +66,14 @@ def _went_well(step: Callable[[], object]) -> bool:
 
 @shared_task(name="backoffice.tasks.state_day", ignore_result=True, time_limit=STATEMENT_S_MAX)
 def state_day() -> None:
-    """Make the statement of yesterday where one is due: none yet, or an incomplete one that a run
-    of reconciliation can make whole. Scheduled every 10 min; what differs is logged as an error."""
-    day = statements.due(database_now())
-    if day is None:
-        return
-    made = statements.make(day, actor=Actor.system("daily_statement"))
+    """Make the statement of yesterday where one is due: none yet, or an incomplete or differing one
+    that a run of reconciliation since may make agree. Scheduled every 10 min; a run while another
+    is at it does nothing. What differs is logged as an error."""
+    with only_one(STATEMENT_LOCK) as is_alone:
+        day = statements.due(database_now()) if is_alone else None
+        if day is None:
+            return
+        made = statements.make(day, actor=Actor.system("daily_statement"))
     if made.verdict == statements.Verdict.DIFFERS.value:
         logger.error("the statement of %s differs: rounds, books or providers disagree", day)
 

@@ -10,6 +10,7 @@ the day. Made again later it is a further number of the day.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
@@ -102,13 +103,19 @@ def due(now: datetime) -> date | None:
     if newest is None:
         return day
     run = _run(until)
-    if run is None or run.finished_at <= newest.made_at or newest.verdict == Verdict.AGREES.value:
-        return None
-    told = {"until": instant(until), "run": _told(run), "providers": providers_held.counted(run)}
-    if not is_told(told):
+    if run is None or run.pk == _run_of(newest) or newest.verdict == Verdict.AGREES.value:
         return None
     is_still_open = run.breaks_open or providers_held.breaks_open(until)
-    return None if newest.verdict == Verdict.DIFFERS.value and is_still_open else day
+    if newest.verdict == Verdict.DIFFERS.value and is_still_open:
+        return None  # before every row of the files is read
+    told = {"until": instant(until), "run": _told(run), "providers": providers_held.counted(run)}
+    return day if is_told(told) else None
+
+
+def _run_of(made: DailyStatement) -> str:
+    """The run that a statement was made with; one that ended meanwhile is another."""
+    found = json.loads(json.loads(made.line)["payload"])
+    return str((found["run"] or {}).get("id", ""))
 
 
 def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:

@@ -239,6 +239,46 @@ def test_a_day_without_a_run_is_incomplete_and_made_again_when_there_is_one(yest
     assert DailyStatement.objects.count() == 2
 
 
+def test_a_run_that_ends_while_a_statement_is_being_made_is_one_since_then(yesterday, monkeypatch):
+    monkeypatch.setattr(statements, "AFTER", timedelta())
+    read = statements._found
+
+    def and_then_a_run_ends(*given):
+        found = read(*given)
+        told(yesterday)
+        return found
+
+    monkeypatch.setattr(statements, "_found", and_then_a_run_ends)
+    tasks.state_day()
+    monkeypatch.setattr(statements, "_found", read)
+    tasks.state_day()
+    assert [one.verdict for one in DailyStatement.objects.order_by("no")] == [
+        "incomplete", "agrees",
+    ]  # fmt: skip
+    tasks.state_day()
+    assert DailyStatement.objects.count() == 2
+
+
+def test_while_a_break_is_open_no_file_is_read_to_see_whether_one_is_due(yesterday, monkeypatch):
+    monkeypatch.setattr(statements, "AFTER", timedelta())
+    told(yesterday, lost=1)
+    tasks.state_day()
+    again()
+    monkeypatch.setattr(statements.providers_held, "counted", lambda run: pytest.fail("read"))
+    tasks.state_day()
+    assert DailyStatement.objects.get().verdict == "differs"
+
+
+def test_a_statement_is_not_begun_beside_one_that_is_being_made(yesterday, monkeypatch, owner):
+    monkeypatch.setattr(statements, "AFTER", timedelta())
+    owner.execute("SELECT pg_advisory_lock(%s)", [tasks.STATEMENT_LOCK])
+    tasks.state_day()
+    assert not DailyStatement.objects.exists()
+    owner.execute("SELECT pg_advisory_unlock(%s)", [tasks.STATEMENT_LOCK])
+    tasks.state_day()
+    assert DailyStatement.objects.count() == 1
+
+
 def test_no_statement_is_due_before_its_time(yesterday, monkeypatch):
     due = until(yesterday) + statements.AFTER
     assert statements.due(due - timedelta(seconds=1)) is None
