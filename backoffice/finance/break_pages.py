@@ -27,7 +27,7 @@ from backoffice import desk
 from backoffice.adjustment_pages import PROPOSE as PROPOSE_ADJUSTMENT
 from backoffice.finance import break_sides, frame, words
 from backoffice.player_page import OPEN as OPEN_PLAYER
-from kernel.ids import Actor
+from kernel.ids import AccountId, Actor
 from kernel.refusal import Refused
 from ledger import adjustments
 from payments.reconciliation import resolution, selectors
@@ -84,7 +84,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "kinds": [(code, name) for code, (name, _) in words.KINDS.items()],
         "providers": sorted(policy.providers),
         "buckets": [one.name for one in policy.buckets],
-        "currencies": sorted(set(Break.objects.values_list("currency", flat=True).distinct())),
+        "currencies": list(
+            Break.objects.order_by("currency").values_list("currency", flat=True).distinct()
+        ),
     }
     return frame.page(request, "admin/desk/breaks.html", "Breaks", facts, here="breaks")
 
@@ -255,13 +257,12 @@ def _fitting(found: Break) -> list[tuple[str, str]] | None:
     """Approved adjustments of exactly this amount, to choose from; None where none could serve."""
     if BreakKind(found.kind) not in BY_LEDGER_ENTRY:
         return None
+    account = break_sides.clearing_account(found)
+    moved = adjustments.of_account(AccountId(int(account))) if account else []
     return [
         (str(each.id), f"{each.debit_name} to {each.credit_name}: {each.note}")
-        for each in adjustments.decided()
-        if each.decision == "approved"
-        and each.currency == found.currency
-        and each.amount_minor == abs(found.difference_minor)
-        and "psp_clearing" in f"{each.debit_name} {each.credit_name}"
+        for each in moved
+        if each.decision == "approved" and each.amount_minor == abs(found.difference_minor)
     ]
 
 

@@ -225,6 +225,23 @@ def test_an_approved_adjustment_of_the_amount_is_offered_and_resolves_the_break(
     assert resolution.find(again.pk).decided.decision == "withdrawn"
 
 
+def test_an_adjustment_of_another_providers_account_is_not_offered():
+    house.pit()
+    captured_deposit(house.player(), 2_000)
+    one = kept_break(kept_run(), difference=-500)
+    anna, ben = (make_staff(Role.FINANCE) for _ in range(2))
+    wanted = Wanted(
+        accounts.ensure_account(AccountKind.ADJUSTMENTS, "house:main", "EUR"),
+        accounts.ensure_account(AccountKind.PSP_CLEARING, "psp:elsewhere", "EUR"),
+        500, reason=adjustments.reasons()[0][0], note="Of somebody else.",
+    )  # fmt: skip
+    made = adjustments.propose(wanted, id=new_id(), actor=Actor.staff(anna.pk))
+    adjustments.approve(made.id, actor=Actor.staff(ben.pk), note="")
+    shown = text(enter(anna), f"{FINANCE}breaks/{one}/")
+    assert str(made.id) not in shown
+    assert "No approved adjustment moves the clearing account" in shown
+
+
 def test_a_run_is_asked_for_and_followed_without_a_script():
     client = staff_client(Role.FINANCE)
     answer = client.post(f"{FINANCE}runs/start/", {"provider": "simulated", "as_of": ""})
