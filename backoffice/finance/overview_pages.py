@@ -13,9 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.staff_access import staff_required
-from audit.database_clock import database_now
+from audit.database_clock import database_now, sure_instant
 from backoffice import desk
-from backoffice.finance import frame, player_funds, run_pages, taking, words
+from backoffice.finance import frame, player_funds, run_pages, words
 from backoffice.finance.break_pages import DECIDE, SEE
 from ledger import chargebacks
 from ledger.models import Account
@@ -154,7 +154,7 @@ def _funds() -> list[dict[str, Any]]:
             "surplus": desk.amount(one.surplus_minor, one.currency),
             "is_covered": one.is_covered,
         }
-        for one in player_funds.funds(taking.sure_instant())
+        for one in player_funds.funds(sure_instant())
     ]
 
 

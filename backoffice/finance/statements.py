@@ -22,7 +22,7 @@ from django.db import connection, transaction
 
 from accounts.rights import check_right
 from audit.canonical import canonical, instant
-from audit.database_clock import database_now
+from audit.database_clock import database_now, sure_instant
 from audit.keys import seal_key
 from audit.record import Subject, record, register
 from backoffice import reports, rounds
@@ -120,7 +120,7 @@ def _run_of(made: DailyStatement) -> str:
 
 def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
     """Everything that the statement says, but its number and key."""
-    as_of = taking.sure_instant()
+    as_of = sure_instant()
     played, books = rounds.run_checks(), checks.run_checks()
     with taking.snapshot(taking.FILE_MS_MAX):
         tables = play_against_books.by_table(since, until)

@@ -23,7 +23,7 @@ from psycopg.errors import QueryCanceled
 
 from accounts.rights import check_right
 from audit.canonical import instant
-from audit.database_clock import database_now
+from audit.database_clock import database_now, sure_instant
 from audit.record import Subject, record, register
 from backoffice import reports
 from backoffice.finance.report_shape import (
@@ -54,13 +54,6 @@ LONG_PAGE_ROWS: Final = 50
 PAGE_MS_MAX: Final = 20_000
 FILE_MS_MAX: Final = 15 * 60 * 1_000
 SPOOL_BYTES: Final = 8 * 1024 * 1024
-
-#: Whatever is posted takes its instant after its transaction has got a number (it locks rows
-#: first). So what began to write before this instant has ended, and nothing older will appear.
-_SURE: Final = """
-SELECT least(clock_timestamp(), min(xact_start)) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL
-"""
 
 
 class ReportCode(StrEnum):
@@ -105,14 +98,6 @@ class Looked:
     has_more: bool
     count: int | None
     totals: list[tuple[str, str, str | int]] | None
-
-
-def sure_instant() -> datetime:
-    """The newest instant before which nothing can be posted any more: now, but for transactions
-    that are writing. What is asked as of it is the same whenever it is asked again."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SURE)
-        return cast(datetime, cursor.fetchone()[0])
 
 
 def span_of(asked: Asked, *, has_days: bool = True) -> Span:

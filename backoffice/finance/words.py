@@ -125,6 +125,8 @@ TEXTS: Final[Mapping[str, str]] = {
     _C.NOT_YOURS.value: "Only who proposed it takes it back.",
     _C.RUNNING.value: "A run is under way. One runs at a time.",
     _C.AS_OF_IN_FUTURE.value: "That instant has not come yet.",
+    _C.AS_OF_TOO_YOUNG.value: "Money may still be moving at that instant. Ask for an older one, or"
+    " for none.",
     _C.UNKNOWN_PROVIDER.value: "The policy of reconciliation knows no such provider.",
     _C.NO_SUCH_RUN.value: "There is no such run.",
     _C.DOES_NOT_ADD_UP.value: "The report does not add up, so it was not kept. Call the"

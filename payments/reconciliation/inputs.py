@@ -124,7 +124,9 @@ class Scope:
 def gather(provider: str, as_of: datetime, policy: Policy) -> Scope:
     """Read it all; inside one transaction of repeatable reads. Takes no lock."""
     providers = [provider] if provider else sorted(policy.providers)
-    accounts = tuple(one for one in ledger_side.clearing_accounts() if one.provider in providers)
+    accounts = tuple(
+        one for one in ledger_side.clearing_accounts(as_of) if one.provider in providers
+    )
     banks = sorted({bank for name in providers for bank in policy.providers[name].banks})
     found = _files(providers, banks, as_of)
     window_from = _window(provider, as_of, found, policy)

@@ -30,10 +30,12 @@ class Clearing:
     currency: str
 
 
+#: Those that had an entry: one that was opened later changes nothing of an older instant.
 _ACCOUNTS: Final = """
-SELECT id, substr(owner_ref, 5), currency FROM ledger_account
-WHERE kind = 'psp_clearing' AND owner_ref LIKE 'psp:%%' ORDER BY owner_ref COLLATE "C",
-    currency COLLATE "C"
+SELECT id, substr(owner_ref, 5), currency FROM ledger_account a
+WHERE kind = 'psp_clearing' AND owner_ref LIKE 'psp:%%'
+    AND EXISTS (SELECT FROM ledger_entry e WHERE e.account = a.id AND e.posted_at < %s)
+ORDER BY owner_ref COLLATE "C", currency COLLATE "C"
 """
 #: The balance before an instant: that of the last entry before it, through the account's own index.
 _BALANCE: Final = """
@@ -74,6 +76,21 @@ WHERE e.posted_at >= %(since)s AND e.posted_at < %(until)s
     AND t.posted_at >= %(since)s AND t.posted_at < %(until)s
 """
 _OF_SOME: Final = _IN_WINDOW + "    AND e.account = ANY (%(mine)s::bigint[])\n"
+#: Entries of some accounts in the window, by their numbers at its ends, which are in the order of
+#: time, and transfers of all kinds in its months, as PostgreSQL last counted them.
+_HOW_MANY: Final = """
+SELECT (SELECT coalesce(sum(coalesce(last.seq, 0) - coalesce(first.seq, 0)), 0)
+    FROM unnest(%(mine)s::bigint[]) AS a (id)
+    LEFT JOIN LATERAL (SELECT e.seq FROM ledger_entry e WHERE e.account = a.id
+        AND e.posted_at < %(since)s ORDER BY e.seq DESC LIMIT 1) first ON true
+    LEFT JOIN LATERAL (SELECT e.seq FROM ledger_entry e WHERE e.account = a.id
+        AND e.posted_at < %(until)s ORDER BY e.seq DESC LIMIT 1) last ON true),
+    (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'ledger_transfer'::regclass
+        AND c.relname BETWEEN
+            to_char(%(since)s AT TIME ZONE 'UTC', '"ledger_transfer_"YYYY_MM')
+            AND to_char(%(until)s AT TIME ZONE 'UTC', '"ledger_transfer_"YYYY_MM'))
+"""
 #: What is open of older times: all legs of the batch of each transfer named.
 _NAMED: Final = """(SELECT e.* FROM unnest(%(transfers)s::uuid[]) AS u (id)
     JOIN ledger_transfer_id i ON i.id = u.id
@@ -85,10 +102,10 @@ _NAMED: Final = """(SELECT e.* FROM unnest(%(transfers)s::uuid[]) AS u (id)
     WHERE z.posted_at < %(since)s)"""
 
 
-def clearing_accounts() -> list[Clearing]:
-    """All of them, by provider and currency."""
+def clearing_accounts(before: datetime) -> list[Clearing]:
+    """All that were moved ``before`` an instant, by provider and currency."""
     with connection.cursor() as cursor:
-        cursor.execute(_ACCOUNTS.replace("%%", "%"))
+        cursor.execute(_ACCOUNTS, [before])
         return [Clearing(*row) for row in cursor.fetchall()]
 
 
@@ -138,32 +155,24 @@ def export(
         cursor.execute("SET LOCAL jit = off")
         cursor.execute("SET LOCAL work_mem = '128MB'")
         cursor.execute("SET LOCAL statement_timeout = 0")
-        join = _BY_ID if _is_sparse(cursor, values) else _BY_ALL
-        _copy(
-            cursor,
-            _ENTRIES.format(entries="ledger_entry", transfers=join) + _IN_WINDOW,
-            values,
-            out,
-        )
-        for mine, first, last in early:
-            query = _ENTRIES.format(entries="ledger_entry", transfers=_BY_ALL) + _OF_SOME
-            _copy(cursor, query, values | {"since": first, "until": last, "mine": list(mine)}, out)
+        spans = [(values["accounts"], since, until, _IN_WINDOW)]
+        spans += [(list(mine), first, last, _OF_SOME) for mine, first, last in early]
+        for accounts_, first, last, of_it in spans:
+            span = values | {"mine": accounts_, "since": first, "until": last}
+            transfers_ = _transfers_of(cursor, span)
+            query = _ENTRIES.format(entries="ledger_entry", transfers=transfers_) + of_it
+            _copy(cursor, query, span, out)
         if transfers:
             query = _ENTRIES.format(entries=_NAMED, transfers=_BY_ID)
             _copy(cursor, query, values | {"transfers": list(transfers)}, out)
 
 
-def _is_sparse(cursor: Any, values: dict[str, Any]) -> bool:
-    """Whether entries on these accounts are few among all: then transfers are looked up by id."""
-    cursor.execute(
-        "SELECT (SELECT coalesce(sum(seq), 0) FROM ledger_account"
-        "  WHERE id = ANY (%(accounts)s::bigint[])),"
-        " (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_inherits i"
-        "  JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'ledger_transfer'::regclass)",
-        values,
-    )
+def _transfers_of(cursor: Any, values: dict[str, Any]) -> str:
+    """How the transfers of the entries in the window are found: one by one where entries on these
+    accounts are few among all transfers of its months, and else by reading those months whole."""
+    cursor.execute(_HOW_MANY, values)
     entries, transfers = cursor.fetchone()
-    return bool(transfers > _ONE_BY_ONE * entries)
+    return _BY_ID if transfers > _ONE_BY_ONE * entries else _BY_ALL
 
 
 def _copy(cursor: Any, query: str, values: dict[str, Any], out: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from duckdb import DuckDBPyConnection
 
-from audit.database_clock import database_now
+from audit.database_clock import database_now, sure_instant
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from payments import columnar
@@ -73,20 +73,18 @@ def perform(  # noqa: PLR0913  (what may be asked of a run; all but two by name)
     policy: Policy | None = None,
     tell: Tell = lambda step, done, total: None,
 ) -> Done:
-    """Reconcile ``provider`` (empty: all) as of ``as_of`` (None: now). The caller sees to it that
-    no other run is under way.
+    """Reconcile ``provider`` (empty: all) as of ``as_of`` (None: the newest sure
+    instant). The caller sees to it that no other run is under way.
 
     ``dry_run`` writes no row, books nothing, and leaves its files in ``report_dir`` alone. Refuses
-    with ``UNKNOWN_PROVIDER``, ``AS_OF_IN_FUTURE``, ``BAD_POLICY``, and ``DOES_NOT_ADD_UP`` where a
-    difference has no name: then there is no report. Opens its own transactions.
+    with ``UNKNOWN_PROVIDER``, ``AS_OF_IN_FUTURE``, ``AS_OF_TOO_YOUNG`` while transactions that are
+    writing may still write before it, ``BAD_POLICY``, and ``DOES_NOT_ADD_UP`` where a difference
+    has no name: then there is no report. Opens its own transactions.
     """
     policy = policy or current_policy()
     if provider and provider not in policy.providers:
         raise Refused(ReconciliationCode.UNKNOWN_PROVIDER, provider=provider[:64])
-    now = database_now()
-    as_of = as_of or now
-    if as_of > now:
-        raise Refused(ReconciliationCode.AS_OF_IN_FUTURE, now=now.isoformat())
+    as_of = _instant(as_of)
 
     def at(step: str) -> None:
         tell(step, STEPS.index(step), len(STEPS))
@@ -114,6 +112,16 @@ def perform(  # noqa: PLR0913  (what may be asked of a run; all but two by name)
         at("keeping")
         run, is_new, events = _keep(run_id, header, read.scope, matching, files)
         return Done(run_id, run, is_new, header, *kept, booked, events)
+
+
+def _instant(asked: datetime | None) -> datetime:
+    """The instant that was meant, where all that will ever lie before it can be read."""
+    sure, now = sure_instant(), database_now()
+    if asked is not None and asked > now:
+        raise Refused(ReconciliationCode.AS_OF_IN_FUTURE, now=now.isoformat())
+    if asked is not None and asked > sure:
+        raise Refused(ReconciliationCode.AS_OF_TOO_YOUNG, latest=sure.isoformat())
+    return asked or sure
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class ReconciliationCode(StrEnum):
     NOT_YOURS = "not_yours"
     RUNNING = "reconciliation_running"
     AS_OF_IN_FUTURE = "as_of_in_future"
+    AS_OF_TOO_YOUNG = "as_of_too_young"
     UNKNOWN_PROVIDER = "unknown_provider"
     NO_SUCH_RUN = "no_such_run"
     DOES_NOT_ADD_UP = "does_not_add_up"

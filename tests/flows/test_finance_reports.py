@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from accounts.rights import RightsCode
 from accounts.roles import Role
-from audit.database_clock import database_now
+from audit.database_clock import database_now, sure_instant
 from audit.models import AuditEvent
 from backoffice.finance import payment_flows, player_funds, taking
 from backoffice.finance.catalogue import REPORTS
@@ -170,7 +170,7 @@ def test_the_money_of_a_test_account_covers_nobody():
 @pytest.mark.feature("F72")
 def test_an_instant_asked_again_is_the_same_whatever_happened_since(played):
     pit, anna, _ = played
-    as_of, by = taking.sure_instant(), finance()
+    as_of, by = sure_instant(), finance()
     names = ("ggr", "ngr", "player-funds", "funds-in-play", "player-balances", "trial-balance",
              "payments-by-day", "pending-payments", "payments", "deposits-by-country")  # fmt: skip
     before = {name: file_of(name, by, as_of) for name in names}
@@ -192,8 +192,8 @@ def test_an_instant_before_which_somebody_may_still_write_is_refused(database, o
         with pytest.raises(Refused) as refused:
             taking.span_of(Asked(as_of=younger))
         assert refused.value.code is ReportCode.NOT_YET
-        assert taking.sure_instant() < younger
-    assert taking.sure_instant() > younger
+        assert sure_instant() < younger
+    assert sure_instant() > younger
     assert taking.span_of(Asked(as_of=younger)).as_of == younger
     assert rows_of("player-balances")[0]["player"] == anna
 

@@ -14,11 +14,13 @@ from io import StringIO
 from pathlib import Path
 from threading import Thread
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.roles import Role
+from audit.database_clock import database_now, sure_instant
 from audit.locks import only_one
 from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
@@ -46,6 +48,7 @@ from tests.conftest import ROOT
 from tests.flows.break_steps import staff
 from tests.flows.ledger_steps import adjusted, adjustments
 from tests.flows.reconciliation_steps import (
+    Booked,
     Said,
     bank_imported,
     book,
@@ -144,6 +147,47 @@ def test_what_agrees_is_booked_once_and_the_books_stay_sound(owner):
     [position] = summary(next_day)["positions"]
     assert position["named"] == {"missing_at_psp": 777}
     assert {v.check for v in run_checks().violations} <= {"what_a_person_causes_has_a_permit"}
+
+
+def test_a_run_is_as_of_an_instant_before_which_nothing_is_written_any_more(database, owner):
+    with psycopg.connect(database.app_url) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        began = database_now()
+        with pytest.raises(Refused) as refused:
+            runs.perform(as_of=began, policy=policy())
+        assert refused.value.code is ReconciliationCode.AS_OF_TOO_YOUNG
+        with pytest.raises(Refused) as refused:
+            runs.perform(as_of=began + timedelta(hours=1), policy=policy())
+        assert refused.value.code is ReconciliationCode.AS_OF_IN_FUTURE
+        first = runs.perform(policy=policy())
+        assert first.header.as_of < began
+        book(owner, [Booked("deposit", 500, began)])
+    assert runs.perform(as_of=began, policy=policy()).header.as_of == began
+    again = runs.perform(as_of=first.header.as_of, policy=policy())
+    assert (again.run_id, again.is_new) == (first.run_id, False)
+
+
+def test_however_transfers_are_looked_up_the_run_is_the_same(owner, monkeypatch):
+    a_day(owner)
+    asked = []
+    real = ledger_side._transfers_of
+    monkeypatch.setattr(
+        ledger_side, "_transfers_of", lambda *a: asked.append(real(*a)) or asked[-1]
+    )
+    found = []
+    for ratio in (-1, 10**9):
+        monkeypatch.setattr(ledger_side, "_ONE_BY_ONE", ratio)
+        found.append(reconciled(is_booking=False))
+    assert asked == [ledger_side._BY_ID, ledger_side._BY_ALL]
+    assert (found[1].run_id, found[1].is_new) == (found[0].run_id, False)
+
+
+def test_who_writes_is_looked_at_anew_within_a_transaction(database):
+    with transaction.atomic(), psycopg.connect(database.app_url) as other:
+        before = sure_instant()
+        other.execute("SELECT pg_current_xact_id()")
+        began = database_now()
+        assert before < sure_instant() < began
 
 
 def test_a_break_is_never_booked_until_two_people_accept_it(owner):
