@@ -239,7 +239,7 @@ WITHDRAWALS: Final[dict[WithdrawalState, Words]] = {
         "stop",
         _("Not approved"),
         _("We did not approve it. The money is back in your balance."),
-        _("Our support can say more. You can ask for another withdrawal at any time."),
+        _("Open a case if you want to ask. You can ask for another withdrawal at any time."),
         stops=True,
     ),
     _W.FAILED: Words(

@@ -22,7 +22,7 @@ _REFUSALS: Final = {
     "limits_not_asked": gettext_lazy("How much do you want to pay in at most?"),
     "unknown_instrument": gettext_lazy("This card or account is not saved with us any more."),
     "deposit_not_accepted": gettext_lazy(
-        "We cannot take this payment. Nothing was charged. Our support can say more."
+        "We cannot take this payment. Nothing was charged. Open a case if you want to ask."
     ),
     "deposit_too_large": gettext_lazy("That is more than can be paid in at once."),
     "not_enough": gettext_lazy("Your balance does not cover that. Nothing was taken."),

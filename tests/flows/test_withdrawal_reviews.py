@@ -350,7 +350,7 @@ def test_a_rejection_from_the_page_gives_the_money_back(anna):
 @pytest.mark.parametrize(
     ("told", "words", "can_do"),
     [
-        ("not_approved", "We did not approve it.", "Our support can say more."),
+        ("not_approved", "We did not approve it.", "Open a case if you want to ask."),
         (
             "not_approved_verify",
             "We need your age and identity verified first. We did not approve it.",
