@@ -28,7 +28,7 @@ from kernel.ids import PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import chargebacks as booked
-from payments import booking, overdue, polling
+from payments import booking, explaining, overdue, polling
 from payments.disputes import asking, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
@@ -210,7 +210,7 @@ def look_again(request: HttpRequest, direction: str, payment_id: UUID) -> HttpRe
 def _late(one: Deposit | Withdrawal) -> dict[str, Any]:
     return {
         "id": one.pk,
-        "direction": "deposit" if isinstance(one, Deposit) else "withdrawal",
+        "direction": explaining.direction_of(one),
         "player": one.player_id,
         "amount": desk.amount(one.amount_minor, one.currency),
         "state": one.state.replace("_", " "),

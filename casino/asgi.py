@@ -14,7 +14,7 @@ pages = get_asgi_application()
 
 from casino import long_lived, own_check  # noqa: E402  (reads models, so after the set-up)
 from casino.bounded_bodies import bounded  # noqa: E402  (as above)
-from casino.daphne_stop import close_sockets_first  # noqa: E402
+from casino.daphne_stop import close_sockets_first  # noqa: E402  (as above)
 from casino.sockets import sockets  # noqa: E402  (consumers import models, so after the set-up)
 from casino.webhook_door import WebhookDoor  # noqa: E402  (as above)
 

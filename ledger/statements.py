@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.db import connection
 
-from kernel.arrays import array_of_texts
 from kernel.ids import AccountId
 from kernel.invariant import ensure
 from ledger.accounts import balance
@@ -184,20 +183,6 @@ def _lines(rows: list[tuple[Any, ...]]) -> list[Line]:
         Line(seq, at, TransferKind(kind), ref, amount, after, transfer, AccountId(other))
         for seq, at, kind, ref, amount, after, transfer, other in rows
     ]
-
-
-def posted_under(keys: Sequence[str]) -> int:
-    """What the calls with these keys moved together, in minor units; keys that posted nothing count
-    nothing. One statement.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(t.amount), 0)::bigint FROM ledger_batch b"
-            " JOIN ledger_transfer t ON t.batch = b.id AND t.posted_at = b.posted_at"
-            " WHERE b.key = ANY (%s::text::text[])",
-            [array_of_texts(keys)],
-        )
-        return int(cursor.fetchone()[0])
 
 
 def balance_at(account_id: AccountId, at: datetime) -> int:

@@ -26,6 +26,7 @@ from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from payments import telling
 from payments.alone import done_alone
+from payments.explaining import direction_of
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState
 from payments.steps import lock_deposit, lock_withdrawal
@@ -113,7 +114,7 @@ def _open(payment: Deposit | Withdrawal) -> bool:
     record(
         LATE,
         actor=SYSTEM,
-        subject=Subject(_direction(payment), str(payment.pk)),
+        subject=Subject(direction_of(payment), str(payment.pk)),
         component="payments",
         after={"state": payment.state, "case": case.reference, "player_id": payment.player_id},
     )
@@ -190,10 +191,6 @@ def _resolution(payment: Deposit | Withdrawal) -> str:
     if isinstance(payment, Deposit):
         return _("The deposit is settled. Its page in the cashier says how.")
     return _("The withdrawal is settled. Its page in the cashier says how.")
-
-
-def _direction(payment: Deposit | Withdrawal) -> str:
-    return "deposit" if isinstance(payment, Deposit) else "withdrawal"
 
 
 def _in_the_language_of(player_id: int) -> translation.override:

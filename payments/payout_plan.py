@@ -16,6 +16,7 @@ from django.db.models import F, Q, QuerySet, Sum
 
 from compliance.standing import StandingNow
 from kernel.ids import PlayerId
+from kernel.invariant import InvariantBroken
 from kernel.money import Money
 from payments.approvals.policy import WithdrawalPolicy, withdrawal_policy
 from payments.closed_loop import Funding, Part, Stuck, is_refundable, plan
@@ -129,5 +130,7 @@ def _planned(
     if part.deposit is not None:
         source = deposits[part.deposit]
         return PlannedPart(amount, PayoutRoute.REFUND, source.provider, source, source.instrument)
-    target = own[part.account] if part.account is not None else next(iter(own.values()))
+    if part.account is None:
+        raise InvariantBroken("a part goes to a deposit or to an account", part=str(part))
+    target = own[part.account]
     return PlannedPart(amount, PayoutRoute.ACCOUNT, target.provider, None, target)

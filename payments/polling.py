@@ -25,6 +25,7 @@ from payments.disputes.models import ProviderDispute
 from payments.fraud import returns
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.states import DEPOSITS_POLLED, WITHDRAWALS_POLLED, poll_after
+from payments.steps import lock_deposit, lock_withdrawal
 
 #: Items of each kind per sweep; a provider call takes up to 6 s, and a sweep runs every 10 s.
 BATCH_MAX: Final = 50
@@ -118,14 +119,10 @@ def look_again(payment: Deposit | Withdrawal) -> bool:
     For people who work on what is late. Locks the payment.
     """
     with transaction.atomic():
-        rows = lock_rows(
-            LockRank.PAYMENT,
-            f"SELECT id FROM {payment._meta.db_table} WHERE id = %s"  # noqa: S608  (as above)
-            " ORDER BY id FOR NO KEY UPDATE",
-            [payment.pk],
-        )
+        is_deposit = isinstance(payment, Deposit)
+        locked = lock_deposit(payment.pk) if is_deposit else lock_withdrawal(payment.pk)
         polled = DEPOSITS_POLLED | WITHDRAWALS_POLLED
         late = Q(overdue_at__isnull=False, expected_by__isnull=False)  # also a return that is
         waits = Q(state__in=polled) | late
-        found = type(payment).objects.filter(waits, pk=rows[0][0])
+        found = type(payment).objects.filter(waits, pk=locked.pk)
         return bool(found.update(polls=0, poll_at=database_now()))

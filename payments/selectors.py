@@ -14,7 +14,6 @@ from payments import booking, listing
 from payments.models import Deposit, Withdrawal
 from payments.states import CAPTURED, DepositState
 
-PAYMENTS_MAX: Final = 50
 #: Under way at one time; more of one player would be a question for people.
 WAITING_MAX: Final = 20
 #: A dispute is entered about what was captured; one that was never credited has nothing to go back.
@@ -63,7 +62,7 @@ def went_back_minor(player_id: PlayerId, currency: str) -> int:
     return sum(found.values()) + taken_minor
 
 
-def payments(player_id: PlayerId, at_most: int = PAYMENTS_MAX) -> Sequence[Deposit | Withdrawal]:
+def payments(player_id: PlayerId, at_most: int) -> Sequence[Deposit | Withdrawal]:
     """The player's newest payments of both directions, newest first."""
     return listing.page(player_id, listing.Wanted(), limit=at_most).payments
 

@@ -12,7 +12,7 @@ from typing import Final
 from kernel.ids import ActorKind
 from notices.send import notify
 from payments import notice_kinds as kinds
-from payments.explaining import reason_told
+from payments.explaining import direction_of, reason_told
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState, WithdrawalState
 
@@ -74,7 +74,7 @@ def _tell(payment: Deposit | Withdrawal, kind: str, **more: str | int) -> None:
         kind,
         {
             "payment_id": str(payment.pk),
-            "direction": "deposit" if isinstance(payment, Deposit) else "withdrawal",
+            "direction": direction_of(payment),
             "amount_minor": payment.amount_minor,
             "currency": payment.currency,
             "state": payment.state,

@@ -36,7 +36,7 @@ from payments import (
 )
 from payments.forms import AmountForm, DepositForm, quick_amounts
 from payments.models import Deposit
-from payments.showing import in_their_zone, part
+from payments.showing import in_their_zone, part, player_of
 from payments.states import DepositState
 
 #: The newest ones on the cashier's page; all of them are a press away.
@@ -55,7 +55,7 @@ def cashier(request: HttpRequest) -> HttpResponse:
 @require_GET
 def cashier_now(request: HttpRequest) -> HttpResponse:
     """What moves on the cashier's page, for the page to ask again; 304 while it is the same."""
-    player_id = _player_id(request)
+    player_id = player_of(request)
     return part(
         request, read_standing(player_id), "payments/parts/cashier_now.html", _now(player_id)
     )
@@ -65,7 +65,7 @@ def cashier_now(request: HttpRequest) -> HttpResponse:
 @require_POST
 def deposit_new(request: HttpRequest) -> HttpResponse:
     """Begin a deposit; on to the provider's page, or to the deposit's own where that must wait."""
-    player_id, form = _player_id(request), DepositForm(request.POST)
+    player_id, form = player_of(request), DepositForm(request.POST)
     funds = selectors.funds(player_id)
     if funds is None or must_answer(player_id, database_now()):  # the page asks in the form's place
         return redirect("payments:cashier")
@@ -91,7 +91,7 @@ def deposit_new(request: HttpRequest) -> HttpResponse:
 def instrument_remove(request: HttpRequest, instrument_id: UUID) -> HttpResponse:
     """A saved card or wallet is offered no more; what was paid with it stays on record."""
     try:
-        instruments.remove(_player_id(request), instrument_id)
+        instruments.remove(player_of(request), instrument_id)
     except Refused:
         raise Http404 from None
     messages.success(request, wording.removed_text())
@@ -108,7 +108,7 @@ def _onward(deposit: Deposit) -> HttpResponse:
 
 
 def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> HttpResponse:
-    player_id = _player_id(request)
+    player_id = player_of(request)
     standing, now = read_standing(player_id), database_now()
     limits = [] if standing is None else limit_rows(standing, now)
     lefts = [
@@ -177,7 +177,3 @@ def _owed(player_id: PlayerId) -> dict[str, Any]:
             for currency, line in debts.history(player_id)
         ],
     }
-
-
-def _player_id(request: HttpRequest) -> PlayerId:
-    return PlayerId(int(request.user.pk or 0))

@@ -68,7 +68,7 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
+        except BaseException:  # also a step that is killed leaves nothing
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
