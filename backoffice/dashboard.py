@@ -32,7 +32,7 @@ from payments.models import Withdrawal
 from payments.reconciliation import selectors as reconciliation
 from payments.reconciliation.models import Break
 from payments.reconciliation.words import BreakKind, BreakState
-from payments.states import WithdrawalState
+from payments.states import WITHDRAWAL_WAITS
 from tables.changes.models import ChangeState, SettingChange
 from tables.corrections import corrections
 from tables.incidents.records import Correction, CorrectionState
@@ -41,10 +41,7 @@ from tables.phases import FINISHED
 
 DAYS: Final = 7
 #: Withdrawals that the house has not brought to an end.
-UNDER_WAY: Final = (
-    WithdrawalState.REQUESTED, WithdrawalState.RISK_REVIEW, WithdrawalState.APPROVED,
-    WithdrawalState.UNKNOWN, WithdrawalState.SUBMITTED, WithdrawalState.IN_TRANSIT,
-)  # fmt: skip
+UNDER_WAY: Final = tuple(WITHDRAWAL_WAITS)
 
 _PAYMENTS: Final = """
 SELECT clearing.currency, t.kind, count(*), sum(t.amount)::bigint

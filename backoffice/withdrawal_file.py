@@ -30,7 +30,7 @@ from payments.models import Deposit, Instrument, Withdrawal
 from payments.parts import fault
 from payments.payout_plan import OPEN
 from payments.providers.protocol import PayoutRoute
-from payments.states import DepositState, WithdrawalState
+from payments.states import CAME, WithdrawalState
 from payments.withdrawal_codes import NotApproved, PartCode
 
 SHOWN: Final = 200
@@ -63,8 +63,6 @@ TOLD: Final = [
     (NotApproved.VERIFY.value, "That their age and identity must be verified first"),
     (NotApproved.OTHER_WAY.value, "That we cannot pay to where it was to go"),
 ]
-_PAID_IN: Final = (DepositState.SUCCEEDED, DepositState.DISPUTED, DepositState.WON,
-                   DepositState.LOST, DepositState.REFUNDED)  # fmt: skip
 
 
 def queue(now: datetime) -> list[dict[str, Any]]:
@@ -267,7 +265,7 @@ def _money(file: File, player_id: PlayerId, first: Withdrawal, now: datetime) ->
             "state": one.state,
             "instrument": one.instrument,
         }
-        for one in deposits.filter(state__in=_PAID_IN)
+        for one in deposits.filter(state__in=CAME)
         .select_related("instrument")
         .order_by("-created_at")[:LINES]
     ]

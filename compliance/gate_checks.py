@@ -123,14 +123,14 @@ def _signed_off(_request: GateRequest, standing: StandingNow, known: Known) -> R
 
 
 def _verified_to_play(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
-    if _verified(standing) or standing.may_play_unverified(known.now):
+    if standing.is_verified or standing.may_play_unverified(known.now):
         return None
     return GateCode.NOT_VERIFIED, {}
 
 
 def _verified_to_leave(_request: GateRequest, standing: StandingNow, known: Known) -> Refusal:
     needed = known.policies[standing.jurisdiction].verified_before_withdrawal
-    return (GateCode.NOT_VERIFIED, {}) if needed and not _verified(standing) else None
+    return (GateCode.NOT_VERIFIED, {}) if needed and not standing.is_verified else None
 
 
 def _documents(_request: GateRequest, standing: StandingNow, _known: Known) -> Refusal:
@@ -225,10 +225,6 @@ def _outside(request: GateRequest, standing: StandingNow, known: Known) -> Refus
     if code is AdmissionCode.REGISTRY_FACTS and found is not None:
         return GateCode.REGISTRY_FACTS, {"facts": found.registry_lacks}
     return None if code is None else (GateCode(code.value), {})
-
-
-def _verified(standing: StandingNow) -> bool:
-    return standing.age_verified and standing.identity_verified
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -56,6 +56,11 @@ class StandingNow(NamedTuple):
             return None
         return Play(_at(self.play_since_us), _at(self.play_seen_us), _at(self.check_due_us))
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether papers have shown both age and identity."""
+        return self.age_verified and self.identity_verified
+
     def excluded(self, now: datetime) -> bool:
         """Whether self-exclusion holds at ``now``: until its end, or until the player returns."""
         if self.excluded_until is None:

@@ -30,7 +30,7 @@ from payments import booking
 from payments.disputes import applying as disputes
 from payments.models import Deposit
 from payments.notice_kinds import CHARGEBACK_RETURNED, DEPOSIT_CHARGED_BACK
-from payments.states import CAPTURED, DepositState
+from payments.states import CAPTURED, WITH_US, DepositState
 from payments.steps import lock_deposit, move_deposit
 
 
@@ -176,9 +176,9 @@ def _show(deposit: Deposit, done: Chargeback, actor: Actor) -> None:
     """The deposit's state: disputed while any of it is charged back; won once nothing is."""
     state = DepositState(deposit.state)
     if done.step == Step.TAKEN:
-        after, before = DepositState.DISPUTED, {DepositState.SUCCEEDED, DepositState.WON}
+        after, before = DepositState.DISPUTED, WITH_US
     else:
-        after, before = DepositState.WON, {DepositState.DISPUTED}
+        after, before = DepositState.WON, frozenset({DepositState.DISPUTED})
     open_ones = [
         one
         for one in chargebacks.of_deposit(done.deposit)

@@ -23,17 +23,11 @@ from kernel.refusal import Refused
 from payments.models import Deposit, Instrument
 from payments.providers import protocol
 from payments.refusals import DepositCode
-from payments.states import DepositState
+from payments.states import CAME
 
 REMOVED: Final = register("instrument.removed", "Saved card or account removed by its player")
 _LAST4: Final = re.compile(r"[A-Za-z0-9]{0,4}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
-
-#: Money came with it, whatever became of that.
-_HAS_PAID: Final = (
-    *(DepositState.SUCCEEDED, DepositState.REFUNDED),
-    *(DepositState.DISPUTED, DepositState.WON, DepositState.LOST),
-)
 
 _KEEP: Final = """
 INSERT INTO payments_instrument AS i (id, player_id, provider, token, kind, brand, last4, country,
@@ -83,7 +77,7 @@ def saved(player_id: PlayerId) -> list[Instrument]:
     was only ever declined is kept for the rules, and offered to nobody.
     """
     kinds = [protocol.InstrumentKind.CARD.value, protocol.InstrumentKind.WALLET.value]
-    paid = Deposit.objects.filter(instrument=OuterRef("pk"), state__in=_HAS_PAID)
+    paid = Deposit.objects.filter(instrument=OuterRef("pk"), state__in=CAME)
     found = Instrument.objects.filter(player_id=player_id, removed_at=None, kind__in=kinds)
     return list(found.filter(Exists(paid)).order_by("-last_used", "pk"))
 

@@ -28,7 +28,7 @@ from payments import telling
 from payments.alone import done_alone
 from payments.explaining import direction_of
 from payments.models import Deposit, Withdrawal
-from payments.states import DepositState
+from payments.states import WITH_US, DepositState
 from payments.steps import lock_deposit, lock_withdrawal
 
 SYSTEM: Final = Actor.system("payments")
@@ -155,7 +155,7 @@ def _close(payment: Deposit | Withdrawal) -> bool:
 def _words(payment: Deposit | Withdrawal) -> tuple[str, str]:
     """What the player reads: no more than is known."""
     amount = str(Money(payment.amount_minor, payment.currency))
-    if isinstance(payment, Deposit) and payment.state in {DepositState.SUCCEEDED, DepositState.WON}:
+    if isinstance(payment, Deposit) and payment.state in WITH_US:
         return (
             _("Return of your deposit of %(amount)s takes longer than it should")
             % {"amount": amount},

@@ -153,7 +153,7 @@ def _page(
         "funds": selectors.funds(player_id),
         "form": form,
         "accounts": _accounts(player_id),
-        "is_verified": standing.age_verified and standing.identity_verified,
+        "is_verified": standing.is_verified,
         **facts,
     }
     return in_their_zone(request, standing, "payments/withdraw.html", context, status=status)

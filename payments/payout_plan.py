@@ -23,21 +23,14 @@ from payments.closed_loop import Funding, Part, Stuck, is_refundable, plan
 from payments.fraud import review
 from payments.models import Deposit, Instrument, Withdrawal
 from payments.providers.protocol import InstrumentKind, PayoutRoute
-from payments.states import DepositState, WithdrawalState
+from payments.states import WITH_US, WITHDRAWAL_WAITS
 
 #: Deposits that are looked at, the oldest first: far more than a request has parts.
 FUNDINGS_MAX: Final = 1_000
 #: A deposit of which something may go back. A disputed one is the bank's question, not ours.
-REFUNDABLE: Final = (DepositState.SUCCEEDED, DepositState.WON)
+REFUNDABLE: Final = WITH_US
 #: Parts that the house has not brought to an end: their amount is planned and held.
-OPEN: Final = (
-    WithdrawalState.REQUESTED,
-    WithdrawalState.RISK_REVIEW,
-    WithdrawalState.APPROVED,
-    WithdrawalState.UNKNOWN,
-    WithdrawalState.SUBMITTED,
-    WithdrawalState.IN_TRANSIT,
-)
+OPEN: Final = tuple(WITHDRAWAL_WAITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def approve(request_id: UUID, *, actor: Actor) -> Withdrawal:
 def is_verified(standing: StandingNow) -> bool:
     """Whether the player is as verified as the gate wants at a withdrawal's request."""
     needed = standing.policy(database_now()).verified_before_withdrawal
-    return not needed or (standing.age_verified and standing.identity_verified)
+    return not needed or standing.is_verified
 
 
 def reject(

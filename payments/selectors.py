@@ -12,12 +12,10 @@ from kernel.ids import PlayerId
 from ledger import accounts, chargebacks, holds
 from payments import booking, listing
 from payments.models import Deposit, Withdrawal
-from payments.states import CAPTURED, DepositState
+from payments.states import CAME
 
 #: Under way at one time; more of one player would be a question for people.
 WAITING_MAX: Final = 20
-#: A dispute is entered about what was captured; one that was never credited has nothing to go back.
-_MAY_HAVE_GONE_BACK: Final = (*CAPTURED, DepositState.REFUNDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def went_back_minor(player_id: PlayerId, currency: str) -> int:
     and approved chargebacks less what was returned of them. Whoever bore a part of it.
     """
     deposits = Deposit.objects.filter(player_id=player_id, currency=currency)
-    found = dict(deposits.filter(state__in=_MAY_HAVE_GONE_BACK).values_list("pk", "reversed_minor"))
+    found = dict(deposits.filter(state__in=CAME).values_list("pk", "reversed_minor"))
     if not found:
         return 0
     taken_minor = chargebacks.taken_minor([booking.credit_id(pk) for pk in found])

@@ -87,6 +87,10 @@ DEPOSIT_REVERSALS: Final[dict[DepositState, frozenset[DepositState]]] = {
 
 #: What has been captured and not given back otherwise.
 CAPTURED: Final = frozenset({_D.SUCCEEDED, _D.DISPUTED, _D.WON, _D.LOST})
+#: Its money came, whatever became of it.
+CAME: Final = CAPTURED | {_D.REFUNDED}
+#: Its money is with us, and no bank asks for it: something of it may go back.
+WITH_US: Final = frozenset({_D.SUCCEEDED, _D.WON})
 #: A deposit becomes one of these by what a provider says of a dispute, never of the deposit alone.
 OF_DISPUTES: Final = frozenset({_D.DISPUTED, _D.WON, _D.LOST})
 

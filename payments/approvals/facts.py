@@ -18,10 +18,7 @@ from payments.fraud.words import Outcome
 from payments.models import Deposit, Instrument, Withdrawal
 from payments.payout_plan import OPEN
 from payments.providers.protocol import PayoutRoute
-from payments.states import DepositState, WithdrawalState
-
-#: A deposit of one of these was disputed once, whatever came of it.
-_DISPUTED = (DepositState.DISPUTED, DepositState.WON, DepositState.LOST)
+from payments.states import OF_DISPUTES, WithdrawalState
 
 
 def gather(
@@ -38,7 +35,7 @@ def gather(
     amount = Money(sum(part.amount_minor for part in parts), first.currency)
     player_id = standing.player_id
     paid = Withdrawal.objects.filter(player_id=player_id, state=WithdrawalState.PAID)
-    disputes = Deposit.objects.filter(player_id=player_id, state__in=_DISPUTED)
+    disputes = Deposit.objects.filter(player_id=player_id, state__in=OF_DISPUTES)
     ages = [
         now - _open_since(part.instrument)
         for part in parts
@@ -52,7 +49,7 @@ def gather(
         newest_target=min(ages, default=None),
         risk=risk,
         disputes=disputes.count(),
-        is_verified=standing.age_verified and standing.identity_verified,
+        is_verified=standing.is_verified,
         is_stopped=freezing.stops_payout(player_id),
         recent_minor=_recent(player_id, first.request_id, amount.currency, now - within),
     )

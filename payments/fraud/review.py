@@ -32,7 +32,7 @@ from ledger.postings import LedgerCode, Transfer, TransferKind, derived_id
 from payments.booking import REF
 from payments.fraud.words import Decision
 from payments.models import Deposit
-from payments.states import DEPOSIT_WAITS, DepositState
+from payments.states import DEPOSIT_WAITS, WITH_US, DepositState
 from payments.steps import lock_deposit
 
 RIGHT: Final = "payments.review_deposit"
@@ -43,7 +43,7 @@ HELD_FOR: Final = timedelta(days=30)
 DUE_AFTER: Final = timedelta(days=1)
 REASON_MAX: Final = 2_000
 #: Whose money is with us, so that it can be sent back.
-RETURNABLE: Final = (DepositState.SUCCEEDED, DepositState.WON)
+RETURNABLE: Final = WITH_US
 
 HELD: Final = register("deposit.held_for_review", "Deposit held for review")
 DECIDED: Final = register("deposit.review_decided", "Deposit's review decided")
