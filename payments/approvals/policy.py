@@ -19,7 +19,7 @@ from payments.approvals.rules import NEVER_AUTOMATIC, PEOPLE_MAX, Automatic, Rul
 from payments.closed_loop import Rules
 
 _COUNTRY: Final = re.compile(r"^(?:\*|[A-Z]{2})$")
-_FILE: Final = Path(__file__).parent.parent / "withdrawal_policy.yaml"
+_FILE: Final = Path(__file__).parent / "policy.yaml"
 
 
 @dataclass(frozen=True, slots=True)

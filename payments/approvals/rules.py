@@ -1,6 +1,6 @@
 """How many people look at a withdrawal before it is paid, and why. Pure.
 
-The rules are data (`payments/withdrawal_policy.yaml`); here they meet the facts of one request.
+The rules are data (`payments/approvals/policy.yaml`); here they meet the facts of one request.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from payments.approvals.rules import Assessment, Automatic, Facts, assess
 from payments.fraud.words import Outcome
 
 pytestmark = pytest.mark.feature("F66")
-TEXT = (Path(policies.__file__).parent.parent / "withdrawal_policy.yaml").read_text()
+TEXT = (Path(policies.__file__).parent / "policy.yaml").read_text()
 TODAY = date(2026, 11, 27)
 POLICY = withdrawal_policy("MT", TODAY)
 ON = Automatic(True, POLICY.automatic.minor_up_to)
