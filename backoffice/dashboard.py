@@ -27,12 +27,11 @@ from compliance import cases
 from compliance.case_states import CaseState
 from compliance.limit_arithmetic import gaming_day
 from ledger import adjustments, chargebacks
+from payments.disputes import working
 from payments.fraud import review
 from payments.models import Withdrawal
+from payments.payout_plan import OPEN
 from payments.reconciliation import selectors as reconciliation
-from payments.reconciliation.models import Break
-from payments.reconciliation.words import BreakKind, BreakState
-from payments.states import WITHDRAWAL_WAITS
 from tables.changes.models import ChangeState, SettingChange
 from tables.corrections import corrections
 from tables.incidents.records import Correction, CorrectionState
@@ -40,8 +39,6 @@ from tables.models import Incident, Round, Table
 from tables.phases import FINISHED
 
 DAYS: Final = 7
-#: Withdrawals that the house has not brought to an end.
-UNDER_WAY: Final = tuple(WITHDRAWAL_WAITS)
 
 _PAYMENTS: Final = """
 SELECT clearing.currency, t.kind, count(*), sum(t.amount)::bigint
@@ -174,7 +171,7 @@ def waiting(request: HttpRequest) -> list[Waiting]:
 
 def _waiting_money(may: Callable[[str], bool]) -> Iterator[Waiting]:
     if may("payments.view_withdrawal"):
-        open_ones = Withdrawal.objects.filter(state__in=UNDER_WAY)
+        open_ones = Withdrawal.objects.filter(state__in=OPEN)
         yield _waiting("Withdrawals under way", open_ones, "created_at", "desk:withdrawals")
     if may("ledger.decide_adjustment"):
         times = [one.proposed_at for one in adjustments.waiting()]
@@ -183,15 +180,16 @@ def _waiting_money(may: Callable[[str], bool]) -> Iterator[Waiting]:
         times = [one.proposed_at for one in chargebacks.waiting()]
         yield _since("Proposed chargebacks", times, "desk:chargebacks")
     if may(review.RIGHT):
-        held = [one.opened_at for one in review.queue()]
-        yield _since("Deposits to review", held, "desk:payment_reviews")
+        oldest = next((one.opened_at for one in review.queue(1)), None)
+        count, address = review.tally(database_now()).count, reverse("desk:payment_reviews")
+        yield Waiting("Deposits to review", count, oldest, address)
+    if may(working.WORK):
+        yield _waiting("Disputes", working.queue(), "opened_at", "desk:disputes")
     if may("payments.decide_reconciliation"):
         proposed = reconciliation.waiting_resolutions()
         yield _waiting("Proposed resolutions of breaks", proposed, "proposed_at", "desk:breaks")
     if may("payments.view_reconciliation"):
-        breaks = Break.objects.filter(state=BreakState.OPEN.value)
-        breaks = breaks.exclude(kind=BreakKind.TIMING.value)
-        yield _waiting("Open breaks", breaks, "booked_at", "desk:breaks")
+        yield _waiting("Open breaks", reconciliation.open_breaks(), "booked_at", "desk:breaks")
 
 
 def _waiting_game(may: Callable[[str], bool]) -> Iterator[Waiting]:

@@ -18,7 +18,6 @@ from django.views.decorators.http import require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
-from backoffice.dashboard import UNDER_WAY
 from backoffice.data_rights import requests
 from compliance import cases
 from compliance.case_states import CaseState
@@ -34,6 +33,7 @@ from kernel.ids import Actor
 from payments.disputes import working
 from payments.fraud import review
 from payments.models import Withdrawal
+from payments.payout_plan import OPEN
 
 #: Whoever may look at what binds the house may look at what waits; each queue has its own right.
 SEE: Final = sign_offs.VIEW
@@ -105,7 +105,7 @@ QUEUES: Final = (
     Queue("Complaints and disputes", "compliance.work_desk", "support:cases", _cases),
     Queue(
         "Withdrawals under way", "payments.view_withdrawal", "desk:withdrawals",
-        lambda _, now: tally(Withdrawal.objects.filter(state__in=UNDER_WAY), "expected_by", now),
+        lambda _, now: tally(Withdrawal.objects.filter(state__in=OPEN), "expected_by", now),
     ),
     Queue(
         "Requests about data", requests.VIEW, "desk:data_requests",

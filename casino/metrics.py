@@ -129,7 +129,7 @@ def _read_self_check() -> None:
 def _read_reconciliation() -> None:
     """How old the newest run is and what is open, read at the scrape: a worker ran it."""
     try:
-        age, breaks = reconciliation.run_age_s(), reconciliation.open_breaks()
+        age, breaks = reconciliation.run_age_s(), reconciliation.open_breaks().count()
     except DatabaseError:
         age, breaks = None, -1
     RECONCILIATION_AGE.set(-1 if age is None else age)

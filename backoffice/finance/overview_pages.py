@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -20,19 +20,22 @@ from backoffice.finance.break_pages import DECIDE, SEE
 from ledger import chargebacks
 from ledger.models import Account
 from ledger.postings import AccountKind
+from payments import overdue
+from payments.disputes import working
 from payments.files.models import SourceFile
 from payments.files.words import FileState
-from payments.models import Deposit, Withdrawal
+from payments.models import Withdrawal
 from payments.reconciliation import selectors
 from payments.reconciliation.models import Break
 from payments.reconciliation.words import BreakKind, BreakState
-from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
+from payments.states import WithdrawalState
 
 #: A source that sent files before and nothing since so long is late: they come daily.
 FILE_LATE: Final = timedelta(hours=36)
 #: For so long a source that went silent is still listed.
 FILE_KNOWN: Final = timedelta(days=60)
 RUNS: Final = 5
+REFUSED_SHOWN: Final = 10
 _HOUSE: Final = (WithdrawalState.REQUESTED.value, WithdrawalState.RISK_REVIEW.value)
 
 
@@ -54,7 +57,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "runs": [run_pages.run_row(one) for one in selectors.runs(RUNS)],
         "ages": _ages(now),
         "kinds": _kinds(),
-        "waiting": _waiting(request, now),
+        "waiting": _waiting(request),
     }
     if may("payments.view_sourcefile"):
         facts["files"] = files(now)
@@ -64,7 +67,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def _ages(now: datetime) -> list[dict[str, Any]]:
-    """Open breaks by age and currency, test payments left out, what is in transit apart."""
+    """Open breaks by age and currency, with what is in transit."""
     return [
         {
             "bucket": one.bucket,
@@ -73,7 +76,7 @@ def _ages(now: datetime) -> list[dict[str, Any]]:
             "difference": desk.amount(one.difference_minor, one.currency),
             "address": _breaks(bucket=one.bucket, currency=one.currency, transit="1"),
         }
-        for one in selectors.ageing(now, with_tests=False)
+        for one in selectors.ageing(now)
     ]
 
 
@@ -104,15 +107,17 @@ def files(now: datetime) -> dict[str, Any]:
         .annotate(last=Max("imported_at"))
         .order_by("source", "kind")
     )
+    refused = today.filter(state=FileState.REFUSED.value)
     return {
         "accepted": today.filter(state=FileState.ACCEPTED.value).count(),
+        "refused_count": refused.count(),
         "refused": [
             {
                 "name": one.original_name,
                 "at": one.imported_at,
                 "why": one.refusals[0].get("message", "") if one.refusals else "",
             }
-            for one in today.filter(state=FileState.REFUSED.value).order_by("-imported_at")[:10]
+            for one in refused.order_by("-imported_at")[:REFUSED_SHOWN]
         ],
         "sources": [
             {
@@ -158,32 +163,20 @@ def _funds() -> list[dict[str, Any]]:
     ]
 
 
-def _waiting(request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
+def _waiting(request: HttpRequest) -> list[dict[str, Any]]:
     """What waits for people, by right: how many, and where."""
     may, found = request.user.has_perm, []
     if may(DECIDE):
         waits = selectors.waiting_resolutions().count()
         found.append(("Resolutions of breaks to decide", waits, reverse("desk:breaks")))
     if may("payments.view_withdrawal"):
-        states = [state.value for state in WITHDRAWAL_WAITS]
-        counted = Withdrawal.objects.aggregate(
-            house=Count("pk", filter=Q(state__in=_HOUSE)),
-            late=Count("pk", filter=Q(state__in=states, expected_by__lt=now)),
-        )
-        address = reverse("desk:withdrawals")
-        found.append(("Withdrawals that wait for the house", counted["house"], address))
-        found.append(("Withdrawals overdue", counted["late"], address))
-    if may("payments.view_deposit"):
-        late = Deposit.objects.filter(
-            state__in=[state.value for state in DEPOSIT_WAITS], expected_by__lt=now
-        )
-        pending = reverse("desk:report", args=["pending-payments"])
-        found.append(("Deposits overdue", late.count(), pending))
+        waits = Withdrawal.objects.filter(state__in=_HOUSE).count()
+        found.append(("Withdrawals that wait for the house", waits, reverse("desk:withdrawals")))
     if may("payments.view_chargebacks"):
-        address = reverse("desk:chargebacks")
-        disputed = Deposit.objects.filter(state=DepositState.DISPUTED.value).count()
-        found.append(("Deposits in dispute", disputed, address))
-        found.append(("Chargebacks to decide", len(chargebacks.waiting()), address))
+        found.append(("Late payments", overdue.how_many(), reverse("desk:late_payments")))
+        found.append(("Disputes", working.queue().count(), reverse("desk:disputes")))
+        waits = len(chargebacks.waiting())
+        found.append(("Chargebacks to decide", waits, reverse("desk:chargebacks")))
     return [{"what": what, "count": count, "address": address} for what, count, address in found]
 
 

@@ -18,9 +18,9 @@ from payments.files import selectors as files
 from payments.files import store
 from payments.files.models import SourceFile
 from payments.files.words import FileKind
-from payments.reconciliation.models import Break, Run
+from payments.reconciliation import selectors
+from payments.reconciliation.models import Run
 from payments.reconciliation.policy import current_policy
-from payments.reconciliation.words import BreakKind, BreakState
 
 _BOOKS: Final = """
 SELECT substr(a.owner_ref, 5), a.currency, coalesce((SELECT -sum(e.amount) FROM ledger_entry e
@@ -91,8 +91,7 @@ def counted(run: Run) -> list[dict[str, Any]]:
 
 def breaks_open(before: datetime) -> int:
     """Breaks that wait for people, of what was booked before an instant."""
-    found = Break.objects.filter(state=BreakState.OPEN.value, booked_at__lt=before)
-    return found.exclude(kind=BreakKind.TIMING.value).count()
+    return selectors.open_breaks().filter(booked_at__lt=before).count()
 
 
 def _one(

@@ -20,7 +20,7 @@ from payments.files.models import SourceFile
 from payments.files.words import FileState
 from payments.reconciliation.models import Attempt, Break, BreakEvent, Resolution, Run
 from payments.reconciliation.policy import current_policy
-from payments.reconciliation.words import AgeBucket, BreakState
+from payments.reconciliation.words import AgeBucket, BreakKind, BreakState
 
 PAGE: Final = 200
 #: An entry with its transfer, found by the keys of both; seen from us, so with the other sign.
@@ -47,7 +47,6 @@ class Wanted:
     bucket: str = ""
     assignee_id: int | None = None
     with_timing: bool = True
-    with_tests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +104,17 @@ def breaks(wanted: Wanted, now: datetime) -> QuerySet[Break]:
     if wanted.assignee_id is not None:
         found = found.filter(assignee_id=wanted.assignee_id)
     if not wanted.with_timing:
-        found = found.exclude(kind="timing")
-    if not wanted.with_tests:
-        found = found.filter(is_test=False)
+        found = found.exclude(kind=BreakKind.TIMING.value)
     if wanted.bucket:
         found = _in_bucket(found, wanted.bucket, now)
     return found.order_by("booked_at", "id")
 
 
-def ageing(now: datetime, *, with_tests: bool = True) -> list[Aged]:
+def ageing(now: datetime) -> list[Aged]:
     """Open breaks by bucket of age and currency, in the policy's order of buckets."""
     counted: dict[tuple[int, str], tuple[int, int]] = {}
     buckets = current_policy().buckets
     found = Break.objects.filter(state=BreakState.OPEN.value)
-    if not with_tests:
-        found = found.filter(is_test=False)
     by_day = found.order_by().values_list(TruncDate("booked_at", tzinfo=UTC), "currency")
     today = now.astimezone(UTC).date()
     for day, currency, breaks_of, minor in by_day.annotate(
@@ -180,9 +175,9 @@ def run_age_s(now: datetime | None = None) -> int | None:
     return int(((now or database_now()) - newest.as_of).total_seconds())
 
 
-def open_breaks() -> int:
-    """How many breaks wait for people: open, and not merely in transit."""
-    return Break.objects.filter(state=BreakState.OPEN.value).exclude(kind="timing").count()
+def open_breaks() -> QuerySet[Break]:
+    """Breaks that wait for people: open, not merely in transit; unread, to be counted or cut."""
+    return Break.objects.filter(state=BreakState.OPEN.value).exclude(kind=BreakKind.TIMING.value)
 
 
 def sides(found: Break) -> Sides:

@@ -286,6 +286,6 @@ def test_open_breaks_are_counted_by_age_and_currency(database):
     in_bucket = selectors.breaks(selectors.Wanted(bucket="2-3"), AS_OF.replace(day=22))
     assert in_bucket.count() == 4
     assert selectors.breaks(selectors.Wanted(bucket="0-1"), AS_OF.replace(day=22)).count() == 0
-    assert selectors.open_breaks() == 3
+    assert selectors.open_breaks().count() == 3
     with transaction.atomic():
         assert selectors.breaks(selectors.Wanted(kind="fee"), AS_OF).get().currency == "SEK"

@@ -358,7 +358,7 @@ def test_an_import_asks_for_a_run_and_its_progress_can_be_read(owner):
     ended = selectors.attempt(asked.pk)
     assert (ended.state, ended.done, ended.run.pk) == ("done", ended.total, Run.objects.get().pk)
     assert selectors.run_age_s() is not None
-    assert selectors.open_breaks() == Run.objects.get().breaks_open
+    assert selectors.open_breaks().count() == Run.objects.get().breaks_open
 
 
 def test_the_command_answers_with_its_exit_code(owner, tmp_path):
