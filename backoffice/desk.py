@@ -145,7 +145,10 @@ def refusal(refused: Refused) -> str:
     """The refusal as staff read it, its code in brackets."""
     code = str(refused.code)
     if code in TEXTS:
-        data = {name: str(value) for name, value in refused.data.items()}
+        data = {
+            name: state(str(value)) if name == "state" else str(value)
+            for name, value in refused.data.items()
+        }
         try:
             text = TEXTS[code].format(**data)
         except KeyError:
@@ -164,6 +167,11 @@ def amount(minor: int | None, currency: str) -> str:
     plain = Money(abs(minor), currency).decimal()
     units, point, cents = plain.partition(".")
     return f"{'−' if minor < 0 else ''}{int(units):,}{point}{cents} {currency}"
+
+
+def state(code: str) -> str:
+    """A state, verdict or outcome as staff read it: ``refund due``."""
+    return code.replace("_", " ")
 
 
 class Proposal(Protocol):

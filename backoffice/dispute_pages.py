@@ -23,6 +23,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
+from backoffice.chargeback_pages import POLICIES, STEPS
 from compliance.switches import STOP_MONEY
 from kernel.ids import PlayerId
 from kernel.money import Money
@@ -49,6 +50,7 @@ _ANSWERS: Final = {
     "same": "The provider says what we have.",
     "old": "The provider says what we have.",
     "not_confirmed": "The provider does not know this dispute.",
+    "unknown_payment": "The provider means a payment that we do not have. Nothing was booked.",
     "contradicts": "What the provider says does not fit what we have. Nothing was booked.",
 }
 
@@ -89,6 +91,7 @@ def dispute(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
     facts = {
         "one": _row(row, names),
         "deposit": row.deposit,
+        "deposit_state": desk.state(row.deposit.state),
         "paid": desk.amount(row.deposit.amount_minor, row.deposit.currency),
         "is_late": is_open and row.due_at < database_now(),
         "is_mine": row.assignee_id == request.user.pk,
@@ -97,10 +100,10 @@ def dispute(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
             {
                 "id": one.id,
                 "at": one.proposed_at,
-                "step": one.step,
+                "step": STEPS[one.step],
                 "state": one.decision or "waits",
                 "amount": desk.amount(one.amount_minor, one.currency),
-                "bearer": one.shortfall,
+                "bearer": dict(POLICIES)[one.shortfall],
             }
             for one in shares
         ],
@@ -213,7 +216,7 @@ def _late(one: Deposit | Withdrawal) -> dict[str, Any]:
         "direction": explaining.direction_of(one),
         "player": one.player_id,
         "amount": desk.amount(one.amount_minor, one.currency),
-        "state": one.state.replace("_", " "),
+        "state": desk.state(one.state),
         "provider": one.provider,
         "provider_ref": one.provider_ref or "",
         "since": one.overdue_at,

@@ -38,9 +38,10 @@ _TEXTS: Final = {
 @never_cache
 def overview(request: HttpRequest) -> HttpResponse:
     """What waits, the oldest first, and what was decided lately."""
-    now = database_now()
+    now, found = database_now(), review.queue()
     facts = {
-        "waiting": [_row(one) | {"is_late": one.due_at < now} for one in review.queue()],
+        "waiting": [_row(one) | {"is_late": one.due_at < now} for one in found],
+        "more": max(0, review.tally(now).count - len(found)),
         "decided": _decided(),
     }
     return desk.page(request, "admin/desk/payment_reviews.html", "Deposits to review", facts)
@@ -86,6 +87,7 @@ def _show(request: HttpRequest, deposit_id: UUID, not_done: NotDone) -> HttpResp
     facts = {
         "one": _row(found),
         "deposit": deposit,
+        "deposit_state": desk.state(deposit.state),
         "player": player,
         "said": hits.of_payment(deposit_id),
         "earlier": _earlier(deposit),
@@ -127,7 +129,7 @@ def _earlier(deposit: Deposit) -> list[dict[str, Any]]:
         {
             "at": other.created_at,
             "amount": amount(other.amount_minor, other.currency),
-            "state": other.state,
+            "state": desk.state(other.state),
             "instrument": other.instrument,
         }
         for other in others.select_related("instrument").order_by("-created_at")[:EARLIER_SHOWN]

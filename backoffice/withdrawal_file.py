@@ -5,7 +5,7 @@ Reads only; what is decided is decided by `payments.reviews`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -120,7 +120,7 @@ def under_way(now: datetime) -> tuple[list[dict[str, Any]], int]:
             "id": one.request_id,
             "player": one.player_id,
             "amount": amount(one.amount_minor, one.currency),
-            "state": one.state,
+            "state": desk.state(one.state),
             "asked_at": one.created_at,
             "expected_by": one.expected_by,
             "is_late": one.expected_by is not None and one.expected_by < now,
@@ -152,7 +152,7 @@ class File:
     rights: frozenset[str]
     turnover: list[tuple[str, str]] = field(default_factory=list)
     deposits: list[dict[str, Any]] = field(default_factory=list)
-    accounts: list[Instrument] = field(default_factory=list)
+    accounts: list[dict[str, Any]] = field(default_factory=list)
     earlier: list[dict[str, Any]] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     cases: list[dict[str, Any]] = field(default_factory=list)
@@ -179,17 +179,22 @@ def read(request_id: UUID, rights: Collection[str], now: datetime) -> File | Non
     player_id = PlayerId(first.player_id)
     words = records.words_on(request_id)
     rows = list(AssessmentRow.objects.filter(request_id=request_id).select_related("policy"))
+    accounts = list(
+        Instrument.objects.filter(player_id=player_id, kind="bank_account").order_by("-first_seen")
+    )
+    targets = [part.instrument for part in parts if part.instrument is not None]
+    names = desk.named(one.verified_by for one in [*accounts, *targets])
     due = [part.expected_by for part in parts if part.expected_by is not None]
     file = File(
         request_id=request_id,
         player=Player.objects.select_related("user").get(pk=player_id),
         amount=amount(sum(part.amount_minor for part in parts), first.currency),
-        state=first.state if len({part.state for part in parts}) == 1 else "in parts",
+        state=desk.state(first.state) if len({part.state for part in parts}) == 1 else "in parts",
         asked_at=first.created_at,
         due_at=min(due, default=None),
         is_late=bool(due) and min(due) < now,
         waits=any(part.state == WithdrawalState.RISK_REVIEW for part in parts),
-        parts=[_part(part) for part in parts],
+        parts=[_part(part, names) for part in parts],
         assessments=[_assessment(row) for row in rows],
         words=_words(words, rows[-1].pk if rows else None),
         people=max(1, rows[-1].people) if rows else 1,
@@ -198,26 +203,27 @@ def read(request_id: UUID, rights: Collection[str], now: datetime) -> File | Non
         ),
         standing=read_standing(player_id),
         rights=frozenset(rights),
+        accounts=[{"row": one, "verified_by": names[one.verified_by]} for one in accounts],
     )
     _money(file, player_id, first, now)
     _limits(file, player_id, now)
     return file
 
 
-def _part(part: Withdrawal) -> dict[str, Any]:
+def _part(part: Withdrawal, names: Mapping[str, str]) -> dict[str, Any]:
     target, source = part.instrument, part.source_deposit
     why = fault(part) if part.state == WithdrawalState.RISK_REVIEW else None
     return {
-        "id": part.pk,
         "n": part.part,
         "amount": amount(part.amount_minor, part.currency),
         "route": part.route,
         "target": target,
+        "verified_by": "" if target is None else names[target.verified_by],
         "source": source,
         "source_left": None
         if source is None
         else amount(source.amount_minor - source.refunded_minor, source.currency),
-        "state": part.state,
+        "state": desk.state(part.state),
         "reason": part.reason,
         "provider": f"{part.provider} {part.provider_ref or ''}",
         "expected_by": part.expected_by,
@@ -234,7 +240,6 @@ def _assessment(row: AssessmentRow) -> dict[str, Any]:
         "risk_reasons": row.risk_reasons,
         "policy": row.policy.name,
         "digest": row.policy.sha256[:12],
-        "facts": row.facts,
     }
 
 
@@ -258,20 +263,16 @@ def _money(file: File, player_id: PlayerId, first: Withdrawal, now: datetime) ->
     deposits = Deposit.objects.filter(player_id=player_id, currency=first.currency)
     file.deposits = [
         {
-            "id": one.pk,
             "at": one.created_at,
             "amount": amount(one.amount_minor, one.currency),
             "back": amount(one.refunded_minor or None, one.currency),
-            "state": one.state,
+            "state": desk.state(one.state),
             "instrument": one.instrument,
         }
         for one in deposits.filter(state__in=CAME)
         .select_related("instrument")
         .order_by("-created_at")[:LINES]
     ]
-    file.accounts = list(
-        Instrument.objects.filter(player_id=player_id, kind="bank_account").order_by("-first_seen")
-    )
     others = (
         Withdrawal.objects.filter(player_id=player_id)
         .exclude(request_id=first.request_id)
@@ -330,7 +331,11 @@ def _limits(file: File, player_id: PlayerId, now: datetime) -> None:
         ]
     # the hidden ones are not for this page, whoever reads it
     file.cases = [
-        {"reference": one.reference, "kind": one.kind, "state": one.state, "due_at": one.due_at}
+        {
+            "reference": one.reference,
+            "kind": desk.state(one.kind),
+            "state": desk.state(one.state),
+        }
         for one in cases.of_player(player_id)
         if one.state != CaseState.CLOSED
     ]

@@ -126,7 +126,7 @@ def _said(done: Withdrawal) -> str:
         case WithdrawalState.APPROVED:
             return "Approved. It goes to the provider now."
         case _:
-            return f"Done: {done.state}."
+            return f"Done: {desk.state(done.state)}."
 
 
 @require_safe

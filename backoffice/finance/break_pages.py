@@ -28,6 +28,7 @@ from backoffice.adjustment_pages import PROPOSE as PROPOSE_ADJUSTMENT
 from backoffice.finance import break_sides, frame, words
 from backoffice.player_page import OPEN as OPEN_PLAYER
 from kernel.ids import AccountId, Actor
+from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import adjustments
 from payments.reconciliation import resolution, selectors
@@ -271,12 +272,11 @@ def _adjust(request: HttpRequest, found: Break) -> str:
     account = found.ledger_entry.partition(":")[0] or break_sides.clearing_account(found)
     if not account or not request.user.has_perm(PROPOSE_ADJUSTMENT):
         return ""
-    plain = desk.amount(abs(found.difference_minor), found.currency).split(" ")[0]
     return urlencode({
         "account": account,
         # the books count what a provider holds for us below zero: towards us is from the account
         "direction": "from" if found.difference_minor > 0 else "to",
-        "amount": plain.replace(",", ""),
+        "amount": Money(abs(found.difference_minor), found.currency).decimal(),
         "note": f"Break {found.pk[:12]}: {words.kind(found.kind)}",
     })  # fmt: skip
 

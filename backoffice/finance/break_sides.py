@@ -23,12 +23,12 @@ def compared(found: Break) -> list[dict[str, Any]]:
     there = found.psp_currency or found.currency
     rows = [
         ("Amount", [
-            _money(found.ledger_minor, found.currency),
-            _money(found.psp_gross_minor, there),
-            _money(found.bank_minor, found.currency),
+            desk.amount(found.ledger_minor, found.currency),
+            desk.amount(found.psp_gross_minor, there),
+            desk.amount(found.bank_minor, found.currency),
         ]),
-        ("Fee", ["", _money(found.fee_minor, there), ""]),
-        ("Net", ["", _money(found.net_minor, there), ""]),
+        ("Fee", ["", desk.amount(found.fee_minor, there), ""]),
+        ("Net", ["", desk.amount(found.net_minor, there), ""]),
         ("Reference", [found.merchant_ref, found.psp_ref, found.bank_ref]),
         ("Payout", ["", found.payout_id, ""]),
         ("State", ["", found.status, ""]),
@@ -64,7 +64,7 @@ def payment(found: Break, *, may_open: bool) -> dict[str, Any] | None:
             return {
                 "what": name,
                 "id": one.pk,
-                "state": one.state.replace("_", " "),
+                "state": desk.state(one.state),
                 "amount": desk.amount(one.amount_minor, one.currency),
                 "at": one.created_at,
                 "player": one.player_id,
@@ -93,10 +93,6 @@ def _marked(what: str, cells: list[str]) -> list[tuple[str, str, bool]]:
         (side, cell, what == "Amount" and bool(cell) and cell != first)
         for side, cell in zip(SIDES, cells, strict=True)
     ]
-
-
-def _money(minor: int | None, currency: str) -> str:
-    return desk.amount(minor, currency)
 
 
 def _place(file: Any, row: int | None) -> str:

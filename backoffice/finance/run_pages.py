@@ -158,8 +158,7 @@ def start(request: HttpRequest) -> HttpResponse:
             as_of=as_of,
         )
     except Refused as refused:
-        known = str(refused.code) in words.TEXTS
-        messages.error(request, words.refusal(refused) if known else desk.refusal(refused))
+        messages.error(request, words.refusal(refused))
         return redirect("desk:runs")
     return redirect("desk:run_attempt", made.pk)
 

@@ -55,7 +55,8 @@ def statement(request: HttpRequest, day: str, no: int) -> HttpResponse:
         "tables": [_table(one, day) for one in said["tables"]],
         "providers": [_provider(one) for one in said["providers"]],
         "run": said["run"],
-        "breaks_open": said.get("breaks_open", 0),
+        "run_as_of": _minute(said["run"]["as_of"]) if said["run"] else "",
+        "breaks_open": said["breaks_open"],
     }
     title = f"Statement of {found.day.isoformat()}"
     return frame.page(request, "admin/desk/statement.html", title, facts, here="statements")
@@ -146,8 +147,13 @@ def _provider(one: dict[str, Any]) -> dict[str, Any]:
         ],
         "drift": desk.amount(one["drift_minor"], of),
         "has_drift": one["drift_minor"] != 0,
-        "files_until": str(one.get("files_until", ""))[:16].replace("T", " "),
+        "files_until": _minute(one["files_until"]),
     }
+
+
+def _minute(at: str) -> str:
+    """An instant of a statement as a page shows it, in UTC to the minute."""
+    return at[:16].replace("T", " ")
 
 
 def _round(one: play_against_books.Compared) -> dict[str, Any]:

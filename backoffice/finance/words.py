@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from backoffice import desk
 from kernel.refusal import Refused
+from payments.reconciliation import attempts
 from payments.reconciliation.words import BreakKind, BreakState, Method, ReconciliationCode
 
 _B = BreakKind
@@ -133,6 +135,11 @@ TEXTS: Final[Mapping[str, str]] = {
     " administrator.",
     _C.BAD_POLICY.value: "The policy of reconciliation cannot be read. Call the administrator.",
     _C.BAD_FILE.value: "The rows of a file cannot be read. Call the administrator.",
+    # what ends a try without a refusal
+    attempts.WORKER_DIED: "Its worker died each time that it was tried. Ask for another; if that"
+    " ends so too, call the administrator.",
+    attempts.BUG: "Something in the program broke, and nothing was kept. Call the administrator:"
+    " the log says what.",
 }
 
 
@@ -145,4 +152,4 @@ def kind(code: str) -> str:
 def refusal(refused: Refused) -> str:
     """A refusal of reconciliation as finance reads it, its code in brackets."""
     code = str(refused.code)
-    return f"{TEXTS.get(code, 'Refused.')} ({code})"
+    return f"{TEXTS[code]} ({code})" if code in TEXTS else desk.refusal(refused)

@@ -27,6 +27,9 @@ WORK: Final = "payments.work_reconciliation"
 DEAD_AFTER_S: Final = 300
 TRIES_MAX: Final = 3
 MESSAGE_MAX: Final = 2_000
+#: Codes of tries that ended without a refusal.
+WORKER_DIED: Final = "worker_died"
+BUG: Final = "reconciliation_bug"
 
 
 class Cause(StrEnum):
@@ -83,10 +86,10 @@ def claim(only: UUID | None = None) -> Attempt | None:
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE payments_reconciliation_attempt SET state = 'failed', code = 'worker_died',"
+            "UPDATE payments_reconciliation_attempt SET state = 'failed', code = %s,"
             " ended_at = clock_timestamp() WHERE state = 'running' AND tries >= %s"
             " AND beat_at < clock_timestamp() - make_interval(secs => %s)",
-            [TRIES_MAX, DEAD_AFTER_S],
+            [WORKER_DIED, TRIES_MAX, DEAD_AFTER_S],
         )
         cursor.execute(
             "UPDATE payments_reconciliation_attempt SET state = 'running', step = '', done = 0,"

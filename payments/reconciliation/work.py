@@ -30,7 +30,6 @@ FAILED: Final = register("reconciliation.failed", "Reconciliation failed")
 #: So many of what was asked for are done by one task; the next sweep goes on.
 AT_ONCE: Final = 5
 #: What a failure is called that nobody foresaw.
-BUG: Final = "reconciliation_bug"
 
 
 def sweep() -> int:
@@ -75,7 +74,7 @@ def carry_out(attempt: Attempt, report_dir: Path | None = None) -> Done:
         raise
     except Exception as error:  # whatever it was, the attempt ends, and people are told
         log.exception("reconciliation_bug", attempt=str(attempt.pk))
-        _fail(attempt, BUG, f"{type(error).__name__}: {error}")
+        _fail(attempt, attempts.BUG, f"{type(error).__name__}: {error}")
         raise
     with transaction.atomic():
         attempts.finish(attempt.pk, done.run.pk if done.run else None)

@@ -83,6 +83,22 @@ def test_finance_works_on_a_dispute_from_its_deadline_to_its_end(psp, anna):
     assert booked.waiting() == []
 
 
+def test_a_dispute_is_read_in_words_and_waits_on_the_dashboard(psp, anna):
+    finance, paid = staff_client(Role.FINANCE), captured_deposit(anna, 5_000)
+    assert "Disputes" not in [one.what for one in finance.get("/admin/").context["waiting"]]
+    psp.tell(psp.takes(paid, 5_000))
+    waits = {one.what: one for one in finance.get("/admin/").context["waiting"]}
+    assert (waits["Disputes"].count, waits["Disputes"].address) == (1, LIST)
+    finance.post("/admin/chargebacks/enter/", {
+        "deposit": str(paid.pk), "dispute": "dp_1", "amount": "50.00", "currency": "EUR",
+        "shortfall": "receivable", "note": "As the provider says.",
+    })  # fmt: skip
+    shown = finance.get(f"{LIST}{row().pk}/").context
+    (share,) = shown["shares"]
+    assert (share["step"], share["bearer"]) == ("Chargeback", "The player owes it")
+    assert shown["deposit_state"] == "disputed"
+
+
 def test_a_provider_that_does_not_answer_is_said_so(psp, anna):
     finance = staff_client(Role.FINANCE)
     psp.tell(psp.takes(captured_deposit(anna, 5_000), 5_000))

@@ -12,10 +12,12 @@ from django.db import connection
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
+from backoffice import desk
 from backoffice.finance import break_pages, overview_pages, words
 from kernel.ids import Actor, new_id
+from kernel.refusal import Refused
 from ledger import accounts, adjustments
-from ledger.adjustments import Wanted
+from ledger.adjustments import AdjustmentCode, Wanted
 from ledger.postings import AccountKind
 from payments.files.models import SourceFile
 from payments.reconciliation import attempts, resolution, selectors
@@ -66,6 +68,10 @@ def test_every_kind_of_break_and_every_refusal_has_its_words():
     assert {kind.value for kind in BreakKind} == set(words.KINDS)
     assert {state.value for state in BreakState} == set(words.STATES)
     assert {code.value for code in ReconciliationCode} <= set(words.TEXTS)
+    assert {attempts.WORKER_DIED, attempts.BUG} <= set(words.TEXTS)
+    of_the_desk = Refused(AdjustmentCode.ABOVE_DEBT)
+    assert words.refusal(of_the_desk) == desk.refusal(of_the_desk)
+    assert "Refused." not in words.refusal(of_the_desk)
 
 
 def test_the_overview_says_what_agrees_and_what_waits_and_says_so_when_there_is_nothing():
@@ -79,6 +85,35 @@ def test_the_overview_says_what_agrees_and_what_waits_and_says_so_when_there_is_
     assert "1 open, every cent named" in page
     assert "Missing at the provider" in page
     assert "5.00 EUR" in page
+
+
+def test_the_overview_counts_what_its_links_lead_to():
+    run = kept_run()
+    kept_break(run, difference=500, booked_at=database_now())
+    kept_break(run, difference=300, booked_at=database_now(), is_test=True)
+    client = staff_client(Role.FINANCE)
+    facts = client.get(FINANCE).context
+    assert [(one["breaks"], one["difference"]) for one in facts["ages"]] == [(2, "8.00 EUR")]
+    assert [one["count"] for one in facts["kinds"]] == [2]
+    for one in (*facts["ages"], *facts["kinds"]):
+        assert client.get(one["address"]).context["page"].paginator.count == 2
+    waits = {one["what"]: (one["count"], one["address"]) for one in facts["waiting"]}
+    assert waits["Disputes"] == (0, "/admin/disputes/")
+    assert waits["Late payments"] == (0, "/admin/late-payments/")
+
+
+def test_refused_files_are_all_counted_and_the_newest_shown(monkeypatch):
+    monkeypatch.setattr(overview_pages, "REFUSED_SHOWN", 1)
+    for name in ("first.csv", "second.csv"):
+        SourceFile(
+            sha256=sha(name), kind="settlement", source="simulated", original_name=name,
+            size_bytes=1, state="refused", original_path=f"originals/{name}", way="folder",
+            imported_by="system:test", imported_at=database_now(), refusals=[{"message": "No."}],
+        ).save()  # fmt: skip
+    page = text(staff_client(Role.FINANCE), FINANCE)
+    assert "0 taken and 2 refused in the last 24 hours" in page
+    assert "The newest 1 of them." in page
+    assert ("first.csv" in page, "second.csv" in page) == (False, True)
 
 
 def test_what_nothing_explains_is_an_alarm():

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from psycopg import errors
 
+from accounts.models import User
 from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
@@ -25,7 +26,7 @@ from payments.approvals.policy import withdrawal_policy
 from payments.approvals.rules import Automatic
 from payments.fraud import decide as fraud
 from payments.fraud.words import Decision, Outcome
-from payments.models import Deposit, Withdrawal
+from payments.models import Deposit, Instrument, Withdrawal
 from payments.states import DepositState, WithdrawalState
 from tests.flows.ledger_steps import app_connection
 from tests.flows.payout_steps import (
@@ -39,7 +40,7 @@ from tests.flows.payout_steps import (
     parts,
     verified,
 )
-from tests.flows.staff_steps import officer, staff_client
+from tests.flows.staff_steps import make_staff, officer, staff_client
 
 pytestmark = pytest.mark.feature("F66")
 W = WithdrawalState
@@ -411,6 +412,18 @@ def test_a_part_that_cannot_go_is_said_before_anybody_agrees(anna):
     Deposit.objects.filter(pk=deposit.pk).update(state=DepositState.DISPUTED)
     page = staff_client(Role.FINANCE).get(f"/admin/withdrawals/{made[0].request_id}/")
     assert "this part would end" in page.content.decode()
+
+
+def test_who_verified_an_account_is_named_and_states_are_words(anna):
+    [part] = ask(anna, 5_000)
+    by = make_staff(Role.COMPLIANCE, "ben@example.org")
+    User.objects.filter(pk=by.pk).update(name="Ben Officer")
+    Instrument.objects.filter(pk=part.instrument_id).update(verified_by=f"staff:{by.pk}")
+    page = staff_client(Role.FINANCE).get(f"/admin/withdrawals/{part.request_id}/")
+    shown = page.content.decode()
+    assert "verified by Ben Officer" in shown
+    assert shown.count("Ben Officer") == 2
+    assert ("risk review" in shown, "risk_review" in shown) == (True, False)
 
 
 def test_a_verified_account_is_refused_from_the_page_of_a_withdrawal(anna):
