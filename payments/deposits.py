@@ -28,8 +28,10 @@ from payments.models import Deposit
 from payments.providers.protocol import (
     DepositReport,
     NewDeposit,
+    Provider,
     ProviderRejected,
     ProviderUnreachable,
+    about,
 )
 from payments.refusals import DepositCode
 from payments.states import CAPTURED, OF_DISPUTES, DepositState, Meaning, judge_deposit
@@ -213,23 +215,34 @@ def ask_provider(deposit_id: UUID) -> None:
     actor = Actor(ActorKind.PROVIDER, deposit.provider)
     try:
         if attempt is not None:
-            report = house.refund(attempt.key, deposit.provider_ref or "", attempt.amount)
+            said = house.refund(attempt.key, deposit.provider_ref or "", attempt.amount)
         elif deposit.provider_ref:
-            report = house.find_deposit(deposit.provider_ref)
+            said = house.find_deposit(deposit.provider_ref)
         else:
-            report = house.create_deposit(_order(deposit))
+            said = house.create_deposit(_order(deposit))
+        report = about(deposit_id, said)
     except ProviderUnreachable as error:
         _note_silence(deposit_id, actor, str(error))
     except ProviderRejected as error:
         _note_rejection(deposit_id, actor, error.code)
         if attempt is not None:
             going_back.end(attempt, why=error.code, actor=actor)
+            _look_after_refusal(house, deposit, actor)
     else:
         meaning = apply(report, cause="asked", actor=actor, confirmed=True)
         if attempt is not None and report.refund_failed:
             going_back.end(attempt, why=report.reason or "failed", actor=actor)
         elif attempt is not None and meaning is Meaning.STEP:
             going_back.end(attempt, why=None, actor=actor)
+
+
+def _look_after_refusal(house: Provider, deposit: Deposit, actor: Actor) -> None:
+    """Perhaps some of it went back at the provider's own desk, and the message is lost."""
+    try:
+        report = about(deposit.pk, house.find_deposit(deposit.provider_ref or ""))
+    except (ProviderUnreachable, ProviderRejected):
+        return  # the next attempt comes to the same
+    apply(report, cause="asked", actor=actor, confirmed=True)
 
 
 def _order(deposit: Deposit) -> NewDeposit:

@@ -222,6 +222,8 @@ class Withdrawal(_Payment):
         default=WithdrawalState.REQUESTED.value,
     )
     approved_by = models.CharField(max_length=80, blank=True)
+    #: Since when the provider may know of it: kept before it is asked for the first time.
+    asked_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "payments_withdrawal"

@@ -24,8 +24,8 @@ from payments.providers.protocol import (
     PayoutReport,
     Provider,
     ProviderRejected,
-    ProviderUnreachable,
     Report,
+    about,
 )
 from payments.states import Meaning
 
@@ -156,14 +156,9 @@ def _actor(event: ProviderEvent) -> Actor:
 
 def _ask(house: Provider, report: _Payment, provider_ref: str) -> _Payment:
     """What the provider says about our payment under the reference that we hold."""
-    asked: _Payment = (
-        house.find_deposit(provider_ref)
-        if isinstance(report, DepositReport)
-        else house.find_payout(provider_ref)
-    )
-    if asked.payment_id != report.payment_id:
-        raise ProviderUnreachable("the provider answered about another payment")
-    return asked
+    if isinstance(report, DepositReport):
+        return about(report.payment_id, house.find_deposit(provider_ref))
+    return about(report.payment_id, house.find_payout(provider_ref))
 
 
 def _route(report: _Payment, cause: str, actor: Actor, *, confirmed: bool) -> Meaning:

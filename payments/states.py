@@ -154,6 +154,8 @@ def judge_deposit(present: DepositState, reported: DepositState) -> Meaning:
 
 def judge_withdrawal(present: WithdrawalState, reported: WithdrawalState) -> Meaning:
     """What a report of ``reported`` means for a withdrawal that is ``present``."""
+    if reported is _W.RETURNED and _W.PAID in WITHDRAWAL_STEPS[present]:
+        return Meaning.STEP  # it was paid and came back before we heard of either
     return _judge(present, reported, WITHDRAWAL_STEPS, WITHDRAWAL_RANKS)
 
 
@@ -197,7 +199,7 @@ DEPOSITS_POLLED: Final = frozenset(
 WITHDRAWALS_POLLED: Final = frozenset({_W.APPROVED, _W.UNKNOWN, _W.SUBMITTED, _W.IN_TRANSIT})
 
 FIRST_POLL: Final = timedelta(seconds=20)
-_POLL_LATEST: Final = timedelta(minutes=15)
+LOOK_LATEST: Final = timedelta(minutes=15)
 #: A week of looks. Whatever still waits then is late for days, and people have it.
 POLLS_MAX: Final = 680
 
@@ -208,4 +210,4 @@ def poll_after(polls: int) -> timedelta | None:
     """
     if polls >= POLLS_MAX:
         return None
-    return min(_POLL_LATEST, FIRST_POLL * (1 << min(polls, 10)))
+    return min(LOOK_LATEST, FIRST_POLL * (1 << min(polls, 10)))

@@ -37,9 +37,10 @@ from payments.providers.protocol import (
     PayoutRoute,
     ProviderRejected,
     ProviderUnreachable,
+    about,
 )
 from payments.reviews import approve, is_verified, look_at, reject
-from payments.states import Meaning, WithdrawalState, judge_withdrawal
+from payments.states import LOOK_LATEST, Meaning, WithdrawalState, judge_withdrawal
 from payments.steps import begin, move_withdrawal
 from payments.withdrawal_codes import WithdrawalCode
 
@@ -47,6 +48,8 @@ __all__ = ["WithdrawalCode", "apply", "approve", "ask_provider", "reject", "requ
 
 KEY_CHARS_MAX: Final = 80
 CONTRADICTED: Final = register("withdrawal.contradicted", "Provider contradicts our record")
+#: After so many looks the next one is as far off as it gets.
+_HELD_POLLS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,8 @@ def ask_provider(withdrawal_id: UUID) -> None:
 
     Nothing is submitted while an order about the player holds that was committed before this look,
     or while they are not verified any more; the next sweeps look again. A part whose deposit or
-    account is gone ends: nothing was paid.
+    account is gone before it was asked for ends: nothing was paid. That it is asked for is kept
+    first, so that a process that dies on the way leaves one that may be paid.
     """
     with transaction.atomic():
         part = request_parts.lock_part(withdrawal_id)
@@ -224,22 +228,34 @@ def ask_provider(withdrawal_id: UUID) -> None:
             player_id = PlayerId(part.player_id)
             standing = read_standing(player_id)
             if standing is None or not is_verified(standing) or freezing.stops_payout(player_id):
+                _wait(part)
                 return
-            if part.state == WithdrawalState.APPROVED and _ended(part):
-                return
+            if part.asked_at is None:
+                if part.state == WithdrawalState.APPROVED and _ended(part):
+                    return
+                part.asked_at = database_now()
+                part.save(update_fields=["asked_at"])
     house = providers.provider(part.provider)
     actor = Actor(ActorKind.PROVIDER, part.provider)
     try:
         if part.provider_ref:
-            report = house.find_payout(part.provider_ref)
+            said = house.find_payout(part.provider_ref)
         else:
-            report = house.create_payout(_payout(part))
+            said = house.create_payout(_payout(part))
+        report = about(withdrawal_id, said)
     except ProviderUnreachable as error:
         _note_silence(withdrawal_id, actor, str(error))
     except ProviderRejected as error:
         _note_rejection(withdrawal_id, actor, error.code)
     else:
         apply(report, cause="asked", actor=actor, confirmed=True)
+
+
+def _wait(part: Withdrawal) -> None:
+    """An order may hold for months, and looks do not come to their end meanwhile."""
+    part.polls = min(part.polls, _HELD_POLLS)
+    part.poll_at = part.poll_at or database_now() + LOOK_LATEST
+    part.save(update_fields=["polls", "poll_at"])
 
 
 def _ended(part: Withdrawal) -> bool:
@@ -305,10 +321,11 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
             meaning = Meaning.CONFLICT
         if meaning is Meaning.STEP:
             withdrawal.provider_ref = report.provider_ref
-            _book(withdrawal, report.state, actor)
-            move_withdrawal(
-                withdrawal, report.state, actor=actor, cause=cause, reason=report.reason
-            )
+            steps = _steps(WithdrawalState(withdrawal.state), report.state)
+            for state in steps:
+                _book(withdrawal, state, actor)
+            for state in steps:
+                move_withdrawal(withdrawal, state, actor=actor, cause=cause, reason=report.reason)
         elif meaning is Meaning.CONFLICT and confirmed:
             record(
                 CONTRADICTED,
@@ -324,6 +341,12 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
                 },
             )
     return meaning
+
+
+def _steps(present: WithdrawalState, reported: WithdrawalState) -> list[WithdrawalState]:
+    """What came back was paid before, also where we hear of both at once."""
+    is_paid = reported is not WithdrawalState.RETURNED or present is WithdrawalState.PAID
+    return [reported] if is_paid else [WithdrawalState.PAID, reported]
 
 
 def _lock_player_of(withdrawal_id: UUID) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from kernel.money import Money
@@ -122,6 +122,14 @@ class DisputeReport:
 
 
 Report = DepositReport | PayoutReport | DisputeReport
+_Payment = TypeVar("_Payment", DepositReport, PayoutReport)
+
+
+def about(payment_id: UUID, said: _Payment) -> _Payment:
+    """What was said of this payment of ours; ``ProviderUnreachable`` where it is of another one."""
+    if said.payment_id != payment_id:
+        raise ProviderUnreachable("the provider answered about another payment")
+    return said
 
 
 class About(StrEnum):
@@ -136,7 +144,8 @@ class About(StrEnum):
 class Named:
     """An event that only names an object: what became of it is asked from the provider.
 
-    ``payment_id`` is ours where the event says it (a dispute's does not).
+    ``payment_id`` is ours where the event says it (a dispute's does not, nor that of a refund which
+    was made at the provider's own desk).
     """
 
     about: About

@@ -22,7 +22,7 @@ from payments import deposits, overdue, payout_plan, polling, providers
 from payments.fraud import returns, review
 from payments.fraud.review import ReviewCode, Verdict
 from payments.models import Deposit, Withdrawal
-from payments.providers.protocol import DepositReport
+from payments.providers.protocol import DepositReport, ProviderRejected
 from payments.states import POLLS_MAX, DepositState, Meaning
 from payments.steps import lock_deposit, move_deposit
 from tests import house
@@ -51,6 +51,8 @@ class Refunding(Remembering):
             self.failed.add(key)
             return replace(one, refund_failed=True, reason="card_closed")
         gone_minor = amount.minor + (one.refunded.minor if one.refunded else 0)
+        if gone_minor > one.amount.minor:
+            raise ProviderRejected("not_refundable")
         whole = gone_minor == one.amount.minor
         state = DepositState.REFUNDED if whole else DepositState.SUCCEEDED
         self.made[name] = replace(one, state=state, refunded=Money(gone_minor, "EUR"))
@@ -81,11 +83,16 @@ def held(psp, anna) -> Deposit:
     return deposit
 
 
+def unheard(psp: Refunding, deposit: Deposit, minor: int) -> DepositReport:
+    """So much of it in all was sent back at the provider's own desk, and nobody told us."""
+    name, one = next((k, o) for k, o in psp.made.items() if o.payment_id == deposit.pk)
+    psp.made[name] = replace(one, refunded=Money(minor, "EUR"))
+    return psp.made[name]
+
+
 def at_the_desk(psp: Refunding, deposit: Deposit, minor: int) -> Meaning:
-    """So much of it in all was sent back at the provider's own desk."""
-    for name, one in psp.made.items():
-        if one.payment_id == deposit.pk:
-            psp.made[name] = said = replace(one, refunded=Money(minor, "EUR"))
+    """The same, and its event came."""
+    said = unheard(psp, deposit, minor)
     return deposits.apply(said, cause="event evt_2", actor=PROVIDER, confirmed=True)
 
 
@@ -267,6 +274,21 @@ def test_a_refund_that_was_refused_is_asked_for_what_is_left_by_then(psp, anna, 
     look(held)
     assert psp.refunds == [("1", 600_000), ("2", 599_000)]
     assert (held.state, money(anna)) == ("refunded", (0, 0))
+
+
+def test_a_refund_that_is_refused_for_what_went_back_unheard_of_asks_for_the_rest(psp, anna, held):
+    return_it(held)
+    unheard(psp, held, 1_000)
+    assert (look(held).state, held.refunded_minor, money(anna)) == (
+        "succeeded",
+        1_000,
+        (599_000, 0),
+    )
+    assert AuditEvent.objects.filter(kind="deposit.refund_failed").count() == 1
+    look(held)
+    assert psp.refunds == [("1", 600_000), ("2", 599_000)]
+    assert (held.state, money(anna)) == ("refunded", (0, 0))
+    assert_books_clean()
 
 
 def moved(deposit: Deposit, *states: DepositState) -> None:

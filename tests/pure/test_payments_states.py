@@ -66,6 +66,10 @@ def test_what_a_report_means_for_a_deposit(present, reported, meaning):
     [
         (W.APPROVED, W.PAID, Meaning.STEP),
         (W.PAID, W.RETURNED, Meaning.STEP),
+        (W.UNKNOWN, W.RETURNED, Meaning.STEP),
+        (W.IN_TRANSIT, W.RETURNED, Meaning.STEP),
+        (W.RISK_REVIEW, W.RETURNED, Meaning.CONFLICT),
+        (W.FAILED, W.RETURNED, Meaning.CONFLICT),
         (W.PAID, W.IN_TRANSIT, Meaning.OLD),
         (W.PAID, W.FAILED, Meaning.CONFLICT),
         (W.FAILED, W.PAID, Meaning.CONFLICT),
