@@ -13,7 +13,8 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Extract, Least, Now
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
@@ -29,8 +30,11 @@ from payments.steps import lock_deposit, lock_withdrawal
 
 #: Items of each kind per sweep; a provider call takes up to 6 s, and a sweep runs every 10 s.
 BATCH_MAX: Final = 50
-#: An event that cannot be applied is tried by this many sweeps (hours), then left to people.
-EVENT_ATTEMPTS_MAX: Final = 1_000
+#: An event that cannot be applied is tried by so many sweeps, for about an hour; and then every so
+#: often since it came, for a week, as payments are looked at.
+EVENT_TRIES_SOON: Final = 360
+EVENT_TRIED_EVERY: Final = timedelta(minutes=15)
+EVENT_TRIES_MAX: Final = EVENT_TRIES_SOON + timedelta(days=7) // EVENT_TRIED_EVERY
 
 
 @dataclass(slots=True)
@@ -72,8 +76,14 @@ def _try(act: Callable[[UUID], object], item: UUID, done: Sweep) -> int:
 
 
 def _waiting_events() -> list[UUID]:
-    waiting = ProviderEvent.objects.filter(applied_at=None, attempts__lt=EVENT_ATTEMPTS_MAX)
-    found = list(waiting.order_by("received_at").values_list("pk", flat=True)[:BATCH_MAX])
+    """Those tried least come first: what cannot be applied keeps nothing else waiting."""
+    waited_s = Extract(Now() - F("received_at"), "epoch")
+    later = Value(EVENT_TRIES_SOON) + waited_s / int(EVENT_TRIED_EVERY.total_seconds())
+    waiting = ProviderEvent.objects.filter(
+        attempts__lt=Least(later, EVENT_TRIES_MAX), applied_at=None
+    )
+    in_turn = waiting.order_by("attempts", "received_at")
+    found = list(in_turn.values_list("pk", flat=True)[:BATCH_MAX])
     ProviderEvent.objects.filter(pk__in=found).update(attempts=F("attempts") + 1)
     return found
 

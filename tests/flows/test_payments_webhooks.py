@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.test import Client
@@ -132,6 +132,36 @@ def test_a_claim_that_our_record_cannot_follow_is_checked_with_the_provider(depo
     polling.sweep()
     assert ProviderEvent.objects.get(event_id="evt_2").outcome == "same"
     assert cash(deposit) == 5_000
+
+
+def test_events_that_cannot_be_applied_keep_no_other_waiting(deposit):
+    ProviderEvent.objects.bulk_create(
+        ProviderEvent(provider="simulated", event_id=f"broken_{n}", payload={})
+        for n in range(polling.BATCH_MAX)
+    )
+    send(event(deposit, "succeeded"))
+    for _ in range(2):
+        polling.sweep()
+    assert cash(deposit) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("tries", "waited", "is_tried"),
+    [
+        (359, timedelta(seconds=1), True),
+        (360, timedelta(minutes=10), True),
+        (361, timedelta(minutes=14), False),
+        (361, timedelta(minutes=16), True),
+        (1_000, timedelta(hours=161), True),
+        (1_031, timedelta(days=8), True),
+        (1_032, timedelta(days=8), False),
+    ],
+)
+def test_an_event_is_tried_for_a_week_while_its_provider_is_away(deposit, tries, waited, is_tried):
+    send(event(deposit, "succeeded"))
+    came = database_now() - waited
+    ProviderEvent.objects.update(attempts=tries, received_at=came)
+    assert (polling.sweep().events, cash(deposit)) == ((1, 5_000) if is_tried else (0, 0))
 
 
 def test_late_money_after_failure_counts_once_the_provider_confirms(deposit, psp):
