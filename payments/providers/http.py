@@ -21,6 +21,8 @@ ANSWER_BYTES_MAX: Final = 64 * 1024
 #: 407 are about who asks, 421 about where; 409 is another call still at work, 424 a failure behind
 #: the provider (docs.stripe.com/api/errors), 425 and 429 mean later, and 408 that time ran out.
 SILENT_STATUSES: Final = frozenset({401, 403, 407, 408, 409, 421, 424, 425, 429})
+#: The key has been used with other words: what was done under it is not what we ask now.
+KEY_REUSED: Final = "idempotency_key_reused"
 
 
 def call(
@@ -35,7 +37,7 @@ def call(
 
     Raises ``ProviderRejected`` for what the provider itself refuses with its code, in a 4xx answer
     that is none of ``SILENT_STATUSES``, and ``ProviderUnreachable`` for everything else that is not
-    a 2xx JSON object.
+    a 2xx JSON object, also for what was asked for otherwise under the same key before.
     """
     give_back()
     headers = {"Idempotency-Key": key} if key else {}
@@ -69,7 +71,7 @@ def _object(status: int, body: bytes) -> dict[str, Any]:
         found = None
     if 400 <= status < 500 and status not in SILENT_STATUSES:
         code = found.get("error") if isinstance(found, dict) else None
-        if isinstance(code, str) and code:
+        if isinstance(code, str) and code and code != KEY_REUSED:
             raise ProviderRejected(code)
     if not 200 <= status < 300 or not isinstance(found, dict):
         raise ProviderUnreachable(f"status {status}")

@@ -109,10 +109,7 @@ class StripeProvider:
             found = api.ask(
                 api.client.v1.payouts.retrieve, payout_id, options={"stripe_account": account}
             )
-            report = reading.payout_of_payout(account, found)
-            if found["status"] in {"failed", "canceled"}:
-                accounts.bring_back(api, found["metadata"]["key"])
-            return report
+            return accounts.report_of(api, account, found)
 
     # Disputes
 
@@ -224,20 +221,22 @@ def _proof(wanted: NewDeposit) -> str:
 def _pay_with(api: Api, wanted: NewDeposit) -> DepositReport:
     """Pay with an instrument that was used before, its holder being here.
 
-    Whether it was done already is looked up first: Stripe forgets keys after a day.
+    Whether it was done already is looked up first: Stripe forgets keys after a day, and the payer
+    may have been taken off their card since.
     """
     method = api.ask(api.client.v1.payment_methods.retrieve, wanted.instrument)
     customer = method.get("customer")
-    if not isinstance(customer, str):
-        raise ProviderRejected("instrument_not_reusable")
+    is_theirs = isinstance(customer, str)
     made = api.made_under(
         wanted.key,
         api.client.v1.payment_intents.list,
         since=wanted.asked_at,
-        params={"customer": customer},
+        params={"customer": customer} if is_theirs else {},
     )
     if made is not None:
         return _find_deposit(api, made["id"])
+    if not is_theirs:
+        raise ProviderRejected("instrument_not_reusable")
     try:
         intent = api.ask(
             api.client.v1.payment_intents.create,
@@ -276,12 +275,18 @@ def _declined(error: BaseException | None) -> dict[str, Any] | None:
 
 
 def _find_deposit(api: Api, provider_ref: str) -> DepositReport:
-    """How a deposit stands, ended now where it waited for its payer for too long."""
+    """How a deposit stands, ended now where it waited for its payer for too long.
+
+    ``ProviderRejected`` for a payment without a mark of ours: others may use the same account.
+    """
     if not provider_ref.startswith("pi_"):
         return _find_page(api, provider_ref)
     intents, more = api.client.v1.payment_intents, {"expand": list(_CHARGE)}
     intent = api.ask(intents.retrieve, provider_ref, params=more)
-    if (intent.get("metadata") or {}).get("via") == PAGE:
+    ours = intent.get("metadata") or {}
+    if events.payment_of(ours) is None:
+        raise ProviderRejected("not_ours")
+    if ours.get("via") == PAGE:
         return _find_page(api, _page_of(api, provider_ref)["id"])
     if intent.get("status") == "requires_action" and _is_stale(intent):
         intent = api.ask(
@@ -333,14 +338,21 @@ def _page_of(api: Api, intent_id: str) -> dict[str, Any]:
 
 
 def _intent_of(api: Api, provider_ref: str) -> dict[str, Any]:
-    """The payment of a deposit, under whichever of its names. ``ProviderRejected`` without one."""
-    if provider_ref.startswith("pi_"):
-        return api.ask(api.client.v1.payment_intents.retrieve, provider_ref)
-    page = api.ask(
-        api.client.v1.checkout.sessions.retrieve,
-        provider_ref,
-        params={"expand": ["payment_intent"]},
-    )
+    """The payment of a deposit, under whichever of its names. ``ProviderRejected`` without one.
+
+    Stripe forgets none. Asked with the key of another account it knows nothing of it, and so not
+    what of it went back either: ``ProviderUnreachable``.
+    """
+    try:
+        if provider_ref.startswith("pi_"):
+            return api.ask(api.client.v1.payment_intents.retrieve, provider_ref)
+        page = api.ask(
+            api.client.v1.checkout.sessions.retrieve,
+            provider_ref,
+            params={"expand": ["payment_intent"]},
+        )
+    except ProviderRejected as refused:
+        raise ProviderUnreachable(f"the payment is not here: {refused.code}") from refused
     intent = page.get("payment_intent")
     if not isinstance(intent, dict):
         raise ProviderRejected("nothing_was_paid")

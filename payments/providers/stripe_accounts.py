@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from payments.providers import stripe_reading as reading
@@ -32,7 +33,7 @@ def pay(api: Api, wanted: NewPayout) -> PayoutReport:
         wanted.key, api.client.v1.payouts.list, since=wanted.asked_at, options=at_account
     )
     if made is not None:
-        return reading.payout_of_payout(account, made)
+        return report_of(api, account, made)
     sent = _transfers(api, wanted.key)
     if sent and all(one["reversed"] for one in sent):
         raise ProviderRejected("brought_back")
@@ -68,6 +69,14 @@ def pay(api: Api, wanted: NewPayout) -> PayoutReport:
         bring_back(api, wanted.key)
         raise
     return reading.payout_of_payout(account, payout)
+
+
+def report_of(api: Api, account: str, payout: Mapping[str, Any]) -> PayoutReport:
+    """How a payout stands. Of one that failed, the money is brought back before it is said."""
+    report = reading.payout_of_payout(account, payout)
+    if payout["status"] in {"failed", "canceled"}:
+        bring_back(api, payout["metadata"]["key"])
+    return report
 
 
 def opened_with(wanted: NewAccount) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def keeps(payload: Mapping[str, object]) -> dict[str, object]:
 
 
 def _news(kind: str, found: Mapping[str, Any], account: str) -> News:
-    """What an event of Stripe names. Everything that carries no mark of ours is ignored."""
+    """What an event of Stripe names. What carries no mark of ours is ignored, but refunds and
+    disputes: those that were not made by us carry none.
+    """
     ours = found.get("metadata")
     ours = ours if isinstance(ours, dict) else {}
     payment_id = payment_of(ours)
@@ -86,7 +88,8 @@ def _news(kind: str, found: Mapping[str, Any], account: str) -> News:
     elif kind in _REFUND_EVENTS and ours.get("purpose") == PAYOUT:
         about = About.PAYOUT
     elif kind in _REFUND_EVENTS and isinstance(intent, str) and intent.startswith("pi_"):
-        about, ref = About.DEPOSIT, intent
+        # without our mark too: made at Stripe's own desk, of a payment that may well be ours
+        return Named(About.DEPOSIT, intent, payment_id)
     elif kind in _PAYOUT_EVENTS and account:
         about, ref = About.PAYOUT, f"{account}/{ref}"
     if about is None or payment_id is None:

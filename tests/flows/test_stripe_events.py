@@ -255,6 +255,27 @@ def test_events_that_never_came_are_asked_for_and_a_forgotten_place_is_no_dead_e
     assert EventPosition.objects.get().position == account.books.events.all[-1]["id"]
 
 
+@pytest.mark.parametrize("whose", ["ours", "another shop's"])
+def test_a_refund_at_stripes_own_desk_is_taken_from_the_player_if_it_is_theirs(account, ada, whose):
+    paid(account, ada, key="k2")
+    made = paid(account, ada)
+    if whose == "ours":
+        intent = account.books.find("checkout.session", made.provider_ref)["payment_intent"]
+        charge = next(c for c in account.books.all("charge") if c["payment_intent"] == intent)
+    else:
+        strange = account.books.make("payment_intent", "pi", metadata={"shop": "another"})
+        charge = account.books.all("charge")[0] | {"payment_intent": strange["id"]}
+    banks.refund(account.books, charge, 2_000, {})
+    [event] = events_of(account, "refund.created")
+    assert bring(event) == 200
+    sweep()
+    kept, there_minor = ("step", 8_000) if whose == "ours" else ("not_confirmed", 10_000)
+    assert ProviderEvent.objects.get(event_id=event["id"]).outcome == kept
+    made.refresh_from_db()
+    assert (made.state, made.reversed_minor) == ("succeeded", 10_000 - there_minor)
+    assert funds(ada) == (there_minor, 0)
+
+
 def test_a_disputes_event_finds_its_deposit(account, ada):
     made = paid(account, ada)
     intent = account.books.find("checkout.session", made.provider_ref)["payment_intent"]

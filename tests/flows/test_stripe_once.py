@@ -126,6 +126,28 @@ def test_what_was_brought_back_is_not_paid_out_of_another_payouts_money(account,
     assert house.create_payout(other).state is WithdrawalState.SUBMITTED
 
 
+def test_a_payout_that_failed_unheard_of_is_brought_back_before_that_is_said(account, house, bank):
+    asked = out(Money(4_000, "EUR"), bank, PayoutRoute.ACCOUNT)
+    broke_off(account, house, asked, "POST /v1/payouts", "broken_after")
+    [made] = account.books.all("payout")
+    banks.payout_moves(account.books, f"{bank}/{made['id']}", "failed")
+    assert account.books.balance("eur", bank) == 4_000
+    assert house.create_payout(asked).state is WithdrawalState.FAILED
+    assert (account.books.balance("eur"), account.books.balance("eur", bank)) == (9_800, 0)
+
+
+def test_who_was_taken_off_their_card_meanwhile_has_paid_all_the_same(account, house):
+    asked = wanted(instrument=paid(account, house).instrument.token)
+    account.faults.append(Fault("POST /v1/payment_intents", "broken_after"))
+    with pytest.raises(ProviderUnreachable):
+        house.create_deposit(asked)
+    account.books.find("payment_method", asked.instrument)["customer"] = None
+    account.keys.clear()
+    assert house.create_deposit(asked).state is DepositState.SUCCEEDED
+    with pytest.raises(ProviderRejected, match="instrument_not_reusable"):
+        house.create_deposit(wanted(instrument=asked.instrument))
+
+
 def test_what_does_not_come_back_from_an_account_is_not_said_to_have_failed(account, house, bank):
     asked = out(Money(4_000, "EUR"), bank, PayoutRoute.ACCOUNT)
     account.faults.append(Fault("POST /v1/payouts", "refused"))

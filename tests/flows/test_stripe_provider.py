@@ -293,6 +293,14 @@ def test_no_more_goes_back_than_came(account, house):
     assert account.books.all("refund") == []
 
 
+@pytest.mark.parametrize("deposit", ["pi_elsewhere", "cs_test_elsewhere"])
+def test_with_the_key_of_another_account_nothing_is_known_of_what_went_back(house, deposit):
+    with pytest.raises(ProviderUnreachable, match="resource_missing"):
+        house.create_payout(out(Money(100, "EUR"), deposit))
+    with pytest.raises(ProviderUnreachable, match="resource_missing"):
+        house.refund("r:1", deposit, Money(100, "EUR"))
+
+
 def test_a_refund_that_waits_for_our_balance_is_not_paid_yet(account, house):
     made = paid(account, house)
     reports.pays_us(account.books, "eur")

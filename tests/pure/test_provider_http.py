@@ -29,6 +29,11 @@ def test_an_answer_about_our_key_or_the_way_says_nothing_about_the_outcome(statu
         call(status, SAID)
 
 
+def test_a_key_that_was_used_for_something_else_says_nothing_about_what_was_done_under_it():
+    with pytest.raises(ProviderUnreachable):
+        call(422, b'{"error": "idempotency_key_reused"}')
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>a proxy's page</html>", b"{}", b"[]"])
 def test_a_refusal_that_the_provider_did_not_write_is_none(body):
     with pytest.raises(ProviderUnreachable):

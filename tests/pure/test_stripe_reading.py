@@ -280,6 +280,13 @@ def test_an_event_names_its_object_and_our_payment(kind, found, more, about, ref
     assert stripe_events.read(kept) == (event_id, news)
 
 
+def test_the_event_of_a_refund_that_we_did_not_make_names_its_payment():
+    found = {"id": "re_1", "metadata": {}, "payment_intent": "pi_1"}
+    assert stripe_events.read(event("refund.created", found))[1] == Named(
+        About.DEPOSIT, "pi_1", None
+    )
+
+
 def test_a_disputes_event_names_only_the_dispute():
     news = stripe_events.read(event("charge.dispute.created", {"id": "du_1"}))[1]
     assert news == Named(About.DISPUTE, "du_1", None)
@@ -294,7 +301,7 @@ def test_a_disputes_event_names_only_the_dispute():
         ("payment_intent.succeeded", {"id": "pi_1", "metadata": {}}),
         ("checkout.session.completed", {"id": "cs_1", "client_reference_id": "another shop"}),
         ("payout.paid", {"id": "po_1", "metadata": MARK}),
-        ("refund.created", {"id": "re_1", "metadata": None, "payment_intent": "pi_1"}),
+        ("refund.created", {"id": "re_1", "metadata": None, "payment_intent": None}),
     ],
 )
 def test_an_event_without_our_mark_or_of_an_unknown_kind_is_ignored(kind, found):
