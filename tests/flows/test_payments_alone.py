@@ -50,6 +50,28 @@ def test_two_payments_under_one_reference_stop_nobody_else(psp, anna):
     assert (one.state, third.state) == ("requires_action", "succeeded")
 
 
+@pytest.mark.parametrize("broken", [KeyError("data"), TypeError("none"), AttributeError("get")])
+def test_an_answer_whose_form_nobody_foresaw_stops_nobody_else(psp, anna, monkeypatch, broken):
+    one, other = (start(anna, 1_000, key) for key in ("a", "b"))
+    psp.becomes(other.provider_ref, DepositState.SUCCEEDED)
+    find = psp.find_deposit
+
+    def or_breaks(provider_ref):
+        if provider_ref == one.provider_ref:
+            raise broken
+        return find(provider_ref)
+
+    monkeypatch.setattr(psp, "find_deposit", or_breaks)
+    for each in (one, other):
+        due(each)
+    Deposit.objects.filter(pk=one.pk).update(poll_at=database_now() - timedelta(minutes=1))
+    done = polling.sweep()
+    assert (done.deposits, done.failures) == (1, 1)
+    for each in (one, other):
+        each.refresh_from_db()
+    assert (one.state, other.state) == ("requires_action", "succeeded")
+
+
 def test_an_event_that_breaks_lets_the_next_one_pass(psp, anna, monkeypatch):
     rows = [
         ProviderEvent.objects.create(provider="simulated", event_id=f"e{n}", payload={})
