@@ -69,8 +69,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "decided": [_row(one, names) for one in done],
         "may_propose": request.user.has_perm(PROPOSE),
     }
-    facts |= frame.ways(request, "adjustments")
-    return desk.page(request, "admin/desk/adjustments.html", "Adjustments and debts", facts)
+    title = "Adjustments and debts"
+    return frame.page(request, "admin/desk/adjustments.html", title, facts, here="adjustments")
 
 
 @require_safe

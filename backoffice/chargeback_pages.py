@@ -51,8 +51,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "decided": [_row(one, names) for one in done],
         "may_propose": request.user.has_perm(PROPOSE),
     }
-    facts |= frame.ways(request, "chargebacks")
-    return desk.page(request, "admin/desk/chargebacks.html", "Chargebacks", facts)
+    title = "Chargebacks"
+    return frame.page(request, "admin/desk/chargebacks.html", title, facts, here="chargebacks")
 
 
 @require_safe

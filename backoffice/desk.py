@@ -211,6 +211,25 @@ def attempt(
         return NotDone(words(refused), typed)
 
 
+def told(
+    request: HttpRequest,
+    do: Callable[[], T],
+    said: str | Callable[[T], str],
+    *,
+    unknown: StrEnum | None = None,
+    words: Callable[[Refused], str] = refusal,
+) -> None:
+    """Do it and say what came of it, above the page that is shown next; 404 for ``unknown``."""
+    try:
+        done = do()
+    except Refused as refused:
+        if refused.code == unknown:
+            raise Http404 from None
+        messages.error(request, words(refused))
+    else:
+        messages.success(request, said if isinstance(said, str) else said(done))
+
+
 def act(
     request: HttpRequest, page: str, id: UUID, do: Callable[[], Proposal], *, unknown: StrEnum
 ) -> HttpResponse:

@@ -24,6 +24,7 @@ from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.chargeback_pages import POLICIES, STEPS
+from backoffice.finance import frame
 from compliance.switches import STOP_MONEY
 from kernel.ids import PlayerId
 from kernel.money import Money
@@ -72,7 +73,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "waiting": [_row(one, names) | {"is_late": one.due_at < now} for one in found.object_list],
         "closed": [_row(one, names) for one in closed],
     }
-    return desk.page(request, "admin/desk/disputes.html", "Disputes", facts)
+    return frame.page(request, "admin/desk/disputes.html", "Disputes", facts, here="disputes")
 
 
 @require_safe
@@ -192,7 +193,8 @@ def late(request: HttpRequest) -> HttpResponse:
         "more": max(0, overdue.how_many() - len(rows)),
         "may_work": request.user.has_perm(WORK),
     }
-    return desk.page(request, "admin/desk/late_payments.html", "Late payments", facts)
+    page = "admin/desk/late_payments.html"
+    return frame.page(request, page, "Late payments", facts, here="late_payments")
 
 
 @require_POST
@@ -252,12 +254,5 @@ def _row(one: ProviderDispute, names: dict[str, str]) -> dict[str, Any]:
 def _act(
     request: HttpRequest, dispute_id: UUID, do: Callable[[], object], said: str
 ) -> HttpResponse:
-    try:
-        do()
-    except Refused as refused:
-        if refused.code == WorkCode.NO_SUCH_DISPUTE:
-            raise Http404 from None
-        messages.error(request, desk.refusal(refused))
-    else:
-        messages.success(request, said)
+    desk.told(request, do, said, unknown=WorkCode.NO_SUCH_DISPUTE)
     return redirect("desk:dispute", dispute_id)

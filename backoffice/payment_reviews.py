@@ -16,6 +16,7 @@ from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
 from backoffice.desk import NotDone, amount
+from backoffice.finance import frame
 from kernel.refusal import Refused
 from payments.fraud import hits, review
 from payments.fraud.review import Review, ReviewCode, Verdict
@@ -44,7 +45,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "more": max(0, review.tally(now).count - len(found)),
         "decided": _decided(),
     }
-    return desk.page(request, "admin/desk/payment_reviews.html", "Deposits to review", facts)
+    page = "admin/desk/payment_reviews.html"
+    return frame.page(request, page, "Deposits to review", facts, here="payment_reviews")
 
 
 @require_safe

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
@@ -24,7 +23,6 @@ from audit.record import Subject, record, register
 from backoffice import desk, withdrawal_file
 from backoffice.finance import frame
 from backoffice.player_file import IDENTITY, STANDING
-from kernel.refusal import Refused
 from payments import payout_accounts, withdrawals
 from payments.approvals import records
 from payments.models import Withdrawal
@@ -51,8 +49,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "accounts": payout_accounts.unverified().count(),
         "may_verify": request.user.has_perm(VERIFY),
     }
-    facts |= frame.ways(request, "withdrawals")
-    return desk.page(request, "admin/desk/withdrawals.html", "Withdrawals", facts)
+    title = "Withdrawals"
+    return frame.page(request, "admin/desk/withdrawals.html", title, facts, here="withdrawals")
 
 
 @require_safe
@@ -109,12 +107,7 @@ def reject(request: HttpRequest, request_id: UUID) -> HttpResponse:
 def _act(request: HttpRequest, request_id: UUID, do: Callable[[], Withdrawal]) -> HttpResponse:
     if not Withdrawal.objects.filter(request_id=request_id).exists():
         raise Http404
-    try:
-        done = do()
-    except Refused as refused:
-        messages.error(request, desk.refusal(refused))
-    else:
-        messages.success(request, _said(done))
+    desk.told(request, do, _said)
     return redirect("desk:withdrawal", request_id)
 
 
@@ -162,12 +155,11 @@ def account_refuse(request: HttpRequest, account_id: UUID) -> HttpResponse:
 def _decide(
     request: HttpRequest, account_id: UUID, act: Callable[..., object], said: str
 ) -> HttpResponse:
-    try:
-        act(account_id, actor=staff_actor(request), note=request.POST.get("note", ""))
-    except Refused as refused:
-        if refused.code is payout_accounts.AccountCode.UNKNOWN:
-            raise Http404 from None
-        messages.error(request, desk.refusal(refused))
-    else:
-        messages.success(request, f"{said} The player is told.")
+    actor, note = staff_actor(request), request.POST.get("note", "")
+    desk.told(
+        request,
+        lambda: act(account_id, actor=actor, note=note),
+        f"{said} The player is told.",
+        unknown=payout_accounts.AccountCode.UNKNOWN,
+    )
     return redirect("desk:payout_accounts")

@@ -29,7 +29,6 @@ from backoffice.finance import break_sides, frame, words
 from backoffice.player_page import OPEN as OPEN_PLAYER
 from kernel.ids import AccountId, Actor
 from kernel.money import Money
-from kernel.refusal import Refused
 from ledger import adjustments
 from payments.reconciliation import resolution, selectors
 from payments.reconciliation.models import Break, Resolution
@@ -40,6 +39,7 @@ from payments.reconciliation.words import (
     BreakKind,
     BreakState,
     Method,
+    ReconciliationCode,
 )
 
 SEE: Final = "payments.view_reconciliation"
@@ -106,8 +106,6 @@ def assign(request: HttpRequest, break_id: str) -> HttpResponse:
     """Give it to a colleague of finance, or to nobody."""
     text = request.POST.get("assignee", "")
     wanted = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-    if wanted is not None and wanted not in dict(_finance()):
-        raise Http404
     return _act(
         request,
         break_id,
@@ -188,7 +186,6 @@ def row(one: Break, now: Any, people: dict[int, str]) -> dict[str, Any]:
     return {
         "id": one.pk,
         "kind": words.kind(one.kind),
-        "is_timing": one.kind == BreakKind.TIMING.value,
         "state": words.STATES.get(one.state, one.state),
         "provider": one.provider,
         "category": one.category.replace("_", " "),
@@ -324,12 +321,8 @@ def _act(
 ) -> HttpResponse:
     """Do it, say what came of it, and back to the break; 404 where there is none of it."""
     _found(break_id)
-    try:
-        do(staff_actor(request))
-    except Refused as refused:
-        messages.error(request, words.refusal(refused))
-    else:
-        messages.success(request, said)
+    actor, unknown = staff_actor(request), ReconciliationCode.NOT_OF_FINANCE
+    desk.told(request, lambda: do(actor), said, unknown=unknown, words=words.refusal)
     return redirect("desk:break", break_id)
 
 

@@ -63,7 +63,6 @@ def payment(found: Break, *, may_open: bool) -> dict[str, Any] | None:
         if one is not None:
             return {
                 "what": name,
-                "id": one.pk,
                 "state": desk.state(one.state),
                 "amount": desk.amount(one.amount_minor, one.currency),
                 "at": one.created_at,

@@ -48,7 +48,6 @@ def overview(request: HttpRequest) -> HttpResponse:
     found = selectors.attempts(RUNS)
     newest = selectors.newest_run()
     facts: dict[str, Any] = {
-        "now": now,
         "under_way": [
             run_pages.attempt_row(one, {}) for one in found if one.state in run_pages.UNDER_WAY
         ],

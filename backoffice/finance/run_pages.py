@@ -19,7 +19,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.staff_access import staff_actor, staff_required
-from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from audit.streamed import pieces_of, streamed
 from backoffice import desk
@@ -31,7 +30,7 @@ from kernel.refusal import Refused
 from payments.reconciliation import attempts, report_store, selectors
 from payments.reconciliation.models import Attempt, Run
 from payments.reconciliation.policy import current_policy
-from payments.reconciliation.words import AttemptState, ReconciliationCode
+from payments.reconciliation.words import AttemptState
 
 TAKEN: Final = register("reconciliation.taken", "Report of reconciliation taken as a file")
 #: The two files of a run.
@@ -149,8 +148,6 @@ def start(request: HttpRequest) -> HttpResponse:
     """Ask for a run; it waits its turn, and this leads to how far it is."""
     try:
         as_of = instant_of(request.POST.get("as_of", ""))
-        if as_of is not None and as_of > database_now():
-            raise Refused(ReconciliationCode.AS_OF_IN_FUTURE)
         made = attempts.ask(
             attempts.Cause.PAGE,
             actor=staff_actor(request),
@@ -183,7 +180,6 @@ def attempt_row(each: Attempt, names: dict[str, str]) -> dict[str, Any]:
         "message": words.TEXTS.get(each.code, each.message),
         "run": each.run_id,
         "is_dry": each.dry_run,
-        "is_under_way": each.state in UNDER_WAY,
     }
 
 
@@ -192,7 +188,6 @@ def run_row(each: Run) -> dict[str, Any]:
     found = positions(each)
     return {
         "id": each.pk,
-        "short": each.pk[:12],
         "as_of": each.as_of,
         "provider": each.provider or "all",
         "finished_at": each.finished_at,
@@ -224,7 +219,6 @@ def positions(found: Run) -> list[dict[str, Any]]:
                 (words.kind(name), desk.amount(minor, of)) for name, minor in sorted(named.items())
             ],
             "drift": desk.amount(drift, of),
-            "drift_minor": drift,
             "has_drift": drift != 0,
         })  # fmt: skip
     return rows

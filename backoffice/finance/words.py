@@ -130,6 +130,7 @@ TEXTS: Final[Mapping[str, str]] = {
     _C.AS_OF_TOO_YOUNG.value: "Money may still be moving at that instant. Ask for an older one, or"
     " for none.",
     _C.UNKNOWN_PROVIDER.value: "The policy of reconciliation knows no such provider.",
+    _C.NOT_OF_FINANCE.value: "They do not work in finance.",
     _C.NO_SUCH_RUN.value: "There is no such run.",
     _C.DOES_NOT_ADD_UP.value: "The report does not add up, so it was not kept. Call the"
     " administrator.",

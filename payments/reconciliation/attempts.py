@@ -52,9 +52,11 @@ def ask(
     """Put a run in the queue: of ``provider``, or of all; as of ``as_of``, or of when it begins.
 
     One that waits already for the same is the answer: files that come one after the other make one
-    run. Refuses with ``NOT_ALLOWED`` or ``UNKNOWN_PROVIDER``.
+    run. Refuses with ``NOT_ALLOWED``, ``AS_OF_IN_FUTURE`` or ``UNKNOWN_PROVIDER``.
     """
     check_right(actor, WORK)
+    if as_of is not None and as_of > (now := database_now()):
+        raise Refused(ReconciliationCode.AS_OF_IN_FUTURE, now=now.isoformat())
     if provider and provider not in current_policy().providers:
         raise Refused(ReconciliationCode.UNKNOWN_PROVIDER, provider=provider[:64])
     waiting = Attempt.objects.filter(

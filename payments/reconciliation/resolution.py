@@ -16,7 +16,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from accounts.appointments import holders
 from accounts.rights import check_right
+from accounts.roles import Role
 from audit.locks import LockRank, entering, lock_rows
 from audit.record import Subject, record, register
 from kernel.ids import Actor
@@ -133,11 +135,13 @@ def withdraw(id: UUID, *, actor: Actor) -> Resolution:
 
 
 def assign(break_id: str, *, assignee_id: int | None, actor: Actor) -> Break:
-    """Say who looks after a break (None: nobody). Refuses with ``NOT_ALLOWED``, ``UNKNOWN_BREAK``.
+    """Say who of finance looks after a break (None: nobody).
 
-    Locks the break.
+    Refuses with ``NOT_ALLOWED``, ``NOT_OF_FINANCE`` or ``UNKNOWN_BREAK``. Locks the break.
     """
     check_right(actor, WORK)
+    if assignee_id is not None and not holders(Role.FINANCE, [assignee_id]):
+        raise Refused(ReconciliationCode.NOT_OF_FINANCE)
     with transaction.atomic():
         found = _lock(break_id)
         if found.assignee_id != assignee_id:

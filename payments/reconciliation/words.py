@@ -96,6 +96,7 @@ class ReconciliationCode(StrEnum):
     AS_OF_TOO_YOUNG = "as_of_too_young"
     UNKNOWN_PROVIDER = "unknown_provider"
     NO_SUCH_RUN = "no_such_run"
+    NOT_OF_FINANCE = "not_of_finance"
     DOES_NOT_ADD_UP = "does_not_add_up"
     BAD_POLICY = "bad_policy"
     BAD_FILE = "bad_file"

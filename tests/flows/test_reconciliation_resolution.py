@@ -1,5 +1,7 @@
 """Breaks are resolved by two people, by what covers them or under a code, up to one's limit."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from django.db import connection, transaction
@@ -7,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg import errors
 
 from accounts.roles import Role
+from audit.database_clock import database_now
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger import accounts
@@ -230,13 +233,17 @@ def test_a_resolved_break_opens_only_when_it_says_something_else(two, database):
 
 
 def test_assigning_and_noting_leave_a_trace(two):
-    found = kept_break(kept_run())
-    resolution.assign(found, assignee_id=7, actor=two[0])
-    resolution.assign(found, assignee_id=7, actor=two[0])
+    found, theirs = kept_break(kept_run()), int(two[1].id)
+    resolution.assign(found, assignee_id=theirs, actor=two[0])
+    resolution.assign(found, assignee_id=theirs, actor=two[0])
+    outsider = int(staff(Role.SUPPORT).id)
+    assert code_of(lambda: resolution.assign(found, assignee_id=outsider, actor=two[0])) == (
+        ReconciliationCode.NOT_OF_FINANCE
+    )
     assert resolution.note(found, " Asked them. ", actor=two[1]).note == "Asked them."
     assert code_of(lambda: resolution.note(found, " ", actor=two[1])) == ReconciliationCode.NO_NOTE
     assert [(one.kind, one.data) for one in selectors.history(found)] == [
-        ("assigned", {"before": None, "after": 7}),
+        ("assigned", {"before": None, "after": theirs}),
         ("noted", {"note": "Asked them."}),
     ]
 
@@ -252,6 +259,10 @@ def test_runs_asked_for_one_after_the_other_are_one_try_that_can_die_and_be_take
     assert attempts.ask(attempts.Cause.IMPORT, actor=Actor.system("import")).pk == first.pk
     assert code_of(lambda: attempts.ask(attempts.Cause.PAGE, actor=two[0], provider="nobody")) == (
         ReconciliationCode.UNKNOWN_PROVIDER
+    )
+    ahead = database_now() + timedelta(minutes=1)
+    assert code_of(lambda: attempts.ask(attempts.Cause.PAGE, actor=two[0], as_of=ahead)) == (
+        ReconciliationCode.AS_OF_IN_FUTURE
     )
     assert code_of(lambda: attempts.ask(attempts.Cause.PAGE, actor=staff(Role.SUPPORT))) == (
         ReconciliationCode.NOT_ALLOWED
