@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from audit.spreadsheet import NO_ACTIVITY
 from backoffice import reports
 from backoffice.api_access import STAFF_AUTHENTICATION, MayReadReports
-from backoffice.spreadsheet import NO_ACTIVITY
 
 
 class GgrOut(serializers.Serializer[reports.GgrRow]):

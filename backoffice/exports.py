@@ -5,8 +5,6 @@ What is exported is exactly what the list shows with its search and filters, in 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -23,8 +21,8 @@ from django.views.decorators.http import require_safe
 from accounts.staff_access import staff_actor, staff_required
 from audit.models import AuditEvent
 from audit.record import Subject, record, register
+from audit.spreadsheet import cell, csv_bytes
 from audit.streamed import streamed
-from backoffice.spreadsheet import cell
 from ledger.models import Account, Batch, EntryLine, TransferRow
 
 EXPORTED: Final = register("desk.exported", "List exported as a file")
@@ -95,7 +93,4 @@ def _value(name: str, row: Model, page: Any) -> Any:
 
 
 def _csv(rows: list[list[Any]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180 §2
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return out.getvalue().encode()
+    return csv_bytes([cell(value) for value in row] for row in rows)

@@ -112,6 +112,16 @@ def gaming_day_bounds(day: date) -> tuple[datetime, datetime]:
     return _begin(day, zone), _begin(day + timedelta(days=1), zone)
 
 
+def day_of(text: str) -> date | None:
+    """A gaming day written as ``YYYY-MM-DD``; None where there is no such day."""
+    try:
+        day = date.fromisoformat(text)
+        gaming_day_bounds(day)
+    except (ValueError, OverflowError):
+        return None
+    return day
+
+
 def _begin(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)
 

@@ -19,10 +19,10 @@ from typing import Any, Final, TextIO
 from django.db import connection, transaction
 
 from audit.database_clock import database_now
+from audit.one_view import fetched
 from kernel.invariant import InvariantBroken
 from ledger.journal import Journal, Leg, Movement, account_name, declarations
 
-ROWS_AT_ONCE: Final = 5_000
 ACCOUNT_COLUMNS: Final = (
     *("account", "kind", "owner", "currency", "scale"),
     *("balance_minor", "entries", "opened_at", "closed_at"),
@@ -116,7 +116,7 @@ def _write_accounts(path: Path, journal: TextIO, at: datetime) -> int:
     count = 0
     with _file(path) as rows:
         writer = _csv(rows, ACCOUNT_COLUMNS)
-        for row in _streamed(_ACCOUNTS, at):
+        for row in fetched(_ACCOUNTS, {"until": at}):
             *facts, opened_at, closed_at = row
             writer.writerow([*facts, _instant(opened_at), _instant(closed_at)])
             named.add((facts[1], facts[2]))
@@ -132,7 +132,7 @@ def _write_transfers(path: Path, journal: TextIO, at: datetime) -> int:
     count = 0
     with _file(path) as rows:
         writer = _csv(rows, TRANSFER_COLUMNS)
-        for row in _streamed(_TRANSFERS, at):
+        for row in fetched(_TRANSFERS, {"until": at}):
             movement, debit, credit = _movement(row)
             writer.writerow(
                 [
@@ -152,7 +152,7 @@ def _write_holds(path: Path, at: datetime) -> int:
     count = 0
     with _file(path) as rows:
         writer = _csv(rows, HOLD_COLUMNS)
-        for row in _streamed(_HOLDS, at):
+        for row in fetched(_HOLDS, {"until": at}):
             writer.writerow([_instant(v) if isinstance(v, datetime) else v for v in row])
             count += 1
     return count
@@ -181,14 +181,6 @@ def _movement(row: tuple[Any, ...]) -> tuple[Movement, int, int]:
         debit,
         credit,
     )
-
-
-def _streamed(sql: str, at: datetime) -> Iterator[tuple[Any, ...]]:
-    """Rows through a cursor that lives in the database, some thousands at a time."""
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, {"until": at})
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            yield from rows
 
 
 @contextmanager

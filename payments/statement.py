@@ -7,8 +7,6 @@ that are posted while it is read are not in it, so opening plus every line is cl
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
+from audit.spreadsheet import csv_bytes
 from compliance.play_safely.activity import Activity, activity
 from compliance.standing import StandingNow
 from kernel.ids import AccountId
@@ -154,15 +153,17 @@ def csv_pieces(found: Statement) -> Iterator[bytes]:
     Amounts are decimal text with a point, times are local with their offset from UTC.
     """
     begins, ends = (text.isoformat() for text in (found.days.first, found.days.last))
-    yield _csv(
+    yield csv_bytes(
         [
             ["at", "what", "reference", "amount", "balance", "currency"],
             [begins, _("Opening balance"), "", "", *_stands(found, found.within.opening_minor)],
         ]
     )
     for piece in statements.all_lines(found.account_id, found.within):
-        yield _csv([_row(found, line) for line in piece])
-    yield _csv([[ends, _("Closing balance"), "", "", *_stands(found, found.within.closing_minor)]])
+        yield csv_bytes([_row(found, line) for line in piece])
+    yield csv_bytes(
+        [[ends, _("Closing balance"), "", "", *_stands(found, found.within.closing_minor)]]
+    )
 
 
 def json_pieces(found: Statement) -> Iterator[bytes]:
@@ -233,9 +234,3 @@ def _row(found: Statement, line: Line) -> list[str]:
 
 def _stands(found: Statement, minor: int) -> list[str]:
     return [Money(minor, found.currency).decimal(), found.currency]
-
-
-def _csv(rows: list[list[str]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)  # RFC 4180 §2
-    return out.getvalue().encode()

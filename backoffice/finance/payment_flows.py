@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from audit.one_view import fetched
 from backoffice import reports
-from backoffice.finance.reading import fetched
 from backoffice.finance.report_shape import SHARE_PARTS, Cell, Column, Reach, Report, Span
+from payments.reconciliation.policy import current_policy
 from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
 
 #: What a payment without a known instrument is counted under.
@@ -22,9 +23,6 @@ FAILED: Final = (
     DepositState.FAILED.value, DepositState.CANCELED.value, DepositState.EXPIRED.value,
     DepositState.REFUND_DUE.value, WithdrawalState.REJECTED.value, WithdrawalState.RETURNED.value,
 )  # fmt: skip
-#: Ages of what waits, in days, as finance's desk has them for breaks (requirements: ageing).
-AGES: Final = ((1, "0-1"), (3, "2-3"), (7, "4-7"), (30, "8-30"))
-OLDEST: Final = "over 30"
 
 _ASKED_FOR: Final = """
 WITH asked AS (
@@ -135,14 +133,15 @@ def waiting_rows(span: Span) -> Iterator[tuple[object, ...]]:
     """What had not come to its end at the instant, by age."""
     waits = [("deposit", state.value, most) for state, most in DEPOSIT_WAITS.items()]
     waits += [("withdrawal", state.value, most) for state, most in WITHDRAWAL_WAITS.items()]
+    buckets = current_policy().buckets
     directions, states, most = zip(*waits, strict=True)
     yield from fetched(_WAITING, {
         "as_of": span.as_of,
         "deposit_waits": [state.value for state in DEPOSIT_WAITS],
         "withdrawal_waits": [state.value for state in WITHDRAWAL_WAITS],
         "directions": list(directions), "states": list(states), "waits": list(most),
-        "ages": [name for _, name in AGES] + [OLDEST],
-        "marks": [last + 1 for last, _ in AGES],
+        "ages": [one.name for one in buckets],
+        "marks": [one.least for one in buckets[1:]],
     })  # fmt: skip
 
 

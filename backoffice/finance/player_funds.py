@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from backoffice.finance.reading import fetched
+from audit.one_view import fetched
 from backoffice.finance.report_shape import Cell, Column, Reach, Report, Span
 
 _STOOD: Final = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
@@ -27,6 +26,8 @@ from kernel.refusal import Refused
 #: Columns whose cells line up at their end.
 _FIGURES: Final = frozenset({Cell.COUNT, Cell.MONEY, Cell.SHARE})
 FIELDS: Final = ("first", "last", "as_of")
+#: Who asked for the file is not sent to it, as the page does.
+NO_FILE: Final = "The file takes longer than a quarter of an hour: ask for fewer days."
 
 
 @require_safe
@@ -44,9 +45,23 @@ def overview(request: HttpRequest) -> HttpResponse:
 @never_cache
 def report(request: HttpRequest, name: str) -> HttpResponse:
     """One report: its days and instant as a form, its first rows, its totals."""
-    found = _report(name)
-    typed = {field: request.GET.get(field, "") for field in FIELDS}
-    looked, answer = _looked(found, typed)
+    found, typed = _report(name), _typed(request)
+    try:
+        looked = taking.look(found, _span(found, typed))
+    except Refused as refused:
+        return _page(request, found, typed, answer=desk.refusal(refused))
+    return _page(request, found, typed, looked=looked)
+
+
+def _page(
+    request: HttpRequest,
+    found: Report,
+    typed: dict[str, str],
+    *,
+    looked: Looked | None = None,
+    answer: str = "",
+) -> HttpResponse:
+    """The report as it was looked at, or its form with why it was not."""
     facts: dict[str, Any] = {
         "report": _told(found),
         "typed": typed,
@@ -71,14 +86,11 @@ def file(request: HttpRequest, name: str) -> HttpResponseBase:
     """The same as a CSV file, piece by piece. 400 with words where it cannot be made."""
     if not request.user.has_perm(TAKE):
         raise PermissionDenied(TAKE)
-    found = _report(name)
-    typed = {field: request.GET.get(field, "") for field in FIELDS}
+    found, typed = _report(name), _typed(request)
     try:
-        span = _span(found, typed)
-        taken = taking.take(found, span, actor=staff_actor(request))
+        taken = taking.take(found, _span(found, typed), actor=staff_actor(request))
     except Refused as refused:
-        messages.error(request, desk.refusal(refused))
-        return report(request, name)
+        return _page(request, found, typed, answer=_why_no_file(refused))
     answer = streamed(request, pieces_of(taken.file), "text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{taken.name}"'
     answer["X-Content-SHA256"] = taken.sha256
@@ -91,11 +103,13 @@ def _report(name: str) -> Report:
     return REPORTS[name]
 
 
-def _looked(found: Report, typed: dict[str, str]) -> tuple[Looked | None, str]:
-    try:
-        return taking.look(found, _span(found, typed)), ""
-    except Refused as refused:
-        return None, desk.refusal(refused)
+def _typed(request: HttpRequest) -> dict[str, str]:
+    return {field: request.GET.get(field, "") for field in FIELDS}
+
+
+def _why_no_file(refused: Refused) -> str:
+    is_long = refused.code == taking.ReportCode.TOO_LONG
+    return f"{NO_FILE} ({refused.code})" if is_long else desk.refusal(refused)
 
 
 def _span(found: Report, typed: dict[str, str]) -> Span:

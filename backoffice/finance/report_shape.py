@@ -7,16 +7,15 @@ no more memory than an empty one.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from backoffice.spreadsheet import NO_ACTIVITY, cell
+from audit.canonical import instant
+from audit.spreadsheet import NO_ACTIVITY, cell, csv_bytes
 from kernel.invariant import ensure
 from kernel.money import Money
 
@@ -138,40 +137,39 @@ def shown(column: Column, value: object, currency: str) -> str | int:
             parts = int(str(value))
             return f"{parts // SHARE_PARTS}.{parts % SHARE_PARTS:04d}"
         case Cell.INSTANT if isinstance(value, datetime):
-            return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+            return instant(value)
         case Cell.DAY if isinstance(value, date):
             return value.isoformat()
         case _:
             return cell(value)
 
 
-def file_pieces(report: Report, header: Header, rows: Rows) -> Iterator[bytes]:
+def file_pieces(report: Report, header: Header, rows: Rows, totals: Totals) -> Iterator[bytes]:
     """The file in pieces: header block, names of columns, rows, control totals.
 
-    A report without rows is a file that says so.
+    Rows are added to ``totals``, which is empty before. A report without rows says so.
     """
     span = header.span
     days = [] if report.reach is Reach.INSTANT else [
         ["first gaming day", span.first.isoformat()],
         ["last gaming day", span.last.isoformat()],
     ]  # fmt: skip
-    yield _lines([
+    yield csv_bytes([
         ["report", report.title],
         *days,
-        ["as of", f"{span.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"],
+        ["as of", instant(span.as_of)],
         ["time zone of gaming days", span.zone],
         ["operator", cell(header.operator)],
         ["software", header.software],
         [],
         [column.name for column in report.columns],
     ])  # fmt: skip
-    totals = Totals()
     counted_rows = iter(counted(report, rows, totals))
     while piece := list(islice(counted_rows, ROWS_PER_PIECE)):
-        yield _lines(cells(report, row) for row in piece)
+        yield csv_bytes(cells(report, row) for row in piece)
     if not totals.rows:
-        yield _lines([[NO_ACTIVITY]])
-    yield _lines([[], *_control(report, totals)])
+        yield csv_bytes([[NO_ACTIVITY]])
+    yield csv_bytes([[], *_control(report, totals)])
 
 
 def cells(report: Report, row: Sequence[object]) -> list[str | int]:
@@ -204,9 +202,3 @@ def _currency(report: Report, row: Sequence[object]) -> str:
         if column.name == CURRENCY:
             return str(value)
     return ""
-
-
-def _lines(rows: Iterable[Sequence[str | int]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)  # RFC 4180 §2
-    return out.getvalue().encode()

@@ -181,11 +181,9 @@ def _broken(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-        reports.gaming_day_bounds(day)
-    except (ValueError, OverflowError):
-        raise Http404 from None
+    day = reports.day_of(text)
+    if day is None:
+        raise Http404
     return day
 
 

@@ -18,12 +18,12 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Final, cast
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
-from psycopg.errors import QueryCanceled
 
 from accounts.rights import check_right
+from audit import one_view
 from audit.canonical import instant
 from audit.database_clock import database_now, sure_instant
+from audit.one_view import TookTooLong
 from audit.record import Subject, record, register
 from backoffice import reports
 from backoffice.finance.report_shape import (
@@ -63,7 +63,6 @@ class ReportCode(StrEnum):
     BACKWARDS = "report_days_backwards"
     TOO_MANY_DAYS = "report_too_many_days"
     NOT_YET = "report_instant_too_young"
-    BAD_INSTANT = "pack_instant_unreadable"
     TOO_LONG = "report_takes_too_long"
 
 
@@ -150,9 +149,9 @@ def take(report: Report, span: Span, *, actor: Actor) -> Taken:
             IO[bytes], unless_made.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))
         )
         with snapshot(FILE_MS_MAX):
-            for piece in file_pieces(report, header, counted(report, report.rows(span), totals)):
+            for piece in file_pieces(report, header, report.rows(span), totals):
                 if monotonic_ms() > until_ms:
-                    raise Refused(ReportCode.TOO_LONG)
+                    raise TookTooLong
                 digest.update(piece)
                 spool.write(piece)
         unless_made.pop_all()  # from here on whoever reads it closes it
@@ -180,26 +179,20 @@ def yesterday() -> date:
 
 @contextmanager
 def snapshot(most_ms: int) -> Iterator[None]:
-    """One consistent view; whose statement takes longer is ended and refused."""
+    """One consistent view. Refuses with ``report_takes_too_long``."""
     try:
-        with transaction.atomic(durable=True), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(f"SET LOCAL statement_timeout = {most_ms}")
+        with one_view.snapshot(most_ms):
             yield
-    except OperationalError as error:
-        if not isinstance(error.__cause__, QueryCanceled):
-            raise
+    except TookTooLong:
         raise Refused(ReportCode.TOO_LONG) from None
 
 
 def _day(text: str, otherwise: date) -> date:
     if not text.strip():
         return otherwise
-    try:
-        day = date.fromisoformat(text.strip()[:10])
-        reports.gaming_day_bounds(day)
-    except (ValueError, OverflowError):
-        raise Refused(ReportCode.BAD_DAYS) from None
+    day = reports.day_of(text.strip()[:10])
+    if day is None:
+        raise Refused(ReportCode.BAD_DAYS)
     return day
 
 

@@ -17,16 +17,14 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, cast
 from uuid import UUID
 
-from django.db import OperationalError
-from psycopg.errors import QueryCanceled
-
 from accounts.models import Player
 from accounts.rights import check_right, may
 from audit.database_clock import database_now
+from audit.one_view import TookTooLong, snapshot
 from audit.record import Subject, record, register
 from backoffice import reports, round_evidence
-from backoffice.packs import day_parts, player_parts, round_parts, software
-from backoffice.packs.writing import Facts, Part, TookTooLong, is_alone, snapshot, write
+from backoffice.packs import day_parts, player_parts, round_parts, software, writing
+from backoffice.packs.writing import Facts, Part, is_alone, write
 from backoffice.player_file import CONFIDENTIAL, READ_HIDDEN
 from kernel.ids import Actor
 from kernel.refusal import Refused
@@ -107,10 +105,6 @@ def take(asked: Asked, *, actor: Actor) -> Pack:
             made, found = _made(wanted, cast(IO[bytes], spool), actor)
         except TookTooLong:
             raise Refused(PackCode.TOO_LONG) from None
-        except OperationalError as error:
-            if not isinstance(error.__cause__, QueryCanceled):
-                raise
-            raise Refused(PackCode.TOO_LONG) from None
         unless_made.pop_all()  # from here on whoever reads it closes it
     record(
         TAKEN,
@@ -132,7 +126,7 @@ def take(asked: Asked, *, actor: Actor) -> Pack:
 def _made(asked: Asked, out: IO[bytes], actor: Actor) -> tuple[Pack, _Found]:
     hidden, confidential = may(actor, READ_HIDDEN), may(actor, CONFIDENTIAL)
     as_of = asked.as_of or database_now()
-    with snapshot():
+    with snapshot(writing.PACK_MS_MAX):
         if not is_alone():
             raise Refused(PackCode.BUSY)
         found = _found(asked, as_of, hidden=hidden, confidential=confidential)
@@ -165,11 +159,9 @@ def instant_of(text: str) -> datetime | None:
 
 def day_of(text: str) -> date:
     """A gaming day as ``YYYY-MM-DD``. Refuses with ``pack_of_nothing``."""
-    try:
-        day = date.fromisoformat(text)
-        reports.gaming_day_bounds(day)
-    except (ValueError, OverflowError):
-        raise Refused(PackCode.NOTHING_THERE) from None
+    day = reports.day_of(text)
+    if day is None:
+        raise Refused(PackCode.NOTHING_THERE)
     return day
 
 

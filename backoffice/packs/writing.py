@@ -7,24 +7,22 @@ that a day of a million rows needs no more memory than an empty one.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import chain, islice
 from typing import IO, Any, Final, cast
 
-from django.db import connection, transaction
+from django.db import connection
 
 from audit.canonical import canonical, instant
 from audit.keys import seal_key
-from backoffice.spreadsheet import NO_ACTIVITY, cell
+from audit.one_view import TookTooLong, fetched
+from audit.spreadsheet import NO_ACTIVITY, cell, csv_bytes
 from kernel.clock import monotonic_ms
 from kernel.invariant import ensure
 
@@ -38,10 +36,6 @@ PACK_MS_MAX: Final = 15 * 60 * 1_000
 _NO_DATE: Final = (1980, 1, 1, 0, 0, 0)
 _READABLE: Final = 0o644 << 16
 _UNIX: Final = 3
-
-
-class TookTooLong(Exception):
-    """The pack was not made within `PACK_MS_MAX`."""
 
 
 class Basis(StrEnum):
@@ -89,18 +83,6 @@ class Facts:
     software: dict[str, str]
     left_out: Sequence[str] = ()
     more: dict[str, Any] = field(default_factory=dict)
-
-
-@contextmanager
-def snapshot() -> Iterator[None]:
-    """One consistent view of everything that a pack reads; nothing can be written in it.
-
-    Whose statement takes longer than a pack may is ended by the database (`write` ends the rest).
-    """
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute(f"SET LOCAL statement_timeout = {PACK_MS_MAX}")
-        yield
 
 
 def is_alone() -> bool:
@@ -172,11 +154,9 @@ def text(value: object) -> str | int:
 
 
 def _fetched(sql: str, params: dict[str, Any], width: int) -> Iterator[Sequence[object]]:
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, params)
-        while rows := cursor.fetchmany(ROWS_PER_PIECE):
-            ensure(len(rows[0]) == width, "a column for each value", columns=width)
-            yield from rows
+    for row in fetched(sql, params):
+        ensure(len(row) == width, "a column for each value", columns=width)
+        yield row
 
 
 def _write_part(archive: zipfile.ZipFile, part: Part, until_ms: int) -> dict[str, Any]:
@@ -200,19 +180,13 @@ def _write_part(archive: zipfile.ZipFile, part: Part, until_ms: int) -> dict[str
 
 def _csv(part: Table) -> Iterator[tuple[bytes, int]]:
     """The header, then rows in pieces with how many there are; a line that says so for none."""
-    yield _csv_bytes([[name for name, _ in part.columns]]), 0
+    yield csv_bytes([[name for name, _ in part.columns]]), 0
     rows, is_empty = iter(part.rows), True
     while piece := list(islice(rows, ROWS_PER_PIECE)):
         is_empty = False
-        yield _csv_bytes([[text(value) for value in row] for row in piece]), len(piece)
+        yield csv_bytes([[text(value) for value in row] for row in piece]), len(piece)
     if is_empty:
-        yield _csv_bytes([[NO_ACTIVITY]]), 0
-
-
-def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)  # RFC 4180 §2
-    return out.getvalue().encode()
+        yield csv_bytes([[NO_ACTIVITY]]), 0
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -16,8 +16,9 @@ from django.test import Client
 from accounts.models import Player, User
 from accounts.roles import Role
 from audit.database_clock import database_now
+from audit.spreadsheet import cell
 from backoffice import reports
-from backoffice.spreadsheet import cell, csv_text
+from backoffice.spreadsheet import csv_text
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import new_id
 from ledger import accounts

@@ -19,7 +19,7 @@ from django.test import AsyncClient
 
 from accounts.models import Player, User
 from accounts.roles import Role
-from audit import streamed
+from audit import one_view, streamed
 from audit.database_clock import database_now
 from audit.models import AuditEvent
 from audit.proofs import places, prove_all
@@ -405,7 +405,7 @@ def test_one_pack_is_made_at_a_time_and_the_next_as_soon_as_it_is_done(people, m
 def test_a_pack_that_takes_too_long_is_refused_and_nothing_of_it_is_kept(people, monkeypatch):
     anna, by = people[0], reader()
     monkeypatch.setattr(writing, "PACK_MS_MAX", -1)  # before its first file: the clock of the house
-    with pytest.raises(writing.TookTooLong):
+    with pytest.raises(one_view.TookTooLong):
         writing.write(io.BytesIO(), Facts("day", "x", database_now(), "a", WHY, {}), [
             Table("numbers.csv", "Numbers.", [("n", "number")], [(1,)])
         ])  # fmt: skip

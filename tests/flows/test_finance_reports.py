@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,17 +12,19 @@ from django.db import connection, transaction
 
 from accounts.rights import RightsCode
 from accounts.roles import Role
+from audit import one_view
 from audit.database_clock import database_now, sure_instant
 from audit.models import AuditEvent
+from audit.one_view import fetched
 from backoffice.finance import payment_flows, player_funds, taking
 from backoffice.finance.catalogue import REPORTS
-from backoffice.finance.reading import fetched
 from backoffice.finance.report_shape import (
     Cell,
     Column,
     Header,
     Report,
     Span,
+    Totals,
     file_pieces,
 )
 from backoffice.finance.taking import Asked, ReportCode
@@ -313,8 +316,26 @@ def test_two_hundred_thousand_rows_need_no_more_memory_than_a_few():
         lines = sum(1 for _ in file)
     assert (taken.rows, lines) == (200_000, 9 + 200_000 + 3)
     assert peak < 24 * 1024  # 8 MB of it before the file goes to the disk
-    pieces = file_pieces(long, Header("House", "faro", span), iter(()))
+    pieces = file_pieces(long, Header("House", "faro", span), iter(()), Totals())
     assert b"No activity" in b"".join(pieces)
+
+
+def test_a_file_that_is_not_made_is_answered_with_its_own_words_and_without_a_look(
+    monkeypatch, database
+):
+    client, address = staff_client(Role.FINANCE), "/admin/finance/reports/ggr/file.csv"
+    monkeypatch.setattr(taking, "look", lambda *_: pytest.fail("looked"))
+    answer = client.get(address, {"first": "2026-02-30"})
+    shown = answer.content.decode()
+    assert (answer.status_code, shown.count("report_days_unreadable")) == (400, 1)
+    monkeypatch.setattr(taking, "FILE_MS_MAX", -1)
+    monkeypatch.setattr(one_view, "snapshot", lambda _: nullcontext())
+    answer = client.get(address)
+    shown = answer.content.decode()
+    assert (answer.status_code, shown.count("report_takes_too_long")) == (400, 1)
+    assert "ask for fewer days" in shown
+    assert "take the file." not in shown
+    assert not AuditEvent.objects.filter(kind="report.taken").exists()
 
 
 @pytest.mark.feature("F77")

@@ -9,9 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.spreadsheet import NO_ACTIVITY
 from backoffice import reports
 from backoffice.shifts_report import ShiftRow, shifts
-from backoffice.spreadsheet import NO_ACTIVITY, csv_text
+from backoffice.spreadsheet import csv_text
 from ledger.trial_balance import TOTAL, TrialRow, trial_balance
 
 
