@@ -59,6 +59,11 @@ def words(said: dict[str, Any]) -> list[str]:
         f" files until {one['files_until'] or 'never'}"
         for one in said["providers"]
     ]
+    lines += [
+        f"bank {one['bank']} {one['currency']}: drift {one['drift_minor']} minor units,"
+        f" statement until {one['closed_at'] or 'never'}"
+        for one in said.get("banks", [])
+    ]
     told = "no run of reconciliation reaches past the day"
     lines.append(f"{said['breaks_open']} breaks of the day or before it are open")
     return [*lines, told if run is None else f"run {run['id']}, {run['breaks_open']} breaks open"]
@@ -68,6 +73,14 @@ def _reaches(provider: dict[str, Any], until: str) -> bool:
     """Whether the files of a provider that has money reach past the day."""
     told = provider["files_until"]
     return bool(told) and datetime.fromisoformat(told) >= datetime.fromisoformat(until)
+
+
+def _bank_drift(one: dict[str, Any]) -> int:
+    """What of an account at a bank no name explains; without a statement there is nothing to."""
+    if one["bank_minor"] is None:
+        return 0
+    named = sum(int(minor) for minor in one["named"].values())
+    return int(one["bank_minor"]) - int(one["books_minor"]) - named
 
 
 def _wrong(said: dict[str, Any]) -> list[str]:
@@ -90,6 +103,12 @@ def _wrong(said: dict[str, Any]) -> list[str]:
         if drift != one["drift_minor"]:
             detail = f"drift is {one['drift_minor']!r}, its figures give {drift}"
             found.append(f"{one['provider']} {one['currency']} {detail}")
+    for one in said.get("banks", []):
+        drift = _bank_drift(one)
+        is_explained = is_explained and drift == 0
+        if drift != one["drift_minor"]:
+            detail = f"drift is {one['drift_minor']!r}, its figures give {drift}"
+            found.append(f"bank {one['bank']} {one['currency']} {detail}")
     holds = all(int(one["broken"]) == 0 for one in said["checks"])
     run = said["run"]
     waits = int(said["breaks_open"]) or (0 if run is None else int(run["breaks_open"]))

@@ -60,8 +60,8 @@ Place = tuple[str, str]
 
 
 def counted(run: Run) -> list[dict[str, Any]]:
-    """Each provider and currency with money: books and provider as counted here, the bank and the
-    names of differences as the run has them, and until when the provider's files reach.
+    """Each provider and currency with money: books and provider as counted here, the names of
+    differences as the run has them, and until when the provider's files reach.
 
     ``drift_minor`` is what no name explains. ``files_until`` is empty where there is no file, or
     where the rows of one are gone, so that nobody can count them.
@@ -76,13 +76,12 @@ def counted(run: Run) -> list[dict[str, Any]]:
         ours, theirs = books.pop(place, 0), said.pop(place, 0)
         if not (ours or theirs or any(named.values()) or any((one.get("moved") or {}).values())):
             continue
-        bank = one.get("bank_closing_minor")
-        found.append(_one(place, ours, theirs, named, None if bank is None else int(bank)))
+        found.append(_one(place, ours, theirs, named))
     known = current_policy().providers
     for place in sorted(books.keys() | said.keys()):
         ours, theirs = books.get(place, 0), said.get(place, 0)
         if (ours or theirs) and place[0] in known:  # the run says nothing of it
-            found.append(_one(place, ours, theirs, {}, None))
+            found.append(_one(place, ours, theirs, {}))
     for row in found:
         until = None if row["provider"] in gone else reach.get(row["provider"])
         row["files_until"] = "" if until is None else instant(until)
@@ -94,15 +93,12 @@ def breaks_open(before: datetime) -> int:
     return selectors.open_breaks().filter(booked_at__lt=before).count()
 
 
-def _one(
-    place: Place, ours: int, theirs: int, named: dict[str, int], bank: int | None
-) -> dict[str, Any]:
+def _one(place: Place, ours: int, theirs: int, named: dict[str, int]) -> dict[str, Any]:
     return {
         "provider": place[0],
         "currency": place[1],
         "books_minor": ours,
         "provider_minor": theirs,
-        "bank_minor": bank,
         "named": named,
         "drift_minor": ours - theirs - sum(named.values()),
     }

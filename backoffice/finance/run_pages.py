@@ -79,6 +79,7 @@ def run(request: HttpRequest, run_id: str) -> HttpResponse:
         "refused": inputs.get("refused", []),
         "ledger": _mapping(inputs.get("ledger")),
         "positions": positions(found),
+        "banks": banks(found),
         "kinds": [
             (
                 words.kind(each["kind"]),
@@ -198,22 +199,47 @@ def run_row(each: Run) -> dict[str, Any]:
     }
 
 
+def banks(found: Run) -> list[dict[str, Any]]:
+    """Per account at a bank and currency: the books, the statement, and what is not explained."""
+    rows = []
+    for each in _mapping(found.summary).get("banks", []):
+        of, books, closing = str(each["currency"]), int(each["books_minor"]), each["closing_minor"]
+        named = {str(name): int(minor) for name, minor in _mapping(each.get("named")).items()}
+        difference = 0 if closing is None else int(closing) - books
+        drift = difference - sum(named.values())
+        rows.append({
+            "bank": each["bank"],
+            "currency": of,
+            "closed_at": str(each["closed_at"] or "")[:16].replace("T", " "),
+            "books": desk.amount(books, of),
+            "closing": desk.amount(closing, of),
+            "difference": desk.amount(difference, of),
+            "named": [
+                (words.kind(name), desk.amount(minor, of)) for name, minor in sorted(named.items())
+            ],
+            "entries": [
+                (entry, desk.amount(minor, of)) for entry, minor in each.get("entries", [])[:SHOWN]
+            ],
+            "drift": desk.amount(drift, of),
+            "has_drift": drift != 0,
+        })  # fmt: skip
+    return rows
+
+
 def positions(found: Run) -> list[dict[str, Any]]:
-    """Per provider and currency: the books, the provider, the bank, and what is not explained."""
+    """Per provider and currency: the books, the provider, and what is not explained."""
     rows = []
     for each in _mapping(found.summary).get("positions", []):
         of, closing = str(each["currency"]), int(each["closing_minor"])
         theirs = int(each["provider_closing_minor"])
         named = {str(name): int(minor) for name, minor in _mapping(each.get("named")).items()}
         drift = closing - theirs - sum(named.values())
-        bank = each.get("bank_closing_minor")
         rows.append({
             "provider": each["provider"],
             "currency": of,
             "opening": desk.amount(int(each["opening_minor"]), of),
             "closing": desk.amount(closing, of),
             "theirs": desk.amount(theirs, of),
-            "bank": desk.amount(None if bank is None else int(bank), of),
             "difference": desk.amount(closing - theirs, of),
             "named": [
                 (words.kind(name), desk.amount(minor, of)) for name, minor in sorted(named.items())

@@ -54,6 +54,7 @@ def statement(request: HttpRequest, day: str, no: int) -> HttpResponse:
         "held": sum(1 for one in said["checks"] if not one["broken"]),
         "tables": [_table(one, day) for one in said["tables"]],
         "providers": [_provider(one) for one in said["providers"]],
+        "banks": [_bank(one) for one in said.get("banks", [])],
         "run": said["run"],
         "run_as_of": _minute(said["run"]["as_of"]) if said["run"] else "",
         "breaks_open": said["breaks_open"],
@@ -140,14 +141,32 @@ def _provider(one: dict[str, Any]) -> dict[str, Any]:
         "provider": one["provider"],
         "books": desk.amount(one["books_minor"], of),
         "theirs": desk.amount(one["provider_minor"], of),
-        "bank": desk.amount(one["bank_minor"], of),
+        **_named(one),
+        "files_until": _minute(one["files_until"]),
+    }
+
+
+def _bank(one: dict[str, Any]) -> dict[str, Any]:
+    of = str(one["currency"])
+    return {
+        "bank": one["bank"],
+        "books": desk.amount(one["books_minor"], of),
+        "closing": desk.amount(one["bank_minor"], of),
+        **_named(one),
+        "closed_at": _minute(one["closed_at"]),
+    }
+
+
+def _named(one: dict[str, Any]) -> dict[str, Any]:
+    """What two sides differ by, name by name, and what has none."""
+    of = str(one["currency"])
+    return {
         "named": [
             (words.kind(name), desk.amount(minor, of))
             for name, minor in sorted(one["named"].items())
         ],
         "drift": desk.amount(one["drift_minor"], of),
         "has_drift": one["drift_minor"] != 0,
-        "files_until": _minute(one["files_until"]),
     }
 
 

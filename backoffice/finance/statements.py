@@ -2,10 +2,10 @@
 other and signed.
 
 Three ways: what was played against the books (`play_against_books`, `backoffice.rounds`), the books
-against providers, and providers against banks (the newest run of reconciliation that reaches past
-the day, its sums counted again by `providers_held`). It differs while a break of the run or of the
-day is open, and is incomplete while no run, or no file of a provider that has money, reaches past
-the day. Made again later it is a further number of the day.
+against providers, and against banks (the newest run of reconciliation that reaches past the day,
+its sums counted again by `providers_held` and `banks_held`). It differs while a break of the run or
+of the day is open, and is incomplete while no run, or no file of a provider that has money, reaches
+past the day. Made again later it is a further number of the day.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from audit.database_clock import database_now, sure_instant
 from audit.keys import seal_key
 from audit.record import Subject, record, register
 from backoffice import reports, rounds
-from backoffice.finance import play_against_books, providers_held, taking
+from backoffice.finance import banks_held, play_against_books, providers_held, taking
 from backoffice.models import DailyStatement
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
@@ -126,6 +126,7 @@ def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
         tables = play_against_books.by_table(since, until)
         run = _run(until)
         providers = [] if run is None else providers_held.counted(run)
+        banks = [] if run is None else banks_held.counted(run)
         breaks_open = providers_held.breaks_open(until)
     found: dict[str, Any] = {
         "v": 1,
@@ -141,6 +142,7 @@ def _found(day: date, since: datetime, until: datetime) -> dict[str, Any]:
         "tables": [_table(one) for one in tables],
         "run": None if run is None else _told(run),
         "providers": providers,
+        "banks": banks,
         "breaks_open": breaks_open,
     }
     return found | {"verdict": verdict(found).value}
@@ -150,7 +152,8 @@ def verdict(found: dict[str, Any]) -> Verdict:
     """What the facts come to. `verify.statement` has the same rule, on its own."""
     is_even = all(one["agrees"] for one in found["tables"])
     holds = all(one["broken"] == 0 for one in found["checks"])
-    is_explained = all(one["drift_minor"] == 0 for one in found["providers"])
+    held = [*found["providers"], *found.get("banks", [])]
+    is_explained = all(one["drift_minor"] == 0 for one in held)
     waits = found["breaks_open"] or (found["run"] or {}).get("breaks_open", 0)
     if waits or not (is_even and holds and is_explained):
         return Verdict.DIFFERS

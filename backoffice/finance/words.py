@@ -66,6 +66,10 @@ NAMED: Final[Mapping[str, str]] = {
     "fee_withheld": "Fees of rows that differ",
     "resolved": "Resolved by two people",
     "before_first_file": "Before the first file",
+    "before_first_statement": "Before the first statement",
+    "statement_gap": "Statements that do not meet",
+    "booked_since": "Booked since it closed",
+    "not_at_bank": "Booked, and not at the bank",
     "conversions": "Changed into other currencies",
 }
 #: Files that a run missed.

@@ -26,6 +26,7 @@ from payments.files import selectors as files
 from payments.files.models import SourceFile
 from payments.files.words import FileKind, FileState
 from payments.reconciliation import carried, ledger_side
+from payments.reconciliation.banks import BankAccount
 from payments.reconciliation.carried import Carried
 from payments.reconciliation.ledger_side import Clearing, naive_utc
 from payments.reconciliation.matching import InputFile
@@ -162,11 +163,17 @@ def gather(provider: str, as_of: datetime, policy: Policy) -> Scope:
     )
 
 
-def run_id(scope: Scope, ledger: tuple[int, str], balances: Sequence[int]) -> str:
+def run_id(
+    scope: Scope,
+    ledger: tuple[int, str],
+    balances: Sequence[int],
+    at_banks: Sequence[BankAccount],
+) -> str:
     """SHA-256 of everything that the outcome depends on."""
     facts = {
         "as_of": scope.as_of.isoformat(),
         "balances": list(balances),
+        "banks": [one.facts() for one in at_banks],
         "code": code_version(),
         "files": [(one.kind, one.source, one.sha256) for one in scope.files],
         "gaps": list(scope.gaps),

@@ -23,7 +23,11 @@ LINE_COLUMNS: Final = (
 )
 POSITION_COLUMNS: Final = (
     *("provider", "currency", "opening", "deposits", "withdrawals", "refunds", "chargebacks"),
-    *("fees", "fx", "adjustments", "payouts", "closing", "provider_closing", "bank_closing"),
+    *("fees", "fx", "adjustments", "payouts", "closing", "provider_closing"),
+    *("difference", "named", "drift"),
+)
+BANK_COLUMNS: Final = (
+    *("bank", "currency", "statement_closed", "closing", "bank_closing"),
     *("difference", "named", "drift"),
 )
 
@@ -33,7 +37,6 @@ class Position:
     """One provider and currency, in minor units, seen from our clearing account.
 
     ``opening`` + what moved = ``closing``; ``closing`` = ``provider_closing`` + all of ``named``.
-    ``bank_closing`` is what the bank's newest statement in scope says; None: there is none.
     """
 
     provider: str
@@ -42,12 +45,36 @@ class Position:
     moved: Mapping[str, int]
     closing_minor: int
     provider_closing_minor: int
-    bank_closing_minor: int | None
     named: Mapping[str, int]
 
     @property
     def difference_minor(self) -> int:
         return self.closing_minor - self.provider_closing_minor
+
+    @property
+    def drift_minor(self) -> int:
+        return self.difference_minor - sum(self.named.values())
+
+
+@dataclass(frozen=True, slots=True)
+class BankPosition:
+    """One account at a bank and currency, as of when its newest statement closed: what the books
+    have + all of ``named`` = what the statement closes with. Without a statement both are None.
+
+    ``entries`` are the first of those that the bank has no line for: name and amount.
+    """
+
+    bank: str
+    currency: str
+    closed_at: datetime | None
+    books_minor: int
+    closing_minor: int | None
+    named: Mapping[str, int]
+    entries: Sequence[tuple[str, int]]
+
+    @property
+    def difference_minor(self) -> int:
+        return 0 if self.closing_minor is None else self.closing_minor - self.books_minor
 
     @property
     def drift_minor(self) -> int:
@@ -118,6 +145,7 @@ class Header:
     policy: str
     inputs: Mapping[str, Any]
     positions: Sequence[Position] = ()
+    banks: Sequence[BankPosition] = ()
     categories: Sequence[Category] = ()
     controls: Sequence[Control] = ()
     matched: Mapping[int, int] = field(default_factory=dict)
@@ -177,6 +205,7 @@ def _header_rows(header: Header) -> Iterator[Sequence[object]]:
     for one in header.positions:
         for name, minor in sorted(one.named.items()):
             yield [cell(one.provider), one.currency, name, decimal(minor, one.currency)]
+    yield from _bank_rows(header.banks)
     yield []
     yield ["activity", "currency", "category", "ledger_count", "ledger", "psp_count", "psp"]
     for row in header.categories:
@@ -196,6 +225,34 @@ def _header_rows(header: Header) -> Iterator[Sequence[object]]:
         yield [control.kind, control.currency, control.count, amount]
     if not header.controls:
         yield [NO_ACTIVITY]
+
+
+def _bank_rows(banks: Sequence[BankPosition]) -> Iterator[Sequence[object]]:
+    """The accounts at banks, what each differs by, and the entries that its bank does not show."""
+    if not banks:
+        return
+    yield []
+    yield BANK_COLUMNS
+    for one in banks:
+        closing = None if one.closing_minor is None else decimal(one.closing_minor, one.currency)
+        yield [
+            *(cell(one.bank), one.currency),
+            "" if one.closed_at is None else _instant(one.closed_at),
+            *(decimal(one.books_minor, one.currency), closing or ""),
+            decimal(one.difference_minor, one.currency),
+            decimal(sum(one.named.values()), one.currency),
+            decimal(one.drift_minor, one.currency),
+        ]
+    yield []
+    yield ["bank_named", "currency", "name", "amount"]
+    for one in banks:
+        for name, minor in sorted(one.named.items()):
+            yield [cell(one.bank), one.currency, name, decimal(minor, one.currency)]
+    yield []
+    yield ["not_at_bank", "currency", "ledger_entry_id", "amount"]
+    for one in banks:
+        for entry, minor in one.entries:
+            yield [cell(one.bank), one.currency, cell(entry), decimal(minor, one.currency)]
 
 
 def _listed(
@@ -222,7 +279,7 @@ def _position_cells(one: Position) -> Sequence[object]:
         *(amount(moved["fee"]), amount(moved["fx"])),
         amount(moved["adjustment"] + moved["other"]),
         *(amount(moved["payout"]), amount(one.closing_minor)),
-        *(amount(one.provider_closing_minor), amount(one.bank_closing_minor)),
+        amount(one.provider_closing_minor),
         *(amount(one.difference_minor), amount(sum(one.named.values()))),
         amount(one.drift_minor),
     ]

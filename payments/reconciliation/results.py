@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from payments.files.words import FileKind
+from payments.reconciliation.banks import BankLine, StatementKey
 from payments.reconciliation.booking import Due
 from payments.reconciliation.inputs import Scope
 from payments.reconciliation.matching import Balance, Matching
@@ -85,7 +87,6 @@ def positions(
     matching: Matching,
     balances: list[Balance],
     openings: dict[int, int],
-    banks: dict[tuple[str, str], int],
 ) -> list[Position]:
     """Each provider and currency, in that order."""
     moved: dict[int, dict[str, int]] = {}
@@ -107,11 +108,33 @@ def positions(
                 moved={name: moved.get(place.number, {}).get(name, 0) for name in CATEGORIES},
                 closing_minor=balance.ledger_minor,
                 provider_closing_minor=balance.provider_minor,
-                bank_closing_minor=banks.get((place.provider, place.currency)),
                 named=balance.named,
             )
         )
     return found
+
+
+def bank_lines(matching: Matching, scope: Scope) -> list[BankLine]:
+    """Every booked line of every statement in scope, and what it is if the books do not have it."""
+    paths = [str(one.path) for one in scope.input_files() if one.kind == FileKind.BANK.value]
+    if not paths:
+        return []
+    return [
+        BankLine(StatementKey(*row[:4]), row[4], row[5], (row[6], row[7]), row[8])
+        for row in matching.rows(
+            f"""SELECT f.sha256, r.account, r.currency, r.statement_no, r.amount_minor, r.booked_on,
+                f.file_no, r.row_no, coalesce(k.name, y.name, 'unmatched_bank_line')
+            FROM read_parquet($paths, filename = true) r JOIN files f ON f.path = r.filename
+            LEFT JOIN (SELECT bank_file, bank_row, CASE WHEN bool_or(is_resolved) THEN 'resolved'
+                ELSE min(kind) END AS name FROM kept WHERE side = 'bank' GROUP BY ALL) k
+                ON k.bank_file = f.sha256 AND k.bank_row = r.row_no
+            LEFT JOIN (SELECT bid, CASE WHEN bool_or(is_off) THEN 'batch_sum'
+                ELSE 'payout_to_book' END AS name FROM st GROUP BY bid) y
+                ON y.bid = f.file_no::BIGINT * {ROWS_MAX} + r.row_no
+            WHERE r.status = 'BOOK' ORDER BY f.file_no, r.row_no""",  # noqa: S608  (a number)
+            paths=paths,
+        )
+    ]
 
 
 def categories(matching: Matching) -> list[Category]:

@@ -20,8 +20,8 @@ from kernel.ids import Actor
 from kernel.refusal import Refused
 from payments import columnar
 from payments.files import store
-from payments.files.models import BankStatement
 from payments.reconciliation import (
+    banks,
     booking,
     breaks,
     inputs,
@@ -30,6 +30,7 @@ from payments.reconciliation import (
     report_store,
     results,
 )
+from payments.reconciliation.banks import BankAccount
 from payments.reconciliation.inputs import Scope
 from payments.reconciliation.ledger_side import naive_utc
 from payments.reconciliation.matching import Balance, Inputs, Matching, Place
@@ -99,7 +100,7 @@ def perform(  # noqa: PLR0913  (what may be asked of a run; all but two by name)
         at("loading")
         matching.load()
         ledger = matching.ledger_digest()
-        run_id = inputs.run_id(read.scope, ledger, read.balances)
+        run_id = inputs.run_id(read.scope, ledger, read.balances, read.banks)
         balances = matching.run(at)
         at("reporting")
         header = _header(run_id, read, matching, ledger, balances)
@@ -130,7 +131,7 @@ class _Read:
     inputs: Inputs
     balances: list[int]
     openings: dict[int, int]
-    banks: dict[tuple[str, str], int]
+    banks: list[BankAccount]
 
 
 def _read(
@@ -161,7 +162,7 @@ def _read(
             transfers=scope.carried.transfers,
             early=scope.early(),
         )
-        banks = _bank_closings(scope)
+        at_banks = banks.gather(banks.names(provider, policy), scope.files, as_of)
     places = [
         Place(number, name, currency, naive_utc(first), closing, before)
         for number, ((name, currency), first, closing, before) in enumerate(
@@ -183,7 +184,7 @@ def _read(
         provider=scope.provider,
         resolved=[(one.break_id, one.facts, one.kind, one.adjustment) for one in scope.resolved],
     )
-    return _Read(scope, read, minors, dict(enumerate(openings)), banks)
+    return _Read(scope, read, minors, dict(enumerate(openings)), at_banks)
 
 
 def _places(scope: Scope, engine: DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -201,26 +202,10 @@ def _places(scope: Scope, engine: DuckDBPyConnection) -> list[tuple[str, str]]:
     return ours + sorted(said - set(ours))
 
 
-def _bank_closings(scope: Scope) -> dict[tuple[str, str], int]:
-    """By provider and currency, what the newest statements of its banks before the instant say."""
-    closings: dict[tuple[str, str], dict[str, int]] = {}
-    shas = [one.sha256 for one in scope.files if one.kind == "bank"]
-    for one in (
-        BankStatement.objects.select_related("file")
-        .filter(file__sha256__in=shas, closed_on__lte=scope.as_of.date())
-        .order_by("closed_on", "sequence", "page", "id")
-    ):
-        for name in scope.providers:
-            if one.file.source in scope.policy.providers[name].banks:
-                place = closings.setdefault((name, one.currency), {})
-                place[one.account] = one.closing_minor
-    return {key: sum(parts.values()) for key, parts in closings.items()}
-
-
 def _header(
     run_id: str, read: _Read, matching: Matching, ledger: tuple[int, str], balances: list[Balance]
 ) -> Header:
-    positions = results.positions(matching, balances, read.openings, read.banks)
+    positions = results.positions(matching, balances, read.openings)
     for one in positions:
         if one.opening_minor + sum(one.moved.values()) != one.closing_minor:
             raise Refused(
@@ -239,6 +224,7 @@ def _header(
         policy=scope.policy.version,
         inputs=inputs.input_listing(scope, ledger),
         positions=positions,
+        banks=banks.positions(read.banks, results.bank_lines(matching, scope), scope.policy),
         categories=results.categories(matching),
         controls=results.controls(matching),
         matched=results.matched(matching),
@@ -302,6 +288,10 @@ def _summary(header: Header) -> dict[str, Any]:
         "positions": [
             asdict(one) | {"difference_minor": one.difference_minor, "drift_minor": one.drift_minor}
             for one in header.positions
+        ],
+        "banks": [
+            asdict(one) | {"closed_at": one.closed_at and one.closed_at.isoformat()}
+            for one in header.banks
         ],
         "categories": [asdict(one) for one in header.categories],
         "breaks": [asdict(one) for one in header.controls],

@@ -207,13 +207,14 @@ def bank_imported(
     *,
     currency: str = "EUR",
     name: str = "main",
+    account: str = "DE89370400440532013000",
     until: datetime | None = None,
 ) -> str:
     """Lines of the house's account as an accepted file keeps them: (minor, remittance, day)."""
     rows = [
         BankRow(
             row_no=number,
-            account="DE89370400440532013000",
+            account=account,
             statement_no="1",
             entry_no=number,
             bank_ref=f"bank_{number}",
@@ -229,7 +230,7 @@ def bank_imported(
         )
         for number, (minor, said, at) in enumerate(lines, start=1)
     ]
-    sha256 = hashlib.sha256(repr((name, currency, rows)).encode()).hexdigest()
+    sha256 = hashlib.sha256(repr((name, currency, account, rows)).encode()).hexdigest()
     with store.workplace() as place, columnar.connect(place) as engine:
         write(engine, FileKind.BANK, rows, place / "rows.parquet")
         kept = store.keep_rows(place / "rows.parquet", sha256)

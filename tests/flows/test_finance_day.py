@@ -30,7 +30,7 @@ pytestmark = [
 
 POSITION = {
     "provider": "simulated", "currency": "EUR", "opening_minor": 0, "moved": {},
-    "closing_minor": 2_000, "provider_closing_minor": 1_500, "bank_closing_minor": None,
+    "closing_minor": 2_000, "provider_closing_minor": 1_500,
     "named": {"amount": 500},
 }  # fmt: skip
 

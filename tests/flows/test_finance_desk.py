@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.feature("F67")]
 FINANCE = "/admin/finance/"
 POSITION = {
     "provider": "simulated", "currency": "EUR", "opening_minor": 0, "moved": {},
-    "closing_minor": 9_500, "provider_closing_minor": 9_000, "bank_closing_minor": None,
+    "closing_minor": 9_500, "provider_closing_minor": 9_000,
     "named": {"missing_at_psp": 500},
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from backoffice.finance.statements import StatementCode
 from backoffice.models import DailyStatement
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
+from payments.files.models import BankStatement, SourceFile
 from payments.models import Deposit
 from payments.reconciliation.models import Run
 from payments.reconciliation.policy import current_policy
@@ -30,7 +31,15 @@ from tests.flows.break_steps import kept_break
 from tests.flows.chargeback_steps import captured_deposit
 from tests.flows.finance_steps import today
 from tests.flows.incident_steps import bet, person
-from tests.flows.reconciliation_steps import Said, book, imported, pair, settlement
+from tests.flows.reconciliation_steps import (
+    Booked,
+    Said,
+    bank_imported,
+    book,
+    imported,
+    pair,
+    settlement,
+)
 from tests.flows.staff_steps import make_staff, staff_client
 from verify.__main__ import main
 
@@ -193,6 +202,45 @@ def test_a_run_whose_figures_are_not_those_of_books_and_files_differs(yesterday,
     owner.commit()
     made = statements.make(yesterday, actor=SYSTEM)
     assert (made.verdict, said(made)["providers"][0]["drift_minor"]) == ("differs", -1)
+
+
+def test_an_account_at_a_bank_is_held_against_its_statement(yesterday, owner, tmp_path, capsys):
+    at = until(yesterday) - timedelta(days=3)
+    book(owner, [Booked("psp_settlement", -400, at, of="x")])
+    told(yesterday)
+    ended = database_now() - timedelta(days=2)
+    sha256 = bank_imported([(410, "x", ended)])
+    BankStatement.objects.create(
+        file=SourceFile.objects.get(sha256=sha256), account="DE89370400440532013000",
+        currency="EUR", statement_no="1", opened_on=ended.date(), closed_on=ended.date(),
+        opening_minor=400, closing_minor=810, entries=1,
+    )  # fmt: skip
+    run = again()
+    made = statements.make(yesterday, actor=SYSTEM)
+    (one,) = said(made)["banks"]
+    assert (one["bank"], one["books_minor"], one["bank_minor"]) == ("main", 400, 810)
+    assert (one["named"], one["drift_minor"]) == ({"unmatched_bank_line": 410}, 0)
+    status, words = verified(made.line, tmp_path, capsys)
+    assert (status, "bank main EUR: drift 0" in words) == (0, True)
+    page = staff_client(Role.FINANCE).get(f"/admin/finance/statements/{yesterday}/{made.no}/")
+    assert "8.10 EUR" in page.content.decode()
+
+    owner.execute("ALTER TABLE payments_reconciliation_run DISABLE TRIGGER USER")
+    for change, drift in (({"named": {}}, 410), ({"books_minor": 1, "closing_minor": 411}, 0)):
+        (bank,) = run.summary["banks"]
+        owner.execute(
+            "UPDATE payments_reconciliation_run SET summary = %s WHERE id = %s",
+            [json.dumps(run.summary | {"banks": [bank | change]}), run.pk],
+        )
+        owner.commit()
+        made = statements.make(yesterday, actor=SYSTEM)
+        assert said(made)["banks"][0]["drift_minor"] == drift
+        assert verified(made.line, tmp_path, capsys)[0] == 0
+    wrong = said(made) | {"banks": [one | {"bank_minor": 811}], "verdict": "differs"}
+    del wrong["no"], wrong["key"]
+    line = statements._keep(yesterday, 9, wrong, SYSTEM).line
+    status, words = verified(line, tmp_path, capsys)
+    assert (status, "bank main EUR drift" in words) == (1, True)
 
 
 def test_an_open_break_of_the_day_differs_whatever_the_run_counted(yesterday):
