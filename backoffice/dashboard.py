@@ -41,17 +41,14 @@ from tables.phases import FINISHED
 DAYS: Final = 7
 
 _PAYMENTS: Final = """
-SELECT clearing.currency, t.kind, count(*), sum(t.amount)::bigint
+SELECT clearing.currency, n.kind, count(*), sum(abs(n.amount))::bigint
 FROM ledger_account clearing
 JOIN ledger_entry n ON n.account = clearing.id
-JOIN ledger_transfer_id i ON i.id = n.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
-JOIN ledger_account other
-    ON other.id = CASE WHEN t.credit = clearing.id THEN t.debit ELSE t.credit END
+JOIN ledger_account other ON other.id = n.counterpart
 JOIN accounts_player p ON other.owner_ref = 'player:' || p.user_id
 WHERE clearing.kind = 'psp_clearing' AND n.posted_at >= %s AND n.posted_at < %s
-    AND t.kind IN ('deposit', 'withdrawal_paid') AND NOT p.is_test
-GROUP BY clearing.currency, t.kind
+    AND n.kind IN ('deposit', 'withdrawal_paid') AND NOT p.is_test
+GROUP BY clearing.currency, n.kind
 """
 
 _ACTIVE: Final = """

@@ -27,17 +27,13 @@ WITH finished AS (
     FROM tables_round
     WHERE phase = ANY(%(finished)s) AND finished_at >= %(since)s AND finished_at < %(until)s
 ), moved AS (
-    SELECT f.day, f.id AS round, f.table_id, e.currency, t.kind, t.amount,
-        t.credit = e.id AS into_escrow, p.is_test, other.kind AS other_kind
+    SELECT f.day, f.id AS round, f.table_id, e.currency, n.kind, abs(n.amount) AS amount,
+        n.amount > 0 AS into_escrow, p.is_test, other.kind AS other_kind
     FROM finished f
     JOIN ledger_account e ON e.kind = 'escrow' AND e.owner_ref = f.owner_ref
-    JOIN ledger_entry n ON n.account = e.id
-    JOIN ledger_transfer_id i ON i.id = n.transfer
-    JOIN ledger_transfer t
-        ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
-        AND t.posted_at < coalesce(%(as_of)s::timestamptz, 'infinity')
-    JOIN ledger_account other
-        ON other.id = CASE WHEN t.credit = e.id THEN t.debit ELSE t.credit END
+    JOIN ledger_entry n
+        ON n.account = e.id AND n.posted_at < coalesce(%(as_of)s::timestamptz, 'infinity')
+    JOIN ledger_account other ON other.id = n.counterpart
     LEFT JOIN accounts_player p
         ON other.kind IN ('player_cash', 'receivable')
         AND other.owner_ref = 'player:' || p.user_id

@@ -35,16 +35,14 @@ ROWS_MAX: Final = 20_000
 AFTERMATH: Final = timedelta(minutes=1)
 
 _TRANSFERS: Final = """
-SELECT t.id, t.posted_at, t.kind, t.amount, e.currency, d.kind, d.owner_ref, c.kind, c.owner_ref,
-    t.ref, t.batch, t.item
+SELECT n.transfer, n.posted_at, n.kind, abs(n.amount), e.currency, d.kind, d.owner_ref, c.kind,
+    c.owner_ref, n.ref, n.batch, n.item
 FROM ledger_account e
 JOIN ledger_entry n ON n.account = e.id
-JOIN ledger_transfer_id i ON i.id = n.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
-JOIN ledger_account d ON d.id = t.debit
-JOIN ledger_account c ON c.id = t.credit
+JOIN ledger_account d ON d.id = CASE WHEN n.amount < 0 THEN e.id ELSE n.counterpart END
+JOIN ledger_account c ON c.id = CASE WHEN n.amount < 0 THEN n.counterpart ELSE e.id END
 WHERE e.kind = 'escrow' AND e.owner_ref = %s
-ORDER BY t.batch, t.item LIMIT %s
+ORDER BY n.batch, n.item LIMIT %s
 """
 
 _EVENTS: Final = """

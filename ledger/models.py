@@ -56,7 +56,7 @@ class Batch(models.Model):
 
 
 class TransferRow(models.Model):
-    """One movement between two accounts, as posted."""
+    """One movement between two accounts, as posted, with the number and balance it left on each."""
 
     id = models.UUIDField(primary_key=True)
     batch = models.BigIntegerField()

@@ -18,34 +18,19 @@ from ledger.postings import TransferKind
 #: Lines in one page of a statement.
 LINES_MAX: Final = 500
 
-#: What each entry of ``e`` was for.
-_TRANSFERS: Final = """
-JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
-"""
 _COLUMNS: Final = """
-SELECT e.seq, e.posted_at, t.kind, t.ref, e.amount, e.balance_after, e.transfer,
-       CASE WHEN t.debit = e.account THEN t.credit ELSE t.debit END
+SELECT seq, posted_at, kind, ref, amount, balance_after, transfer, counterpart FROM ledger_entry
+WHERE account = %(account)s
 """
 _LINES: Final = f"""{_COLUMNS}
-FROM (
-    SELECT * FROM ledger_entry
-    WHERE account = %(account)s
-      AND (%(before)s::bigint IS NULL OR seq < %(before)s::bigint)
-      AND posted_at >= coalesce(%(since)s::timestamptz, '-infinity')
-      AND posted_at < coalesce(%(until)s::timestamptz, 'infinity')
-    ORDER BY seq DESC LIMIT %(limit)s
-) e {_TRANSFERS}
-ORDER BY e.seq DESC
-"""  # noqa: S608  (constants of this module)
-_ONWARD: Final = f"""{_COLUMNS}
-FROM (
-    SELECT * FROM ledger_entry
-    WHERE account = %(account)s AND seq > %(after)s AND seq <= %(last)s
-    ORDER BY seq LIMIT %(limit)s
-) e {_TRANSFERS}
-ORDER BY e.seq
-"""  # noqa: S608  (constants of this module)
+  AND (%(before)s::bigint IS NULL OR seq < %(before)s::bigint)
+  AND posted_at >= coalesce(%(since)s::timestamptz, '-infinity')
+  AND posted_at < coalesce(%(until)s::timestamptz, 'infinity')
+ORDER BY seq DESC LIMIT %(limit)s
+"""
+_ONWARD: Final = f"""{_COLUMNS} AND seq > %(after)s AND seq <= %(last)s
+ORDER BY seq LIMIT %(limit)s
+"""
 _OF_PERIOD: Final = """
     SELECT seq, amount, balance_after FROM ledger_entry
     WHERE account = %(account)s
@@ -57,13 +42,12 @@ _SPAN: Final = f"""
 SELECT f.seq, f.balance_after - f.amount, l.seq, l.balance_after
 FROM ({_OF_PERIOD} LIMIT 1) f CROSS JOIN ({_OF_PERIOD} DESC LIMIT 1) l
 """  # noqa: S608  (constants of this module)
-_TOTALS: Final = f"""
-SELECT t.kind, coalesce(sum(e.amount) FILTER (WHERE e.amount > 0), 0)::bigint,
-       coalesce(-sum(e.amount) FILTER (WHERE e.amount < 0), 0)::bigint, count(*)
-FROM ledger_entry e {_TRANSFERS}
-WHERE e.account = %(account)s AND e.seq BETWEEN %(first)s AND %(last)s
-GROUP BY t.kind ORDER BY t.kind
-"""  # noqa: S608  (constants of this module)
+_TOTALS: Final = """
+SELECT kind, coalesce(sum(amount) FILTER (WHERE amount > 0), 0)::bigint,
+       coalesce(-sum(amount) FILTER (WHERE amount < 0), 0)::bigint, count(*)
+FROM ledger_entry WHERE account = %(account)s AND seq BETWEEN %(first)s AND %(last)s
+GROUP BY kind ORDER BY kind
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 The oldest proof of double entry: in each currency openings and closings sum to zero, and debits
 equal credits. Made of entries alone, so it can be made of any day for as long as they are kept.
+That the two sides of a transfer cancel out needs no proof (one row, one amount): what this shows is
+that none crossed currencies, and what each kind held.
 """
 
 from __future__ import annotations

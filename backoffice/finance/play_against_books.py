@@ -35,18 +35,15 @@ WITH finished AS (
     GROUP BY f.part, s.currency
 ), moved AS (
     SELECT f.part, e.currency,
-        coalesce(sum(n.amount) FILTER (WHERE t.kind = 'stake'), 0)::bigint AS staked,
-        coalesce(sum(-n.amount) FILTER (WHERE t.kind <> 'stake'
+        coalesce(sum(n.amount) FILTER (WHERE n.kind = 'stake'), 0)::bigint AS staked,
+        coalesce(sum(-n.amount) FILTER (WHERE n.kind <> 'stake'
             AND other.kind IN ('player_cash', 'receivable')), 0)::bigint AS returned,
         coalesce(sum(-n.amount) FILTER (WHERE other.kind = 'house'), 0)::bigint AS house,
         sum(n.amount)::bigint AS left_over
     FROM finished f
     JOIN ledger_account e ON e.kind = 'escrow' AND e.owner_ref = f.owner_ref
     JOIN ledger_entry n ON n.account = e.id
-    JOIN ledger_transfer_id i ON i.id = n.transfer
-    JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = n.posted_at
-    JOIN ledger_account other
-        ON other.id = CASE WHEN t.credit = e.id THEN t.debit ELSE t.credit END
+    JOIN ledger_account other ON other.id = n.counterpart
     GROUP BY f.part, e.currency
 ), compared AS (
     SELECT coalesce(p.part, m.part) AS part, coalesce(p.currency, m.currency) AS currency,

@@ -44,11 +44,7 @@ FROM accounts_player p
 JOIN ledger_account a
     ON a.owner_ref = 'player:' || p.user_id AND a.kind IN ('player_cash', 'player_held')
 JOIN ledger_entry e ON e.account = a.id AND e.posted_at < %(as_of)s
-JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
-JOIN ledger_account other
-    ON other.id = CASE WHEN t.credit = a.id THEN t.debit ELSE t.credit END
-    AND other.kind = 'psp_clearing'
+JOIN ledger_account other ON other.id = e.counterpart AND other.kind = 'psp_clearing'
 WHERE p.is_test GROUP BY 1
 """
 #: Of what an escrow holds, what test accounts put there; asked only of the few that hold something.
@@ -58,11 +54,7 @@ _IN_PLAY: Final = f"""
     FROM stood s
     CROSS JOIN LATERAL (
         SELECT sum(e.amount) AS minor FROM ledger_entry e
-        JOIN ledger_transfer_id i ON i.id = e.transfer
-        JOIN ledger_transfer t
-            ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
-        JOIN ledger_account other
-            ON other.id = CASE WHEN t.credit = s.id THEN t.debit ELSE t.credit END
+        JOIN ledger_account other ON other.id = e.counterpart
         JOIN accounts_player p ON p.is_test AND p.user_id = CASE
             WHEN other.owner_ref ~ '^player:[0-9]{{1,18}}$'
             THEN substr(other.owner_ref, 8)::bigint END

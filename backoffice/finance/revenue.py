@@ -35,11 +35,9 @@ SELECT (%(days)s::date[])[width_bucket(e.posted_at, %(sinces)s::timestamptz[])] 
     a.currency, a.kind, coalesce(p.is_test, false) AS is_test, sum(e.amount)::bigint
 FROM ledger_account a
 JOIN ledger_entry e ON e.account = a.id
-JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
-JOIN ledger_account other ON other.id = CASE WHEN t.credit = a.id THEN t.debit ELSE t.credit END
-CROSS JOIN LATERAL (SELECT CASE WHEN t.ref ~ '^payment:[0-9a-f-]{36}$'
-    THEN substr(t.ref, 9)::uuid END AS id) of
+JOIN ledger_account other ON other.id = e.counterpart
+CROSS JOIN LATERAL (SELECT CASE WHEN e.ref ~ '^payment:[0-9a-f-]{36}$'
+    THEN substr(e.ref, 9)::uuid END AS id) of
 LEFT JOIN payments_deposit d ON d.id = of.id
 LEFT JOIN payments_withdrawal w ON w.id = of.id
 LEFT JOIN accounts_player p ON p.user_id = coalesce(d.player_id, w.player_id,

@@ -24,12 +24,10 @@ SELECT a.id, a.kind, a.currency, coalesce((SELECT e.balance_after FROM ledger_en
 FROM ledger_account a WHERE a.owner_ref = %(owner)s AND a.opened_at <= %(as_of)s ORDER BY a.id
 """
 _ENTRIES: Final = """
-SELECT a.kind, a.currency, e.seq, e.posted_at, t.kind, t.ref, e.amount, e.balance_after,
-    o.kind || ' ' || o.owner_ref, e.transfer, t.batch, t.item
+SELECT a.kind, a.currency, e.seq, e.posted_at, e.kind, e.ref, e.amount, e.balance_after,
+    o.kind || ' ' || o.owner_ref, e.transfer, e.batch, e.item
 FROM ledger_account a JOIN ledger_entry e ON e.account = a.id
-JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at
-JOIN ledger_account o ON o.id = CASE WHEN t.debit = a.id THEN t.credit ELSE t.debit END
+JOIN ledger_account o ON o.id = e.counterpart
 WHERE a.owner_ref = %(owner)s AND e.posted_at <= %(as_of)s ORDER BY a.id, e.seq
 """
 _HOLDS: Final = """
@@ -77,11 +75,10 @@ SELECT id::text, opened_at FROM ledger_account
 WHERE owner_ref = %(owner)s AND opened_at <= %(as_of)s ORDER BY opened_at, id
 """
 _BATCHES_SEALED: Final = """
-SELECT t.batch::text, e.posted_at
+SELECT e.batch::text, e.posted_at
 FROM ledger_account a JOIN ledger_entry e ON e.account = a.id
-JOIN ledger_transfer_id t ON t.id = e.transfer
 WHERE a.owner_ref = %(owner)s AND e.posted_at <= %(as_of)s
-GROUP BY e.posted_at, t.batch ORDER BY e.posted_at, t.batch
+GROUP BY e.posted_at, e.batch ORDER BY e.posted_at, e.batch
 """
 _ROUNDS_SEALED: Final = """
 SELECT r.id::text, r.at FROM tables_round_result r WHERE r.at <= %(as_of)s AND r.round_id IN (

@@ -21,11 +21,10 @@ _BOOKS: Final = (
     " 'system:bench', 1, minor, at FROM made",
     "INSERT INTO ledger_transfer_id SELECT transfer, 1000000000 + n, 1 FROM made",
     "INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, permit,"
-    " posted_at) SELECT transfer, 1000000000 + n, 1, {clearing}, {cash}, minor, 'deposit',"
-    " 'payment:' || payment, payment, at FROM made",
-    "INSERT INTO ledger_entry (account, seq, transfer, amount, balance_after, posted_at)"
-    " SELECT account, n, transfer, sign * minor, sum(sign * minor) OVER (PARTITION BY account"
-    " ORDER BY n), at FROM made, (VALUES ({clearing}, -1), ({cash}, 1)) AS side (account, sign)",
+    " posted_at, debit_seq, debit_balance_after, credit_seq, credit_balance_after)"
+    " SELECT transfer, 1000000000 + n, 1, {clearing}, {cash}, minor, 'deposit',"
+    " 'payment:' || payment, payment, at, n, -sum(minor) OVER w, n, sum(minor) OVER w"
+    " FROM made WINDOW w AS (ORDER BY n)",
     "UPDATE ledger_account a SET seq = e.seq, posted = e.posted FROM (SELECT account, max(seq) AS"
     " seq, sum(amount) AS posted FROM ledger_entry GROUP BY 1) e WHERE e.account = a.id",
     "INSERT INTO payments_deposit (id, player_id, provider, provider_ref, key, amount_minor,"

@@ -112,16 +112,20 @@ INSERT INTO ledger_batch (key, fingerprint, kind, actor, n, total, posted_at)
 SELECT 'bench:' || i / 1000, sha256((i / 1000)::text::bytea), 'bench', 'system:bench', count(*),
     sum(minor), max(at) FROM legs GROUP BY i / 1000 ORDER BY i / 1000;
 ANALYZE ledger_batch;
-INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, permit, posted_at)
-SELECT l.transfer, b.id, l.i % 1000 + 1, debit, credit, minor,
-    CASE WHEN is_out THEN 'withdrawal_paid' ELSE 'deposit' END, 'payment:' || payment, payment, at
-FROM legs l JOIN ledger_batch b ON b.key = 'bench:' || l.i / 1000;
-INSERT INTO ledger_transfer_id SELECT id, batch, item FROM ledger_transfer;
-INSERT INTO ledger_entry (account, seq, transfer, amount, balance_after, posted_at)
-SELECT account, row_number() OVER w, transfer, amount, sum(amount) OVER w, at FROM (
-    SELECT debit AS account, i, transfer, -minor AS amount, at FROM legs
-    UNION ALL SELECT credit, i, transfer, minor, at FROM legs) e
+CREATE TEMP TABLE sides AS
+SELECT i, amount < 0 AS is_debit, row_number() OVER w AS seq, sum(amount) OVER w AS after
+FROM (SELECT debit AS account, i, -minor AS amount, at FROM legs
+    UNION ALL SELECT credit, i, minor, at FROM legs) e
 WINDOW w AS (PARTITION BY account ORDER BY at, i ROWS UNBOUNDED PRECEDING);
+ANALYZE sides;
+INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, permit, posted_at,
+    debit_seq, debit_balance_after, credit_seq, credit_balance_after)
+SELECT l.transfer, b.id, l.i % 1000 + 1, debit, credit, minor,
+    CASE WHEN is_out THEN 'withdrawal_paid' ELSE 'deposit' END, 'payment:' || payment, payment, at,
+    d.seq, d.after, c.seq, c.after
+FROM legs l JOIN ledger_batch b ON b.key = 'bench:' || l.i / 1000
+JOIN sides d ON d.i = l.i AND d.is_debit JOIN sides c ON c.i = l.i AND NOT c.is_debit;
+INSERT INTO ledger_transfer_id SELECT id, batch, item FROM ledger_transfer;
 UPDATE ledger_account a SET posted = e.posted, seq = e.seq FROM (
     SELECT account, sum(amount)::bigint AS posted, count(*) AS seq FROM ledger_entry
         GROUP BY account) e
@@ -164,7 +168,7 @@ def make(url: str, folder: Path, rows: int) -> Month:
             db, "SELECT count(*) FROM bench_op WHERE fault <> 'missing_in_ledger'"
         )
         planted = _planted(db)
-        for table in ("ledger_transfer", "ledger_entry", "ledger_transfer_id", "payments_deposit"):
+        for table in ("ledger_transfer", "ledger_transfer_id", "payments_deposit"):
             db.execute(f"VACUUM ANALYZE {table}")
         db.execute("VACUUM ANALYZE payments_withdrawal")
     return Month(settlement, statement, ledger_rows, psp_rows, planted)

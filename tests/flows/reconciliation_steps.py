@@ -86,23 +86,19 @@ def book(owner: psycopg.Connection, items: list[Booked]) -> None:
             [f"test:{one.transfer}", one.transfer.bytes, one.kind, abs(one.minor), one.at],
         ).fetchone()
         owner.execute("INSERT INTO ledger_transfer_id VALUES (%s, %s, 1)", [one.transfer, batch])
-        owner.execute(
-            "INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref,"
-            " permit, posted_at) VALUES (%s, %s, 1, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                *(one.transfer, batch, debit, credit, abs(one.minor), one.kind),
-                *(one.of or f"payment:{one.payment}", one.payment, one.at),
-            ],
-        )
-        rows = []
+        sides = []
         for where, minor in ((debit, -abs(one.minor)), (credit, abs(one.minor))):
             balances[where][0] += minor
             balances[where][1] += 1
-            rows += [where, balances[where][1], one.transfer, minor, balances[where][0], one.at]
+            sides += [where, balances[where][1], balances[where][0]]
         owner.execute(
-            "INSERT INTO ledger_entry (account, seq, transfer, amount, balance_after, posted_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s), (%s, %s, %s, %s, %s, %s)",
-            rows,
+            "INSERT INTO ledger_transfer (id, batch, item, debit, debit_seq, debit_balance_after,"
+            " credit, credit_seq, credit_balance_after, amount, kind, ref, permit, posted_at)"
+            " VALUES (%s, %s, 1, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                *(one.transfer, batch, *sides, abs(one.minor), one.kind),
+                *(one.of or f"payment:{one.payment}", one.payment, one.at),
+            ],
         )
         if one.kind in {"deposit", "withdrawal_paid"}:
             table = "deposit" if one.kind == "deposit" else "withdrawal"

@@ -22,7 +22,7 @@ from tests import house
 from tests.flows.incident_steps import person
 
 RECORDS = (
-    "tables_round", "tables_bet", "tables_bet_outcome", "ledger_transfer", "ledger_entry",
+    "tables_round", "tables_bet", "tables_bet_outcome", "ledger_transfer",
     "ledger_account", "tables_correctionshare",
 )  # fmt: skip
 

@@ -34,7 +34,6 @@ ORDER BY 1
 #: Append-only tables with a column that somebody would change.
 TRIGGERED = {
     "transfer": "ref",
-    "entry": "amount",
     "permit": "owner_ref",
     "permit_set": "owner_refs",
     "batch": "key",
@@ -90,11 +89,11 @@ def test_no_table_view_or_partition_of_the_ledger_can_be_written(database, attac
     funded(1, 1_000)
     before = books()
     names = [row[0] for row in owner.execute(TABLES)]
-    months = {name[-7:] for name in names if re.fullmatch(r"ledger_entry_\d{4}_\d{2}", name)}
+    months = {name[-7:] for name in names if re.fullmatch(r"ledger_transfer_\d{4}_\d{2}", name)}
     assert len(months) >= 7
-    for parent in ("ledger_transfer", "ledger_entry", "ledger_permit", "ledger_permit_set"):
+    for parent in ("ledger_transfer", "ledger_permit", "ledger_permit_set"):
         assert {f"{parent}_{month}" for month in months} <= set(names)
-    assert {"ledger_account", "ledger_entry_line", "ledger_entry_default"} <= set(names)
+    assert {"ledger_account", "ledger_entry", "ledger_transfer_default"} <= set(names)
 
     for name in names:
         table = sql.Identifier(name)
@@ -133,7 +132,7 @@ def test_rows_cannot_even_be_locked_and_numbers_not_be_moved(attacker):
         "SET ROLE faro_owner",
         "SET session_replication_role = replica",
         "CREATE TABLE public.ledger_mine (id int)",
-        "CREATE OR REPLACE FUNCTION ledger_entry_balanced() RETURNS trigger LANGUAGE plpgsql"
+        "CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql"
         " AS 'BEGIN RETURN NULL; END'",
     ):
         with pytest.raises(errors.InsufficientPrivilege):
@@ -190,7 +189,7 @@ def test_the_owner_itself_is_refused_by_the_triggers(database, owner, table):
     for attack in ("UPDATE {t} SET {c} = {c}", "DELETE FROM {t}", "TRUNCATE {t} CASCADE"):
         with pytest.raises(errors.RestrictViolation, match="append_only"):
             owner.execute(sql.SQL(attack).format(t=name, c=change))
-    if table in {"transfer", "entry", "permit"}:
+    if table in {"transfer", "permit"}:
         with pytest.raises(errors.RestrictViolation, match="append_only"):
             owner.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(f"ledger_{table}_default")))
     assert books() == before
@@ -213,19 +212,54 @@ def test_the_owner_cannot_rename_whose_money_it_is_or_delete_an_account(database
 
 
 @pytest.mark.parametrize(
-    ("amounts", "why"),
-    [((5, -4), "does not sum to zero"), ((5,), "over two entries"), ((5, -3, -2), "two entries")],
+    ("change", "why"),
+    [
+        ("amount = 0", "ledger_transfer_amount_check"),
+        ("amount = -5", "ledger_transfer_amount_check"),
+        ("credit = 1", "ledger_transfer_two_accounts"),
+        ("debit_seq = 0", "ledger_transfer_debit_seq_check"),
+        ("credit_seq = 0", "ledger_transfer_credit_seq_check"),
+        ("credit_balance_after = NULL", "credit_balance_after"),
+        ("kind = 'stake'", "ledger_transfer_permit"),
+        ("debit_seq = 8", "debit_debit_seq_posted_at_key"),
+        ("credit_seq = 8", "credit_credit_seq_posted_at_key"),
+    ],
 )
-def test_entries_that_do_not_cancel_out_in_pairs_are_refused_to_everybody(
-    database, owner, amounts, why
+def test_a_transfer_that_does_not_take_from_one_and_give_to_another_is_refused_to_everybody(
+    database, owner, change, why
 ):
-    transfer = new_id()
-    rows = ", ".join(
-        f"({n}, 1, '{transfer}', {amount}, {amount}, now())" for n, amount in enumerate(amounts)
-    )
-    with pytest.raises(errors.CheckViolation, match=why):
-        owner.execute("INSERT INTO ledger_entry VALUES " + rows)  # noqa: S608  (our own numbers)
-    assert books()["entry"] == []
+    """There is one amount: what one account loses the other gains, whoever writes the row."""
+    column, _, value = change.partition(" = ")
+    sound = {
+        "id": "gen_random_uuid()",
+        "batch": "1",
+        "item": "1",
+        "kind": "'payout'",
+        "ref": "'x'",
+        "debit": "1",
+        "credit": "2",
+        "amount": "5",
+        "posted_at": "'2026-11-01 12:00+00'",
+        "debit_seq": "7",
+        "debit_balance_after": "0",
+        "credit_seq": "7",
+        "credit_balance_after": "5",
+    }
+    beside = sound | {"item": "2", "debit_seq": "8", "credit_seq": "8"}
+
+    def put(row: dict[str, str]) -> None:
+        owner.execute(
+            f"INSERT INTO ledger_transfer ({', '.join(row)}) VALUES ({', '.join(row.values())})"  # noqa: S608  (our own words)
+        )
+
+    put(beside)
+    before = books()
+    assert [row[3] for row in before["entry"]] == [-5, 5]
+    with pytest.raises(errors.IntegrityError, match=why):
+        put(sound | {column: value})
+    assert books() == before
+    put(sound)
+    assert len(books()["entry"]) == 4
 
 
 def test_a_stake_without_a_permit_is_refused(database, attacker):

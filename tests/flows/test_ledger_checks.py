@@ -44,35 +44,45 @@ TAMPERING = {
             "balance_is_the_last_balance_after": ("account", "{ada}"),
         },
     ),
-    "an entry's amount": (
-        "UPDATE ledger_entry SET amount = -301 WHERE account = {ada} AND seq = 2",
-        {
-            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
-            "balance_after_is_the_running_sum": ("seq", "2"),
-            "a_transfer_has_two_entries_that_cancel_out": ("sum_minor", "-1"),
-        },
-    ),
-    "an entry's balance, below the floor": (
-        "UPDATE ledger_entry SET balance_after = -1 WHERE account = {ada} AND seq = 2",
+    "a balance after, below the floor": (
+        "UPDATE ledger_transfer SET debit_balance_after = -1 WHERE debit = {ada}",
         {
             "balance_after_is_the_running_sum": ("balance_after", "-1"),
             "no_entry_below_the_floor": ("floor", "0"),
             "balance_is_the_last_balance_after": ("balance_after", "-1"),
         },
     ),
-    "an entry removed": (
-        "DELETE FROM ledger_entry WHERE account = {ada} AND seq = 1",
+    "the number of an entry": (
+        "UPDATE ledger_transfer SET debit_seq = 3 WHERE debit = {ada}",
         {
-            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
-            "entries_are_numbered_without_gap": ("seq", "2"),
-            "balance_after_is_the_running_sum": ("seq", "2"),
-            "a_transfer_has_two_entries_that_cancel_out": ("entries", "1"),
+            "entries_are_numbered_in_the_order_of_their_batches": ("expected", "2"),
+            "balance_is_the_last_balance_after": ("balance_after", None),
+        },
+    ),
+    "two numbers changed about": (
+        "UPDATE ledger_transfer SET debit_seq = 3 - debit_seq, credit_seq = 3 - credit_seq"
+        " WHERE {empty} IN (debit, credit)",
+        {
+            "entries_are_numbered_in_the_order_of_their_batches": ("account", "{empty}"),
+            "balance_is_the_last_balance_after": ("balance_after", "5"),
+            "balance_after_is_the_running_sum": ("running", "-5"),
+        },
+    ),
+    "a first transfer removed": (
+        "DELETE FROM ledger_transfer WHERE credit = {ada}",
+        {
+            "balance_is_the_sum_of_its_entries": ("entries", "1"),
+            "entries_are_numbered_in_the_order_of_their_batches": ("expected", "1"),
+            "balance_after_is_the_running_sum": ("running", "-300"),
+            "a_batch_counts_its_transfers": ("found", None),
+            "a_transfer_id_is_used_once": ("found", None),
         },
     ),
     "a whole transfer removed": (
         "DELETE FROM ledger_transfer WHERE kind = 'stake'",
         {
-            "a_transfer_has_two_entries_that_cancel_out": ("amount", None),
+            "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
+            "balance_is_the_last_balance_after": ("account", "{ada}"),
             "a_batch_counts_its_transfers": ("n", "1"),
             "a_transfer_id_is_used_once": ("found", None),
         },
@@ -80,7 +90,8 @@ TAMPERING = {
     "a transfer's amount": (
         "UPDATE ledger_transfer SET amount = 299 WHERE kind = 'stake'",
         {
-            "a_transfer_has_two_entries_that_cancel_out": ("amount", "299"),
+            "balance_is_the_sum_of_its_entries": ("sum_minor", "701"),
+            "balance_after_is_the_running_sum": ("running", "701"),
             "a_batch_counts_its_transfers": ("found_total", "299"),
         },
     ),
@@ -121,7 +132,7 @@ TAMPERING = {
         {"what_two_people_decide_was_approved_by_another_person": ("decision", "refused")},
     ),
     "a debt lessened beyond nothing": (
-        "UPDATE ledger_entry SET balance_after = 1 WHERE account = {debt} AND seq = 2",
+        "UPDATE ledger_transfer SET credit_balance_after = 1 WHERE credit = {debt}",
         {
             "no_debt_is_lessened_by_more_than_was_owed": ("balance_after", "1"),
             "balance_after_is_the_running_sum": ("balance_after", "1"),
@@ -340,7 +351,7 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     text = command(database)
     assert text.returncode == 1
     assert "BROKEN  balances_of_a_currency_sum_to_zero: 1 rows" in text.stdout
-    assert "holds   entries_are_numbered_without_gap" in text.stdout
+    assert "holds   entries_are_numbered_in_the_order_of_their_batches" in text.stdout
 
 
 def test_the_closed_lists_in_the_database_are_those_of_the_code(database):
@@ -359,7 +370,7 @@ def test_months_are_kept_apart_and_an_unplanned_one_still_has_a_place(database, 
     funded(1, 1_000)
     parts = owner.execute(
         "SELECT tableoid::regclass::text, to_char(posted_at AT TIME ZONE 'UTC', 'YYYY_MM')"
-        " FROM ledger_entry"
+        " FROM ledger_transfer"
     ).fetchall()
-    assert {name for name, _ in parts} == {f"ledger_entry_{month}" for _, month in parts}
+    assert {name for name, _ in parts} == {f"ledger_transfer_{month}" for _, month in parts}
     assert posted(funded(1, 0)) == 1_000

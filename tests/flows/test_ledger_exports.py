@@ -18,7 +18,6 @@ from django.db import connection, transaction
 
 from audit.database_clock import database_now
 from backoffice.reports import operator_zone
-from kernel.invariant import InvariantBroken
 from kernel.money import SCALES
 from ledger.exports import export
 from ledger.journal import TYPES, Journal, Leg, Movement
@@ -188,13 +187,6 @@ def test_the_command_says_what_it_wrote_and_wants_a_zone(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_books_that_lost_an_entry_are_not_exported(tmp_path, owner):
-    a_round_and_a_deposit()
-    tamper(owner, "DELETE FROM ledger_entry WHERE amount = -1250")
-    with pytest.raises(InvariantBroken):
-        export(tmp_path / "books")
-
-
 def test_a_clock_set_back_over_midnight_leaves_the_order_as_it_is():
     def at(instant: datetime, item: int) -> Movement:
         debit, credit = Leg("a:x:1", -item), Leg("b:x:1", item)
@@ -236,9 +228,9 @@ def test_a_trial_balance_opens_moves_and_closes_each_kind():
 def test_books_that_do_not_balance_show_in_the_total(owner):
     funded(1, 5_000)
     now = database_now()
-    tamper(owner, "UPDATE ledger_entry SET amount = amount + 1 WHERE amount > 0")
+    tamper(owner, "UPDATE ledger_account SET currency = 'GBP' WHERE kind = 'adjustments'")
     total = trial_balance(now - timedelta(days=1), now + timedelta(seconds=1))[-1]
-    assert (total.kind, total.is_balanced, total.closing_minor) == (TOTAL, False, 1)
+    assert (total.kind, total.is_balanced, total.closing_minor) == (TOTAL, False, -5_000)
     out = StringIO()
     with pytest.raises(CommandError, match="do not balance in EUR"):
         call_command("report", "trial-balance", "--day", _today().isoformat(), stdout=out)

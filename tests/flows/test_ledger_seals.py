@@ -39,8 +39,10 @@ WITH b AS (
     VALUES ('forged', decode(repeat('00', 32), 'hex'), 'x', 'x', 1, 9000, now())
     RETURNING id, posted_at
 )
-INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, posted_at)
-SELECT gen_random_uuid(), id, 1, {bo}, {ada}, 9000, 'payout', 'x', posted_at FROM b
+INSERT INTO ledger_transfer (id, batch, item, debit, credit, amount, kind, ref, posted_at,
+    debit_seq, debit_balance_after, credit_seq, credit_balance_after)
+SELECT gen_random_uuid(), id, 1, {bo}, {ada}, 9000, 'payout', 'x', posted_at, 9, -8500, 9, 10700
+FROM b
 """
 
 
