@@ -7,7 +7,6 @@ import io
 from datetime import date, datetime
 
 from accounts.models import Player
-from accounts.roles import Role
 from audit.database_clock import database_now
 from backoffice import reports
 from backoffice.finance import taking
@@ -15,7 +14,6 @@ from backoffice.finance.catalogue import REPORTS
 from backoffice.finance.taking import Asked
 from compliance.limit_arithmetic import gaming_day
 from kernel.ids import Actor, PlayerId
-from tests.flows.staff_steps import make_staff
 
 
 def today() -> date:
@@ -54,7 +52,3 @@ def parsed(text: str) -> tuple[dict[str, str], list[dict[str, str]], dict[tuple[
         [dict(zip(names, row, strict=True)) for row in rows if row != ["No activity"]],
         {(line[1], line[2]): line[3] for line in lines[totals_begin + 1 :]},
     )
-
-
-def finance() -> Actor:
-    return Actor.staff(make_staff(Role.FINANCE, key=None).pk)

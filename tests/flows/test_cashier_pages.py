@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client, override_settings
@@ -11,7 +12,6 @@ from django.test import Client, override_settings
 from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
-from compliance.models import Case
 from kernel.ids import Actor, PlayerId, new_id
 from notices.models import Notice
 from payments import deposits, listing, overdue
@@ -150,7 +150,8 @@ def test_nobody_reads_anothers_payment_by_any_of_its_addresses(anna, kind):
         f"/api/account/payments/{theirs.pk}",
     ):
         assert mine.get(address).status_code == 404, address
-        assert Client().get(address).status_code in {302, 403}, address
+        turned_away = 403 if address.startswith("/api/") else 302
+        assert Client().get(address).status_code == turned_away, address
 
 
 def test_a_payments_page_has_the_five_answers_in_the_players_own_time(anna):
@@ -167,7 +168,7 @@ def test_a_payments_page_has_the_five_answers_in_the_players_own_time(anna):
         str(sent.pk),
     ):  # fmt: skip
         assert words in page, words
-    local = sent.expected_by + timedelta(hours=1)  # Malta in November
+    local = sent.expected_by.astimezone(ZoneInfo("Europe/Malta"))
     assert f"{local:%H:%M}" in page
 
 
@@ -372,13 +373,3 @@ def test_a_late_payment_names_its_case_on_its_page_in_its_words_and_by_the_api(a
     assert (told["is_late"], told["case"]) == (True, sent.case_reference)
     assert Notice.objects.filter(person_id=anna, kind="payment_late").count() == 1
     assert client.get(f"/account/cases/{sent.case_reference}/").status_code == 200
-
-
-def test_a_payment_page_that_was_left_opens_no_case_until_it_should_have_ended(anna):
-    left = made(Deposit, DepositState.REQUIRES_ACTION, anna)
-    for minutes, cases in ((1, 0), (29, 0), (31, 1)):
-        Deposit.objects.filter(pk=left.pk).update(
-            expected_by=database_now() - timedelta(minutes=minutes)
-        )
-        overdue.sweep()
-        assert Case.objects.filter(player_id=anna).count() == cases, minutes

@@ -18,7 +18,7 @@ from payments.files.arriving import StreamArrival
 from payments.files.importing import Delivery, Way
 from payments.files.mapping import BadMapping
 from payments.files.models import SourceFile
-from tests.flows.file_steps import HEADINGS, deliver, put, row, rows_of, said, whole
+from tests.flows.file_steps import deliver, put, row, rows_of, said, whole
 
 pytestmark = [pytest.mark.feature("F67")]
 
@@ -201,4 +201,3 @@ def test_a_mapping_takes_no_name_that_is_taken(settings, tmp_path):
 
 def test_every_mapping_that_comes_with_faro_is_read():
     assert sorted(formats.mappings()) == ["adyen", "simulated", "stripe_balance", "stripe_payouts"]
-    assert HEADINGS.startswith("row_id,type")

@@ -128,4 +128,4 @@ def test_an_odd_mapping_is_told_by_the_checks(settings, tmp_path):
         *file_checks.the_watched_folder_is_apart(None),
     ]
     assert [one.id for one in found] == ["faro.E040", "faro.E042"]
-    assert "mine.yaml: file: " in found[0].msg or "mine.yaml: format" in found[0].msg
+    assert "mine.yaml: format: must be 1" in found[0].msg

@@ -20,8 +20,8 @@ from tables.corrections import corrections
 from tables.play import suspension
 from tables.play.evidence import Fault
 from tests import house
-from tests.flows.chargeback_steps import captured_deposit, disputed
-from tests.flows.finance_steps import finance, is_test
+from tests.flows.chargeback_steps import captured_deposit, disputed, finance
+from tests.flows.finance_steps import is_test
 from tests.flows.incident_steps import bet, person
 from tests.flows.ledger_steps import adjusted, adjustments
 

@@ -37,8 +37,8 @@ from payments.models import Deposit
 from payments.states import DepositState
 from payments.steps import begin, move_deposit
 from tests import house
-from tests.flows.chargeback_steps import captured_deposit, disputed
-from tests.flows.finance_steps import file_of, finance, is_test, parsed, rows_of, today
+from tests.flows.chargeback_steps import captured_deposit, disputed, finance
+from tests.flows.finance_steps import file_of, is_test, parsed, rows_of, today
 from tests.flows.incident_steps import bet
 from tests.flows.ledger_steps import adjusted, adjustments
 from tests.flows.staff_steps import make_staff, staff_client

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 from django.core.management import call_command
+from psycopg.errors import InsufficientPrivilege, RestrictViolation
 
 from accounts.rights import RightsCode
 from accounts.roles import Role
@@ -370,9 +371,9 @@ def test_a_statement_never_changes(yesterday, database, owner):
         "DELETE FROM backoffice_daily_statement",
         "TRUNCATE backoffice_daily_statement",
     ):
-        with pytest.raises(psycopg.Error):
+        with pytest.raises(RestrictViolation, match="append_only"):
             owner.execute(sql)
-        with psycopg.connect(database.app_url) as app, pytest.raises(psycopg.Error):
+        with psycopg.connect(database.app_url) as app, pytest.raises(InsufficientPrivilege):
             app.execute(sql)
 
 

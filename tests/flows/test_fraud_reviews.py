@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -24,6 +25,7 @@ from payments.models import Deposit
 from payments.providers.protocol import Instrument, InstrumentKind, NewDeposit
 from payments.refusals import DepositCode
 from payments.states import DepositState
+from payments.withdrawal_codes import WithdrawalCode
 from tests import house
 from tests.flows.fraud_steps import card, paid_with
 from tests.flows.ledger_steps import assert_books_clean
@@ -139,14 +141,11 @@ def test_under_review_the_money_is_there_and_nothing_moves_it(psp, anna, held):
         ("PAY-AMOUNTS",),
     )
     assert one.due_at - one.opened_at == timedelta(days=1)
-    assert (
-        refused(
-            lambda: withdrawals.request(
-                player_id=anna, amount=Money(1, "EUR"), key="w", actor=Actor.player(anna)
-            )
-        )
-        != ""
-    )
+    ask_out = partial(
+        withdrawals.request,
+        player_id=anna, amount=Money(1, "EUR"), key="w", actor=Actor.player(anna),
+    )  # fmt: skip
+    assert refused(ask_out) == WithdrawalCode.NOT_ENOUGH
     arrives(psp, held)  # again
     assert (len(review.queue()), money(anna)) == (1, (600_000, 0))
     assert_books_clean()

@@ -105,8 +105,15 @@ def test_of_thousands_that_are_late_the_longest_are_listed_and_the_rest_is_count
 def test_a_payment_page_that_was_left_alone_is_no_case_until_it_should_have_ended(psp, anna):
     deposit = start(anna)
     assert deposit.state == "requires_action"
-    late(deposit, minutes=29)
-    assert (overdue.sweep(), Case.objects.count()) == (0, 0)
+    for minutes in (1, 29):
+        late(deposit, minutes=minutes)
+        assert (overdue.sweep(), Case.objects.count()) == (0, 0), minutes
+    late(deposit, minutes=31)
+    assert (overdue.sweep(), Case.objects.count()) == (1, 1)
+
+
+def test_a_payment_that_is_under_way_is_a_case_as_soon_as_it_should_have_ended(psp, anna):
+    deposit = start(anna)
     hear(deposit, DepositState.PROCESSING)
     late(deposit, minutes=1)
     assert (overdue.sweep(), Case.objects.count()) == (1, 1)

@@ -183,14 +183,14 @@ def test_refunds_at_its_own_desk_and_disputes_are_booked_as_it_says(browser, pla
     row = ProviderDispute.objects.get()
     assert (made.state, made.refunded_minor, row.amount_minor) == ("disputed", 1_000, 2_000)
     assert (freezing.stops_payout(player), funds(player)) == (True, (4_000, 0))
-    fee_minor = row.fee_minor or 0
+    assert row.fee_minor == 1_500
     held = accounts.balance(accounts.psp_clearing("simulated", "EUR")).posted_minor
-    assert held == -5_000 + 1_000 + 2_000 + fee_minor
+    assert held == -5_000 + 1_000 + 2_000 + 1_500
     psp.post(f"/simulate/disputes/{dispute}/won")
     assert asking.look(house, dispute, cause="test")[0] == "step"
     made.refresh_from_db()
     held = accounts.balance(accounts.psp_clearing("simulated", "EUR")).posted_minor
-    assert (made.state, held) == ("won", -4_000 + fee_minor)
+    assert (made.state, held) == ("won", -4_000 + 1_500)
     assert (freezing.stops_payout(player), funds(player)) == (False, (4_000, 0))
     assert_books_clean()
 

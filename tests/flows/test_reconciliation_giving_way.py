@@ -51,7 +51,7 @@ def test_what_the_worker_runs_gives_way_and_the_worker_stays_as_it_was(worker):
         looking.join()
     asked.refresh_from_db()
     assert (asked.state, asked.run_id is not None) == ("done", True)
-    assert max(seen) == before + GIVES_WAY
+    assert max(seen) == min(19, before + GIVES_WAY)  # 19 is the end
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_started_where_nothing_waits(worker, monkeypatch):
     assert attempts.claim() is not None
 
 
-def test_one_that_takes_too_long_is_ended_and_what_it_did_is_taken_up_again(worker, monkeypatch):
+def test_one_that_takes_too_long_is_ended_and_what_was_asked_for_still_waits(worker, monkeypatch):
     monkeypatch.setattr(giving_way, "COMMAND", ("sleep", "60"))
     attempts.ask(Cause.NIGHTLY, actor=Actor.system("beat"))
     assert not giving_way.sweep(0.2)

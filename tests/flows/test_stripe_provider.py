@@ -416,14 +416,11 @@ def test_what_is_sent_names_our_version_and_nothing_about_our_machine(account, h
         assert "telemetry_id" not in headers["X-Stripe-Client-User-Agent"]
         assert "platform" not in headers["X-Stripe-Client-User-Agent"]
     keys = [one[3]["Idempotency-Key"] for one in account.requests if one[0] == "POST"]
-    assert all(key.endswith(":deposit:1") for key in keys)
+    assert [key.endswith(":deposit:1") for key in keys] == [True]
 
 
 def test_the_version_is_the_one_that_the_library_was_made_for():
     """Another library: look through `stripe_reading` before this is changed with it."""
-    import stripe as library
-
-    assert library.api_version in {None, stripe_client.API_VERSION}
     from stripe._api_version import _ApiVersion
 
     assert _ApiVersion.CURRENT == stripe_client.API_VERSION
@@ -444,4 +441,3 @@ def test_the_fake_refuses_what_stripe_does_not_take(account):
         with pytest.raises(ProviderRejected) as refused:
             api.ask(api.client.v1.payouts.create, params={"currency": "eur"})
         assert refused.value.code == "parameter_missing"
-    assert stripe.NAME == "stripe"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -41,6 +42,15 @@ def close_here() -> None:
 async def pages(scope, receive, send) -> None:
     await send({"type": "http.response.start", "status": 299, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+def said(monkeypatch) -> list[str]:
+    """What the log of the hints is told, each warning by its name."""
+    names: list[str] = []
+    logger = SimpleNamespace(warning=lambda name, **more: names.append(name))
+    monkeypatch.setattr(hints, "log", logger)
+    return names
 
 
 @pytest.fixture
@@ -171,12 +181,13 @@ def test_hints_that_come_together_are_sent_as_one_and_none_waits(monkeypatch):
     assert len(sent) < 5
 
 
-def test_too_many_hints_are_dropped_and_said(monkeypatch):
+def test_too_many_hints_are_dropped_and_said(monkeypatch, said):
     def full(_row_id):
         raise hints.queue.Full
 
     monkeypatch.setattr(hints._waiting, "put_nowait", full)
     hints.hint(new_id())  # and does not fail
+    assert said == ["webhook_hint_lost"]
 
 
 def test_an_event_that_cannot_be_applied_now_holds_up_no_other(monkeypatch):
@@ -193,9 +204,10 @@ def test_an_event_that_cannot_be_applied_now_holds_up_no_other(monkeypatch):
     assert applied == ids
 
 
-def test_valkey_that_is_away_costs_nobody_anything(monkeypatch):
+def test_valkey_that_is_away_costs_nobody_anything_and_is_said(monkeypatch, said):
     def away(words, retry):
         raise hints.OperationalError("away")
 
     monkeypatch.setattr(hints.apply_events, "apply_async", away)
     hints.send([new_id()])
+    assert said == ["webhook_hint_lost"]

@@ -8,12 +8,11 @@ from psycopg import errors
 
 from accounts.roles import Role
 from compliance.models import Standing
-from kernel.refusal import Refused
 from payments import polling, providers, withdrawals
 from payments.approvals.models import ApprovalRow, AssessmentRow
 from payments.approvals.rules import Automatic
 from payments.models import Deposit, Withdrawal
-from payments.states import DepositState, WithdrawalState
+from payments.states import DepositState
 from tests.flows.ledger_steps import app_connection
 from tests.flows.payout_steps import (
     STAFF,
@@ -23,16 +22,12 @@ from tests.flows.payout_steps import (
     funds,
     own_account,
     paid_in,
-    parts,
     verified,
 )
 from tests.flows.staff_steps import staff_client
-from tests.flows.test_withdrawal_reviews import policy_says
+from tests.flows.test_withdrawal_reviews import LARGE, W, policy_says, refused, state
 
 pytestmark = pytest.mark.feature("F66")
-W = WithdrawalState
-#: In a demonstration two look from 1,000.00 on.
-LARGE = 100_000
 
 
 @pytest.fixture
@@ -48,16 +43,6 @@ def anna(database):
     player = verified(balance_minor=300_000)
     own_account(player)
     return player
-
-
-def refused(act) -> str:
-    with pytest.raises(Refused) as found:
-        act()
-    return str(found.value.code)
-
-
-def state(request_id) -> str:
-    return parts(request_id)[0].state
 
 
 @pytest.fixture

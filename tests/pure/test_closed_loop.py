@@ -166,3 +166,5 @@ def test_only_a_missing_account_a_small_amount_or_many_parts_stop_it(question):
             assert found.minor in {rules.account_minor_min, rules.refund_minor_min}
         case LoopCode.TOO_MANY_PARTS:
             assert found.minor < amount
+        case _:
+            pytest.fail(found.code)

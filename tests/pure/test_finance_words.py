@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from backoffice.finance import words
-from payments.reconciliation.words import BreakKind
 
 HERE = Path(__file__).resolve().parents[2] / "payments" / "reconciliation"
 
@@ -17,4 +16,3 @@ def test_every_part_of_a_difference_that_is_no_break_has_words():
     named += banks
     assert {*named, "fee_to_book", "payout_to_book", "fee_withheld", "resolved"} == set(words.NAMED)
     assert words.kind("before_first_file") == "Before the first file"
-    assert {kind.value for kind in BreakKind} == set(words.KINDS)

@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from compliance.standing import read_standing
 from kernel.refusal import Refused
 from payments import payout_plan, reviews, withdrawals
+from payments.approvals.models import ApprovalRow
 from payments.models import Withdrawal
 from tests.flows.ledger_steps import assert_books_clean
 from tests.flows.payout_steps import (
@@ -77,7 +78,7 @@ def test_with_the_lock_the_second_plans_what_the_first_left(anna, monkeypatch):
     assert_books_clean()
 
 
-def test_two_who_approve_at_once_are_counted_one_after_the_other(anna, monkeypatch):
+def test_the_same_person_at_once_is_counted_once(anna, monkeypatch):
     """The same person from two windows: one word counts, and the other is refused."""
     [part] = ask(anna, 3_000)
     look_at, begun = reviews.look_at, list[Future[object]]()
@@ -94,3 +95,4 @@ def test_two_who_approve_at_once_are_counted_one_after_the_other(anna, monkeypat
     with pytest.raises(Refused, match="not_in_review"):
         begun[0].result(WAIT_S)
     assert [one.state for one in parts(part.request_id)] == ["approved"]
+    assert ApprovalRow.objects.count() == 1
