@@ -167,7 +167,7 @@ def test_whom_the_hook_refuses_reads_why_at_the_field_and_is_not_made(
 
 
 def test_what_fails_for_the_player_leaves_no_half_made_person(client, strict):
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="house_full"):
         sign_up(client, currency="JPY")
     assert User.objects.count() == 0
     assert audit_kinds() == []

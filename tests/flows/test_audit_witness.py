@@ -321,11 +321,8 @@ def test_the_outsiders_witness_takes_nothing_that_is_not_the_next_seal(settings,
     with outsider(settings, tmp_path) as url:
         assert post(url, second)[1]["code"] == "seal_missing"
         assert post(url, first, **{"Idempotency-Key": "audit:2"})[0] == 422
-        assert post(url, first.replace(b'"count', b'"kount'))[1]["code"] in {
-            "bad_signature",
-            "not_canonical",
-            "unreadable",
-        }
+        changed = first.replace(b'"count', b'"kount')
+        assert post(url, changed)[1]["code"] == "bad_signature"
         assert post(url, b"{}")[0] == 422
         assert post(url, b"x" * 20_000)[0] == 413
         assert post(url, first)[0] == 200

@@ -133,7 +133,7 @@ def test_notes_stay_and_those_for_compliance_are_read_by_nobody_else(owner):
     seen = text_of(finance.get(address))
     assert "Asks often." in seen
     assert "Report made." not in seen
-    with pytest.raises(DatabaseError):
+    with pytest.raises(DatabaseError, match="permission denied"):
         PlayerNote.objects.update(text="Never mind.")
     with pytest.raises(psycopg.errors.RestrictViolation):
         owner.execute("DELETE FROM backoffice_playernote")

@@ -389,7 +389,7 @@ def test_the_command_exits_1_where_something_differs(copy, capsys):
 
 def test_the_command_proposes_in_the_name_of_an_administrator_only(copy):
     finn = make_staff(Role.FINANCE, key=None)
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match="who may propose"):
         call_command("self_check", "--propose", "--by", finn.email, "--reason", "x")
     admin = User.objects.get(pk=int(administrator().id))
     call_command("self_check", "--propose", "--by", admin.email, "--reason", "release 0.1")

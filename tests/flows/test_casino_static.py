@@ -43,6 +43,7 @@ def test_files_are_not_padded_and_pages_are():
 
 def test_fonts_are_compressed_already_and_stay_as_they_are():
     answer, _ = get("/static/fonts/figtree.woff2")
+    assert answer.status_code == 200
     assert "Content-Encoding" not in answer
 
 

@@ -62,7 +62,7 @@ def test_who_may_not_play_learns_it_before_an_account_exists(database, facts, co
 
 
 def test_refused_registration_leaves_nothing(database):
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="under_age"):
         sign_up.register_player(
             email="kid@example.com",
             password="long enough for anybody 77",

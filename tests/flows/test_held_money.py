@@ -1,5 +1,7 @@
 """What is held of a player's balance is shown wherever the balance is, from its first moment."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.test import Client
 
@@ -50,7 +52,8 @@ def test_the_player_reads_what_is_held_for_what_and_until_when(anna, purse):
     assert "Held: €20.00 more is yours" in page
     assert "A round whose result is being looked into" in page
     assert "A deposit that may go back to its source" in page
-    assert f"{until:%H:%M}" in page or "Until" in page
+    local = until.astimezone(ZoneInfo("Europe/Malta"))
+    assert f"{local:, %H:%M} at the latest" in page
     funds = selectors.funds(anna)
     assert (funds.available_minor, funds.set_aside_minor) == (8_000, 2_000)
     assert [one.amount_minor for one in funds.holds] == [1_500, 500]

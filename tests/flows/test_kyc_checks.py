@@ -159,7 +159,7 @@ def test_a_check_moves_by_its_history_and_the_table_of_moves_alone(owner):
         "DELETE FROM compliance_kyc_review",
         "UPDATE compliance_kyc_declaration SET subject = 'age'",
     ):
-        with pytest.raises(psycopg.Error):
+        with pytest.raises(psycopg.errors.RestrictViolation):
             owner.execute(statement)
 
 

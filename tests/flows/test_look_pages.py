@@ -179,7 +179,9 @@ def test_a_name_is_escaped_wherever_it_appears(pages):
     hostile = _table(refusal="<script>x</script>", suspended_reason="<b>y</b>")
     html = pages("tables/table.html", hostile)
     assert "<script>x" not in html
+    assert "&lt;script&gt;x&lt;/script&gt;" in html
     assert "<b>y</b>" not in html
+    assert "&lt;b&gt;y&lt;/b&gt;" in html
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

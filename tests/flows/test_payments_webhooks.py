@@ -225,9 +225,9 @@ def test_of_a_body_above_the_limit_no_more_than_the_limit_is_read(deposit, monke
     monkeypatch.setattr(FakePayload, "read", counted)
     large, kind = b"x" * (BODY_BYTES_MAX + 1), "multipart/form-data; boundary=x"
     assert Client().generic("POST", URL, large, content_type=kind).status_code == 413
-    for length in ("9" * 5_000, "\u00b2", "-1", ""):
+    for length, status in (("9" * 5_000, 413), ("\u00b2", 413), ("-1", 413), ("", 400)):
         said = {"content_type": kind, "CONTENT_LENGTH": length}
-        assert Client().generic("POST", URL, large, **said).status_code in {400, 413}
+        assert Client().generic("POST", URL, large, **said).status_code == status, length[:9]
     assert sum(asked) <= BODY_BYTES_MAX + 1
 
 

@@ -88,9 +88,9 @@ def test_an_indefinite_registration_excludes_too(server):
 @pytest.mark.parametrize(("fault", "detail"), [("error", "status_500"), ("nonsense", "nonsense")])
 def test_whatever_is_no_plain_answer_is_indeterminate(server, name, fault, detail):
     server.book.fault = fault
-    outcome, why = ask(name)
-    assert outcome == "indeterminate"
-    assert why in {detail, "other_request"}
+    if (name, fault) == ("spelpaus", "nonsense"):  # it says for which request it answers
+        detail = "other_request"
+    assert ask(name) == ("indeterminate", detail)
 
 
 @pytest.mark.feature("F103")
@@ -117,12 +117,10 @@ def test_a_wrong_key_another_request_and_a_lapsed_entry_are_indeterminate(server
 
 
 def test_what_a_register_cannot_answer_is_not_sent(server):
-    for number in ("199001012386", "9001012385", "abc", ""):
-        outcome, detail = ask("spelpaus", **{Fact.NATIONAL_NUMBER: number})
-        assert (outcome, detail) in {
-            ("indeterminate", "bad_number"),
-            ("indeterminate", "lacks_national_number"),
-        }
+    for number in ("199001012386", "9001012385", "abc"):
+        assert ask("spelpaus", **{Fact.NATIONAL_NUMBER: number}) == ("indeterminate", "bad_number")
+    lacking = ("indeterminate", "lacks_national_number")
+    assert ask("spelpaus", **{Fact.NATIONAL_NUMBER: ""}) == lacking
     assert ask("gamstop", **{Fact.POSTCODE: " "}) == ("indeterminate", "lacks_postcode")
     assert server.book.asked == []
 
@@ -346,4 +344,6 @@ def test_who_is_newly_excluded_still_signs_in_and_loses_every_other_session(
 def test_what_is_kept_of_a_person_is_encrypted(british):
     with connection.cursor() as cursor:
         cursor.execute("SELECT personal FROM compliance_person_facts")
-        assert all(b"SW1A" not in bytes(row[0]) for row in cursor.fetchall())
+        kept = [bytes(row[0]) for row in cursor.fetchall()]
+    assert kept
+    assert not any(b"SW1A" in one for one in kept)

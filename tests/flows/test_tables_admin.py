@@ -52,7 +52,7 @@ def test_an_auditor_sees_every_record_and_its_page(played):
 def test_a_round_shows_its_bets_events_and_the_way_to_the_observations(played):
     client = staff_client(Role.AUDITOR)
     page = client.get(address(Round, of=played.pk)).content.decode()
-    assert "on straight:17, paid EUR 36.00" in page or "on straight:17, paid 36.00 EUR" in page
+    assert "on straight:17, paid 36.00 EUR" in page
     assert "result_pending" in page
     query = f"?table_id=alexandria&received_at__gte={played.opened_at.isoformat()}".replace(
         "+", "%2B"
@@ -63,8 +63,9 @@ def test_a_round_shows_its_bets_events_and_the_way_to_the_observations(played):
 
 
 def test_who_may_not_see_bets_does_not_see_them_on_the_round(played):
-    page = staff_client(Role.PIT_BOSS).get(address(Round, of=played.pk)).content.decode()
-    assert "straight:17" not in page
+    answer = staff_client(Role.PIT_BOSS).get(address(Round, of=played.pk))
+    assert answer.status_code == 200
+    assert "straight:17" not in answer.content.decode()
 
 
 @pytest.mark.parametrize(

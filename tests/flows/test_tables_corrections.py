@@ -283,7 +283,7 @@ def test_the_database_lets_no_number_change_without_an_approved_correction(playe
         {"result": 20, "version": 2},
         {"result": None},
     ):
-        with pytest.raises(DatabaseError), transaction.atomic():
+        with pytest.raises(DatabaseError, match="correction: "), transaction.atomic():
             Round.objects.filter(id=played.round.id).update(**change)
     played.round.refresh_from_db()
     assert (played.round.result, played.round.version) == (17, 1)

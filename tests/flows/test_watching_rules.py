@@ -247,17 +247,17 @@ def test_the_database_lets_no_rule_become_active_alone():
     watching.sync()
     tested = watching.backtest(newest().id, actor=officer(), days=10)
     rows = [
-        ("active", "staff:1", None),
-        ("proposed", "staff:1", None),
-        ("retired", "staff:1", None),
+        ("active", "staff:1", None, "this step does not follow"),
+        ("proposed", "staff:1", None, "violates check"),  # nobody tried it out
+        ("retired", "staff:1", None, "this step does not follow"),
     ]
     insert = (
         "INSERT INTO compliance_watch_step (id, rule_id, no, step, by_actor, backtest_id)"
         " VALUES (%s, %s, %s, %s, %s, %s)"
     )
     with connection.cursor() as cursor:
-        for step, by, test in rows:
-            with pytest.raises(DatabaseError):
+        for step, by, test, why in rows:
+            with pytest.raises(DatabaseError, match=why):
                 cursor.execute(insert, [new_id(), newest().id, 2, step, by, test])
         cursor.execute(insert, [new_id(), newest().id, 2, "proposed", "staff:1", tested.id])
         with pytest.raises(DatabaseError, match="another person"):

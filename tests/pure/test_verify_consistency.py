@@ -95,8 +95,8 @@ def test_seals_in_another_order_are_named(tmp_path, key, whole, first):
     new = list(whole)
     new[first], new[first + 1] = new[first + 1], new[first]
     code = Code.BROKEN_CHAIN if first == 0 else Code.SEAL_MISSING
-    assert found(tmp_path, key, whole[:1], new)[0][0] in {code, Code.SEAL_MISSING}
-    assert found(tmp_path, key, new, whole)[0][0] in {Code.BROKEN_CHAIN, Code.FORKED}
+    assert found(tmp_path, key, whole[:1], new)[0][0] == code
+    assert found(tmp_path, key, new, whole)[0][0] == Code.BROKEN_CHAIN
 
 
 @pytest.mark.parametrize("which", ["old", "new"])
