@@ -22,6 +22,9 @@ LOOKS = [
     ("desktop", "dark", "de"),
 ]
 DIALOG = "dialog.check"
+#: Above everything: the page's script has taken it over, and it moves no more.
+SHOWN = f"{DIALOG}:modal"
+ASKED = re.compile(r"/reality-check/\?part=1")
 
 
 def grow_old(player: PlayerId, *, due_in_s: float = -1) -> None:
@@ -85,10 +88,53 @@ def test_a_reload_and_another_device_show_it_and_one_answer_is_for_both(visit, p
         at_table(page, pit)
         expect(page.locator(DIALOG)).to_be_visible()
     phone.reload()
-    expect(phone.locator(DIALOG)).to_be_visible()
+    expect(phone.locator(SHOWN)).to_be_visible()
     phone.get_by_role("button", name="Go on playing").click()
     expect(phone.locator(DIALOG)).to_have_count(0)
     expect(desktop.locator(DIALOG)).to_have_count(0, timeout=12_000)
+
+
+@pytest.mark.feature("F100")
+def test_what_was_asked_before_the_answer_does_not_bring_it_back(visit, pit, anna):
+    pit.open_round()
+    page, slow = visit(anna, device="desktop"), []
+    page.route(ASKED, lambda route: slow.append((route, route.fetch())))
+    grow_old(anna)
+    at_table(page, pit)
+    expect(page.locator(SHOWN)).to_be_visible()
+    while not slow:
+        page.wait_for_timeout(20)
+    page.get_by_role("button", name="Go on playing").click()
+    expect(page.locator(DIALOG)).to_have_count(0)
+    assert not due(anna)
+    [(route, answer)] = slow
+    assert "How are you doing?" in answer.text()
+    with page.expect_event("requestfinished", lambda one: bool(ASKED.search(one.url))):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(200)
+    assert page.locator(DIALOG).count() == 0
+
+
+@pytest.mark.feature("F100")
+def test_a_question_that_is_never_answered_keeps_no_page_from_asking_again(visit, pit, anna):
+    pit.open_round()
+    page, lost = visit(anna, device="desktop"), []
+    page.add_init_script("""
+        const [given, clock] = [AbortSignal.timeout, performance.now];
+        window.ahead = 0;
+        AbortSignal.timeout = () => given.call(AbortSignal, 300);
+        performance.now = () => clock.call(performance) + window.ahead;
+    """)
+    page.route_web_socket(re.compile("."), lambda _: None)  # its clock would set ours back
+    page.route(ASKED, lambda route: route.continue_() if lost else lost.append(route))
+    grow_old(anna)
+    at_table(page, pit)
+    expect(page.locator(SHOWN)).to_be_visible()
+    while not lost:
+        page.wait_for_timeout(20)
+    grow_old(anna, due_in_s=600)  # answered on another device
+    page.evaluate("() => { window.ahead = 6_000; }")
+    expect(page.locator(DIALOG)).to_have_count(0)
 
 
 @pytest.mark.feature("F100")

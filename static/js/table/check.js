@@ -5,11 +5,15 @@ import { duration } from "./words.js";
 
 /** While one is open, and after a failure: asked again so often. Another device may have answered. */
 const ASK_EVERY_MS = 5_000;
+/** A question that takes longer is given up: as long as it waits, no other is asked. */
+const ASK_TIMEOUT_MS = 8_000;
 const AUTOMATIC = { "Faro-Automatic": "1" };
 
 export class RealityCheck {
   #asking = false;
   #nextAskAt = 0;
+  /** How often this page was told that none is due: what was asked before may say the old thing. */
+  #told = 0;
 
   /** `dueAt`: when the next falls due, ms since 1970, or null while nobody plays. */
   constructor({ url, dueAt, now }) {
@@ -31,17 +35,23 @@ export class RealityCheck {
     if (this.#asking || !this.url) return;
     this.#asking = true;
     this.#nextAskAt = this.now() + ASK_EVERY_MS;
+    const told = this.#told;
     try {
-      const answer = await fetch(this.url, { credentials: "same-origin", headers: AUTOMATIC });
+      const answer = await fetch(this.url, {
+        credentials: "same-origin",
+        headers: AUTOMATIC,
+        signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+      });
       if (answer.status === 204) this.#over(answer);
-      else if (answer.ok && !answer.redirected && !this.dialog) this.#open(await answer.text());
+      else if (answer.ok && !answer.redirected) this.#open(await answer.text(), told);
     } catch {
       // without a network no bet is taken either; asked again soon
     }
     this.#asking = false;
   }
 
-  #open(text) {
+  #open(text, told) {
+    if (this.dialog || told !== this.#told) return;
     const page = new DOMParser().parseFromString(text, "text/html");
     const found = page.getElementById("reality-check");
     if (!found) return;
@@ -75,7 +85,12 @@ export class RealityCheck {
     const body = new FormData(form);
     body.set("part", "1");
     try {
-      const answer = await fetch(form.action, { method: "POST", body, credentials: "same-origin" });
+      const answer = await fetch(form.action, {
+        method: "POST",
+        body,
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+      });
       if (answer.status !== 204) throw new Error("not taken");
       this.#over(answer);
     } catch {
@@ -84,6 +99,7 @@ export class RealityCheck {
   }
 
   #over(answer) {
+    this.#told += 1;
     this.dueAt = Number(answer.headers.get("Faro-Check-Due")) || null;
     const dialog = this.dialog;
     this.dialog = null;
