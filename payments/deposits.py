@@ -20,7 +20,16 @@ from compliance.standing import lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import booking, going_back, instruments, overdue, providers, refunds, telling
+from payments import (
+    booking,
+    contradictions,
+    going_back,
+    instruments,
+    overdue,
+    providers,
+    refunds,
+    telling,
+)
 from payments.fraud import decide as fraud
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
@@ -46,7 +55,6 @@ KEY_CHARS_MAX: Final = 80
 #: Far above any card's limit: a slip of the finger, not a deposit.
 AMOUNT_MINOR_MAX: Final = 100_000_000
 
-CONTRADICTED: Final = register("deposit.contradicted", "Provider contradicts our record")
 PARTLY_REFUNDED: Final = register("deposit.partly_refunded", "Part of a deposit went back")
 
 
@@ -462,18 +470,6 @@ def _note_contradiction(report: DepositReport, actor: Actor) -> None:
     """The provider insists on what our record cannot follow: nothing moves, people must look."""
     with transaction.atomic():
         deposit = lock_deposit(report.payment_id)
-        record(
-            CONTRADICTED,
-            actor=actor,
-            subject=Subject("deposit", str(report.payment_id)),
-            component="payments",
-            before={"state": deposit.state},
-            after={
-                "reported": report.state.value,
-                "provider_ref": report.provider_ref,
-                "amount_minor": report.amount.minor,
-                "currency": report.amount.currency,
-            },
-        )
+        contradictions.note(deposit, report, actor=actor)
         if refunds.fell_back(report, deposit):
             overdue.open_fell_back(deposit)

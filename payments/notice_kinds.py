@@ -24,5 +24,7 @@ DISPUTE_OPENED = register("dispute_opened")
 DISPUTE_ENDED = register("dispute_ended")
 DISPUTE_LATE = register("dispute_late")
 DISPUTE_CONTRADICTED = register("dispute_contradicted")
+#: To staff: what a provider says of a payment does not fit our record.
+PAYMENT_CONTRADICTED = register("payment_contradicted")
 #: To finance: a run came to nothing.
 RECONCILIATION_FAILED = register("reconciliation_failed")

@@ -18,14 +18,13 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.database_clock import database_now
-from audit.record import Subject, record, register
 from compliance import facts, freezing, gate
 from compliance.standing import StandingNow, lock_standing, lock_standings, read_standing
 from kernel.ids import Actor, ActorKind, PermitId, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
-from payments import booking, payout_plan, providers
+from payments import booking, contradictions, payout_plan, providers
 from payments import parts as request_parts
 from payments.closed_loop import Stuck
 from payments.fraud import decide as fraud
@@ -47,7 +46,6 @@ from payments.withdrawal_codes import WithdrawalCode
 __all__ = ["WithdrawalCode", "apply", "approve", "ask_provider", "reject", "request"]
 
 KEY_CHARS_MAX: Final = 80
-CONTRADICTED: Final = register("withdrawal.contradicted", "Provider contradicts our record")
 #: After so many looks the next one is as far off as it gets.
 _HELD_POLLS: Final = 10
 
@@ -305,8 +303,8 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
 
     One transaction: locks of deposit and part → transition table → ledger → what went back of the
     deposit → facts → history. Another amount than ours is a conflict: nothing moves and the
-    contradiction is recorded once confirmed. Money that the bank returned lessens what was
-    withdrawn, so the player is locked before the payment.
+    contradiction is recorded once confirmed, and told to people. Money that the bank returned
+    lessens what was withdrawn, so the player is locked before the payment.
     """
     with transaction.atomic(durable=True):
         if report.state in {WithdrawalState.RETURNED, WithdrawalState.FAILED}:
@@ -327,19 +325,7 @@ def apply(report: PayoutReport, *, cause: str, actor: Actor, confirmed: bool) ->
             for state in steps:
                 move_withdrawal(withdrawal, state, actor=actor, cause=cause, reason=report.reason)
         elif meaning is Meaning.CONFLICT and confirmed:
-            record(
-                CONTRADICTED,
-                actor=actor,
-                subject=Subject("withdrawal", str(withdrawal.pk)),
-                component="payments",
-                before={"state": withdrawal.state},
-                after={
-                    "reported": report.state.value,
-                    "provider_ref": report.provider_ref,
-                    "amount_minor": report.amount.minor,
-                    "currency": report.amount.currency,
-                },
-            )
+            contradictions.note(withdrawal, report, actor=actor)
     return meaning
 
 

@@ -20,22 +20,22 @@ _ROLES = (Role.FINANCE, Role.COMPLIANCE)
 
 def opened(row: ProviderDispute) -> None:
     """A provider took a deposit back; evidence is wanted by ``due``."""
-    _tell(DISPUTE_OPENED, _facts(row))
+    tell(DISPUTE_OPENED, _facts(row))
 
 
 def ended(row: ProviderDispute) -> None:
     """It was won or lost."""
-    _tell(DISPUTE_ENDED, _facts(row) | {"state": row.state, "is_closed": row.closed_at is not None})
+    tell(DISPUTE_ENDED, _facts(row) | {"state": row.state, "is_closed": row.closed_at is not None})
 
 
 def late(row: ProviderDispute) -> None:
     """The day on which something was to be done is over."""
-    _tell(DISPUTE_LATE, _facts(row))
+    tell(DISPUTE_LATE, _facts(row))
 
 
 def contradicted(provider: str, dispute: str, why: str) -> None:
     """What a provider says of a dispute does not fit what we have."""
-    _tell(DISPUTE_CONTRADICTED, {"provider": provider, "dispute": dispute, "why": why})
+    tell(DISPUTE_CONTRADICTED, {"provider": provider, "dispute": dispute, "why": why})
 
 
 def _facts(row: ProviderDispute) -> dict[str, str | int | bool | None]:
@@ -48,7 +48,8 @@ def _facts(row: ProviderDispute) -> dict[str, str | int | bool | None]:
     }
 
 
-def _tell(kind: str, facts: Mapping[str, str | int | bool | None]) -> None:
+def tell(kind: str, facts: Mapping[str, str | int | bool | None]) -> None:
+    """A notice to each of them. In the caller's transaction."""
     people = set().union(*(holders(role) for role in _ROLES))
     for person_id in sorted(people):
         notify(person_id, kind, facts)

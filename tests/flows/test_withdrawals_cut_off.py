@@ -10,6 +10,7 @@ import pytest
 from audit.database_clock import database_now
 from compliance import freezing
 from kernel.ids import Actor
+from notices.models import Notice
 from payments import polling, providers, withdrawals
 from payments.models import Deposit, Transition, Withdrawal
 from payments.providers.protocol import NewPayout, PayoutReport
@@ -128,6 +129,22 @@ def test_what_nobody_agreed_to_never_comes_back(psp, anna):
     report = PayoutReport(part.pk, "out_of_nowhere", W.RETURNED, part.amount)
     assert withdrawals.apply(report, cause="event", actor=SYSTEM, confirmed=True) == "conflict"
     assert (now(part).state, funds(anna)) == (W.RISK_REVIEW, (20_000, 3_000))
+
+
+def test_what_we_have_as_failed_and_the_provider_paid_is_told_once_to_those_who_look(psp, anna):
+    paid_in(anna, 3_000)
+    [part] = approved(anna, 3_000)
+    sweep()
+    psp.becomes(part, W.FAILED)
+    told = Notice.objects.filter(kind="payment_contradicted", person_id=int(STAFF[0].id))
+    assert (now(part).state, funds(anna), told.count()) == (W.FAILED, (23_000, 0), 0)
+    for _ in range(2):
+        psp.becomes(part, W.PAID)
+    assert (now(part).state, funds(anna), told.count()) == (W.FAILED, (23_000, 0), 1)
+    facts = told.get().context
+    assert [facts[name] for name in ("way", "payment", "state", "reported", "amount_minor")] == [
+        "withdrawal", str(part.pk), "failed", "paid", 3_000,
+    ]  # fmt: skip
 
 
 def test_a_part_that_an_order_held_back_for_months_goes_on_when_it_ends(psp, anna):
