@@ -84,36 +84,37 @@ def ask(
 def claim(only: UUID | None = None) -> Attempt | None:
     """The one that waits longest, or whose worker died, now ours; None where there is none.
 
-    ``only`` claims this one alone. One that killed its workers `TRIES_MAX` times is failed.
+    ``only`` claims this one alone. One that killed its workers `TRIES_MAX` times is left alone.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE payments_reconciliation_attempt SET state = 'failed', code = %s,"
-            " ended_at = clock_timestamp() WHERE state = 'running' AND tries >= %s"
-            " AND beat_at < clock_timestamp() - make_interval(secs => %s)",
-            [WORKER_DIED, TRIES_MAX, DEAD_AFTER_S],
-        )
         cursor.execute(
             "UPDATE payments_reconciliation_attempt SET state = 'running', step = '', done = 0,"
             " total = 0, tries = tries + 1, beat_at = clock_timestamp()"
             " WHERE id = (SELECT id FROM payments_reconciliation_attempt"
-            "  WHERE (state = 'waiting' OR (state = 'running'"
+            "  WHERE (state = 'waiting' OR (state = 'running' AND tries < %s"
             "   AND beat_at < clock_timestamp() - make_interval(secs => %s)))"
             "  AND id = coalesce(%s, id) ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
             " RETURNING id",
-            [DEAD_AFTER_S, only],
+            [TRIES_MAX, DEAD_AFTER_S, only],
         )
         row = cursor.fetchone()
     return None if row is None else Attempt.objects.get(pk=row[0])
 
 
+def given_up() -> list[Attempt]:
+    """Those that killed their workers `TRIES_MAX` times: they are to be failed."""
+    return list(Attempt.objects.filter(_seems_dead(), tries__gte=TRIES_MAX))
+
+
 def is_due() -> bool:
-    """Whether `claim` may find one: it waits, or its worker seems dead."""
-    dead = database_now() - timedelta(seconds=DEAD_AFTER_S)
+    """Whether a sweep has something to do: one waits, or its worker seems dead."""
     waits = Q(state=AttemptState.WAITING.value)
-    return Attempt.objects.filter(
-        waits | Q(state=AttemptState.RUNNING.value, beat_at__lt=dead)
-    ).exists()
+    return Attempt.objects.filter(waits | _seems_dead()).exists()
+
+
+def _seems_dead() -> Q:
+    dead = database_now() - timedelta(seconds=DEAD_AFTER_S)
+    return Q(state=AttemptState.RUNNING.value, beat_at__lt=dead)
 
 
 def beat(attempt_id: UUID, step: str, done: int, total: int) -> None:

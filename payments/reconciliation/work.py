@@ -29,14 +29,16 @@ FINISHED: Final = register("reconciliation.finished", "Reconciliation finished")
 FAILED: Final = register("reconciliation.failed", "Reconciliation failed")
 #: So many of what was asked for are done by one task; the next sweep goes on.
 AT_ONCE: Final = 5
-#: What a failure is called that nobody foresaw.
 
 
 def sweep() -> int:
     """Do what waits, one run after the other; returns how many ended. Nothing while another is at
-    it: that one comes to it."""
+    it: that one comes to it. What killed its workers too often ends first, and finance is told."""
     ended = 0
     with only_one(runs.RUN_LOCK) as is_alone:
+        for one in attempts.given_up() if is_alone else ():
+            _fail(one, attempts.WORKER_DIED, f"its worker died {one.tries} times")
+            ended += 1
         while is_alone and ended < AT_ONCE and (attempt := attempts.claim()) is not None:
             try:
                 carry_out(attempt)

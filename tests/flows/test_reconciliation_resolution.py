@@ -10,16 +10,19 @@ from psycopg import errors
 
 from accounts.roles import Role
 from audit.database_clock import database_now
+from audit.models import AuditEvent
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger import accounts
-from payments.reconciliation import attempts, resolution, selectors
+from notices.models import Notice
+from payments.reconciliation import attempts, resolution, selectors, work
 from payments.reconciliation.models import Break
 from payments.reconciliation.policy import current_policy
 from payments.reconciliation.resolution import Wanted
 from payments.reconciliation.words import Method, ReconciliationCode
 from tests.flows.break_steps import AS_OF, kept_break, kept_run, sha, staff
 from tests.flows.ledger_steps import adjusted, adjustments, app_connection, approved
+from tests.flows.staff_steps import make_staff
 
 pytestmark = pytest.mark.feature("F68")
 
@@ -276,9 +279,18 @@ def test_runs_asked_for_one_after_the_other_are_one_try_that_can_die_and_be_take
             "UPDATE payments_reconciliation_attempt SET beat_at = now() - interval '1 hour'"
         )
         owner.commit()
+    person = make_staff(Role.FINANCE, key=None)
     assert attempts.claim() is None
+    assert attempts.is_due()
+    assert [work.sweep(), work.sweep()] == [1, 0]
     ended = selectors.attempt(first.pk)
     assert (ended.state, ended.code, ended.step) == ("failed", "worker_died", "matching")
+    assert "3 times" in ended.message
+    assert not attempts.is_due()
+    assert [n.context["code"] for n in Notice.objects.filter(person_id=person.pk)] == [
+        "worker_died"
+    ]
+    assert AuditEvent.objects.filter(kind="reconciliation.failed").count() == 1
 
 
 def test_open_breaks_are_counted_by_age_and_currency(database):
