@@ -30,12 +30,12 @@ class Written:
 
 def keep(
     run_id: str, written: Written, report_dir: Path | None, *, is_dry: bool
-) -> tuple[Path, Path]:
+) -> tuple[Path | None, Path | None]:
     """Keep both in the store, and lay copies into ``report_dir`` where one is named.
 
-    A dry run is in ``report_dir`` alone. Returns where they are.
+    A dry run is in ``report_dir`` alone. Returns where they are; None where they are not kept.
     """
-    copies = None
+    copies: tuple[Path | None, Path | None] = None, None
     if report_dir is not None:
         report_dir.mkdir(parents=True, exist_ok=True)
         copies = (
@@ -45,7 +45,7 @@ def keep(
         shutil.copyfile(written.report, copies[0])
         shutil.copyfile(written.lines, copies[1])
     if is_dry:
-        return copies or (written.report, written.lines)
+        return copies
     kept = tuple(
         _keep(path, _name(run_id, part))
         for path, part in ((written.report, "report"), (written.lines, "lines"))

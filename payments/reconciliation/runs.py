@@ -52,14 +52,16 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a run came to. ``run`` is None where it was dry; ``is_new``: it had not been before."""
+    """What a run came to. ``run`` is None where it was dry, ``report`` and ``lines`` where it left
+    no files either; ``is_new``: it had not been before; ``breaks_open``: these wait for people."""
 
     run_id: str
     run: Run | None
     is_new: bool
     header: Header
-    report: Path
-    lines: Path
+    report: Path | None
+    lines: Path | None
+    breaks_open: int
     booked: int
     events: dict[str, int]
 
@@ -106,13 +108,14 @@ def perform(  # noqa: PLR0913  (what may be asked of a run; all but two by name)
         header = _header(run_id, read, matching, ledger, balances)
         files = _write(place, header, matching, read.scope)
         kept = report_store.keep(run_id, files, report_dir, is_dry=dry_run)
+        breaks_open = _breaks_open(matching)
         if dry_run:
-            return Done(run_id, None, False, header, *kept, 0, {})
+            return Done(run_id, None, False, header, *kept, breaks_open, 0, {})
         at("booking")
         booked = booking.book(results.due(matching), ACTOR) if is_booking else 0
         at("keeping")
-        run, is_new, events = _keep(run_id, header, read.scope, matching, files)
-        return Done(run_id, run, is_new, header, *kept, booked, events)
+        run, is_new, events = _keep(header, read.scope, matching, files, breaks_open)
+        return Done(run_id, run, is_new, header, *kept, breaks_open, booked, events)
 
 
 def _instant(asked: datetime | None) -> datetime:
@@ -241,14 +244,21 @@ def _write(place: Path, header: Header, matching: Matching, scope: Scope) -> rep
     )
 
 
+def _breaks_open(matching: Matching) -> int:
+    """How many differences wait for people: not merely in transit, and not resolved."""
+    sql = "SELECT count(*) FROM kept WHERE kind <> 'timing' AND NOT is_resolved"
+    return int(matching.one(sql)[0])
+
+
 def _keep(
-    run_id: str,
     header: Header,
     scope: Scope,
     matching: Matching,
     files: report_store.Written,
+    breaks_open: int,
 ) -> tuple[Run, bool, dict[str, int]]:
     """The run's row, and the breaks as they stand by it; once, whoever comes again."""
+    run_id = header.run_id
     with transaction.atomic(durable=True):
         known = Run.objects.filter(pk=run_id).first()
         if known is not None:
@@ -270,9 +280,7 @@ def _keep(
                     summary=_summary(header),
                     report_sha256=files.report_sha256,
                     lines_sha256=files.lines_sha256,
-                    breaks_open=matching.one(
-                        "SELECT count(*) FROM kept WHERE kind <> 'timing' AND NOT is_resolved"
-                    )[0],
+                    breaks_open=breaks_open,
                 )
             ]
         )

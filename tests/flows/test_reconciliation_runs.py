@@ -28,6 +28,7 @@ from ledger import accounts
 from ledger.checks import run_checks
 from ledger.models import TransferRow
 from ledger.postings import AccountKind
+from notices.delivery import render
 from notices.models import Notice
 from payments.reconciliation import (
     attempts,
@@ -337,6 +338,21 @@ def test_parts_that_do_not_add_up_are_a_failed_run_and_finance_is_told(owner, mo
     assert AuditEvent.objects.filter(kind="reconciliation.failed").count() == 1
 
 
+def test_a_run_that_fails_after_booking_is_not_said_to_have_booked_nothing(owner, monkeypatch):
+    a_day(owner)
+    make_staff(Role.FINANCE, key=None)
+    monkeypatch.setattr(runs, "current_policy", lambda: policy(lookback_days=400))
+    monkeypatch.setattr(runs, "_keep", None)
+    with pytest.raises(TypeError):
+        work.sweep()
+    assert TransferRow.objects.filter(kind="psp_fee").exists()
+    told = Notice.objects.get()
+    for part in ("body.txt", "body.html"):
+        text = render(told.kind, part, told.context)
+        assert "nothing was cleared by it" in text
+        assert "booked" not in text
+
+
 def test_an_import_asks_for_a_run_and_its_progress_can_be_read(owner):
     a_day(owner)
     asked = selectors.attempts()[0]
@@ -381,6 +397,45 @@ def test_the_command_answers_with_its_exit_code(owner, tmp_path):
     ):
         with pytest.raises(CommandError, match=why):
             call_command("reconcile", words, stdout=out)
+
+
+def command(*words: str) -> tuple[int, str]:
+    """Its exit code and what it says."""
+    out = StringIO()
+    try:
+        call_command("reconcile", *words, stdout=out)
+    except SystemExit as ended:
+        return int(ended.code), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_a_dry_run_asks_for_people_only_where_a_real_one_does(owner, monkeypatch):
+    a_day(owner)
+    monkeypatch.setattr(runs, "current_policy", lambda: policy(lookback_days=400))
+    assert (command("--dry-run")[0], command()[0]) == (3, 3)
+    broken, two = Break.objects.get(), (staff(), staff())
+    asked = resolution.propose(
+        Wanted(broken.pk, broken.facts_sha256, Method.WRITE_OFF, "Agreed.", code="rounding"),
+        id=new_id(),
+        actor=two[0],
+    )
+    resolution.approve(asked.pk, actor=two[1])
+    code, said = command("--dry-run")
+    assert "1 × missing_at_psp" in said
+    assert (code, command()[0]) == (0, 0)
+
+
+def test_a_dry_run_names_no_file_that_is_gone(owner, tmp_path):
+    a_day(owner)
+    done = reconciled(dry_run=True)
+    assert (done.report, done.lines) == (None, None)
+    _, text = command("--dry-run")
+    assert text.endswith("0 bookings.\n")
+    said = json.loads(command("--dry-run", "--format=json")[1])
+    assert (said["report"], said["lines"]) == (None, None)
+    said = json.loads(command("--dry-run", "--format=json", f"--report-dir={tmp_path}")[1])
+    assert Path(said["report"]).exists()
+    assert Path(said["lines"]).exists()
 
 
 def test_one_run_at_a_time(owner, database):

@@ -73,7 +73,7 @@ class Command(BaseCommand):
             except Refused as refused:
                 raise CommandError(f"{refused.code}: {dict(refused.data)}") from refused
         self._tell(done, as_json=options["format"] == "json")
-        if any(one.kind != "timing" for one in done.header.controls) and _open(done):
+        if done.breaks_open:
             raise SystemExit(3)
 
     def _tell(self, done: Done, *, as_json: bool) -> None:
@@ -84,8 +84,8 @@ class Command(BaseCommand):
                 "as_of": done.header.as_of.isoformat(),
                 "booked": done.booked,
                 "events": done.events,
-                "report": str(done.report),
-                "lines": str(done.lines),
+                "report": done.report and str(done.report),
+                "lines": done.lines and str(done.lines),
                 "breaks": {f"{c.kind} {c.currency}": c.count for c in done.header.controls},
             }
             self.stdout.write(json.dumps(said))
@@ -98,9 +98,5 @@ class Command(BaseCommand):
         for control in done.header.controls:
             amount = report.decimal(control.difference_minor, control.currency)
             self.stdout.write(f"  {control.count} × {control.kind}, {control.currency} {amount}")
-        self.stdout.write(f"  {done.booked} bookings. Report: {done.report}")
-
-
-def _open(done: Done) -> bool:
-    """Whether people have something to do; of a dry run, whether there is any difference."""
-    return done.run is None or bool(done.run.breaks_open)
+        where = f" Report: {done.report}" if done.report else ""
+        self.stdout.write(f"  {done.booked} bookings.{where}")
