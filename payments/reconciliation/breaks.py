@@ -8,7 +8,6 @@ from __future__ import annotations
 
 # ruff: noqa: S608  (composed of fixed words of this file; values are parameters)
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connection
@@ -69,17 +68,11 @@ SELECT gen_random_uuid(), id, 'cleared', %(actor)s, %(run)s FROM gone
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What became of the rows: how many events of each kind."""
-
-    events: dict[str, int]
-
-
 def merge(
     run_id: str, provider: str, found: Iterator[list[tuple[Any, ...]]], actor: Actor
-) -> Merged:
+) -> dict[str, int]:
     """Take over what a run found, in batches of rows in `COLUMNS`; in the caller's transaction.
+    Returns how many events of each kind came of it.
 
     New ones are open, or resolved where two people resolved exactly this; those that the run did
     not find are cleared. Locks all breaks that are not cleared, by id.
@@ -101,11 +94,10 @@ def merge(
         cursor.execute(_EVENTS)
         cursor.execute(_MERGE, values)
         cursor.execute(_TELL, values)
+        cursor.execute("SELECT kind, count(*) FROM found_events GROUP BY kind")
+        events: dict[str, int] = dict(cursor.fetchall())
         cursor.execute(_GONE, values)
+        if cursor.rowcount:
+            events["cleared"] = cursor.rowcount
         cursor.execute("DROP TABLE found_breaks, found_events")
-        cursor.execute(
-            "SELECT kind, count(*) FROM payments_reconciliation_break_event"
-            " WHERE run_id = %s GROUP BY kind ORDER BY kind",
-            [run_id],
-        )
-        return Merged(dict(cursor.fetchall()))
+    return dict(sorted(events.items()))

@@ -287,7 +287,7 @@ def _keep(
         events: dict[str, int] = {}
         if is_newest:
             found = results.found_breaks(matching, scope)
-            events = breaks.merge(run_id, scope.provider, found, ACTOR).events
+            events = breaks.merge(run_id, scope.provider, found, ACTOR)
     return Run.objects.get(pk=run_id), True, events
 
 
