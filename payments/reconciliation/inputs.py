@@ -28,7 +28,7 @@ from payments.files.words import FileKind, FileState
 from payments.reconciliation import carried, ledger_side
 from payments.reconciliation.banks import BankAccount
 from payments.reconciliation.carried import Carried
-from payments.reconciliation.ledger_side import Clearing, naive_utc
+from payments.reconciliation.ledger_side import Clearing
 from payments.reconciliation.matching import InputFile
 from payments.reconciliation.models import BreakEvent, Run
 from payments.reconciliation.policy import Policy
@@ -36,10 +36,9 @@ from payments.reconciliation.policy import Policy
 NAMES_MAX: Final = 200
 #: What was decided before the instant: later decisions belong to later runs.
 _RESOLVED: Final = """
-SELECT r.break_id, r.facts_sha256, b.kind, r.adjustment_id::text, r.proposer, d.approver
+SELECT r.break_id, r.facts_sha256, r.adjustment_id::text, r.proposer, d.approver
 FROM payments_reconciliation_resolution r
 JOIN payments_reconciliation_decision d ON d.resolution_id = r.id AND d.decision = 'approved'
-JOIN payments_reconciliation_break b ON b.id = r.break_id
 WHERE d.decided_at < %s ORDER BY d.decided_at, r.id
 """
 _PROPOSED: Final = """
@@ -58,7 +57,6 @@ class Resolved:
 
     break_id: str
     facts: str
-    kind: str
     adjustment: str | None
     proposer: str
     approver: str
@@ -333,8 +331,3 @@ def input_listing(scope: Scope, ledger: tuple[int, str]) -> dict[str, Any]:
         "resolutions": {"rows": len(scope.resolved), "digest": resolutions_digest(scope)},
         "policy_sha256": scope.policy.digest,
     }
-
-
-def engine_instant(at: datetime) -> datetime:
-    """An instant as the engine has it."""
-    return naive_utc(at)

@@ -70,8 +70,8 @@ class Inputs:
     carried_rows: Sequence[tuple[str, int]] = ()
     carried_payouts: Sequence[tuple[str, str]] = ()
     provider: str = ""
-    #: (break, its facts when it was resolved, its kind, the adjustment or None)
-    resolved: Sequence[tuple[str, str, str, str | None]] = ()
+    #: (break, its facts when it was resolved, the adjustment or None)
+    resolved: Sequence[tuple[str, str, str | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ CREATE TEMP TABLE known_transfers (transfer UUID);
 CREATE TEMP TABLE known_payouts (provider VARCHAR, payout_id VARCHAR);
 CREATE TEMP TABLE carried_rows (sha256 VARCHAR, row_no BIGINT);
 CREATE TEMP TABLE carried_payouts (provider VARCHAR, payout_id VARCHAR);
-CREATE TEMP TABLE resolved (break_id VARCHAR, facts VARCHAR, kind VARCHAR, adjustment UUID);
+CREATE TEMP TABLE resolved (break_id VARCHAR, facts VARCHAR, adjustment UUID);
 """
 
 _LEDGER_CAT: Final = f"""CASE kind

@@ -185,7 +185,7 @@ def _read(
         carried_rows=scope.carried.rows,
         carried_payouts=scope.carried.payouts,
         provider=scope.provider,
-        resolved=[(one.break_id, one.facts, one.kind, one.adjustment) for one in scope.resolved],
+        resolved=[(one.break_id, one.facts, one.adjustment) for one in scope.resolved],
     )
     return _Read(scope, read, minors, dict(enumerate(openings)), at_banks)
 

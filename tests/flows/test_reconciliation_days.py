@@ -190,7 +190,6 @@ def resolve(owner, monkeypatch, lost) -> None:
         Resolved(
             one.pk,
             one.facts_sha256,
-            one.kind,
             str(made.transfer) if one.transfer_id == lost.transfer else None,
             "staff:1",
             "staff:2",
@@ -347,7 +346,7 @@ def test_the_fee_of_a_row_whose_break_two_people_resolved_is_booked(owner, monke
     assert [kind for kind, _, _ in found(before)] == ["amount", "missing_in_ledger"]
     assert summary(before)["positions"][0]["named"]["fee_withheld"] == 17
     said = [
-        Resolved(b.pk, b.facts_sha256, b.kind, None, "staff:1", "staff:2")
+        Resolved(b.pk, b.facts_sha256, None, "staff:1", "staff:2")
         for b in Break.objects.order_by("pk")
     ]
     monkeypatch.setattr(inputs, "_resolved", lambda as_of: tuple(said))
