@@ -129,17 +129,14 @@ TEXTS: Final[Mapping[str, str]] = {
     _C.ALREADY_DECIDED.value: "Somebody has decided this already.",
     _C.SAME_PERSON.value: "Somebody else decides what you proposed.",
     _C.NOT_YOURS.value: "Only who proposed it takes it back.",
-    _C.RUNNING.value: "A run is under way. One runs at a time.",
     _C.AS_OF_IN_FUTURE.value: "That instant has not come yet.",
     _C.AS_OF_TOO_YOUNG.value: "Money may still be moving at that instant. Ask for an older one, or"
     " for none.",
     _C.UNKNOWN_PROVIDER.value: "The policy of reconciliation knows no such provider.",
     _C.NOT_OF_FINANCE.value: "They do not work in finance.",
-    _C.NO_SUCH_RUN.value: "There is no such run.",
     _C.DOES_NOT_ADD_UP.value: "The report does not add up, so it was not kept. Call the"
     " administrator.",
     _C.BAD_POLICY.value: "The policy of reconciliation cannot be read. Call the administrator.",
-    _C.BAD_FILE.value: "The rows of a file cannot be read. Call the administrator.",
     # what ends a try without a refusal
     attempts.WORKER_DIED: "Its worker died each time that it was tried. Ask for another; if that"
     " ends so too, call the administrator.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -74,10 +74,6 @@ class Outcome:
     faults: tuple[Fault, ...]
     notes: tuple[Fault, ...]
     elapsed_ms: int
-
-    @property
-    def is_seen_before(self) -> bool:
-        return any(one.code is FileCode.SEEN_BEFORE for one in self.faults)
 
     def as_json(self) -> dict[str, Any]:
         """The report that a command prints and the watched folder lays beside the file."""
@@ -318,11 +314,6 @@ def _accounts() -> dict[str, str]:
     """As statements are read, without spaces."""
     given: dict[str, str] = settings.RECONCILIATION_ACCOUNTS
     return {number.replace(" ", ""): name for number, name in given.items()}
-
-
-def midnight(day: Any) -> datetime:
-    """The first instant of a day, UTC."""
-    return datetime.combine(day, time(), UTC)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from payments.files import store
 from payments.files.models import SourceFile
-from payments.files.words import FileKind, FileState
 
 
 def find(file_id: UUID) -> SourceFile | None:
@@ -18,15 +17,6 @@ def find(file_id: UUID) -> SourceFile | None:
 def newest(limit: int = 100) -> list[SourceFile]:
     """Files that came, newest first, taken or not."""
     return list(SourceFile.objects.order_by("-imported_at", "-id")[:limit])
-
-
-def accepted(kind: FileKind) -> list[SourceFile]:
-    """Every accepted file of ``kind``, by source, period and time of import."""
-    return list(
-        SourceFile.objects.filter(state=FileState.ACCEPTED.value, kind=kind.value).order_by(
-            "source", "period_to", "imported_at", "id"
-        )
-    )
 
 
 def rows_path(file: SourceFile) -> Path:

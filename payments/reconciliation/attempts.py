@@ -23,7 +23,8 @@ from payments.reconciliation.policy import current_policy
 from payments.reconciliation.words import AttemptState, ReconciliationCode
 
 WORK: Final = "payments.work_reconciliation"
-#: One that has told nothing for so long is dead; the longest step is one statement.
+#: One that has told nothing for so long seems dead. A step may be longer: `runs.RUN_LOCK` keeps
+#: anybody from taking up one that lives.
 DEAD_AFTER_S: Final = 300
 TRIES_MAX: Final = 3
 MESSAGE_MAX: Final = 2_000

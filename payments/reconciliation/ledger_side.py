@@ -118,18 +118,6 @@ def balances_before(wanted: Sequence[tuple[int, datetime]]) -> list[int]:
         return [minor for _, minor in cursor.fetchall()]
 
 
-def bank_balances_before(until: datetime) -> dict[tuple[str, str], int]:
-    """The ledger's own accounts at banks, by name and currency: what is there, in minor units."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, substr(owner_ref, 6), currency FROM ledger_account"
-            " WHERE kind = 'bank' ORDER BY id"
-        )
-        found = cursor.fetchall()
-    minors = balances_before([(row[0], until) for row in found])
-    return {(row[1], row[2]): minor for row, minor in zip(found, minors, strict=True)}
-
-
 def export(
     path: Path,
     accounts: Sequence[Clearing],

@@ -1,7 +1,8 @@
-"""The rows of reconciliation, read-only here. Written by `runs`, `breaks` and `resolution` alone.
+"""The rows of reconciliation, read-only here. Written by `attempts`, `runs`, `breaks`, `resolution`
+and `history` alone.
 
 `Attempt` is how far a run is, `Run` what one found (it never changes), `Break` one difference over
-all runs, `BreakEvent` its history, `Resolution` and `ResolutionDecision` what two people made of
+all runs, `BreakEvent` its history, `Resolution` and `ResolutionDecided` what two people made of
 it. Amounts are minor units, seen from our clearing account: money towards us is positive.
 """
 

@@ -19,13 +19,11 @@ import yaml
 
 from kernel.money import SCALES
 from kernel.refusal import Refused
+from payments.files.rows import Category
 from payments.reconciliation.words import AgeBucket, ReconciliationCode
 
 FILE: Final = Path(__file__).with_name("policy.yaml")
-CATEGORIES: Final = (
-    *("deposit", "refund", "withdrawal", "withdrawal_return", "chargeback", "chargeback_return"),
-    *("fee", "payout", "adjustment", "fx", "other"),
-)
+CATEGORIES: Final = tuple(one.value for one in Category)
 #: Where an item waits that is no row of a provider's.
 BANK: Final = "bank"
 #: Parts of one: a percentage with four decimals is exact in them.

@@ -6,6 +6,7 @@ refused rather than kept.
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +57,7 @@ def keep(
 def open_report(run: Run, part: str) -> BinaryIO | None:
     """``report`` or ``lines`` of a run, to be streamed; None where it is no longer there."""
     ensure(part in {"report", "lines"}, "a run has two files", part=part)
-    try:
-        return store.path_of(_name(run.pk, part)).open("rb")
-    except FileNotFoundError:
-        return None
+    return store.open_original(_name(run.pk, part))
 
 
 def _name(run_id: str, part: str) -> str:
@@ -70,7 +68,7 @@ def _keep(written: Path, name: str) -> Path:
     place = store.path_of(name)
     if place.exists():
         ensure(
-            place.read_bytes() == written.read_bytes(),
+            filecmp.cmp(place, written, shallow=False),
             "the same run writes the same bytes",
             path=str(place),
         )

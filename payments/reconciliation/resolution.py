@@ -26,7 +26,7 @@ from kernel.refusal import Refused
 from ledger import two_people
 from payments.reconciliation.history import note_event
 from payments.reconciliation.models import Break, Resolution
-from payments.reconciliation.words import Method, ReconciliationCode, ResolutionDecision
+from payments.reconciliation.words import Method, ReconciliationCode
 
 WORK: Final = "payments.work_reconciliation"
 PROPOSED: Final = register("break.proposed", "Resolution of a break proposed")
@@ -34,9 +34,9 @@ APPROVED: Final = register("break.approved", "Resolution of a break approved")
 REFUSED: Final = register("break.refused", "Resolution of a break refused")
 WITHDRAWN: Final = register("break.withdrawn", "Resolution of a break withdrawn")
 _KINDS: Final = {
-    ResolutionDecision.APPROVED: APPROVED,
-    ResolutionDecision.REFUSED: REFUSED,
-    ResolutionDecision.WITHDRAWN: WITHDRAWN,
+    two_people.Decision.APPROVED: APPROVED,
+    two_people.Decision.REFUSED: REFUSED,
+    two_people.Decision.WITHDRAWN: WITHDRAWN,
 }
 #: The doors' answers that are refusals, in the words of `ReconciliationCode`.
 _CODES: Final[Mapping[str, ReconciliationCode]] = {
@@ -121,17 +121,17 @@ def approve(id: UUID, *, actor: Actor, note: str = "") -> Resolution:
     ``ALREADY_DECIDED``, ``BREAK_CLEARED``, ``FACTS_CHANGED``, or as `propose` about the adjustment;
     then nothing is decided. Locks the break.
     """
-    return _decide(id, ResolutionDecision.APPROVED, actor, note)
+    return _decide(id, two_people.Decision.APPROVED, actor, note)
 
 
 def refuse(id: UUID, *, actor: Actor, note: str) -> Resolution:
     """Say no, and why; the break stays open. Refuses as `approve`, and with ``NO_NOTE``."""
-    return _decide(id, ResolutionDecision.REFUSED, actor, note)
+    return _decide(id, two_people.Decision.REFUSED, actor, note)
 
 
 def withdraw(id: UUID, *, actor: Actor) -> Resolution:
     """Take one's own back. Refuses with ``NOT_YOURS``, ``ALREADY_DECIDED``."""
-    return _decide(id, ResolutionDecision.WITHDRAWN, actor, "")
+    return _decide(id, two_people.Decision.WITHDRAWN, actor, "")
 
 
 def assign(break_id: str, *, assignee_id: int | None, actor: Actor) -> Break:
@@ -179,7 +179,7 @@ def find(id: UUID) -> Resolution:
     return found
 
 
-def _decide(id: UUID, decision: ResolutionDecision, actor: Actor, note: str) -> Resolution:
+def _decide(id: UUID, decision: two_people.Decision, actor: Actor, note: str) -> Resolution:
     note = two_people.short(note)
     with transaction.atomic():
         entering(LockRank.PAYMENT)

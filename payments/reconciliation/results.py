@@ -168,20 +168,22 @@ def controls(matching: Matching) -> list[Control]:
 def due(matching: Matching) -> Iterator[Due]:
     """What may be booked now, in one order."""
     files = dict(matching.rows("SELECT file_no, sha256 FROM files"))
+
+    def name(pid: int) -> str:
+        return row_name(files[pid // ROWS_MAX], pid % ROWS_MAX)
+
     for part in matching.stream(
-        """SELECT s.provider, s.currency, d.amount, d.pid, '', '' FROM fees_due d
+        """SELECT s.provider, s.currency, d.amount, d.pid FROM fees_due d
         JOIN places s USING (place) ORDER BY d.pid""",
         AT_ONCE,
     ):
-        for provider, currency, minor, pid, _, _ in part:
-            yield Due(provider, currency, minor, row_name(files[pid // ROWS_MAX], pid % ROWS_MAX))
+        for provider, currency, minor, pid in part:
+            yield Due(provider, currency, minor, name(pid))
     for provider, currency, minor, pid, payout_id, bank in matching.rows(
         """SELECT s.provider, s.currency, d.amount, d.pid, d.payout_id, d.bank FROM payouts_due d
         JOIN places s USING (place) ORDER BY d.pid"""
     ):
-        row = (
-            batch_name(payout_id) if payout_id else row_name(files[pid // ROWS_MAX], pid % ROWS_MAX)
-        )
+        row = batch_name(payout_id) if payout_id else name(pid)
         yield Due(provider, currency, minor, row, bank)
 
 

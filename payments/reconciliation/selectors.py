@@ -75,9 +75,9 @@ def runs(limit: int = 50) -> list[Run]:
     return list(Run.objects.order_by("-as_of", "-finished_at")[:limit])
 
 
-def newest_run(provider: str = "") -> Run | None:
-    """The finished run with the latest instant; of one provider alone where it is named."""
-    return Run.objects.filter(provider=provider).order_by("-as_of", "-finished_at").first()
+def newest_run() -> Run | None:
+    """The finished run over all providers with the latest instant."""
+    return Run.objects.filter(provider="").order_by("-as_of", "-finished_at").first()
 
 
 def run(run_id: str) -> Run | None:
@@ -167,12 +167,12 @@ def bucket_of(days: int, buckets: Sequence[AgeBucket]) -> int:
     )
 
 
-def run_age_s(now: datetime | None = None) -> int | None:
+def run_age_s() -> int | None:
     """Seconds since the instant of the newest finished run over all providers; None: never."""
     newest = newest_run()
     if newest is None:
         return None
-    return int(((now or database_now()) - newest.as_of).total_seconds())
+    return int((database_now() - newest.as_of).total_seconds())
 
 
 def open_breaks() -> QuerySet[Break]:

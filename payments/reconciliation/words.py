@@ -1,4 +1,4 @@
-"""The words of reconciliation, pure: kinds of breaks, states, ages. Twins in `tables.sql`."""
+"""The words of reconciliation, pure: kinds of breaks, states, ages. Twins in `payments/sql`."""
 
 from __future__ import annotations
 
@@ -48,14 +48,6 @@ class Method(StrEnum):
     WRITE_OFF = "write_off"
 
 
-class ResolutionDecision(StrEnum):
-    """What became of a proposal."""
-
-    APPROVED = "approved"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-
-
 #: What an adjustment of the clearing account can make good. The others are accepted, or put right
 #: by the provider, by the bank or by a booking of their own.
 BY_LEDGER_ENTRY: Final = frozenset(
@@ -91,15 +83,12 @@ class ReconciliationCode(StrEnum):
     ALREADY_DECIDED = "resolution_decided"
     SAME_PERSON = "same_person"
     NOT_YOURS = "not_yours"
-    RUNNING = "reconciliation_running"
     AS_OF_IN_FUTURE = "as_of_in_future"
     AS_OF_TOO_YOUNG = "as_of_too_young"
     UNKNOWN_PROVIDER = "unknown_provider"
-    NO_SUCH_RUN = "no_such_run"
     NOT_OF_FINANCE = "not_of_finance"
     DOES_NOT_ADD_UP = "does_not_add_up"
     BAD_POLICY = "bad_policy"
-    BAD_FILE = "bad_file"
 
 
 @dataclass(frozen=True, slots=True)
