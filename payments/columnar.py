@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 from django.conf import settings
 
+from payments.files.rows import literal
+
 
 def connect(folder: Path, *, readable: tuple[Path, ...] = ()) -> duckdb.DuckDBPyConnection:
     """An engine that works in ``folder`` (made by the caller) and also reads ``readable``.
@@ -29,12 +31,8 @@ def connect(folder: Path, *, readable: tuple[Path, ...] = ()) -> duckdb.DuckDBPy
         },
     )
     engine.execute("SET TimeZone = 'UTC'")
-    places = ", ".join(_quoted(str(place)) for place in (folder, *readable))
+    places = ", ".join(literal(str(place)) for place in (folder, *readable))
     engine.execute(f"SET allowed_directories = [{places}]")
     engine.execute("SET enable_external_access = false")
     engine.execute("SET lock_configuration = true")
     return engine
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

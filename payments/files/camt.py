@@ -176,7 +176,7 @@ class _Statement:
         rows = list(self._rows(head, before))
         self._check_summary(currency, rows)
         entries = len({row.entry_no for row in rows})
-        return _with_entries(head, entries), rows
+        return replace(head, entries=entries), rows
 
     def _balance(self, kinds: tuple[str, ...], *, last: bool) -> tuple[int, date, str]:
         there = list(self._element.iterfind(_path("Bal")))
@@ -197,7 +197,7 @@ class _Statement:
             try:
                 for row in self._entry(head, entry, entry_no):
                     number += 1
-                    yield _numbered(row, number)
+                    yield replace(row, row_no=number)
             except FileRefused as refused:
                 faults += refused.faults
         if faults:
@@ -290,14 +290,6 @@ class _Statement:
                 )
         if faults:
             raise FileRefused(faults)
-
-
-def _with_entries(head: StatementRead, entries: int) -> StatementRead:
-    return replace(head, entries=entries)
-
-
-def _numbered(row: BankRow, number: int) -> BankRow:
-    return replace(row, row_no=number)
 
 
 def _amount(element: _Element) -> tuple[int, str]:

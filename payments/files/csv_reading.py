@@ -16,10 +16,11 @@ from django.conf import settings
 from kernel.money import SCALES, Money
 from payments import columnar
 from payments.files import amounts, plain_text, rows
-from payments.files.csv_sql import TEXT_MAX, Check, Planner, literal
+from payments.files.csv_sql import TEXT_MAX, Check, Planner
 from payments.files.mapping import Column, Csv, heading, is_zone
 from payments.files.parsed import YEARS, Parsed, Staged
 from payments.files.plain_text import Shape, Text
+from payments.files.rows import literal
 from payments.files.words import FAULTS_MAX, Fault, FileCode, FileKind, FileRefused, fault
 
 logger = logging.getLogger(__name__)

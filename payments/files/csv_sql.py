@@ -16,7 +16,7 @@ from kernel.money import MINOR_MAX, SCALES
 from payments.files.amounts import DECIMALS, Numbers, pattern
 from payments.files.mapping import REFERENCES, Amount, Column, Csv
 from payments.files.parsed import YEARS
-from payments.files.rows import SETTLEMENT, Category
+from payments.files.rows import SETTLEMENT, Category, literal
 from payments.files.words import FileCode
 
 TEXT_MAX: Final = 200
@@ -49,11 +49,6 @@ class Plan:
 
     select: str
     checks: list[Check] = field(default_factory=list)
-
-
-def literal(text: str) -> str:
-    """``text`` as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Planner:
@@ -208,9 +203,7 @@ class Planner:
             wide = part if is_one else f"{part}::HUGEINT"
             terms.append(f"{sign} coalesce({wide}, 0)")
         whole = f"({' '.join(terms).removeprefix('+ ')})"
-        if amount.direction:
-            whole = self._directed(amount, whole)
-        self._read[f"{name}_sum"] = whole
+        self._read[f"{name}_sum"] = self._directed(amount, whole)
         cells = [self.cell(one) for one in there]
         empty = " AND ".join(f"{cell} = ''" for cell in cells)
         self._read[f"{name}_empty"] = f"({empty})"

@@ -145,5 +145,10 @@ def write(
 
 def keep(engine: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
     """Write the rows of ``table``, which stand there in their order, to ``path``."""
-    quoted = str(path).replace("'", "''")
-    engine.execute(f"COPY (FROM {table}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)")
+    place = literal(str(path))
+    engine.execute(f"COPY (FROM {table}) TO {place} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def literal(text: str) -> str:
+    """``text`` as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
