@@ -12,23 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import secrets
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from bench.database.fresh import CLUSTER, fresh_database, settings_that_count
+from bench.database.fresh import fresh_database, kill_and_start, settings_that_count
 
 # isort: split
 from django.db import Error, connection, connections, transaction
 
-from bench.database.cpu import children, is_running
 from bench.posting import accounts as ours
 from kernel.ids import AccountId, new_id
 from ledger.checks import run_checks
@@ -68,7 +64,7 @@ def _measured(kills: int, writers: int, home: Path) -> dict[str, Any]:
     ]
     for worker in workers:
         worker.start()
-    down_s = [_kill_and_start() for _ in range(kills)]
+    down_s = [_down_s() for _ in range(kills)]
     time.sleep(1)
     stop.set()
     for worker in workers:
@@ -89,19 +85,11 @@ def _measured(kills: int, writers: int, home: Path) -> dict[str, Any]:
     }
 
 
-def _kill_and_start() -> float:
-    """SIGKILL for every process of the server at some moment; seconds until it answers again."""
+def _down_s() -> float:
+    """The server is killed at some moment; seconds until it answers again."""
     time.sleep(CHANCE.uniform(*ALIVE_S))
-    if CLUSTER.pid is None:
-        raise SystemExit("bin/bench crash: PostgreSQL does not run")
     killed_at = time.monotonic()
-    everybody = [CLUSTER.pid, *children(CLUSTER.pid)]
-    for pid in everybody:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    while CLUSTER.alive() or any(is_running(pid) for pid in everybody):
-        time.sleep(0.01)
-    CLUSTER.start()
+    kill_and_start()
     return time.monotonic() - killed_at
 
 

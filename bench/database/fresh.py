@@ -9,14 +9,17 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import psycopg
 
+from bench.database.cpu import children, is_running
 from casino.embedded.postgres import Address, Cluster
 
 HOME: Final = Path(tempfile.mkdtemp(prefix="faro-bench-"))
@@ -54,6 +57,19 @@ def fresh_database() -> Iterator[conftest.Database]:
         yield conftest.Database(name)
     finally:
         connections.close_all()
+
+
+def kill_and_start() -> None:
+    """SIGKILL for every process of the server, and its start; ``SystemExit`` where none runs."""
+    if CLUSTER.pid is None:
+        raise SystemExit("PostgreSQL does not run, so it cannot be killed")
+    everybody = [CLUSTER.pid, *children(CLUSTER.pid)]
+    for pid in everybody:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    while CLUSTER.alive() or any(is_running(pid) for pid in everybody):
+        time.sleep(0.01)
+    CLUSTER.start()
 
 
 def settings_that_count() -> dict[str, str]:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -60,7 +60,6 @@ class Crowd:
 
     processes: Processes
     people: list[tuple[PlayerId, str]]
-    counts: dict[str, int] = field(default_factory=dict)
 
     def act_until(self, is_over: Callable[[], bool]) -> None:
         while not is_over():
@@ -69,7 +68,6 @@ class Crowd:
             act: Callable[[PlayerId, str], None] = getattr(self, name)
             with suppress(Refused, httpx.HTTPError):
                 act(player, currency)
-                self.counts[name] = self.counts.get(name, 0) + 1
         connections.close_all()
 
     def deposit(self, player: PlayerId, currency: str) -> None:
@@ -134,9 +132,6 @@ class Crowd:
         found: list[dict[str, Any]] = self.processes.ask("GET", f"/simulate/newest/{kind}")["found"]
         return found
 
-    def _return_one(self, ref: str) -> None:
-        self.processes.ask("POST", f"/simulate/payouts/{ref}/returned", {})
-
     def return_(self, player: PlayerId, currency: str) -> None:
         """The person's bank returns what was paid."""
         paid = insist(
@@ -147,7 +142,8 @@ class Crowd:
             )
         )
         if paid:
-            self._return_one(CHANCE.choice(paid).provider_ref or "")
+            ref = CHANCE.choice(paid).provider_ref or ""
+            self.processes.ask("POST", f"/simulate/payouts/{ref}/returned", {})
 
 
 def _chosen(ways: tuple[tuple[str, int], ...]) -> str:

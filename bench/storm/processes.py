@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -15,8 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from bench.database.cpu import children, is_running
-from bench.database.fresh import CLUSTER
+from bench.database.fresh import kill_and_start
 from casino.embedded import parent_death
 from casino.embedded.postgres import free_port
 from casino.supervisor.plan import web
@@ -95,19 +92,16 @@ class Processes:
     def kill(self, name: str) -> None:
         """SIGKILL, at any moment, and a start at once."""
         if name == "database":
-            kill_database()
+            kill_and_start()
             return
-        process = self._running[name]
-        process.kill()
-        process.wait()
+        self.end(name)
         self._start(name)
         if name == "psp":
             self.switch(STORM)  # switches are not what it remembers
 
     def stop(self) -> None:
-        for process in self._running.values():
-            process.kill()
-            process.wait()
+        for name in list(self._running):
+            self.end(name)
 
     def end(self, name: str) -> None:
         """End one for good."""
@@ -133,19 +127,6 @@ class Processes:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
-
-
-def kill_database() -> None:
-    """SIGKILL for every process of the server, and its start."""
-    if CLUSTER.pid is None:
-        raise SystemExit("bin/bench chaos: PostgreSQL does not run")
-    everybody = [CLUSTER.pid, *children(CLUSTER.pid)]
-    for pid in everybody:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    while CLUSTER.alive() or any(is_running(pid) for pid in everybody):
-        time.sleep(0.01)
-    CLUSTER.start()
 
 
 def _until_answers(url: str) -> None:
