@@ -9,6 +9,11 @@ from typing import Any, Final
 ACK_P99_MS: Final = 50.0
 #: Of the time that is measured, during so much a reconciliation has to be at work.
 AT_WORK_LEAST: Final = 0.9
+#: Reconciling a provider's month: so much of what the other takes, and so much memory, at most.
+RATIO_DUCKDB: Final = 1.5
+PEAK_MB: Final = 1_500
+#: Here so much is no longer quicker.
+RATIO_PANDAS: Final = 1.0
 
 
 def chaos(found: Mapping[str, Any]) -> list[str]:
@@ -33,4 +38,20 @@ def webhooks(found: Mapping[str, Any], *, alone: bool) -> list[str]:
         wrong.append("ack_p99_ms")
     if not alone and found["reconciling_share"] < AT_WORK_LEAST:
         wrong.append("reconciling_share")
+    return wrong
+
+
+def reconcile(found: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a reconciled month: found wrongly, or missed goals.
+
+    A month in which a kind of difference is not planted says nothing about that kind.
+    """
+    wrong = [name for name in ("missed", "false", "drift") if found[name]]
+    wrong += [f"no {kind}" for kind, count in found["kinds"].items() if not count]
+    if found["ratio_duckdb"] > RATIO_DUCKDB:
+        wrong.append("ratio_duckdb")
+    if found["ratio_pandas"] >= RATIO_PANDAS:
+        wrong.append("ratio_pandas")
+    if found["peak_mb"] > PEAK_MB:
+        wrong.append("peak_mb")
     return wrong

@@ -44,6 +44,8 @@ FAULTS: Final = {
 BATCH_OFF: Final = 1
 LINE_OFF: Final = 2
 STRANGERS: Final = (1_111, 2_222)
+#: What is planted where there are rows enough.
+KINDS: Final = (*FAULTS, "batch_sum", "unmatched_bank_line")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.verdicts import chaos, webhooks
+from bench.verdicts import chaos, reconcile, webhooks
 
 STORM = {
     "drift": 0, "violations": 0, "payers_ended_badly": 0, "events": 400, "duplicated": 50,
@@ -11,6 +11,10 @@ STORM = {
 DOOR = {
     "statuses": {"200": 3_000}, "events_sent": 2_700, "events_kept": 2_700, "ack_p99_ms": 50.0,
     "reconciling_share": 0.97,
+}  # fmt: skip
+MONTH = {
+    "missed": 0, "false": 0, "drift": 0, "kinds": {"amount": 100, "fx": 100}, "ratio_duckdb": 1.5,
+    "ratio_pandas": 0.99, "peak_mb": 1_500,
 }  # fmt: skip
 
 
@@ -47,3 +51,20 @@ def test_the_door_is_quick_while_a_provider_is_reconciled_or_the_goal_is_missed(
 
 def test_without_a_reconciliation_none_is_asked_for():
     assert webhooks({**DOOR, "reconciling_share": 0.0}, alone=True) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "wrong"),
+    [
+        ({}, []),
+        ({"missed": 1}, ["missed"]),
+        ({"false": 1}, ["false"]),
+        ({"drift": 1}, ["drift"]),
+        ({"kinds": {"amount": 100, "fx": 0}}, ["no fx"]),
+        ({"ratio_duckdb": 1.51}, ["ratio_duckdb"]),
+        ({"ratio_pandas": 1.0}, ["ratio_pandas"]),
+        ({"peak_mb": 1_501}, ["peak_mb"]),
+    ],
+)
+def test_a_month_is_reconciled_wholly_and_quickly_or_the_goal_is_missed(found, wrong):
+    assert reconcile(MONTH | found) == wrong
