@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -30,6 +29,8 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import transaction
 
+from bench.database.cpu import process_cpu_s
+from bench.database.measured import at
 from events import stream
 from kernel.ids import new_id
 from tests import house, sockets
@@ -97,11 +98,11 @@ async def _measured(
     await asyncio.sleep(1)
     acks = await _bets(pages[0], given.bets)
     await asyncio.sleep(1)
-    frames, cpu_s = sum(page.frames for page in pages), _cpu_s(web)
+    frames, cpu_s = sum(page.frames for page in pages), process_cpu_s(web.process.pid)
     firsts, lasts = await _events(pages, given.events)
     await asyncio.sleep(0.5)
     written = sum(page.frames for page in pages) - frames
-    cpu_us = round((_cpu_s(web) - cpu_s) * 1_000_000 / max(1, written))
+    cpu_us = round((process_cpu_s(web.process.pid) - cpu_s) * 1_000_000 / max(1, written))
     for reader in readers:
         reader.cancel()
     await asyncio.gather(*[page.socket.close() for page in pages])
@@ -168,18 +169,9 @@ def _append() -> tuple[int, float]:
     return n, perf_counter()
 
 
-def _cpu_s(web: sockets.Web) -> float:
-    fields = Path(f"/proc/{web.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _spread(seconds: list[float]) -> dict[str, float]:
     ordered = sorted(1_000 * one for one in seconds)
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
-
-    return {"p50": at(0.5), "p95": at(0.95), "p99": at(0.99)}
+    return {"p50": at(ordered, 0.5), "p95": at(ordered, 0.95), "p99": at(ordered, 0.99)}
 
 
 if __name__ == "__main__":

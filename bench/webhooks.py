@@ -8,8 +8,8 @@ is counted in the database afterwards. Workers that apply what is kept are no pa
 other machines'.
 
 The last line is JSON: ``ack_p99_ms`` is the figure, over ``samples`` messages after a warm-up. Exit
-code 1 where it is over 50, where an event was lost, or where no reconciliation was at work for most
-of the time (`bench.verdicts`).
+code 1 where it is over 50, where an event was lost, where an answer was not 200, or where no
+reconciliation was at work for most of the time (`bench.verdicts`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +36,8 @@ from django.db import connection
 
 from bench import verdicts
 from bench.database import settled
+from bench.database.cpu import process_cpu_s
+from bench.database.measured import at, python
 from kernel.ids import Actor, new_id
 from payments import signatures, tasks
 from payments.models import Deposit, ProviderEvent
@@ -127,9 +128,9 @@ def main(words: list[str]) -> int:
         ]
         beside = _alone() if given.alone else Reconciling(units.environment())
         with beside as reconciled:
-            before_s = sum(_cpu_s(web) for web in webs)
+            before_s = _cpu_s(webs)
             seen = asyncio.run(_measured([web.port for web in webs], bodies, given.rate))
-            used_s = sum(_cpu_s(web) for web in webs) - before_s
+            used_s = _cpu_s(webs) - before_s
             result = _result(given, seen, bodies) | reconciled(given.seconds)
         result["web_cpu_ms_each"] = round(used_s * 1_000 / len(bodies), 2)
     wrong = verdicts.webhooks(result, alone=given.alone)
@@ -145,9 +146,9 @@ def _alone() -> Iterator[Callable[[float], dict[str, Any]]]:
 def _day(units: Units, rows: int, file: Path) -> None:
     """Books and an imported file to reconcile."""
     settled.settle(units.owner_url, rows, file)
-    done = manage("import_file", str(file), environment=units.environment())
-    if done.returncode:
-        raise SystemExit(f"the file was not imported: {done.stdout}{done.stderr}")
+    done = python("manage.py", "import_file", str(file), environment=units.environment())
+    if done.status:
+        raise SystemExit(f"the file was not imported: {done.out}{done.err}")
 
 
 def _messages(count: int) -> list[bytes]:
@@ -222,20 +223,16 @@ async def _one(
 def _result(given: argparse.Namespace, seen: Seen, bodies: list[bytes]) -> dict[str, Any]:
     ordered = sorted(seen.ms)
     kept, sent = ProviderEvent.objects.count(), len(set(bodies))
-
-    def at(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
-
     return {
         "rate": given.rate,
         "seconds": given.seconds,
         "processes": PROCESSES,
         "samples": len(ordered),
-        "ack_p50_ms": at(0.5),
-        "ack_p95_ms": at(0.95),
-        "ack_p99_ms": at(0.99),
+        "ack_p50_ms": at(ordered, 0.5),
+        "ack_p95_ms": at(ordered, 0.95),
+        "ack_p99_ms": at(ordered, 0.99),
         "ack_max_ms": round(ordered[-1], 1),
-        "over_50_ms": sum(1 for one in ordered if one > 50),
+        "over_50_ms": sum(1 for one in ordered if one > verdicts.ACK_P99_MS),
         "sent_late_max_ms": round(seen.late_ms, 1),
         "statuses": {str(status): count for status, count in seen.statuses.items()},
         "events_sent": sent,
@@ -245,9 +242,8 @@ def _result(given: argparse.Namespace, seen: Seen, bodies: list[bytes]) -> dict[
     }
 
 
-def _cpu_s(web: sockets.Web) -> float:
-    fields = Path(f"/proc/{web.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _cpu_s(webs: list[sockets.Web]) -> float:
+    return sum(process_cpu_s(web.process.pid) for web in webs)
 
 
 class Reconciling:
@@ -299,18 +295,6 @@ class Reconciling:
             "reconciling_since_s": round(now - self._began, 2),
             "reconciling_share": round(work / seconds, 3),
         }
-
-
-def manage(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A command of the platform, as an operator types it."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *words],
-        cwd=conftest.ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 if __name__ == "__main__":

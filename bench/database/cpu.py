@@ -1,4 +1,4 @@
-"""Processor seconds of a PostgreSQL server: all its processes, living and gone."""
+"""Processor seconds of a process, and of a PostgreSQL server with all its processes, also gone."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def server_cpu_s(postmaster: int) -> float:
     return total / _TICKS
 
 
+def process_cpu_s(pid: int) -> float:
+    """Seconds used by the process ``pid`` since it began, by itself."""
+    fields = _fields(Path(f"/proc/{pid}/stat"))
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
 def children(parent: int) -> list[int]:
     """The processes whose parent is ``parent`` now."""
     return [pid for pid, fields in _processes() if int(fields[1]) == parent]
@@ -36,6 +42,11 @@ def is_running(pid: int) -> bool:
 def _processes() -> Iterator[tuple[int, list[str]]]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            yield int(stat.parent.name), stat.read_text().rpartition(") ")[2].split()
+            yield int(stat.parent.name), _fields(stat)
         except OSError:  # it ended while we looked
             continue
+
+
+def _fields(stat: Path) -> list[str]:
+    """What follows the name, which may have spaces and brackets of its own."""
+    return stat.read_text().rpartition(") ")[2].split()

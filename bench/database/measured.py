@@ -35,6 +35,11 @@ class Run:
     rss_mb: int
 
 
+def at(ordered: Sequence[float], share: float) -> float:
+    """The value that ``share`` of ``ordered``, of which there is one at least, do not pass."""
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+
 def run(words: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
     """Run ``words`` in the clone and wait.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 import psycopg
+
+from payments.simulated_psp import settlement_file
 
 #: A provider that takes 2 % of everything; amounts go round, so that many are alike.
 _MADE: Final = """
@@ -52,30 +56,40 @@ def settle(owner_url: str, count: int, place: Path) -> None:
         found = db.execute(_LINES).fetchall()
     with psycopg.connect(owner_url, autocommit=True) as db:
         db.execute("ANALYZE")
-    _write(place, found)
+    place.write_bytes(_file(found))
 
 
-def _write(place: Path, found: list[tuple]) -> None:  # type: ignore[type-arg]  # as psycopg has it
-    day = found[0][4].strftime("%Y-%m-%d")
-    sums = [0, 0, 0]
-    with place.open("w") as out:
-        out.write(f"#file,simulated,{day}T00:00:00Z,{day}T23:59:59Z,1\n")
-        out.write(
-            "row_id,type,payment_ref,merchant_reference,dispute_ref,payout_id,currency,gross,fee,"
-            "net,net_currency,fx_rate,created_utc,settled_utc,status\n"
-        )
-        for n, ref, payment, minor, at in found:
-            fee = minor // 50
-            parts = (minor, fee, minor - fee)
-            sums = [have + part for have, part in zip(sums, parts, strict=True)]
-            gross, kept, net = map(_major, parts)
-            when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-            out.write(
-                f"{n},payment,{ref},{payment},,po_1,EUR,{gross},{kept},{net},EUR,,{when},{when},"
-                "settled\n"
-            )
-        out.write(f"#total,EUR,{len(found)},{','.join(map(_major, sums))}\n")
+def _file(found: list[tuple[Any, ...]]) -> bytes:
+    """The provider's file: of each payment 2 %, and all are in one payout."""
+    day = found[0][4].replace(hour=0, minute=0, second=0, microsecond=0)
+    return settlement_file.written(
+        [_row(*one) for one in found],
+        period_ms=(_ms(day), _ms(day + timedelta(days=1, seconds=-1))),
+        sequence=1,
+    )
 
 
-def _major(minor: int) -> str:
-    return f"{minor // 100}.{minor % 100:02d}"
+def _row(n: int, ref: str, payment: UUID, minor: int, at: datetime) -> dict[str, Any]:
+    fee = minor // 50
+    booked_ms = _ms(at)
+    return {
+        "row_id": n,
+        "type": "payment",
+        "payment_ref": ref,
+        "merchant_reference": payment,
+        "dispute_ref": "",
+        "payout_id": "po_1",
+        "currency": "EUR",
+        "gross_minor": minor,
+        "fee_minor": fee,
+        "net_minor": minor - fee,
+        "net_currency": "EUR",
+        "fx_rate": "",
+        "created_ms": booked_ms,
+        "settled_ms": booked_ms,
+    }
+
+
+def _ms(at: datetime) -> int:
+    """``at``, which the database said in UTC, in milliseconds since 1970."""
+    return int(at.replace(tzinfo=UTC).timestamp() * 1_000)
