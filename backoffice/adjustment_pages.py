@@ -31,7 +31,7 @@ from ledger import accounts, adjustments
 from ledger.adjustments import Adjustment, AdjustmentCode, Wanted
 from ledger.models import Account
 from ledger.postings import AccountKind, TransferKind
-from payments import debts
+from payments.disputes import debts
 
 SEE: Final = "ledger.view_adjustments"
 PROPOSE: Final = "ledger.propose_adjustment"

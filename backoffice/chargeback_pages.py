@@ -26,7 +26,7 @@ from ledger import chargebacks as booked
 from ledger.chargebacks import Chargeback, ChargebackCode, Step
 from ledger.shortfall import Shortfall
 from ledger.two_people import Decision
-from payments import chargebacks
+from payments.disputes import chargebacks
 
 SEE: Final = "payments.view_chargebacks"
 PROPOSE: Final = "payments.propose_chargeback"

@@ -30,7 +30,7 @@ from ledger import adjustments, chargebacks
 from payments.disputes import working
 from payments.fraud import review
 from payments.models import Withdrawal
-from payments.payout_plan import OPEN
+from payments.paying_out.payout_plan import OPEN
 from payments.reconciliation import selectors as reconciliation
 from tables.changes.models import ChangeState, SettingChange
 from tables.corrections import corrections

@@ -30,12 +30,13 @@ from kernel.ids import PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import chargebacks as booked
-from payments import booking, explaining, overdue, polling
+from payments import booking, overdue, polling
 from payments.disputes import asking, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
 from payments.models import Deposit, Withdrawal
 from payments.providers.protocol import DisputeState, ProviderUnreachable
+from payments.words import explaining
 
 SEE: Final = "payments.view_chargebacks"
 WORK: Final = working.WORK

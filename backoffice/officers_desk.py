@@ -33,7 +33,7 @@ from kernel.ids import Actor
 from payments.disputes import working
 from payments.fraud import review
 from payments.models import Withdrawal
-from payments.payout_plan import OPEN
+from payments.paying_out.payout_plan import OPEN
 
 #: Whoever may look at what binds the house may look at what waits; each queue has its own right.
 SEE: Final = sign_offs.VIEW

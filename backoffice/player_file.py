@@ -29,8 +29,8 @@ from kernel.ids import PlayerId
 from ledger import accounts as books
 from ledger.statements import statement
 from notices.models import Notice
-from payments import debts
 from payments import selectors as payments
+from payments.disputes import debts
 from payments.models import Transition, Withdrawal
 from tables.pages import my_rounds
 

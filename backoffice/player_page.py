@@ -25,7 +25,7 @@ from kernel.ids import PlayerId, new_id
 from kernel.money import SCALES
 from kernel.refusal import Refused
 from ledger.postings import TransferKind
-from payments import debts
+from payments.disputes import debts
 
 OPENED: Final = register("player.page_opened", "Player's page opened")
 SEARCHED: Final = register("player.searched", "Players searched")

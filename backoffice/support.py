@@ -32,8 +32,8 @@ from compliance.cases import Matter
 from compliance.standing import read_standing
 from kernel.ids import PlayerId, new_id
 from kernel.refusal import Refused
-from payments import explaining
 from payments import selectors as payments
+from payments.words import explaining
 from tables.models import Round
 
 DESK: Final = "compliance.work_desk"

@@ -14,7 +14,7 @@ from backoffice import rule_trials, watching
 from backoffice.data_rights import deciding, erasing, erasure_log, provider_files, sign_in_traces
 from backoffice.finance import statements
 from kernel.ids import Actor
-from payments import provider_events
+from payments.messages import provider_events
 
 logger = logging.getLogger(__name__)
 

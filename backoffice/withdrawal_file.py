@@ -1,6 +1,6 @@
 """What people look at before a withdrawal is paid: its parts, why it waits, and its player's money.
 
-Reads only; what is decided is decided by `payments.reviews`.
+Reads only; what is decided is decided by `payments.paying_out.reviews`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from payments.approvals import records
 from payments.approvals.models import ApprovalRow, AssessmentRow
 from payments.approvals.rules import EVERY, OVER_AUTOMATIC, When
 from payments.models import Deposit, Instrument, Withdrawal
-from payments.parts import fault
-from payments.payout_plan import OPEN
+from payments.paying_out.parts import fault
+from payments.paying_out.payout_plan import OPEN
+from payments.paying_out.withdrawal_codes import NotApproved, PartCode
 from payments.providers.protocol import PayoutRoute
 from payments.states import CAME, WithdrawalState
-from payments.withdrawal_codes import NotApproved, PartCode
 
 SHOWN: Final = 200
 LINES: Final = 20

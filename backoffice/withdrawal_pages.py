@@ -2,7 +2,7 @@
 to pay to that nobody has verified.
 
 The rights here open the pages; how many people must agree, and that nobody does twice, is judged
-by `payments.reviews` and by the database.
+by `payments.paying_out.reviews` and by the database.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from audit.record import Subject, record, register
 from backoffice import desk, withdrawal_file
 from backoffice.finance import frame
 from backoffice.player_file import IDENTITY, STANDING
-from payments import payout_accounts, withdrawals
 from payments.approvals import records
 from payments.models import Withdrawal
-from payments.payout_accounts import VERIFY
-from payments.reviews import DECIDE
+from payments.paying_out import payout_accounts, withdrawals
+from payments.paying_out.payout_accounts import VERIFY
+from payments.paying_out.reviews import DECIDE
+from payments.paying_out.withdrawal_codes import NotApproved
 from payments.states import WithdrawalState
-from payments.withdrawal_codes import NotApproved
 
 SEE: Final = "payments.view_withdrawal"
 LOOKED: Final = register("withdrawal.looked_at", "A withdrawal's page opened by staff")

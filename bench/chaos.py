@@ -37,7 +37,8 @@ from bench.storm import comparison, people
 from bench.storm.people import CHANCE, Crowd
 from bench.storm.processes import CALM, Processes
 from ledger.checks import run_checks
-from payments import catching_up, polling
+from payments import polling
+from payments.messages import catching_up
 from payments.models import Deposit, ProviderEvent, Withdrawal
 
 #: Seconds between two kills, by chance.

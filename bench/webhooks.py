@@ -39,7 +39,8 @@ from bench.database import settled
 from bench.database.cpu import process_cpu_s
 from bench.database.measured import at, python
 from kernel.ids import Actor, new_id
-from payments import signatures, tasks
+from payments import tasks
+from payments.messages import signatures
 from payments.models import Deposit, ProviderEvent
 from payments.providers.simulated import SIGNATURE_HEADER
 from payments.reconciliation import attempts, giving_way

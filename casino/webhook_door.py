@@ -2,7 +2,7 @@
 
 A message needs no cookie, session, language or form: its signature says who sent it. Beside a
 reconciliation, what a page's request costs before its view would be most of what a provider waits
-for. The address, the answers and the metrics are those of `payments.webhooks.webhook`.
+for. The address, the answers and the metrics are those of `payments.messages.webhooks.webhook`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from audit.shared_connections import take_own
 from casino.metrics import LATENCY, REQUESTS, ROUTE_CLASSES
 from kernel.clock import monotonic_ms
-from payments import webhooks
-from payments.webhooks import BODY_BYTES_MAX, TOO_LARGE, Answer
+from payments.messages import webhooks
+from payments.messages.webhooks import BODY_BYTES_MAX, TOO_LARGE, Answer
 
 log = structlog.get_logger(__name__)
 

@@ -13,10 +13,10 @@ from audit.models import AuditEvent
 from audit.record import Subject, record, register
 from kernel.ids import Actor
 from payments.disputes.telling import tell
-from payments.explaining import direction_of
 from payments.models import Deposit, Withdrawal
 from payments.notice_kinds import PAYMENT_CONTRADICTED
 from payments.providers.protocol import DepositReport, PayoutReport
+from payments.words.explaining import direction_of
 
 _KINDS: Final = {
     "deposit": register("deposit.contradicted", "Provider contradicts our record"),

@@ -24,12 +24,12 @@ from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
-from payments import telling
 from payments.alone import done_alone
-from payments.explaining import direction_of
 from payments.models import Deposit, Withdrawal
 from payments.states import WITH_US, DepositState
 from payments.steps import lock_deposit, lock_withdrawal
+from payments.words import telling
+from payments.words.explaining import direction_of
 
 SYSTEM: Final = Actor.system("payments")
 LATE: Final = register("payment.late", "Payment is late; a case was opened")

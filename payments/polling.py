@@ -18,13 +18,16 @@ from django.db.models.functions import Extract, Least, Now
 
 from audit.database_clock import database_now
 from audit.locks import LockRank, lock_rows
-from payments import deposits, overdue, provider_events, reviews, withdrawals
+from payments import overdue
 from payments.alone import done_alone
 from payments.disputes import asking, working
 from payments.disputes.applying import POLL_EVERY
 from payments.disputes.models import ProviderDispute
 from payments.fraud import returns
+from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import reviews, withdrawals
 from payments.states import DEPOSITS_POLLED, WITHDRAWALS_POLLED, poll_after
 from payments.steps import lock_deposit, lock_withdrawal
 

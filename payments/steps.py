@@ -13,7 +13,6 @@ from audit.locks import LockRank, lock_rows
 from audit.record import Subject, record, register
 from kernel.ids import Actor, new_id
 from kernel.invariant import ensure
-from payments import telling
 from payments.models import Deposit, Withdrawal
 from payments.states import (
     DEPOSIT_REVERSALS,
@@ -27,6 +26,7 @@ from payments.states import (
     DepositState,
     WithdrawalState,
 )
+from payments.words import telling
 
 _AUDITED: Final = {
     state: register(f"deposit.{state.value}", f"Deposit: {state.value.replace('_', ' ')}")

@@ -8,9 +8,10 @@ from uuid import UUID
 from celery import shared_task
 
 from kernel.clock import SystemClock
-from payments import catching_up, polling, provider_events
+from payments import polling
 from payments.alone import done_alone
 from payments.files import inbox
+from payments.messages import catching_up, provider_events
 from payments.reconciliation import giving_way, work
 
 

@@ -2,7 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from payments import api, payment_pages, payout_pages, statement_pages, views, webhooks
+from payments.messages import webhooks
+from payments.pages import api, payment_pages, payout_pages, statement_pages, views
 
 app_name = "payments"
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from payments.signatures import api_key
+from payments.messages.signatures import api_key
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "a secret of this test only"

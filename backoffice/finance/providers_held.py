@@ -13,9 +13,8 @@ from typing import Any, Final
 from django.db import connection
 
 from audit.canonical import instant
-from payments import columnar
+from payments.files import columnar, store
 from payments.files import selectors as files
-from payments.files import store
 from payments.files.models import SourceFile
 from payments.files.words import FileKind
 from payments.reconciliation import selectors

@@ -19,8 +19,9 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
-from payments import deposits, withdrawals
 from payments.models import Deposit, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import withdrawals
 from payments.states import DepositState, WithdrawalState
 from tests import house
 from tests.flows.payout_steps import STAFF, at_work

@@ -17,7 +17,7 @@ from bench.database.fresh import kill_and_start
 from casino.embedded import parent_death
 from casino.embedded.postgres import free_port
 from casino.supervisor.plan import web
-from payments.signatures import api_key
+from payments.messages.signatures import api_key
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET: Final = secrets.token_urlsafe(32)

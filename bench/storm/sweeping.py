@@ -13,7 +13,8 @@ django.setup()
 # isort: split
 from django.db import Error, connections  # noqa: E402  (after Django is set up)
 
-from payments import catching_up, polling  # noqa: E402  (as above)
+from payments import polling  # noqa: E402  (as above)
+from payments.messages import catching_up  # noqa: E402  (as above)
 
 PAUSE_S: Final = 0.3
 #: Sweeps between two looks for messages that never came.

@@ -16,7 +16,7 @@ from kernel.money import Money
 from payments.approvals.rules import Facts
 from payments.fraud.words import Outcome
 from payments.models import Deposit, Instrument, Withdrawal
-from payments.payout_plan import OPEN
+from payments.paying_out.payout_plan import OPEN
 from payments.providers.protocol import PayoutRoute
 from payments.states import OF_DISPUTES, WithdrawalState
 

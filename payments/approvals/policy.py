@@ -16,7 +16,7 @@ from compliance.policy_files import ANYWHERE, BadPolicy, duration, duration_or_n
 from kernel.money import SCALES, parse
 from kernel.refusal import Refused
 from payments.approvals.rules import NEVER_AUTOMATIC, PEOPLE_MAX, Automatic, Rule, When
-from payments.closed_loop import Rules
+from payments.paying_out.closed_loop import Rules
 
 _COUNTRY: Final = re.compile(r"^(?:\*|[A-Z]{2})$")
 _FILE: Final = Path(__file__).parent / "policy.yaml"

@@ -15,7 +15,7 @@ from payments.approvals.models import ApprovalRow, AssessmentRow
 from payments.approvals.policy import WithdrawalPolicy
 from payments.approvals.rules import Assessment, Facts
 from payments.fraud.words import Decision
-from payments.withdrawal_codes import WithdrawalCode
+from payments.paying_out.withdrawal_codes import WithdrawalCode
 
 POLICY_USED: Final = register("withdrawal.policy", "A policy of withdrawals decides from now on")
 AGREED: Final = register("withdrawal.agreed", "Somebody agreed to a withdrawal")

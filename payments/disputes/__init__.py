@@ -3,5 +3,5 @@
 `applying` takes a report and does all of it in one transaction; `judging` says what a report means
 for a dispute as it stands; `asking` asks the provider; `working` is what people do with one: take
 it, end the freeze of the player's payouts, close it. Who bears the money is decided by two people
-(`payments.chargebacks`).
+(`payments.disputes.chargebacks`).
 """

@@ -6,9 +6,10 @@ from typing import Final
 from uuid import UUID
 
 from kernel.ids import Actor, ActorKind
-from payments import deposits, providers
+from payments import providers
 from payments.disputes import applying
 from payments.disputes.models import ProviderDispute
+from payments.paying_in import deposits
 from payments.providers.protocol import DisputeReport, Provider, ProviderRejected
 from payments.states import DEPOSIT_REVERSALS, DEPOSIT_STEPS, DepositState
 

@@ -8,8 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from kernel.money import Money
-from payments import columnar
-from payments.files import rows
+from payments.files import columnar, rows
 from payments.files.parsed import Parsed, StatementRead
 from payments.files.rows import BankRow
 from payments.files.words import Fault, FileCode, FileKind, FileRefused, fault

@@ -14,8 +14,7 @@ import duckdb
 from django.conf import settings
 
 from kernel.money import SCALES, Money
-from payments import columnar
-from payments.files import amounts, plain_text, rows
+from payments.files import amounts, columnar, plain_text, rows
 from payments.files.csv_sql import TEXT_MAX, Check, Planner
 from payments.files.mapping import Column, Csv, heading, is_zone
 from payments.files.parsed import YEARS, Parsed, Staged

@@ -20,8 +20,7 @@ import yaml
 
 from kernel.invariant import ensure
 from kernel.money import MINOR_MAX, SCALES
-from payments import columnar
-from payments.files import rows
+from payments.files import columnar, rows
 from payments.files.mapping import heading
 from payments.files.parsed import YEARS, Parsed, Staged
 from payments.files.rows import Category, SettlementRow

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 
 from kernel.money import SCALES, Money
-from payments import signatures
+from payments.messages import signatures
 from payments.providers import http
 from payments.providers.fields import text, whole_minor
 from payments.providers.protocol import (

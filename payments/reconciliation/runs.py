@@ -18,8 +18,7 @@ from duckdb import DuckDBPyConnection
 from audit.database_clock import database_now, sure_instant
 from kernel.ids import Actor
 from kernel.refusal import Refused
-from payments import columnar
-from payments.files import store
+from payments.files import columnar, store
 from payments.reconciliation import (
     banks,
     booking,

@@ -13,9 +13,8 @@ from django.db.models import BigIntegerField, Count, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from audit.database_clock import database_now
-from payments import columnar
+from payments.files import columnar, store
 from payments.files import selectors as files
-from payments.files import store
 from payments.files.models import SourceFile
 from payments.files.words import FileState
 from payments.reconciliation.models import Attempt, Break, BreakEvent, Resolution, Run

@@ -11,7 +11,7 @@ import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from payments import signatures
+from payments.messages import signatures
 from payments.simulated_psp import pages
 from payments.simulated_psp.desk import Desk
 from payments.simulated_psp.disputes import Disputes

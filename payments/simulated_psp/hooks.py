@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 
 from kernel.clock import SystemClock, epoch_ms
-from payments import signatures
+from payments.messages import signatures
 from payments.simulated_psp.faults import Faults
 from payments.simulated_psp.store import Store, new_object_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from payments import explaining
+from payments.words import explaining
 
 register = template.Library()
 

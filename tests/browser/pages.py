@@ -13,7 +13,7 @@ from audit import seals
 from audit.sealed_sources import AUDIT
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
-from payments import deposits
+from payments.paying_in import deposits
 from tables.bets.intake import take_bets
 from tables.bets.slips import place_bets
 from tests import house

@@ -16,8 +16,8 @@ from audit.database_clock import database_now
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from ledger import accounts
-from payments import chargebacks, debts, overdue
-from payments.disputes import applying
+from payments import overdue
+from payments.disputes import applying, chargebacks, debts
 from payments.disputes.models import ProviderDispute
 from payments.models import Deposit
 from payments.providers.protocol import DisputeReport, DisputeState

@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from accounts.roles import Role
-from payments import providers, withdrawals
+from payments import providers
 from payments.models import Instrument, Withdrawal
+from payments.paying_out import withdrawals
 from payments.states import WithdrawalState
 from tests.browser.test_axe import violations
 from tests.flows.payout_steps import PayingProvider, funds, own_account, paid_in, parts, verified

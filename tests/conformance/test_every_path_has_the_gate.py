@@ -38,7 +38,11 @@ MAKING = {
     "payments/reconciliation/booking.py",
 }
 #: What takes a permit from the gate and hands it to the ledger.
-DECIDING = {"tables/bets/betting.py", "payments/deposits.py", "payments/withdrawals.py"}
+DECIDING = {
+    "tables/bets/betting.py",
+    "payments/paying_in/deposits.py",
+    "payments/paying_out/withdrawals.py",
+}
 #: What asks the gate and moves nothing.
 ASKING = {"compliance/marketing.py", "compliance/explaining.py", "compliance/sign_in.py"}
 #: In the place of what only a run knows.

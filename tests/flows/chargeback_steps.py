@@ -12,8 +12,9 @@ from kernel.refusal import Refused
 from ledger import accounts
 from ledger.chargebacks import Chargeback
 from ledger.postings import AccountKind
-from payments import booking, chargebacks
-from payments.chargebacks import Dispute
+from payments import booking
+from payments.disputes import chargebacks
+from payments.disputes.chargebacks import Dispute
 from payments.models import Deposit
 from payments.states import DepositState
 from payments.steps import begin, move_deposit

@@ -9,8 +9,8 @@ from audit.models import AuditEvent
 from kernel.ids import new_id
 from kernel.money import Money
 from ledger import accounts
-from payments import provider_events
 from payments.disputes.models import ProviderDispute
+from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent
 from payments.providers.protocol import (
     DepositReport,

@@ -15,8 +15,9 @@ from compliance.models import Standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from ledger import accounts
-from payments import booking, withdrawals
+from payments import booking
 from payments.models import Deposit, Instrument, Withdrawal
+from payments.paying_out import withdrawals
 from payments.providers.protocol import (
     Instrument as Told,
 )

@@ -14,8 +14,7 @@ import psycopg
 
 from kernel.ids import Actor, new_id
 from kernel.money import Money
-from payments import columnar
-from payments.files import store
+from payments.files import columnar, store
 from payments.files.arriving import StreamArrival
 from payments.files.importing import Delivery, Way, take
 from payments.files.models import SourceFile

@@ -12,8 +12,9 @@ from kernel.clock import SystemClock, epoch_ms
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts
-from payments import deposits, polling
+from payments import polling
 from payments.models import Deposit, Withdrawal
+from payments.paying_in import deposits
 from tests.fakes.stripe.events import SECRET, bytes_of, signature
 
 URL = "/payments/webhooks/stripe/"

@@ -39,10 +39,10 @@ from kernel.refusal import Refused
 from ledger.adjustments import AdjustmentCode
 from ledger.chargebacks import ChargebackCode
 from ledger.postings import LedgerCode, PostCode
-from payments.chargebacks import DisputeCode
+from payments.disputes.chargebacks import DisputeCode
 from payments.models import Withdrawal
-from payments.payout_accounts import AccountCode
-from payments.withdrawal_codes import WithdrawalCode
+from payments.paying_out.payout_accounts import AccountCode
+from payments.paying_out.withdrawal_codes import WithdrawalCode
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets
 from tables.changes.changes import ChangeCode

@@ -14,10 +14,11 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from kernel.ids import Actor, PlayerId, new_id
 from notices.models import Notice
-from payments import deposits, listing, overdue
-from payments.forms import DepositForm, quick_amounts
+from payments import listing, overdue
 from payments.listing import Stand, Wanted
 from payments.models import Deposit, Instrument, Withdrawal
+from payments.pages.forms import DepositForm, quick_amounts
+from payments.paying_in import deposits
 from payments.states import DepositState, WithdrawalState
 from payments.steps import move_deposit, move_withdrawal
 from tests import house

@@ -10,7 +10,8 @@ from ledger import accounts
 from ledger import chargebacks as booked
 from ledger.checks import run_checks
 from ledger.postings import LedgerCode, TransferKind
-from payments import booking, chargebacks
+from payments import booking
+from payments.disputes import chargebacks
 from payments.models import Deposit
 from tests import house
 from tests.flows.chargeback_steps import (

@@ -18,7 +18,7 @@ from ledger import chargebacks as booked
 from ledger.adjustments import AdjustmentCode
 from ledger.exports import export
 from ledger.postings import TransferKind
-from payments import chargebacks, debts
+from payments.disputes import chargebacks, debts
 from tests import house
 from tests.flows.chargeback_steps import (
     captured_deposit,

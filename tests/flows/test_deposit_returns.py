@@ -17,10 +17,12 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
 from ledger.postings import AccountKind
-from payments import deposits, overdue, payout_plan, polling, providers
+from payments import overdue, polling, providers
 from payments.fraud import returns, review
 from payments.fraud.review import ReviewCode, Verdict
 from payments.models import Deposit, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import payout_plan
 from payments.providers.protocol import DepositReport, ProviderRejected
 from payments.states import POLLS_MAX, DepositState, Meaning
 from payments.steps import lock_deposit, move_deposit

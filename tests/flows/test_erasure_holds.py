@@ -28,8 +28,8 @@ from compliance.screening.names import normal
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import provider_events
 from payments.disputes.models import ProviderDispute
+from payments.messages import provider_events
 from payments.models import Deposit, Instrument, ProviderEvent, Withdrawal
 from tables.bets.betting import place_batch
 from tables.bets.slips import Receipt, place_bets

@@ -38,7 +38,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger.trial_balance import trial_balance
 from notices.models import Notice
-from payments import chargebacks, debts
+from payments.disputes import chargebacks, debts
 from tables.models import Bet, Round
 from tests import house
 from tests.flows.chargeback_steps import captured_deposit, disputed, finance, spend

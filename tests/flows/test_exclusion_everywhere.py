@@ -17,8 +17,8 @@ from ledger import accounts as ledger_accounts
 from notices import consent, kinds
 from notices.models import Channel, Delivery, Notice
 from notices.send import notify
-from payments import withdrawals
 from payments.models import Withdrawal
+from payments.paying_out import withdrawals
 from tests import house
 from tests.flows.limit_steps import CURRENCIES, code, player_in
 from tests.flows.payout_steps import own_account

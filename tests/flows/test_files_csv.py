@@ -9,8 +9,7 @@ import duckdb
 import pytest
 
 from kernel.money import MINOR_MAX
-from payments import columnar
-from payments.files import plain_text, store, telling
+from payments.files import columnar, plain_text, store, telling
 from payments.files.models import SourceFile
 from tests.flows.file_steps import (
     HEADINGS,

@@ -13,7 +13,8 @@ from backoffice.finance.catalogue import REPORTS
 from backoffice.finance.taking import Asked
 from kernel.ids import new_id
 from ledger import accounts
-from payments import booking, chargebacks
+from payments import booking
+from payments.disputes import chargebacks
 from payments.states import DepositState
 from payments.steps import lock_deposit, move_deposit
 from tables.corrections import corrections

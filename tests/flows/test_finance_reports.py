@@ -32,7 +32,7 @@ from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from ledger import accounts
 from ledger.postings import AccountKind
-from payments import chargebacks
+from payments.disputes import chargebacks
 from payments.models import Deposit
 from payments.states import DepositState
 from payments.steps import begin, move_deposit

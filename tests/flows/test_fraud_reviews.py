@@ -18,14 +18,16 @@ from kernel.ids import Actor, ActorKind, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
-from payments import deposits, polling, providers, withdrawals
+from payments import polling, providers
 from payments.fraud import hits, review
 from payments.fraud.review import ReviewCode, Verdict
 from payments.models import Deposit
+from payments.paying_in import deposits
+from payments.paying_in.refusals import DepositCode
+from payments.paying_out import withdrawals
+from payments.paying_out.withdrawal_codes import WithdrawalCode
 from payments.providers.protocol import Instrument, InstrumentKind, NewDeposit
-from payments.refusals import DepositCode
 from payments.states import DepositState
-from payments.withdrawal_codes import WithdrawalCode
 from tests import house
 from tests.flows.fraud_steps import card, paid_with
 from tests.flows.ledger_steps import assert_books_clean

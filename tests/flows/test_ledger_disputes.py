@@ -14,7 +14,8 @@ from ledger.chargebacks import ChargebackCode, Step
 from ledger.checks import run_checks
 from ledger.disputes import DisputeCode, Noted, Word
 from ledger.postings import PostCode
-from payments import booking, chargebacks
+from payments import booking
+from payments.disputes import chargebacks
 from payments.models import Deposit
 from tests import house
 from tests.flows.chargeback_steps import (

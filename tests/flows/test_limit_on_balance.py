@@ -13,8 +13,8 @@ from compliance.pages import limit_rows
 from compliance.standing import StandingNow, read_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
-from payments import withdrawals
 from payments.models import Withdrawal
+from payments.paying_out import withdrawals
 from payments.providers.protocol import PayoutReport
 from payments.states import WithdrawalState
 from tables.bets.betting import place_batch

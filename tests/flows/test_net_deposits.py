@@ -11,7 +11,9 @@ from compliance.play_safely.activity import activity
 from compliance.standing import read_standing
 from kernel.ids import Actor, PlayerId
 from ledger.shortfall import Shortfall
-from payments import chargebacks, deposits, selectors
+from payments import selectors
+from payments.disputes import chargebacks
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
 from payments.states import DepositState
 from tests import house

@@ -14,7 +14,7 @@ from django.test import Client
 from structlog.stdlib import ProcessorFormatter
 
 from compliance.kyc.forms import FundsForm
-from payments import webhooks
+from payments.messages import webhooks
 from payments.models import Deposit, ProviderEvent
 from tests import house
 from tests.fakes.stripe import banks, reports, server

@@ -9,7 +9,8 @@ import pytest
 
 from audit.database_clock import database_now
 from kernel.ids import PlayerId
-from payments import catching_up, overdue, polling, provider_events, providers, tasks
+from payments import overdue, polling, providers, tasks
+from payments.messages import catching_up, provider_events
 from payments.models import Deposit, EventPosition, ProviderEvent
 from payments.providers.protocol import Ignored
 from payments.states import DepositState

@@ -14,9 +14,11 @@ from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from ledger import accounts
 from ledger.checks import run_checks
-from payments import deposits, provider_events, providers
+from payments import providers
 from payments.disputes import asking
+from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport, DisputeReport, DisputeState
 from payments.states import DepositState
 from tests import house

@@ -10,8 +10,10 @@ from compliance import limits
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts
-from payments import catching_up, deposits, polling
+from payments import polling
+from payments.messages import catching_up
 from payments.models import Deposit, EventPosition, ProviderEvent
+from payments.paying_in import deposits
 from payments.providers.simulated import SimulatedProvider
 from payments.states import DepositState
 from tests import house

@@ -18,9 +18,10 @@ from ledger.postings import PostCode, TransferKind
 from ledger.shortfall import cover
 from notices import delivery
 from notices.models import Notice
-from payments import chargebacks, debts, deposits
-from payments.chargebacks import DisputeCode
+from payments.disputes import chargebacks, debts
+from payments.disputes.chargebacks import DisputeCode
 from payments.models import Deposit, Transition
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
 from payments.states import DepositState, Meaning
 from tests import house

@@ -14,8 +14,8 @@ from ledger import chargebacks as booked
 from ledger.adjustments import Adjustment, AdjustmentCode
 from ledger.postings import AccountKind, LedgerCode, PostCode, TransferKind
 from notices.models import Notice
-from payments import chargebacks, debts
-from payments.debts import Debt
+from payments.disputes import chargebacks, debts
+from payments.disputes.debts import Debt
 from tests import house
 from tests.flows.chargeback_steps import (
     captured_deposit,

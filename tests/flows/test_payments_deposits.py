@@ -20,8 +20,9 @@ from kernel.refusal import Refused
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
 from notices.models import Notice
-from payments import booking, deposits, polling, providers
+from payments import booking, polling, providers
 from payments.models import Deposit, Transition
+from payments.paying_in import deposits
 from payments.providers.protocol import (
     DepositReport,
     NewDeposit,

@@ -8,8 +8,8 @@ from compliance import freezing
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import chargebacks, providers
-from payments.disputes import working
+from payments import providers
+from payments.disputes import chargebacks, working
 from payments.models import Deposit
 from payments.providers.protocol import DisputeState
 from tests import house

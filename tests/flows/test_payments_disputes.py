@@ -16,11 +16,13 @@ from compliance import freezing, gate
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money
 from notices.models import Notice
-from payments import chargebacks, deposits, polling, providers, withdrawals
-from payments.disputes import applying, working
+from payments import polling, providers
+from payments.disputes import applying, chargebacks, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
 from payments.models import Deposit, Transition
+from payments.paying_in import deposits
+from payments.paying_out import withdrawals
 from payments.providers.protocol import (
     About,
     DepositReport,

@@ -14,15 +14,8 @@ from django.utils import translation
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind, new_id
 from notices.models import Delivery, Notice
-from payments import declines, explaining, listing, telling
+from payments import listing
 from payments.models import Deposit, Withdrawal
-from payments.state_words import (
-    DEPOSIT_AHEAD,
-    DEPOSITS,
-    WITHDRAWAL_AHEAD,
-    WITHDRAWALS,
-    Whom,
-)
 from payments.states import (
     DEPOSIT_STEPS,
     DEPOSIT_WAITS,
@@ -32,6 +25,14 @@ from payments.states import (
     WithdrawalState,
 )
 from payments.steps import begin, move_deposit, move_withdrawal
+from payments.words import declines, explaining, telling
+from payments.words.state_words import (
+    DEPOSIT_AHEAD,
+    DEPOSITS,
+    WITHDRAWAL_AHEAD,
+    WITHDRAWALS,
+    Whom,
+)
 from tests import house
 
 pytestmark = pytest.mark.feature("F67")

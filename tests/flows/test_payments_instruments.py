@@ -11,13 +11,14 @@ from accounts.roles import Role
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from ledger import accounts, holds
-from payments import deposits, instruments, polling, providers
+from payments import polling, providers
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit, Instrument
+from payments.paying_in import deposits, instruments
+from payments.paying_in.refusals import DepositCode
 from payments.providers import protocol
 from payments.providers.protocol import DepositReport, InstrumentKind, NewDeposit
-from payments.refusals import DepositCode
 from payments.states import DepositState
 from tests import house
 from tests.flows.chargeback_steps import cash, refused_with
@@ -224,7 +225,7 @@ def test_what_a_player_removed_is_not_offered_until_they_enter_it_anew(psp, anna
 
 def say(monkeypatch, asked: Outcome, arrived: Outcome = Outcome.ALLOW) -> None:
     """What the rules say, written as they write it."""
-    from payments.deposits import fraud
+    from payments.paying_in.deposits import fraud
 
     def decide(question):
         outcome = asked if question.moment is fraud.Moment.ASKED else arrived

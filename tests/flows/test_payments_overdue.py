@@ -16,8 +16,9 @@ from compliance.models import Case, CaseEvent
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import deposits, overdue, polling, providers
+from payments import overdue, polling, providers
 from payments.models import Deposit, Withdrawal
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
 from payments.states import POLLS_MAX, DepositState, WithdrawalState
 from payments.steps import begin, lock_withdrawal, move_withdrawal

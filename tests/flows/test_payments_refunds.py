@@ -15,10 +15,11 @@ from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts, holds
 from notices.models import Notice
-from payments import deposits, providers
+from payments import providers
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit, Transition
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
 from payments.states import DepositState, Meaning
 from tests import house

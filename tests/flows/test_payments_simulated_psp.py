@@ -17,11 +17,13 @@ from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
-from payments import deposits, instruments, polling, providers, withdrawals
+from payments import polling, providers
 from payments.disputes import asking
 from payments.disputes.models import ProviderDispute
+from payments.messages.signatures import api_key
 from payments.models import Deposit, Withdrawal
-from payments.signatures import api_key
+from payments.paying_in import deposits, instruments
+from payments.paying_out import withdrawals
 from payments.states import DepositState, WithdrawalState
 from tests.flows.ledger_steps import assert_books_clean
 from tests.flows.payout_steps import STAFF, at_work

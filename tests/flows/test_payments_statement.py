@@ -23,7 +23,9 @@ from ledger import accounts, statements
 from ledger.posting import post
 from ledger.postings import Transfer, TransferKind
 from ledger.statements import Period, Span
-from payments import statement, withdrawals, wording
+from payments.pages import statement
+from payments.paying_out import withdrawals
+from payments.words import wording
 from tests import house
 from tests.flows import payout_steps
 

@@ -16,12 +16,14 @@ from kernel.clock import SystemClock, epoch_ms
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts
-from payments import deposits, polling, webhooks
+from payments import polling
+from payments.messages import webhooks
+from payments.messages.signatures import sign
+from payments.messages.webhooks import BODY_BYTES_MAX
 from payments.models import Deposit, ProviderEvent, Transition
+from payments.paying_in import deposits
 from payments.providers import simulated
-from payments.signatures import sign
 from payments.states import DepositState
-from payments.webhooks import BODY_BYTES_MAX
 
 SECRET = "a secret of this test only"
 URL = "/payments/webhooks/simulated/"

@@ -19,9 +19,10 @@ from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import payout_accounts, payout_plan, providers, withdrawals
+from payments import providers
 from payments.approvals.models import AssessmentRow
 from payments.models import Instrument, Withdrawal
+from payments.paying_out import payout_accounts, payout_plan, withdrawals
 from tests import house
 from tests.flows.erasure_steps import closed, grant
 from tests.flows.payout_steps import (

@@ -15,8 +15,11 @@ import pytest
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from ledger import accounts
-from payments import catching_up, deposits, polling, withdrawals
+from payments import polling
+from payments.messages import catching_up
 from payments.models import Deposit, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import withdrawals
 from payments.reconciliation import runs
 from payments.reconciliation.models import Break
 from payments.reconciliation.policy import current_policy

@@ -12,6 +12,7 @@ import pytest
 
 from kernel.clock import SystemClock, epoch_ms
 from kernel.money import Money
+from payments.messages.signatures import SignatureFault, check
 from payments.providers.protocol import (
     DisputeState,
     InstrumentKind,
@@ -22,7 +23,6 @@ from payments.providers.protocol import (
     ProviderRejected,
 )
 from payments.providers.simulated import SimulatedProvider
-from payments.signatures import SignatureFault, check
 from payments.states import DepositState, WithdrawalState
 from tests.simulated_psp import CALM, SECRET, Psp, listening, running
 

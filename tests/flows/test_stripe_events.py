@@ -12,8 +12,9 @@ from compliance import switches
 from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import catching_up, webhooks, withdrawals
+from payments.messages import catching_up, webhooks
 from payments.models import Deposit, EventPosition, ProviderEvent, Withdrawal
+from payments.paying_out import withdrawals
 from payments.providers import stripe_client
 from payments.states import DepositState, WithdrawalState
 from tests.fakes.stripe import banks, server

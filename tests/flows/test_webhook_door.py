@@ -14,12 +14,12 @@ from django.db import OperationalError, connection
 from casino.asgi import application
 from casino.webhook_door import WebhookDoor
 from kernel.ids import new_id
-from payments import hints, provider_events, webhooks
+from payments.messages import hints, provider_events, webhooks
+from payments.messages.signatures import sign
+from payments.messages.webhooks import BODY_BYTES_MAX
 from payments.models import ProviderEvent
 from payments.providers.protocol import ProviderUnreachable
-from payments.signatures import sign
 from payments.tasks import apply_events
-from payments.webhooks import BODY_BYTES_MAX
 from tests import conftest
 
 SECRET = "a secret of this test only"

@@ -14,11 +14,12 @@ from compliance import exclusion
 from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from notices.models import Notice
-from payments import payout_wording, providers
-from payments.closed_loop import LoopCode
+from payments import providers
 from payments.models import Instrument, Withdrawal
-from payments.payout_accounts import AccountCode
-from payments.withdrawal_codes import WithdrawalCode
+from payments.paying_out.closed_loop import LoopCode
+from payments.paying_out.payout_accounts import AccountCode
+from payments.paying_out.withdrawal_codes import WithdrawalCode
+from payments.words import payout_wording
 from tests.flows.payout_steps import (
     IBAN,
     NAME,

@@ -8,10 +8,11 @@ from psycopg import errors
 
 from accounts.roles import Role
 from compliance.models import Standing
-from payments import polling, providers, withdrawals
+from payments import polling, providers
 from payments.approvals.models import ApprovalRow, AssessmentRow
 from payments.approvals.rules import Automatic
 from payments.models import Deposit, Withdrawal
+from payments.paying_out import withdrawals
 from payments.states import DepositState
 from tests.flows.ledger_steps import app_connection
 from tests.flows.payout_steps import (

@@ -20,14 +20,16 @@ from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import explaining, polling, providers, reviews, withdrawals
+from payments import polling, providers
 from payments.approvals.models import ApprovalRow, AssessmentRow, PolicyText
 from payments.approvals.policy import withdrawal_policy
 from payments.approvals.rules import Automatic
 from payments.fraud import decide as fraud
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit, Instrument, Withdrawal
+from payments.paying_out import reviews, withdrawals
 from payments.states import DepositState, WithdrawalState
+from payments.words import explaining
 from tests.flows.ledger_steps import app_connection
 from tests.flows.payout_steps import (
     STAFF,

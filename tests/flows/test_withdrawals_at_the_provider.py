@@ -12,8 +12,10 @@ from audit.database_clock import database_now
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import deposits, payout_accounts, polling, withdrawals
+from payments import polling
 from payments.models import Deposit, Instrument, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import payout_accounts, withdrawals
 from payments.states import DepositState, WithdrawalState
 from tests.flows.ledger_steps import assert_books_clean
 from tests.flows.payout_steps import IBAN, NAME, STAFF, ask, at_work, funds, parts, verified

@@ -11,8 +11,9 @@ from audit.database_clock import database_now
 from compliance import freezing
 from kernel.ids import Actor
 from notices.models import Notice
-from payments import polling, providers, withdrawals
+from payments import polling, providers
 from payments.models import Deposit, Transition, Withdrawal
+from payments.paying_out import withdrawals
 from payments.providers.protocol import NewPayout, PayoutReport
 from payments.states import POLLS_MAX, WithdrawalState
 from tests.flows.ledger_steps import assert_books_clean

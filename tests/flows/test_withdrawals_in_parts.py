@@ -13,8 +13,9 @@ from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import polling, providers, withdrawals
+from payments import polling, providers
 from payments.models import Deposit, Transition, Withdrawal
+from payments.paying_out import withdrawals
 from payments.providers.protocol import PayoutRoute
 from payments.states import DepositState, WithdrawalState
 from tests import house

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.invariant import InvariantBroken
-from payments.closed_loop import Funding, LoopCode, Part, Rules, Stuck, is_refundable, plan
+from payments.paying_out.closed_loop import (
+    Funding,
+    LoopCode,
+    Part,
+    Rules,
+    Stuck,
+    is_refundable,
+    plan,
+)
 
 pytestmark = pytest.mark.feature("F66")
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.signatures import SignatureFault, check, sign
+from payments.messages.signatures import SignatureFault, check, sign
 from payments.states import (
     DEPOSIT_RANKS,
     DEPOSIT_STEPS,

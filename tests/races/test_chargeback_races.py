@@ -13,7 +13,7 @@ from ledger import chargebacks as booked
 from ledger.chargebacks import Chargeback, ChargebackCode
 from ledger.posting import try_post
 from ledger.postings import PostCode
-from payments import chargebacks
+from payments.disputes import chargebacks
 from tests import house
 from tests.flows.chargeback_steps import (
     captured_deposit,

@@ -11,9 +11,10 @@ import pytest
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import deposits, providers
+from payments import providers
 from payments.models import Deposit
-from payments.refusals import DepositCode
+from payments.paying_in import deposits
+from payments.paying_in.refusals import DepositCode
 from tests import house
 from tests.flows.test_payments_deposits import MemoryProvider
 from tests.races.test_ledger_races import at_once

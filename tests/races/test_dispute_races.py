@@ -14,9 +14,9 @@ from kernel.ids import Actor
 from kernel.money import Money
 from ledger.disputes import DisputeCode
 from notices.models import Notice
-from payments import deposits
 from payments.disputes import applying, working
 from payments.disputes.models import ProviderDispute
+from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport, DisputeReport, DisputeState
 from payments.states import DepositState
 from tests import house

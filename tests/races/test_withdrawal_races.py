@@ -9,9 +9,9 @@ from django.db import IntegrityError
 
 from compliance.standing import read_standing
 from kernel.refusal import Refused
-from payments import payout_plan, reviews, withdrawals
 from payments.approvals.models import ApprovalRow
 from payments.models import Withdrawal
+from payments.paying_out import payout_plan, reviews, withdrawals
 from tests.flows.ledger_steps import assert_books_clean
 from tests.flows.payout_steps import (
     STAFF,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class DepositCode(StrEnum):
-    """What the player can do about each is in `payments.wording`."""
+    """What the player can do about each is in `payments.words.wording`."""
 
     KEY_REUSED = "key_reused"
     BAD_KEY = "bad_key"

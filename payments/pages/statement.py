@@ -25,7 +25,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, statements
 from ledger.statements import Line, Period, Span
-from payments import wording
+from payments.words import wording
 
 #: Lines on a page of the statement; a file has them all.
 LINES_PER_PAGE: Final = 100

@@ -26,11 +26,13 @@ from compliance.standing import StandingNow, read_standing
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.money import Money, parse
 from kernel.refusal import Refused
-from payments import payout_accounts, payout_plan, payout_wording, selectors, withdrawals, wording
-from payments.closed_loop import LoopCode, Stuck
-from payments.forms import AmountForm
+from payments import selectors
 from payments.models import Instrument
-from payments.showing import in_their_zone, player_of
+from payments.pages.forms import AmountForm
+from payments.pages.showing import in_their_zone, player_of
+from payments.paying_out import payout_accounts, payout_plan, withdrawals
+from payments.paying_out.closed_loop import LoopCode, Stuck
+from payments.words import payout_wording, wording
 
 #: What the gate says of these is mended on the page of verification.
 _VERIFY: Final = frozenset({"not_verified", "documents_overdue"})

@@ -17,9 +17,9 @@ from audit.database_clock import database_now
 from audit.record import Subject, record, register
 from kernel.ids import Actor
 from kernel.money import Money
-from payments import refunds
 from payments.fraud import review
 from payments.models import Deposit
+from payments.paying_in import refunds
 from payments.states import DepositState
 from payments.steps import lock_deposit
 

@@ -25,19 +25,14 @@ from compliance.wording import stopped_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import parse
 from kernel.refusal import Refused
-from payments import (
-    debts,
-    deposits,
-    explaining,
-    instruments,
-    providers,
-    selectors,
-    wording,
-)
-from payments.forms import AmountForm, DepositForm, quick_amounts
+from payments import providers, selectors
+from payments.disputes import debts
 from payments.models import Deposit
-from payments.showing import in_their_zone, part, player_of
+from payments.pages.forms import AmountForm, DepositForm, quick_amounts
+from payments.pages.showing import in_their_zone, part, player_of
+from payments.paying_in import deposits, instruments
 from payments.states import DepositState
+from payments.words import explaining, wording
 
 #: The newest ones on the cashier's page; all of them are a press away.
 NEWEST_SHOWN: Final = 8

@@ -20,20 +20,13 @@ from compliance.standing import lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import (
-    booking,
-    contradictions,
-    going_back,
-    instruments,
-    overdue,
-    providers,
-    refunds,
-    telling,
-)
+from payments import booking, contradictions, overdue, providers
 from payments.fraud import decide as fraud
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit
+from payments.paying_in import going_back, instruments, refunds
+from payments.paying_in.refusals import DepositCode
 from payments.providers.protocol import (
     DepositReport,
     NewDeposit,
@@ -42,9 +35,9 @@ from payments.providers.protocol import (
     ProviderUnreachable,
     about,
 )
-from payments.refusals import DepositCode
 from payments.states import CAPTURED, OF_DISPUTES, DepositState, Meaning, judge_deposit
 from payments.steps import begin, lock_deposit, move_deposit
+from payments.words import telling
 
 #: Five failed deposits in ten minutes stop further ones for a while (N.J.A.C. 13:69O-1.3): none is
 #: begun, and what is then paid on a page that was open before goes back.
@@ -90,7 +83,7 @@ def start(
 ) -> Deposit:
     """Begin a deposit of ``amount``, once per ``key``; the player goes on to ``redirect_url``.
 
-    ``instrument`` is a saved one of the player's own (`payments.instruments`); without one they
+    ``instrument`` is a saved one of the player's own (`paying_in.instruments`); without one they
     enter theirs on the provider's page. The same key with the same amount and instrument returns
     the same deposit; others are refused with ``KEY_REUSED``. Refuses with a gate code (data of the
     gate), ``NO_STANDING``, ``LIMITS_NOT_ASKED`` (the profile wants the player's answer about limits

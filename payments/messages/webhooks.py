@@ -20,7 +20,8 @@ from django.views.decorators.http import require_POST
 
 from kernel.clock import SystemClock, epoch_ms
 from kernel.refusal import Refused
-from payments import hints, provider_events, providers
+from payments import providers
+from payments.messages import hints, provider_events
 from payments.providers.protocol import BadWebhook, News, Provider
 
 log = structlog.get_logger(__name__)

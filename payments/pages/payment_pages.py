@@ -20,13 +20,14 @@ from django.views.decorators.http import require_GET
 from audit.database_clock import database_now
 from compliance.standing import StandingNow, read_standing
 from kernel.ids import PlayerId
-from payments import explaining, listing, selectors
+from payments import listing, selectors
 from payments.fraud import review
 from payments.listing import Stand, Wanted
 from payments.models import Deposit, Withdrawal
-from payments.showing import in_their_zone, part, player_of
-from payments.statement import FIRST_DAY, LAST_DAY
+from payments.pages.showing import in_their_zone, part, player_of
+from payments.pages.statement import FIRST_DAY, LAST_DAY
 from payments.states import DepositState
+from payments.words import explaining
 
 
 def _day(label: Any) -> forms.DateField:

@@ -2,7 +2,7 @@
 
 `payments.steps` calls :func:`moved` with every step, so no way of moving a payment can forget it,
 and a step happens once. Rolled back, nothing was told. Of a dispute it tells what a provider said;
-what people here then take from the balance is told by `payments.chargebacks`.
+what people here then take from the balance is told by `payments.disputes.chargebacks`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 from kernel.ids import ActorKind
 from notices.send import notify
 from payments import notice_kinds as kinds
-from payments.explaining import direction_of, reason_told
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState, WithdrawalState
+from payments.words.explaining import direction_of, reason_told
 
 _D, _W = DepositState, WithdrawalState
 

@@ -16,9 +16,10 @@ from audit.database_clock import database_now
 from audit.streamed import streamed
 from compliance.standing import read_standing
 from kernel.refusal import Refused
-from payments import statement, wording
-from payments.showing import in_their_zone, player_of, spoken
-from payments.statement import Days
+from payments.pages import statement
+from payments.pages.showing import in_their_zone, player_of, spoken
+from payments.pages.statement import Days
+from payments.words import wording
 
 
 @login_required

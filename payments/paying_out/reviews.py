@@ -19,16 +19,16 @@ from compliance.standing import StandingNow, lock_standing
 from kernel.ids import Actor, ActorKind, PlayerId
 from kernel.invariant import ensure
 from kernel.refusal import Refused
-from payments import parts as request_parts
 from payments.approvals import facts, records
 from payments.approvals.models import AssessmentRow
 from payments.approvals.rules import assess
 from payments.fraud.words import Decision, Outcome
 from payments.models import Withdrawal
-from payments.payout_plan import policy_for
+from payments.paying_out import parts as request_parts
+from payments.paying_out.payout_plan import policy_for
+from payments.paying_out.withdrawal_codes import NotApproved, WithdrawalCode
 from payments.states import WithdrawalState
 from payments.steps import move_withdrawal
-from payments.withdrawal_codes import NotApproved, WithdrawalCode
 
 #: Requests that one sweep lets go by themselves.
 AUTOMATIC_MAX: Final = 50

@@ -30,9 +30,10 @@ from kernel.ids import Actor, ActorKind, PlayerId
 from kernel.invariant import ensure
 from kernel.refusal import Refused
 from notices.send import notify
-from payments import payout_plan, providers
+from payments import providers
 from payments.models import Instrument, Withdrawal
 from payments.notice_kinds import PAYOUT_ACCOUNT_NEWS
+from payments.paying_out import payout_plan
 from payments.providers.protocol import (
     Instrument as Told,
 )

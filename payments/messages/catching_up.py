@@ -14,7 +14,8 @@ from django.db import DataError
 
 from audit.canonical import storable
 from audit.database_clock import database_now
-from payments import provider_events, providers
+from payments import providers
+from payments.messages import provider_events
 from payments.models import EventPosition, ProviderEvent
 from payments.providers.protocol import (
     BadWebhook,

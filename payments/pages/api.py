@@ -26,8 +26,10 @@ from compliance.standing import read_standing
 from kernel.ids import PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import explaining, listing, selectors, statement
-from payments.showing import spoken
+from payments import listing, selectors
+from payments.pages import statement
+from payments.pages.showing import spoken
+from payments.words import explaining
 
 
 class BalanceOut(serializers.Serializer[selectors.Funds]):

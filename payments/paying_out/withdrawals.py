@@ -5,7 +5,7 @@ leads to one. Excluded players may withdraw. Of an account that was stopped sinc
 not verified any more, nothing is approved and nothing submitted; what is approved waits and goes on
 by itself.
 
-A request is named by the id of its first part. Who agrees to it is in `payments.reviews`.
+A request is named by the id of its first part. Who agrees to it is in `paying_out.reviews`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from kernel.ids import Actor, ActorKind, PermitId, PlayerId, new_id
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts
-from payments import booking, contradictions, payout_plan, providers
-from payments import parts as request_parts
-from payments.closed_loop import Stuck
+from payments import booking, contradictions, providers
 from payments.fraud import decide as fraud
 from payments.models import Withdrawal
-from payments.payout_plan import PlannedPart
+from payments.paying_out import parts as request_parts
+from payments.paying_out import payout_plan
+from payments.paying_out.closed_loop import Stuck
+from payments.paying_out.payout_plan import PlannedPart
+from payments.paying_out.reviews import approve, is_verified, look_at, reject
+from payments.paying_out.withdrawal_codes import WithdrawalCode
 from payments.providers.protocol import (
     NewPayout,
     PayoutReport,
@@ -38,10 +41,8 @@ from payments.providers.protocol import (
     ProviderUnreachable,
     about,
 )
-from payments.reviews import approve, is_verified, look_at, reject
 from payments.states import LOOK_LATEST, Meaning, WithdrawalState, judge_withdrawal
 from payments.steps import begin, move_withdrawal
-from payments.withdrawal_codes import WithdrawalCode
 
 __all__ = ["WithdrawalCode", "apply", "approve", "ask_provider", "reject", "request"]
 

@@ -11,9 +11,11 @@ from django.db import connection
 
 from audit.database_clock import database_now
 from kernel.ids import Actor, ActorKind
-from payments import deposits, providers, withdrawals
+from payments import providers
 from payments.disputes import asking as disputes
 from payments.models import Deposit, ProviderEvent, Withdrawal
+from payments.paying_in import deposits
+from payments.paying_out import withdrawals
 from payments.providers.protocol import (
     About,
     DepositReport,

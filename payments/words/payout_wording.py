@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from kernel.money import SCALES, Money
-from payments import wording
-from payments.explaining import method_text
 from payments.models import Instrument
-from payments.payout_plan import PlannedPart
+from payments.paying_out.payout_plan import PlannedPart
 from payments.providers.protocol import PayoutRoute
 from payments.states import WITHDRAWAL_WAITS
+from payments.words import wording
+from payments.words.explaining import method_text
 
 #: From the request to the end of every state that waits, one after the other.
 ARRIVES_WITHIN: Final = sum(WITHDRAWAL_WAITS.values(), timedelta(0))

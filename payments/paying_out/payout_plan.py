@@ -19,9 +19,9 @@ from kernel.ids import PlayerId
 from kernel.invariant import InvariantBroken
 from kernel.money import Money
 from payments.approvals.policy import WithdrawalPolicy, withdrawal_policy
-from payments.closed_loop import Funding, Part, Stuck, is_refundable, plan
 from payments.fraud import review
 from payments.models import Deposit, Instrument, Withdrawal
+from payments.paying_out.closed_loop import Funding, Part, Stuck, is_refundable, plan
 from payments.providers.protocol import InstrumentKind, PayoutRoute
 from payments.states import WITH_US, WITHDRAWAL_WAITS
 

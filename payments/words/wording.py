@@ -1,5 +1,5 @@
 """What a player reads at the cashier beside its payments: refusals with their remedy, what is held,
-what is owed, and the lines of a statement. A payment itself is explained by `payments.explaining`.
+what is owed, and the lines of a statement. A payment itself is explained by `explaining`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One payment as its player sees it: what happened, what is awaited, from whom, by when, what they
 can do; and its history with what is still ahead.
 
-The words stand in `payments.state_words` and `payments.declines`; whoever shows a payment, on a
-page, in a message, by the API or at the support desk, asks here.
+The words stand in `state_words` and `declines` beside it; whoever shows a payment, on a page, in a
+message, by the API or at the support desk, asks here.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from payments import declines
 from payments.models import Deposit, Instrument, Transition, Withdrawal
 from payments.providers.protocol import InstrumentKind
-from payments.state_words import (
+from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
+from payments.words import declines
+from payments.words.state_words import (
     DEPOSIT_AHEAD,
     DEPOSITS,
     WHOM,
@@ -27,7 +28,6 @@ from payments.state_words import (
     Whom,
     Words,
 )
-from payments.states import DEPOSIT_WAITS, WITHDRAWAL_WAITS, DepositState, WithdrawalState
 
 _KINDS: Final = {
     InstrumentKind.CARD: gettext_lazy("Card"),

@@ -14,11 +14,11 @@ from kernel.ids import Actor
 from kernel.invariant import ensure
 from payments import booking
 from payments.models import Deposit, Instrument, Withdrawal
-from payments.payout_plan import REFUNDABLE
+from payments.paying_out.payout_plan import REFUNDABLE
+from payments.paying_out.withdrawal_codes import PartCode
 from payments.providers.protocol import PayoutRoute
 from payments.states import WithdrawalState
 from payments.steps import move_withdrawal
-from payments.withdrawal_codes import PartCode
 
 _SOURCES = (
     "SELECT id FROM payments_deposit WHERE id IN"

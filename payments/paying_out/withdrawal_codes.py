@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class WithdrawalCode(StrEnum):
-    """Reasons of the cashier's own; those of the plan are `payments.closed_loop.LoopCode`."""
+    """Reasons of the cashier's own; those of the plan are `closed_loop.LoopCode`."""
 
     KEY_REUSED = "withdrawal_key_reused"
     BAD_KEY = "withdrawal_bad_key"

@@ -21,8 +21,8 @@ from compliance.watching.traits import TraitKind
 from kernel.ids import Actor, PlayerId, new_id
 from kernel.refusal import Refused
 from payments.models import Deposit, Instrument
+from payments.paying_in.refusals import DepositCode
 from payments.providers import protocol
-from payments.refusals import DepositCode
 from payments.states import CAME
 
 REMOVED: Final = register("instrument.removed", "Saved card or account removed by its player")
