@@ -20,7 +20,7 @@ from typing import Any, Final
 import duckdb
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from payments.files import selectors as files
 from payments.files.models import SourceFile
@@ -225,16 +225,25 @@ def _files(providers: list[str], banks: list[str], as_of: datetime) -> list[Sour
 def _window(
     provider: str, as_of: datetime, found: Iterable[SourceFile], policy: Policy
 ) -> datetime:
-    before = (
-        Run.objects.filter(provider=provider, as_of__lt=as_of)
-        .order_by("-as_of", "-finished_at", "id")
-        .first()
-    )
+    before = _before(provider, as_of)
     seen = {one["sha256"] for one in before.inputs.get("files", [])} if before else set()
     starts = [one.period_from for one in found if one.sha256 not in seen and one.period_from]
     if before is not None:
         starts.append(before.as_of)
     return min([as_of - timedelta(days=policy.lookback_days), *starts])
+
+
+def _before(provider: str, as_of: datetime) -> Run | None:
+    """The newest run before ``as_of`` whose breaks were kept, so that they are carried along: no
+    run about a later instant had finished before it."""
+    later = Run.objects.filter(as_of__gt=OuterRef("as_of"), finished_at__lt=OuterRef("finished_at"))
+    if provider:
+        later = later.filter(provider__in=["", provider])
+    return (
+        Run.objects.filter(~Exists(later), provider=provider, as_of__lt=as_of)
+        .order_by("-as_of", "-finished_at", "id")
+        .first()
+    )
 
 
 def _resolved(as_of: datetime) -> tuple[Resolved, ...]:

@@ -409,3 +409,30 @@ def test_what_was_booked_just_before_the_first_file_and_is_in_it_is_no_differenc
     for number in (7, 9, 14, 20):
         assert found(done := days.run(number)) == [("amount", "pay_3", "0.10")]
         assert summary(done)["positions"][0]["named"]["before_first_file"] == 300
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (6, 26, 14, 19, 23),
+        (26, 6, 12, 18, 24),
+        (12, 26, 6, 10, 16, 20, 18, 14),
+        (26, 20, 14, 8, 11, 17, 23),
+        (6, 12, 26, 9, 20, 15),
+    ],
+)
+def test_instants_of_the_past_in_any_order_and_far_apart_are_told_whole(owner, order):
+    items = [pair(n, 1_000 + n, day(n)) for n in range(2, 24)]
+    book(owner, [one for place, (one, _) in enumerate(items) if place % 4 != 1])
+    rows = [said for place, (_, said) in enumerate(items) if place % 4 != 2]
+    rows.insert(9, replace(items[8][1], at=day(11)))
+    for number, (since, until) in enumerate(((1, 7), (7, 13), (13, 19), (19, 25)), start=1):
+        mine = [one for one in rows if day(since, 0) <= one.at < day(until, 0)]
+        body = settlement(mine, number=number, since=day(since, 0), until=day(until, 0))
+        imported(body, f"{number}.csv")
+    for number in order:
+        as_of = day(number, 0)
+        whole = reconciled(as_of, policy=policy(), dry_run=True, report_dir=None)
+        whole = (whole.header.controls, whole.header.positions[0].closing_minor)
+        done = reconciled(as_of, policy=short())
+        assert (done.header.controls, done.header.positions[0].closing_minor) == whole
