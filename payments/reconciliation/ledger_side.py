@@ -17,10 +17,6 @@ from typing import Any, Final
 
 from django.db import connection
 
-#: So many transfers of all kinds for each entry wanted, and they are looked up one by one instead
-#: of all being read: two descents of an index for one row read in order. Estimated, not measured.
-_ONE_BY_ONE: Final = 15
-
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
@@ -44,65 +40,42 @@ SELECT w.nth, coalesce((SELECT -e.balance_after FROM ledger_entry e
     WHERE e.account = w.account AND e.posted_at < w.at ORDER BY e.seq DESC LIMIT 1), 0)
 FROM unnest(%s::bigint[], %s::timestamptz[]) WITH ORDINALITY AS w (account, at, nth) ORDER BY w.nth
 """
-#: Transfers are one of an id over all months (`ledger_transfer_id`), and no entry has another
-#: instant than its transfer: asking for it too, the planner would expect one row in all, and then
-#: look up the payment of each.
-_BY_ALL: Final = "JOIN ledger_transfer t ON t.id = e.transfer"
-_BY_ID: Final = """JOIN ledger_transfer_id i ON i.id = e.transfer
-JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item AND t.posted_at = e.posted_at"""
-
-_PAYMENT: Final = """CASE WHEN t.ref LIKE 'payment:%%' AND length(t.ref) = 44
-    THEN substr(t.ref, 9)::uuid END"""
+_PAYMENT: Final = """CASE WHEN e.ref LIKE 'payment:%%' AND length(e.ref) = 44
+    THEN substr(e.ref, 9)::uuid END"""
+#: An entry says what it was for: no transfer is looked for.
 _ENTRIES: Final = f"""
 SELECT array_position(%(accounts)s::bigint[], e.account) - 1, e.seq, e.transfer, -e.amount,
-    e.posted_at AT TIME ZONE 'UTC', t.kind,
-    CASE WHEN t.ref LIKE 'psp-row:%%' THEN substr(t.ref, 9) ELSE '' END, t.batch,
+    e.posted_at AT TIME ZONE 'UTC', e.kind,
+    CASE WHEN e.ref LIKE 'psp-row:%%' THEN substr(e.ref, 9) ELSE '' END, e.batch,
     coalesce(d.id, w.id), s.id,
-    CASE WHEN t.kind IN ('dispute', 'chargeback') THEN coalesce(n.dispute, c.dispute, '')
+    CASE WHEN e.kind IN ('dispute', 'chargeback') THEN coalesce(n.dispute, c.dispute, '')
         ELSE coalesce(d.provider_ref, w.provider_ref) END,
-    CASE WHEN t.kind IN ('dispute', 'chargeback') THEN d.provider_ref ELSE s.provider_ref END,
+    CASE WHEN e.kind IN ('dispute', 'chargeback') THEN d.provider_ref ELSE s.provider_ref END,
     x.user_id IS NOT NULL
 FROM {{entries}} e
-{{transfers}}
 LEFT JOIN payments_deposit d ON d.id = {_PAYMENT}
 LEFT JOIN payments_withdrawal w ON w.id = {_PAYMENT}
 LEFT JOIN payments_deposit s ON s.id = w.source_deposit_id
-LEFT JOIN ledger_dispute n ON n.transfer = t.id AND t.kind = 'dispute'
-LEFT JOIN ledger_chargeback_leg g ON g.transfer = t.id AND t.kind = 'chargeback'
+LEFT JOIN ledger_dispute n ON n.transfer = e.transfer AND e.kind = 'dispute'
+LEFT JOIN ledger_chargeback_leg g ON g.transfer = e.transfer AND e.kind = 'chargeback'
 LEFT JOIN ledger_chargeback c ON c.id = g.chargeback
 LEFT JOIN accounts_player x ON x.user_id = coalesce(d.player_id, w.player_id) AND x.is_test
 """
-#: The months in question, and no other, by bounds on both sides of the join. The accounts stand
-#: here as they are, so that the planner knows how many entries they have.
+#: The accounts stand here as they are, so that the planner knows how many entries they have.
 _IN_WINDOW: Final = """
 WHERE e.account = ANY (%(mine)s::bigint[])
     AND e.posted_at >= %(since)s AND e.posted_at < %(until)s
-    AND t.posted_at >= %(since)s AND t.posted_at < %(until)s
-"""
-#: Entries of some accounts in the window, by their numbers at its ends, which are in the order of
-#: time, and transfers of all kinds in its months, as PostgreSQL last counted them.
-_HOW_MANY: Final = """
-SELECT (SELECT coalesce(sum(coalesce(last.seq, 0) - coalesce(first.seq, 0)), 0)
-    FROM unnest(%(mine)s::bigint[]) AS a (id)
-    LEFT JOIN LATERAL (SELECT e.seq FROM ledger_entry e WHERE e.account = a.id
-        AND e.posted_at < %(since)s ORDER BY e.seq DESC LIMIT 1) first ON true
-    LEFT JOIN LATERAL (SELECT e.seq FROM ledger_entry e WHERE e.account = a.id
-        AND e.posted_at < %(until)s ORDER BY e.seq DESC LIMIT 1) last ON true),
-    (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'ledger_transfer'::regclass
-        AND c.relname BETWEEN
-            to_char(%(since)s AT TIME ZONE 'UTC', '"ledger_transfer_"YYYY_MM')
-            AND to_char(%(until)s AT TIME ZONE 'UTC', '"ledger_transfer_"YYYY_MM'))
 """
 #: What is open of older times: all legs of the batch of each transfer named.
-_NAMED: Final = """(SELECT e.* FROM unnest(%(transfers)s::uuid[]) AS u (id)
+_NAMED: Final = """(SELECT s.*, o.id AS transfer, o.posted_at, o.kind, o.ref, o.batch
+    FROM unnest(%(transfers)s::uuid[]) AS u (id)
     JOIN ledger_transfer_id i ON i.id = u.id
     JOIN ledger_transfer z ON z.batch = i.batch AND z.item = i.item
     JOIN ledger_transfer o ON o.batch = z.batch AND o.posted_at = z.posted_at AND o.ref = z.ref
         AND o.kind = z.kind
-    JOIN ledger_entry e ON e.transfer = o.id AND e.posted_at = o.posted_at
-        AND e.account IN (o.debit, o.credit) AND e.account = ANY (%(accounts)s::bigint[])
-    WHERE z.posted_at < %(since)s)"""
+    CROSS JOIN LATERAL (VALUES (o.debit, o.debit_seq, -o.amount),
+        (o.credit, o.credit_seq, o.amount)) AS s (account, seq, amount)
+    WHERE z.posted_at < %(since)s AND s.account = ANY (%(accounts)s::bigint[]))"""
 
 
 def clearing_accounts(before: datetime) -> list[Clearing]:
@@ -136,9 +109,8 @@ def export(
     ``path`` gets CSV without a header, in the columns of `LEDGER_COLUMNS`; a place is the position
     in ``accounts``. Reads in the caller's transaction, which is one snapshot; takes no lock.
     """
-    everyone: Sequence[int] = [one.account for one in accounts]
     values: dict[str, Any] = {
-        "accounts": everyone,
+        "accounts": [one.account for one in accounts],
         "since": since,
         "until": until,
     }
@@ -150,23 +122,13 @@ def export(
         if os.getpriority(os.PRIO_PROCESS, 0) > 0:
             # Our niceness is not the server's: who gives way takes one of its processors at most.
             cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-        spans = [(everyone, since, until), *early]
-        for mine, first, last in spans:
-            span = values | {"mine": list(mine), "since": first, "until": last}
-            transfers_ = _transfers_of(cursor, span)
-            query = _ENTRIES.format(entries="ledger_entry", transfers=transfers_) + _IN_WINDOW
-            _copy(cursor, query, span, out)
+        window = _ENTRIES.format(entries="ledger_entry")
+        for mine, first, last in ((values["accounts"], since, until), *early):
+            span = values | {"since": first, "until": last, "mine": list(mine)}
+            _copy(cursor, window + _IN_WINDOW, span, out)
         if transfers:
-            query = _ENTRIES.format(entries=_NAMED, transfers=_BY_ID)
+            query = _ENTRIES.format(entries=_NAMED)
             _copy(cursor, query, values | {"transfers": list(transfers)}, out)
-
-
-def _transfers_of(cursor: Any, values: dict[str, Any]) -> str:
-    """How the transfers of the entries in the window are found: one by one where entries on these
-    accounts are few among all transfers of its months, and else by reading those months whole."""
-    cursor.execute(_HOW_MANY, values)
-    entries, transfers = cursor.fetchone()
-    return _BY_ID if transfers > _ONE_BY_ONE * entries else _BY_ALL
 
 
 def _copy(cursor: Any, query: str, values: dict[str, Any], out: Any) -> None:

@@ -166,21 +166,6 @@ def test_a_run_is_as_of_an_instant_before_which_nothing_is_written_any_more(data
     assert (again.run_id, again.is_new) == (first.run_id, False)
 
 
-def test_however_transfers_are_looked_up_the_run_is_the_same(owner, monkeypatch):
-    a_day(owner)
-    asked = []
-    real = ledger_side._transfers_of
-    monkeypatch.setattr(
-        ledger_side, "_transfers_of", lambda *a: asked.append(real(*a)) or asked[-1]
-    )
-    found = []
-    for ratio in (-1, 10**9):
-        monkeypatch.setattr(ledger_side, "_ONE_BY_ONE", ratio)
-        found.append(reconciled(is_booking=False))
-    assert asked == [ledger_side._BY_ID, ledger_side._BY_ALL]
-    assert (found[1].run_id, found[1].is_new) == (found[0].run_id, False)
-
-
 def test_who_writes_is_looked_at_anew_within_a_transaction(database):
     with transaction.atomic(), psycopg.connect(database.app_url) as other:
         before = sure_instant()
