@@ -172,7 +172,7 @@ def _sealing(postmaster: int) -> Rate:
 def _bare(database: conftest.Database, world: World, runs: int) -> list[Rate]:
     """The same batches without permits, with every trigger of the ledger switched off."""
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        for table in ("account", "batch", "transfer", "transfer_id", "entry"):
+        for table in ("account", "batch", "transfer", "transfer_id"):
             owner.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
     return [
         batches.measure(world.cash, seconds=world.seconds, postmaster=world.postmaster, bare=True)
