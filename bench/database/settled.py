@@ -10,8 +10,9 @@ from uuid import UUID
 import psycopg
 
 from payments.simulated_psp import settlement_file
+from payments.simulated_psp.fees import fee_minor
 
-#: A provider that takes 2 % of everything; amounts go round, so that many are alike.
+#: Amounts go round, so that many are alike.
 _MADE: Final = """
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT n, md5('transfer' || n)::uuid AS transfer, md5('payment' || n)::uuid AS payment,
@@ -60,7 +61,7 @@ def settle(owner_url: str, count: int, place: Path) -> None:
 
 
 def _file(found: list[tuple[Any, ...]]) -> bytes:
-    """The provider's file: of each payment 2 %, and all are in one payout."""
+    """The provider's file: its fees are those of the contract, and all are in one payout."""
     day = found[0][4].replace(hour=0, minute=0, second=0, microsecond=0)
     return settlement_file.written(
         [_row(*one) for one in found],
@@ -70,7 +71,7 @@ def _file(found: list[tuple[Any, ...]]) -> bytes:
 
 
 def _row(n: int, ref: str, payment: UUID, minor: int, at: datetime) -> dict[str, Any]:
-    fee = minor // 50
+    fee = fee_minor("payment", "EUR", minor)
     booked_ms = _ms(at)
     return {
         "row_id": n,
