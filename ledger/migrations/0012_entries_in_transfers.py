@@ -44,6 +44,7 @@ FORWARD = "\n".join(
 BACK = "\n".join(
     [
         """
+        LOCK TABLE ledger_transfer IN ACCESS EXCLUSIVE MODE;
         CREATE TEMPORARY TABLE moved_transfer ON COMMIT DROP AS SELECT * FROM ledger_transfer;
         CREATE TEMPORARY TABLE moved_entry ON COMMIT DROP AS SELECT * FROM ledger_entry;
         DROP VIEW ledger_entry_line;

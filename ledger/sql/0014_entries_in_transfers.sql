@@ -4,6 +4,10 @@
 -- what each entry was for. That the two cancel out is no rule any more that somebody could break: there
 -- is one amount.
 
+-- What is being posted now is waited for, and nothing is posted until the rows are moved: it would be
+-- in the balances, and in no row.
+LOCK TABLE ledger_transfer, ledger_entry IN ACCESS EXCLUSIVE MODE;
+
 -- Every entry there is, and whose transfer it belongs to, held against it: books that do not agree are
 -- not moved (`manage.py check_ledger` names what is wrong).
 CREATE TEMPORARY TABLE moved_transfer ON COMMIT DROP AS
@@ -93,8 +97,8 @@ CREATE FUNCTION ledger_sides(
         FROM unnest(p_debits, p_credits, p_amounts, p_codes) WITH ORDINALITY
             AS i (debit, credit, amount, code, ord)
         CROSS JOIN LATERAL (VALUES
-            (i.ord, true, CASE WHEN i.code = 0 THEN i.debit END, -i.amount),
-            (i.ord, false, CASE WHEN i.code = 0 THEN i.credit END, i.amount)
+            (i.ord, true, CASE WHEN i.code = 0 THEN i.debit END, CASE WHEN i.code = 0 THEN -i.amount END),
+            (i.ord, false, CASE WHEN i.code = 0 THEN i.credit END, CASE WHEN i.code = 0 THEN i.amount END)
         ) AS leg (ord, is_debit, account, amount)
         WINDOW w AS (PARTITION BY leg.account ORDER BY leg.ord ROWS UNBOUNDED PRECEDING)
     )

@@ -1,5 +1,7 @@
 """The two entries of a transfer stand in its row: moving older books there, and reading them."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import psycopg
@@ -60,6 +62,35 @@ def test_older_books_are_moved_whole_and_back_and_go_on_where_they_were(database
     post_all([move(pot, ada, 40, TransferKind.PAYOUT)])
     assert (posted(ada), posted(pot)) == (1_740, 0)
     assert_books_clean()
+
+
+@pytest.mark.parametrize("way", ["BACK", "FORWARD"])
+def test_what_is_being_posted_while_books_are_moved_is_moved_too(database, owner, way):
+    ada, pot = played()
+    if way == "FORWARD":
+        run(owner, MIGRATION.BACK)
+    before = books_hash().rows
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            post_all([move(house(), pot, 40, TransferKind.HOUSE_SWEEP)])
+            moving = other.submit(run, owner, getattr(MIGRATION, way))
+            waited_for(database, owner.info.backend_pid)
+        moving.result(timeout=30)
+    assert books_hash().rows == before + 3
+    if way == "BACK":
+        run(owner, MIGRATION.FORWARD)
+    post_all([move(pot, ada, 40, TransferKind.PAYOUT)])
+    assert_books_clean()
+
+
+def waited_for(database, pid: int) -> None:
+    """Until the process ``pid`` waits for a lock of somebody."""
+    with psycopg.connect(database.owner_url, autocommit=True) as watcher:
+        for _ in range(500):
+            if watcher.execute("SELECT pg_blocking_pids(%s) <> '{}'", [pid]).fetchone()[0]:
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waited")
 
 
 @pytest.mark.parametrize(

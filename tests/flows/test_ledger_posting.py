@@ -80,6 +80,25 @@ def test_entries_keep_the_running_balance_of_each_account_in_order(database):
     assert_books_clean()
 
 
+def test_amounts_that_no_entry_could_have_are_refused_one_by_one(database):
+    ada, pot = funded(1, 1_000), escrow()
+    most = 2**63
+    with transaction.atomic():
+        asked = [stake(1, ada, pot, 300) for _ in range(4)]
+        items = [
+            replace(one, amount_minor=minor)
+            for one, minor in zip(asked, (-most, most - 1, most - 1, 300), strict=True)
+        ]
+        results = try_post(key="b", kind="bets", actor=TESTER, transfers=items)
+    assert [(r.code, r.balance_after_minor) for r in results] == [
+        (PostCode.NOT_POSITIVE, None),
+        (PostCode.TOO_LARGE, None),
+        (PostCode.TOO_LARGE, None),
+        (PostCode.POSTED, 700),
+    ]
+    assert_books_clean()
+
+
 @pytest.mark.feature("F58")
 def test_an_item_below_the_floor_is_refused_and_those_around_it_are_posted(database):
     ada, pot = funded(1, 1_000), escrow()
