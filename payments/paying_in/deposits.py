@@ -48,6 +48,9 @@ KEY_CHARS_MAX: Final = 80
 #: Far above any card's limit: a slip of the finger, not a deposit.
 AMOUNT_MINOR_MAX: Final = 100_000_000
 
+#: What goes to a provider that has not named it yet.
+_TO_BE_MADE: Final = frozenset({DepositState.CREATED, DepositState.UNKNOWN})
+
 PARTLY_REFUNDED: Final = register("deposit.partly_refunded", "Part of a deposit went back")
 
 
@@ -208,10 +211,13 @@ def _by_the_rules(deposit: Deposit, moment: fraud.Moment) -> Decision:
 def ask_provider(deposit_id: UUID) -> None:
     """Make the payment at the provider, or look at it: whichever is due. Outside any transaction.
 
-    Safe to repeat at any time: the key is the same, and what comes back goes through `apply`.
+    Safe to repeat at any time: the key is the same, and what comes back goes through `apply`. One
+    that ended since this look was due is not made any more: a saved card would be charged for it.
     """
     attempt = going_back.begin(deposit_id)
     deposit = Deposit.objects.select_related("instrument").get(pk=deposit_id)
+    if attempt is None and deposit.provider_ref is None and deposit.state not in _TO_BE_MADE:
+        return
     house = providers.provider(deposit.provider)
     actor = Actor(ActorKind.PROVIDER, deposit.provider)
     try:
@@ -271,10 +277,7 @@ def _note_rejection(deposit_id: UUID, actor: Actor, code: str) -> None:
     """The provider will not make this payment: it failed, and its reservation ends."""
     with transaction.atomic():
         deposit = lock_deposit(deposit_id)
-        if deposit.provider_ref is None and deposit.state in {
-            DepositState.CREATED,
-            DepositState.UNKNOWN,
-        }:
+        if deposit.provider_ref is None and deposit.state in _TO_BE_MADE:
             limits.release(deposit.pk)
             move_deposit(deposit, DepositState.FAILED, actor=actor, cause="rejected", reason=code)
 

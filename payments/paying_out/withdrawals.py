@@ -49,6 +49,8 @@ __all__ = ["WithdrawalCode", "apply", "approve", "ask_provider", "reject", "requ
 KEY_CHARS_MAX: Final = 80
 #: After so many looks the next one is as far off as it gets.
 _HELD_POLLS: Final = 10
+#: What goes to a provider that has not named it yet.
+_TO_BE_ASKED_FOR: Final = frozenset({WithdrawalState.APPROVED, WithdrawalState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +221,14 @@ def ask_provider(withdrawal_id: UUID) -> None:
     Nothing is submitted while an order about the player holds that was committed before this look,
     or while they are not verified any more; the next sweeps look again. A part whose deposit or
     account is gone before it was asked for ends: nothing was paid. That it is asked for is kept
-    first, so that a process that dies on the way leaves one that may be paid.
+    first, so that a process that dies on the way leaves one that may be paid. One that ended since
+    this look was due is asked for no more: its money is the player's again.
     """
     with transaction.atomic():
         part = request_parts.lock_part(withdrawal_id)
         if not part.provider_ref:
+            if part.state not in _TO_BE_ASKED_FOR:
+                return
             player_id = PlayerId(part.player_id)
             standing = read_standing(player_id)
             if standing is None or not is_verified(standing) or freezing.stops_payout(player_id):
@@ -294,8 +299,7 @@ def _note_rejection(withdrawal_id: UUID, actor: Actor, code: str) -> None:
     """The provider will not pay this: the hold ends."""
     with transaction.atomic():
         part = request_parts.lock_part(withdrawal_id)
-        waiting = {WithdrawalState.APPROVED, WithdrawalState.UNKNOWN}
-        if part.provider_ref is None and part.state in waiting:
+        if part.provider_ref is None and part.state in _TO_BE_ASKED_FOR:
             request_parts.end(part, WithdrawalState.FAILED, actor=actor, cause="rejected", why=code)
 
 

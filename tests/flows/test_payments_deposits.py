@@ -224,6 +224,15 @@ def test_a_rejected_deposit_failed_and_frees_the_limit(psp, player):
     assert Reservation.objects.count() == 0
 
 
+def test_a_deposit_that_another_sweep_ended_meanwhile_is_not_made_any_more(psp, player):
+    psp.answer = "reject"
+    deposit = start(player)
+    psp.answer = "ok"
+    deposits.ask_provider(deposit.pk)  # whoever had claimed it before comes to it now
+    deposit.refresh_from_db()
+    assert (deposit.state, len(psp.asked)) == (DepositState.FAILED, 1)
+
+
 @pytest.mark.feature("F95")
 def test_deposits_in_flight_count_against_the_gross_limit_and_failing_frees_them(psp, player):
     set_deposit_limit(player, 8_000)

@@ -108,6 +108,19 @@ def test_a_part_that_nobody_asked_for_ends_with_its_deposit(psp, anna):
     assert (now(part).state, funds(anna), psp.asked) == (W.FAILED, (23_000, 0), [])
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_part_that_another_sweep_ended_meanwhile_is_asked_for_no_more(psp, anna, is_held):
+    deposit = paid_in(anna, 3_000)
+    [part] = approved(anna, 3_000)
+    Deposit.objects.filter(pk=deposit.pk).update(state="disputed")
+    sweep()
+    if is_held:
+        freezing.freeze(anna, freezing.Ground.DISPUTE, actor=SYSTEM)
+    withdrawals.ask_provider(part.pk)  # whoever had claimed it before comes to it now
+    assert (now(part).state, funds(anna), psp.asked) == (W.FAILED, (23_000, 0), [])
+    assert now(part).poll_at is None
+
+
 @pytest.mark.parametrize("heard", [W.SUBMITTED, W.IN_TRANSIT])
 def test_what_was_paid_and_came_back_unheard_of_is_booked_whole(psp, anna, heard):
     deposit = paid_in(anna, 3_000)
