@@ -49,19 +49,30 @@ def test_a_doubtful_number_never_spins_again_and_a_known_one_is_never_declared()
 
 
 def _without(section, name):
-    document = yaml.safe_load(TEXT)
-    del document[section][name]
-    return yaml.safe_dump(document)
+    def changed(document):
+        del document[section][name]
+
+    return changed
 
 
 def _with(section, name, **fields):
+    def changed(document):
+        document[section][name] |= fields
+
+    return changed
+
+
+def _text(change):
+    """The file with ``change``: made by the test, not by each worker that only collects it."""
+    if isinstance(change, str):
+        return change
     document = yaml.safe_load(TEXT)
-    document[section][name] |= fields
+    change(document)
     return yaml.safe_dump(document)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("change", "says"),
     [
         (_without("procedures", "no_launch"), "faults without procedure: no_launch"),
         (_without("codes", "spin_jump"), "device codes without procedure: spin_jump"),
@@ -81,9 +92,9 @@ def _with(section, name, **fields):
         ("just words", "not a mapping"),
     ],
 )
-def test_what_is_not_understood_stops_the_start(text, says):
+def test_what_is_not_understood_stops_the_start(change, says):
     with pytest.raises(BadProcedures, match=says):
-        procedures.load_text(text)
+        procedures.load_text(_text(change))
 
 
 def _facts(**more):
