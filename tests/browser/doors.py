@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -85,6 +86,7 @@ class Doors:
         while not answers(self.port, "/readyz"):
             assert self._running["web"].poll() is None, self.log("web").read_text()
             assert monotonic_ms() < until, self.log("web").read_text()
+            time.sleep(0.05)  # the processor is what the process needs to start
 
     def log(self, name: str) -> Path:
         return self.home / f"{name}.log"
