@@ -168,6 +168,10 @@ def test_the_money_of_a_test_account_covers_nobody():
     assert (row["owed"], row["test_accounts"]) == (5_001, 40_000)
     assert (row["at_providers"], row["test_at_providers"]) == (5_000, 100_000)
     assert (row["surplus"], row["covered"]) == (-1, "no")
+    page = staff_client(Role.FINANCE).get("/admin/finance/").content.decode()
+    assert "Not covered" in page
+    assert "50.01 EUR owed to players. Without what test accounts paid in," in page
+    assert "providers and banks hold 0.01 EUR less." in page
 
 
 @pytest.mark.feature("F72")
