@@ -176,7 +176,9 @@ def method_text(instrument: Instrument | None) -> str:
     """With what was paid, as its owner knows it: ``Visa •• 4242``; empty where nobody said."""
     if instrument is None:
         return ""
-    name = instrument.brand.replace("_", " ").title() or _KINDS[InstrumentKind(instrument.kind)]
+    brand = instrument.brand.replace("_", " ")  # some providers write small letters alone: "visa"
+    brand = brand.title() if brand.islower() else brand
+    name = brand or _KINDS[InstrumentKind(instrument.kind)]
     return f"{name} •• {instrument.last4}" if instrument.last4 else str(name)
 
 

@@ -212,14 +212,18 @@ def test_the_cashier_shows_what_is_under_way_and_hears_when_it_is_not_any_more(a
     assert "Under way" not in moved.content.decode()
 
 
-def test_with_what_was_paid_is_shown_to_its_owner(anna):
+@pytest.mark.parametrize(
+    ("brand", "name"),
+    [("visa", "Visa"), ("american_express", "American Express"), ("PlayPurse", "PlayPurse")],
+)
+def test_with_what_was_paid_is_shown_to_its_owner(anna, brand, name):
     paid = made(Deposit, DepositState.SUCCEEDED, anna)
     card = Instrument.objects.create(
-        player_id=anna, provider="simulated", token="t", kind="card", brand="visa", last4="4242"
+        player_id=anna, provider="simulated", token="t", kind="card", brand=brand, last4="4242"
     )
     Deposit.objects.filter(pk=paid.pk).update(instrument=card, refunded_minor=1_200)
     page = browser(anna).get(f"/cashier/deposits/{paid.pk}/").content.decode()
-    assert "Visa •• 4242" in page
+    assert f"{name} •• 4242" in page
     assert "Of it, €12.00 went back to where it came from." in page
 
 
