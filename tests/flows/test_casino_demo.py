@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.core.management import call_command
 
 from audit.database_clock import database_now
 from casino.management.commands import demo_floor
+from compliance.watching import versions
+from compliance.watching.rulebook import Family, load_file
 from kernel.ids import Actor
 from tables.changes import changes
 from tables.changes.models import ChangeKind, ChangeState, SettingChange
@@ -16,6 +20,8 @@ from tables.opening import inspections
 from tables.presenters import shifts
 from tables.presenters.models import Authorisation, Inspection, Shift
 from tests.flows.accounts_steps import audit_kinds
+
+FRAUD_RULES = Path(versions.__file__).parent.parent / "fraud" / "rules.yaml"
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -51,6 +57,14 @@ def test_each_start_of_the_demo_leaves_tables_that_wait_for_their_devices_alone(
     assert reasons()["alexandria"] == ["no_device", "no_presenter"]
     demo()
     assert reasons()["alexandria"] == ["no_device"]
+
+
+def test_the_demo_asks_the_rules_of_payments_from_its_first_payment_on(demo):
+    loaded = {version.rule.code for version in versions.running(Family.FRAUD)}
+    assert loaded == {rule.code for rule in load_file(FRAUD_RULES)}
+    assert {version.is_active for version in versions.running(Family.FRAUD)} == {False}
+    demo()
+    assert {version.rule.code for version in versions.running(Family.FRAUD)} == loaded
 
 
 def test_a_presenter_who_went_to_the_other_table_stays_there(demo):

@@ -15,6 +15,7 @@ from django.db import transaction
 from accounts.models import User
 from accounts.roles import Role
 from accounts.staff import create_staff
+from backoffice import watching
 from casino import demo, demo_documents, demo_presenters, demo_settings
 from compliance.sign_up import register_player
 from kernel.ids import Actor, PlayerId, new_id
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         for person in demo.PLAYERS:
             _player(person)
         _specimen(demo.PLAYERS[0])
+        watching.sync()  # from the first payment on, not from the first half hour
         logins = [
             {"role": "player", "email": p.email, "password": demo.PASSWORD, "totp_key": ""}
             for p in demo.PLAYERS
