@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.arrays import array_of, array_of_texts
+from kernel.arrays import array_of, array_of_texts, common_and_rest
 
 
 def test_plain_values_are_written_as_postgresql_reads_them():
@@ -18,6 +18,17 @@ def test_plain_values_are_written_as_postgresql_reads_them():
         "{1,NULL,00000000-0000-0000-0000-000000000005,paid,2026-11-27T02:03:04.000500+00:00}"
     )
     assert array_of([]) == "{}"
+
+
+def test_a_column_of_ids_goes_without_the_hyphens_that_postgresql_does_not_need():
+    ids = [UUID(int=5), UUID("01a21fcb-8964-7b39-8b7f-ab46e36229e6")]
+    assert array_of(ids) == ("{00000000000000000000000000000005,01a21fcb89647b398b7fab46e36229e6}")
+
+
+def test_what_all_have_in_common_is_told_once():
+    assert common_and_rest(["EUR", "EUR"]) == ("EUR", "{}")
+    assert common_and_rest(["EUR", "JPY"]) == ("EUR", '{"EUR","JPY"}')
+    assert common_and_rest(["EUR"]) == ("EUR", "{}")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
