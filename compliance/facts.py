@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
@@ -20,7 +20,7 @@ from audit.together import Statement, run_together
 from compliance.jurisdictions import profile
 from compliance.limit_arithmetic import Period, Used, Window, first_day, gaming_day, quarter
 from compliance.models import QuarterTotal, Standing
-from kernel.arrays import array_of, array_of_texts
+from kernel.arrays import array_of, array_of_texts, common_and_rest
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
 from kernel.money import Money
@@ -49,8 +49,7 @@ class FactKind(StrEnum):
     CAME_BACK = "came_back"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that happened to ``player_id``'s money at ``at`` (aware), ``amount`` positive."""
 
     player_id: PlayerId
@@ -81,20 +80,33 @@ def record(facts: Sequence[Fact]) -> None:
 
 
 def recording(facts: Sequence[Fact]) -> Statement:
-    """What `record` does, for whoever writes more in the same message."""
+    """What `record` does, for whoever writes more in the same message; one fact at least."""
     ensure(all(fact.amount.minor > 0 for fact in facts), "facts have positive amounts")
+    currency, currencies = common_and_rest([fact.amount.currency for fact in facts])
+    kind, kinds = common_and_rest([fact.kind.value for fact in facts])
+    instants = {fact.at for fact in facts}
     return (
-        "INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)"
-        " SELECT * FROM unnest(%s::text::bigint[], %s::text::text[], %s::text::text[],"
-        " %s::text::bigint[], %s::text::timestamptz[])",
+        _RECORD_SQL,
         [
+            *(currency, kind, facts[0].at),
             array_of(fact.player_id for fact in facts),
-            array_of_texts(fact.amount.currency for fact in facts),
-            array_of(fact.kind.value for fact in facts),
+            currencies,
+            kinds,
             array_of(fact.amount.minor for fact in facts),
-            array_of(fact.at for fact in facts),
+            array_of(fact.at for fact in facts) if len(instants) > 1 else "{}",
         ],
     )
+
+
+#: Of a column that is the same all the way only ``c`` is told (`common_and_rest`).
+_RECORD_SQL: Final = """
+INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)
+SELECT f.player_id, coalesce(f.currency, c.currency), coalesce(f.kind, c.kind), f.amount_minor,
+    coalesce(f.at, c.at)
+FROM (SELECT %s::text AS currency, %s::text AS kind, %s::timestamptz AS at) c,
+    unnest(%s::text::bigint[], %s::text::text[], %s::text::text[], %s::text::bigint[],
+        %s::text::timestamptz[]) AS f (player_id, currency, kind, amount_minor, at)
+"""
 
 
 #: The sums of a day and of a quarter; each is a column ``<name>_minor``, in this order.

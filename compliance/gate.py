@@ -23,7 +23,7 @@ from compliance import gate_reading, limits, play_time
 from compliance.gate_checks import first_refusal
 from compliance.gate_reading import Known
 from compliance.gate_words import Data, Decision, GateCode, GateRequest, Purpose
-from kernel.arrays import array_of, array_of_texts
+from kernel.arrays import array_of, array_of_texts, common_and_rest
 from kernel.ids import PermitId, PlayerId, new_id
 from kernel.invariant import ensure
 from ledger import permits
@@ -100,8 +100,8 @@ def _issuing(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> li
     ]
 
 
-#: A column that is the same all the way is sent once: of an empty array `unnest` makes NULL in
-#: every row, as it makes of an id that is the question's own.
+#: Of a column that is the same all the way only ``c`` is told (`common_and_rest`). No id is told
+#: where it is the question's own.
 _RECORD_SQL: Final = """
 INSERT INTO compliance_gatedecision
     (id, at, ref, player_id, purpose, allowed, code, amount_minor, currency, policy, facts)
@@ -124,9 +124,9 @@ def _writing_down(
     instant, usual = now.isoformat(), requests[0].scopes
     pairs = list(zip(requests, answers, strict=True))
     all_allowed = all(answer.allowed for answer in answers)
-    purpose, purposes = _column([request.purpose.value for request in requests])
-    currency, currencies = _column([request.amount.currency for request in requests])
-    policy, policies = _column([answer.policy for answer in answers])
+    purpose, purposes = common_and_rest([request.purpose.value for request in requests])
+    currency, currencies = common_and_rest([request.amount.currency for request in requests])
+    policy, policies = common_and_rest([answer.policy for answer in answers])
     return (
         _RECORD_SQL,
         [
@@ -152,8 +152,3 @@ def _writing_down(
             ),
         ],
     )
-
-
-def _column(texts: list[str]) -> tuple[str, str]:
-    """What is common to all, and what is sent of each: nothing where they are all the same."""
-    return texts[0], _NONE if texts.count(texts[0]) == len(texts) else array_of_texts(texts)
