@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -77,9 +77,8 @@ class PostedBatch:
     posted_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PostResult:
-    """What became of one item of ``try_post``.
+class PostResult(NamedTuple):
+    """What became of one item of ``try_post``. A tuple: a batch makes ten thousand of them.
 
     ``balance_after_minor`` is what the player's side (else the debit side) has posted right after
     this item; None where the item was refused.

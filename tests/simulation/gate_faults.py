@@ -134,7 +134,7 @@ def _written_down_as_allowed() -> None:
     write_down = gate._writing_down
 
     def kindly(requests, answers, now):
-        told = [replace(one, allowed=True, code=None, data={}) for one in answers]
+        told = [one._replace(allowed=True, code=None, data={}) for one in answers]
         return write_down(requests, told, now)
 
     gate._writing_down = kindly
