@@ -28,7 +28,8 @@ def run_together(statements: Sequence[Statement]) -> list[Rows]:
     with connection.cursor() as cursor:
         cursor.execute("; ".join(cursor.mogrify(sql, params) for sql, params in statements))
         while True:
-            found.append(cursor.fetchall() if cursor.description else [])
+            # `description` would describe every column first
+            found.append([] if cursor.rownumber is None else cursor.fetchall())
             if not cursor.nextset():
                 break
     ensure(len(found) == len(statements), "one answer for each statement", got=len(found))

@@ -53,6 +53,7 @@ class _Taking:
     """A slip on its way: what was given to it so far."""
 
     slip: PlaceBets
+    total: Money
     id: UUID
     bet_ids: list[UUID]
     transfer_ids: list[UUID]
@@ -242,6 +243,7 @@ def _with_ids(slips: list[PlaceBets]) -> list[_Taking]:
     return [
         _Taking(
             slip,
+            Money(slip.total_minor, slip.currency),
             id=next(ids),
             bet_ids=list(islice(ids, len(slip.stakes))),
             transfer_ids=list(islice(ids, len(slip.stakes))),
@@ -266,7 +268,7 @@ def _permitted(
                 ref=taking.id,
                 player_id=taking.slip.player_id,
                 purpose=gate.Purpose.BET,
-                amount=Money(taking.slip.total_minor, taking.slip.currency),
+                amount=taking.total,
                 scopes=scopes,
             )
             for taking in takings
@@ -379,12 +381,7 @@ def _keep(
         answers[slip.player_id, slip.key] = receipt
         slips.append((taking.id, slip.player_id, slip.key, slip.fingerprint(), receipt))
     staked = [
-        facts.Fact(
-            taking.slip.player_id,
-            facts.FactKind.STAKED,
-            Money(taking.slip.total_minor, taking.slip.currency),
-            now,
-        )
+        facts.Fact(taking.slip.player_id, facts.FactKind.STAKED, taking.total, now)
         for taking in takings
     ]
     run_together(

@@ -63,6 +63,8 @@ class TableIntake:
         self._thread: threading.Thread | None = None
         self._crowd = 0
         self._answered_at = 0.0
+        #: So many waiting slips are worth waking the worker for.
+        self._enough = 1
 
     def submit(self, slip: PlaceBets) -> Future[Answer]:
         """Queue ``slip``; the future ends with its answer. Refuses with ``BUSY`` when full."""
@@ -76,7 +78,8 @@ class TableIntake:
                     target=self._work, name=f"intake-{self._table_id}", daemon=True
                 )
                 self._thread.start()
-            self._wake.notify()
+            if len(self._queue) >= self._enough:
+                self._wake.notify()
         return waiting.answer
 
     def _work(self) -> None:
@@ -103,7 +106,9 @@ class TableIntake:
         """
         left_s = self._answered_at + GATHER_S - monotonic()
         if left_s > 0:
-            self._wake.wait_for(lambda: len(self._queue) >= self._crowd, timeout=left_s)
+            self._enough = self._crowd
+            self._wake.wait_for(lambda: len(self._queue) >= self._enough, timeout=left_s)
+            self._enough = 1
 
     def _taken(self) -> list[_Waiting]:
         """As many slips as one batch may hold, oldest first. Needs the lock and a slip."""
