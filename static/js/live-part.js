@@ -2,8 +2,10 @@
 // where it reads differently. Without this module the page is as it was when it was opened, with a
 // link to look again.
 
-/** Soon at first, since a payment mostly moves within seconds; then seldom. */
+/** Soon at first, since a payment mostly moves within seconds; then seldom. Who comes back from the
+ * provider's page is mostly there before its word: until that is in, the page still asks to pay. */
 const ASK_MS = [
+  [5_000, 1_000],
   [60_000, 2_000],
   [600_000, 5_000],
   [Number.POSITIVE_INFINITY, 30_000],
