@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -86,4 +88,11 @@ def client(base_url: str, bearer: str) -> httpx.Client:
         timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
         follow_redirects=False,
         trust_env=False,
+        verify=_trusted(),
     )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom we trust by TLS. Reading it takes longer than a call does, so it is read once."""
+    return httpx.create_ssl_context(trust_env=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import httpx
 import pytest
 
@@ -50,3 +52,15 @@ def test_an_answer_that_never_ends_is_left(monkeypatch):
     monkeypatch.setattr(http, "TOTAL_MS", -1)
     with pytest.raises(ProviderUnreachable, match="too long"):
         call(200, b"{}")
+
+
+def test_whom_we_trust_is_read_once_for_all_calls_and_a_stranger_is_refused(monkeypatch):
+    http._trusted.cache_clear()
+    read, create = [], httpx.create_ssl_context
+    monkeypatch.setattr(
+        httpx, "create_ssl_context", lambda **how: read.append(create(**how)) or read[-1]
+    )
+    for _ in range(3):
+        http.client("https://provider.test", "key").close()
+    [context] = read
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
