@@ -163,6 +163,8 @@ class Provider:
             return self._disputes.open(wanted)
         if found := re.fullmatch(r"/simulate/disputes/(\w{8,64})/(won|lost)", path):
             return self._disputes.close(found[1], found[2])
+        if found := re.fullmatch(r"/simulate/payments/(\w{8,64})/arrives", path):
+            return self._payments.arrive(found[1])
         if found := re.fullmatch(r"/simulate/payouts/(\w{8,64})/returned", path):
             return self._payouts.send_back(found[1])
         return Answer(404, {"error": "not_found"})

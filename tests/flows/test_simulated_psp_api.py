@@ -328,6 +328,18 @@ def test_a_payout_that_was_sent_back_by_order_does_not_come_back_again_by_itself
         payout(house, PayoutRoute.REFUND, made.provider_ref, 5_001)
 
 
+def test_money_comes_by_order_of_a_payment_that_had_come_to_nothing(house, psp, listener):
+    made, before = asked(house), in_books(psp)
+    assert psp.ask("POST", f"/simulate/payments/{made.provider_ref}/arrives", {}).status_code == 400
+    press(made.redirect_url, instrument="visa_funds", action="pay")
+    assert listener.wait_for(1) == ["payment.failed"]
+    assert grown(before, in_books(psp)) == {}
+    assert psp.post(f"/simulate/payments/{made.provider_ref}/arrives")["status"] == "succeeded"
+    assert listener.wait_for(2) == ["payment.failed", "payment.succeeded"]
+    assert grown(before, in_books(psp)) == {"payment": (5_000, 95)}
+    assert psp.ask("POST", f"/simulate/payments/{made.provider_ref}/arrives", {}).status_code == 400
+
+
 # -- disputes ----------------------------------------------------------------------------------
 
 
