@@ -1,14 +1,16 @@
-"""`bin/bench chaos [--events 1000] [--people 60] [--payers 2]`: payments while everything fails.
+"""`bin/bench chaos [--events 1000] [--people N] [--payers 4]`: payments while everything fails.
 
 People pay in and out at the simulated provider, whose messages come twice (20 %), in no order, or
-never (5 %), and whose answers fail now and then. Meanwhile its process, the web role, the worker,
-the sweeper and PostgreSQL are killed with SIGKILL, one every ten seconds or so, and start again.
+never (5 %), and whose answers fail now and then; banks dispute and return, the provider's desk
+refunds, money comes late, staff refuse and send back, people exclude themselves with a page open.
+Meanwhile its process, the web role, the worker, the sweeper and PostgreSQL are killed with SIGKILL,
+each in its turn and mostly once all are at work again, and start again. It goes on until so many
+messages were sent, every process was killed and everybody did each of these things.
 Webhooks take the real way: over HTTP to the web role, stored, applied by the worker or the sweep.
-Afterwards sweeps run until nothing moves. ``drift`` is the sum over currencies of what the
-provider's books and the ledger's clearing account differ by, in minor units, and of the payments
-whose state differs. Exit code 1 unless it is 0, the ledger's checks find nothing, and it was a
-storm: payers lived to its end, processes were killed, messages came twice and got lost
-(`bench.verdicts`). The long mode: ``--events 100000``.
+Afterwards sweeps run until nothing moves. ``drift`` is the sum of what the provider's record and
+ours differ by (`bench.storm.comparison`), in minor units, and of the payments and disputes that
+differ. Exit code 1 unless it is 0, nothing is stuck, the ledger's checks find nothing, and it was a
+storm (`bench.verdicts`). The long mode: ``--events 100000``.
 """
 
 from __future__ import annotations
@@ -34,26 +36,39 @@ from django.db import connections
 from audit.database_clock import database_now
 from bench import verdicts
 from bench.storm import comparison, people
-from bench.storm.people import CHANCE, Crowd
+from bench.storm.people import ACTS, CHANCE, Crowd
 from bench.storm.processes import CALM, Processes
 from ledger.checks import run_checks
 from payments import polling
+from payments.disputes.models import ProviderDispute
 from payments.messages import catching_up
 from payments.models import Deposit, ProviderEvent, Withdrawal
 
-#: Seconds between two kills, by chance.
-ALIVE_S: Final = (5.0, 15.0)
+#: Seconds between two kills, by chance, once all are at work again.
+ALIVE_S: Final = (1.0, 6.0)
+#: So often of a hundred the next one is killed while the one before it is still starting.
+TOGETHER_PERCENT: Final = 20
+#: Seconds without a message after which it is no storm.
+STILL_S_MAX: Final = 600
+#: Messages per person: who disputes may not pay out for long, and others take their place.
+MESSAGES_EACH: Final = 16
+PEOPLE_LEAST: Final = 60
 #: Turns of sweeps in a row that find nothing to do: then it is quiet.
 QUIET_TURNS: Final = 3
 QUIET_S_MAX: Final = 1_800
+#: Nothing has moved for so long and something waits: it is stuck. A provider repeats for a minute.
+STUCK_S: Final = 180
+#: What would be looked at within this time is looked at now; a refund that failed waits longer.
+LOOKS_WITHIN: Final = timedelta(hours=2)
 
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench chaos", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000, help="the long mode: 100000")
-    parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--payers", type=int, default=2, help="processes in which people pay")
+    parser.add_argument("--people", type=int, help="default: so many that most pay to the end")
+    parser.add_argument("--payers", type=int, default=4, help="processes in which people pay")
     given = parser.parse_args(words)
+    given.people = given.people or max(PEOPLE_LEAST, given.events // MESSAGES_EACH)
     with fresh_database() as database, tempfile.TemporaryDirectory() as home:
         processes = Processes(database.environment(), Path(home))
         for name, value in processes.variables.items():
@@ -64,7 +79,7 @@ def main(words: list[str]) -> int:
             result = _measured(given, processes)
         finally:
             processes.stop()
-    wrong = verdicts.chaos(result)
+    wrong = verdicts.chaos(result, asked=given.events)
     sys.stdout.write(json.dumps(result | {"wrong": wrong}) + "\n")
     return 1 if wrong else 0
 
@@ -74,36 +89,40 @@ def _measured(given: argparse.Namespace, processes: Processes) -> dict[str, Any]
     connections.close_all()
     processes.start()
     context = multiprocessing.get_context("fork")
-    stop = context.Event()
+    stop, done = context.Event(), context.Array("q", len(ACTS))
     payers = [
-        context.Process(target=_pay, args=(processes, crowd[n :: given.payers], stop))
+        context.Process(target=_pay, args=(processes, crowd[n :: given.payers], stop, done))
         for n in range(given.payers)
     ]
     began = time.monotonic()
     for payer in payers:
         payer.start()
-    kills = _kill_until(given.events, processes)
+    kills = _kill_until(given.events, processes, done)
     stop.set()
     for payer in payers:
         payer.join(120)
     storm_s = time.monotonic() - began
     began = time.monotonic()
-    turns = _until_quiet(processes)
-    books = _books(processes)
-    off, differing = comparison.drift(books), comparison.differing(processes.memory)
-    told = books["messages"]
+    turns, stuck = _until_quiet(processes)
+    told = _books(processes)["messages"]
+    theirs = comparison.read(processes.memory)
+    off, differing = comparison.money(theirs), comparison.differing(theirs)
     return {
-        "drift": sum(abs(minor) for minor in off.values()) + differing.total(),
-        "drift_by_currency": off,
-        "states_differing": dict(differing),
+        "drift": sum(off.values()) + differing.total(),
+        "drift_by_kind": off,
+        "differing": dict(differing),
+        "stuck": stuck,
         "violations": len(run_checks().violations),
         "events": told["kept"],
         "duplicated": told["repeated"],
         "lost": told["lost"],
         "kills": sum(kills.values()),
-        "killed": dict(kills),
+        "killed": {name: kills[name] for name in processes.names},
+        "acts": _acts(done),
+        "people": given.people,
         "deposits": Deposit.objects.count(),
         "withdrawals": Withdrawal.objects.count(),
+        "states": {table.__name__.lower(): _states(table) for table in (Deposit, Withdrawal)},
         "kept_events": ProviderEvent.objects.count(),
         "payers_ended_badly": sum(payer.exitcode != 0 for payer in payers),
         "storm_s": round(storm_s, 1),
@@ -113,44 +132,90 @@ def _measured(given: argparse.Namespace, processes: Processes) -> dict[str, Any]
     }
 
 
-def _pay(processes: Processes, crowd: Any, stop: Any) -> None:
-    Crowd(processes, crowd).act_until(stop.is_set)
+def _pay(processes: Processes, crowd: Any, stop: Any, done: Any) -> None:
+    mine = Crowd(processes, crowd)
+
+    def is_over() -> bool:
+        with done.get_lock():
+            for n, (name, _) in enumerate(ACTS):
+                done[n] += mine.done.pop(name, 0)
+        return bool(stop.is_set())
+
+    mine.act_until(is_over)
 
 
-def _kill_until(events: int, processes: Processes) -> Counter[str]:
-    """One process after the other, by chance, until the provider has told so many events."""
+def _acts(done: Any) -> dict[str, int]:
+    return {name: done[n] for n, (name, _) in enumerate(ACTS)}
+
+
+def _states(table: type[Deposit] | type[Withdrawal]) -> dict[str, int]:
+    return dict(sorted(Counter(table.objects.values_list("state", flat=True)).items()))
+
+
+def _kill_until(events: int, processes: Processes, done: Any) -> Counter[str]:
+    """One process after the other, by chance, until it was a storm of so many messages."""
     kills: Counter[str] = Counter()
+    turn: list[str] = []
+    kept, moved_at = 0, time.monotonic()
     while True:
+        if CHANCE.randrange(100) >= TOGETHER_PERCENT:
+            processes.await_work()
         time.sleep(CHANCE.uniform(*ALIVE_S))
         books = processes.books()
         if books is not None:
-            sys.stderr.write(f"{books['messages']} {dict(kills)}\n")
-            if books["messages"]["kept"] >= events:
+            messages = books["messages"]
+            sys.stderr.write(f"{messages} {dict(kills)} {_acts(done)}\n")
+            if messages["kept"] > kept:
+                kept, moved_at = messages["kept"], time.monotonic()
+            if kept >= events and _was_storm(processes, kills, messages, done):
                 return kills
-        name = CHANCE.choice(processes.names)
+        if time.monotonic() - moved_at > STILL_S_MAX:
+            raise SystemExit("bin/bench chaos: nobody pays any more")
+        turn = turn or CHANCE.sample(processes.names, len(processes.names))
+        name = turn.pop()
         processes.kill(name)
         kills[name] += 1
 
 
-def _until_quiet(processes: Processes) -> int:
-    """Sweep with every waiting payment due now, until several turns in a row find nothing."""
+def _was_storm(
+    processes: Processes, kills: Counter[str], messages: dict[str, int], done: Any
+) -> bool:
+    everything = [kills[name] for name in processes.names]
+    return all([*everything, *_acts(done).values(), messages["lost"], messages["repeated"]])
+
+
+def _until_quiet(processes: Processes) -> tuple[int, list[str]]:
+    """Sweep with every waiting payment due now, until several turns in a row find nothing.
+
+    The turns, and what waits and does not move any more.
+    """
     processes.switch(CALM)
-    for name in ("sweeper", "worker"):
-        processes.end(name)
     connections.close_all()
+    helpers = ["sweeper", "worker"]  # until little is left
     quiet = turns = 0
-    until = time.monotonic() + QUIET_S_MAX
+    moved_at = time.monotonic()
+    until = moved_at + QUIET_S_MAX
     while quiet < QUIET_TURNS:
         if time.monotonic() > until:
-            raise SystemExit("bin/bench chaos: it does not become quiet")
+            return turns, ["it does not become quiet", *_waiting(processes)]
         turns += 1
         before = _picture(processes)
         _make_due()
         catching_up.catch_up()
         while _did_something(polling.sweep()):
             pass
-        quiet = quiet + 1 if _picture(processes) == before and not _waiting(processes) else 0
-    return turns
+        is_still = _picture(processes) == before
+        if not is_still:
+            moved_at = time.monotonic()
+        while is_still and helpers:
+            processes.end(helpers.pop())
+        waits = bool(_waiting(processes))
+        quiet = quiet + 1 if is_still and not waits else 0
+        if is_still and waits:
+            if time.monotonic() > moved_at + STUCK_S:
+                return turns, _waiting(processes)
+            time.sleep(0.5)  # for a message that the provider is to send again
+    return turns, []
 
 
 def _did_something(sweep: polling.Sweep) -> bool:
@@ -160,9 +225,10 @@ def _did_something(sweep: polling.Sweep) -> bool:
 
 def _make_due() -> None:
     """As if the time until the next look had passed."""
-    past = database_now() - timedelta(seconds=1)
-    for table in (Deposit, Withdrawal):
-        table.objects.exclude(poll_at=None).update(poll_at=past)
+    now = database_now()
+    for table in (Deposit, Withdrawal, ProviderDispute):
+        due = table.objects.filter(poll_at__lt=now + LOOKS_WITHIN)
+        due.update(poll_at=now - timedelta(seconds=1))
 
 
 def _picture(processes: Processes) -> tuple[Any, ...]:
@@ -174,9 +240,12 @@ def _picture(processes: Processes) -> tuple[Any, ...]:
     return (*states, applied, _books(processes)["movements"])
 
 
-def _waiting(processes: Processes) -> bool:
-    waiting = ProviderEvent.objects.filter(applied_at=None).exists()
-    return waiting or bool(_books(processes)["messages"]["waiting"])
+def _waiting(processes: Processes) -> list[str]:
+    """Some of the messages that are not applied, and how many are not delivered."""
+    rows = ProviderEvent.objects.filter(applied_at=None).order_by("received_at")[:5]
+    found = [f"{row.payload.get('type')} of {row.payment_id}, {row.attempts} tries" for row in rows]
+    undelivered = _books(processes)["messages"]["waiting"]
+    return [*found, f"{undelivered} not delivered"] if undelivered else found
 
 
 def _books(processes: Processes) -> dict[str, Any]:

@@ -9,6 +9,11 @@ from typing import Any, Final
 ACK_P99_MS: Final = 50.0
 #: Of the time that is measured, during so much a reconciliation has to be at work.
 AT_WORK_LEAST: Final = 0.9
+#: Of so many messages by chance at least these shares came twice and were lost; 20 % and 5 % were
+#: meant to, and of those that were lost none came twice.
+MANY_EVENTS: Final = 500
+DUPLICATED_LEAST: Final = 0.12
+LOST_LEAST: Final = 0.02
 #: Reconciling a provider's month: so much of what the other takes, and so much memory, at most.
 RATIO_DUCKDB: Final = 1.5
 PEAK_MB: Final = 1_500
@@ -16,15 +21,28 @@ PEAK_MB: Final = 1_500
 RATIO_PANDAS: Final = 1.0
 
 
-def chaos(found: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a storm; empty where nothing is.
+def chaos(found: Mapping[str, Any], *, asked: int) -> list[str]:
+    """What is wrong with a storm of ``asked`` messages; empty where nothing is.
 
-    A storm that did not blow proves nothing: its payers lived to the end, something was killed,
-    and messages came twice and got lost.
+    A storm that did not blow proves nothing: its payers lived to the end, each process was killed,
+    each thing that people and banks do was done, and messages came twice and got lost, of many as
+    often as they should.
     """
-    wrong = [name for name in ("drift", "violations", "payers_ended_badly") if found[name]]
-    calm = ("events", "duplicated", "lost", "kills", "deposits", "withdrawals")
-    return wrong + [f"no {name}" for name in calm if not found[name]]
+    bad = ("drift", "stuck", "violations", "payers_ended_badly")
+    wrong = [name for name in bad if found[name]]
+    calm = ("duplicated", "lost", "kills", "deposits", "withdrawals")
+    wrong += [f"no {name}" for name in calm if not found[name]]
+    if found["events"] < asked:
+        wrong.append("events")
+    wrong += [f"not killed: {name}" for name, count in found["killed"].items() if not count]
+    wrong += [f"nobody did: {name}" for name, count in found["acts"].items() if not count]
+    if found["events"] >= MANY_EVENTS:
+        wrong += [
+            f"seldom {name}"
+            for name, share in (("duplicated", DUPLICATED_LEAST), ("lost", LOST_LEAST))
+            if found[name] and found[name] / found["events"] < share
+        ]
+    return wrong
 
 
 def webhooks(found: Mapping[str, Any], *, alone: bool) -> list[str]:

@@ -22,6 +22,10 @@ from payments.messages.signatures import api_key
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECRET: Final = secrets.token_urlsafe(32)
 READY_S: Final = 90.0
+#: How long one that was killed may take until it is at work again, on a machine that is busy.
+AT_WORK_S: Final = 300.0
+#: For our own calls; read once, since reading it takes longer than a call.
+TLS: Final = httpx.create_ssl_context(trust_env=False)
 #: What becomes of messages and answers while people pay.
 STORM: Final = {
     "webhook_lose_percent": 5,
@@ -62,8 +66,9 @@ class Processes:
             "worker": (
                 *(python, "-m", "celery", "--app", "casino", "--quiet", "worker"),
                 *("--pool", "solo", "--loglevel", "ERROR", "--without-gossip"),
+                *("--pidfile", str(self._note("worker"))),
             ),
-            "sweeper": (python, "-m", "bench.storm.sweeping"),
+            "sweeper": (python, "-m", "bench.storm.sweeping", str(self._note("sweeper"))),
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -72,13 +77,34 @@ class Processes:
         """What may be killed."""
         return [*self._commands, "database"]
 
+    def _note(self, name: str) -> Path:
+        """Where one without an address writes its number once it is at work."""
+        return self._home / f"{name}.pid"
+
     def start(self) -> None:
         for name in self._commands:
             self._start(name)
         self.switch(STORM)
         _until_answers(f"{self._web_url}/healthz")
 
+    def await_work(self) -> None:
+        """Until every process is at work again."""
+        until = time.monotonic() + AT_WORK_S
+        while not all(self._is_at_work(name) for name in self._commands):
+            if time.monotonic() > until:
+                raise SystemExit("bin/bench chaos: not every process gets to work")
+            time.sleep(0.1)
+
+    def _is_at_work(self, name: str) -> bool:
+        url = {"psp": self.psp_url, "web": self._web_url}.get(name)
+        if url is not None:
+            return _answers(f"{url}/healthz")
+        with suppress(OSError):
+            return self._note(name).read_text().strip() == str(self._running[name].pid)
+        return False
+
     def _start(self, name: str) -> None:
+        self._note(name).unlink(missing_ok=True)
         with (self._home / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [*parent_death.prefix("KILL"), *self._commands[name]],
@@ -119,10 +145,16 @@ class Processes:
             return self.ask("GET", "/simulate/books")
         return None
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {api_key(SECRET)}"}
+    def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str = ""
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {api_key(SECRET)}", "Idempotency-Key": key}
         answer = httpx.request(
-            method, f"{self.psp_url}{path}", json=body, headers=headers, trust_env=False
+            *(method, f"{self.psp_url}{path}"),
+            json=body,
+            headers=headers,
+            trust_env=False,
+            verify=TLS,
         )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
@@ -131,10 +163,13 @@ class Processes:
 
 def _until_answers(url: str) -> None:
     until = time.monotonic() + READY_S
-    while True:
-        with suppress(httpx.HTTPError):
-            if httpx.get(url, trust_env=False, timeout=5).is_success:
-                return
+    while not _answers(url):
         if time.monotonic() > until:
             raise SystemExit(f"bin/bench chaos: {url} does not answer")
         time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, trust_env=False, timeout=5, verify=TLS).is_success
+    return False
