@@ -3,9 +3,12 @@
 import pytest
 
 from bench.storm import comparison
+from kernel.money import Money
+from payments.disputes import applying
+from payments.providers.protocol import DisputeReport, DisputeState
 from payments.simulated_psp.desk import movement
 from payments.simulated_psp.store import Store
-from tests.flows.payout_steps import paid_in, verified
+from tests.flows.payout_steps import PROVIDER, paid_in, verified
 
 pytestmark = pytest.mark.feature("F67")
 
@@ -82,3 +85,16 @@ def test_a_dispute_that_we_never_heard_of_is_found_with_its_money(memory):
     theirs = remember(memory, said(deposit), dispute, moved=moved)
     assert comparison.money(theirs) == {"payments": 900, "disputed": 900}
     assert dict(comparison.differing(theirs)) == {"dispute not ours, there opened": 1}
+
+
+def test_a_won_dispute_without_a_row_is_in_order_only_where_people_were_told(memory):
+    deposit = paid_in(verified(), 5_000)
+    won = {"id": "dsp_1", "object": "dispute", "status": "won", "amount_minor": 5_001,
+           "currency": "EUR"}  # fmt: skip
+    theirs = remember(memory, said(deposit), won, moved=[("payment", said(deposit), 5_000)])
+    assert dict(comparison.differing(theirs)) == {"dispute not ours, there won": 1}
+    report = DisputeReport(
+        deposit.pk, "dsp_1", deposit.provider_ref, DisputeState.WON, Money(5_001, "EUR")
+    )
+    said_of_it = applying.apply(report, provider="simulated", cause="test", actor=PROVIDER)
+    assert (said_of_it, dict(comparison.differing(theirs))) == ("contradicts", {})
