@@ -35,7 +35,7 @@ from payments.providers.protocol import (
     ProviderUnreachable,
     about,
 )
-from payments.states import CAPTURED, OF_DISPUTES, DepositState, Meaning, judge_deposit
+from payments.states import CAPTURED, FIRST_POLL, OF_DISPUTES, DepositState, Meaning, judge_deposit
 from payments.steps import begin, lock_deposit, move_deposit
 from payments.words import telling
 
@@ -55,11 +55,14 @@ PARTLY_REFUNDED: Final = register("deposit.partly_refunded", "Part of a deposit 
 
 
 class _Unchanged(Exception):
-    """Rolls back a transaction in which a report turned out to change nothing."""
+    """Rolls back a transaction in which a report turned out to change nothing.
 
-    def __init__(self, meaning: Meaning) -> None:
+    ``is_early``: it may fit later, once we hear what else happened.
+    """
+
+    def __init__(self, meaning: Meaning, *, is_early: bool = False) -> None:
         super().__init__(meaning)
-        self.meaning = meaning
+        self.meaning, self.is_early = meaning, is_early
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +298,7 @@ def apply(report: DepositReport, *, cause: str, actor: Actor, confirmed: bool) -
             return _apply(report, cause, actor, confirmed=confirmed)
     except _Unchanged as unchanged:
         if confirmed and unchanged.meaning in {Meaning.CONFLICT, Meaning.REVERSAL}:
-            _note_contradiction(report, actor)
+            _note_contradiction(report, actor, is_early=unchanged.is_early)
         return unchanged.meaning
 
 
@@ -356,6 +359,8 @@ def _stay(
     """No step of its own: what the report adds is kept, and what went back is booked."""
     if _refund(deposit, report, by):
         return Meaning.STEP
+    if deposit.poll_at and deposit.state in CAPTURED and not review.is_to_return(deposit.pk):
+        deposit.poll_at = None  # what did not fit before does now
     deposit.save()
     return Meaning.SAME if meaning is Meaning.STEP else meaning
 
@@ -369,7 +374,7 @@ def _refund(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> b
     try:
         minor = refunds.unbooked(report, deposit)
     except refunds.DoesNotFit:
-        raise _Unchanged(Meaning.CONFLICT) from None
+        raise _Unchanged(Meaning.CONFLICT, is_early=True) from None
     if not minor:
         return False
     refunds.book(deposit, minor, actor)
@@ -462,10 +467,17 @@ def _acts(meaning: Meaning, *, confirmed: bool) -> bool:
     return meaning is Meaning.STEP or (meaning is Meaning.REVERSAL and confirmed)
 
 
-def _note_contradiction(report: DepositReport, actor: Actor) -> None:
-    """The provider insists on what our record cannot follow: nothing moves, people must look."""
+def _note_contradiction(report: DepositReport, actor: Actor, *, is_early: bool) -> None:
+    """The provider insists on what our record cannot follow: nothing moves, people must look.
+
+    A refund of more than is left may be one of what a bank gave back, whose message is on its way:
+    the provider is asked again, for a week at most.
+    """
     with transaction.atomic():
         deposit = lock_deposit(report.payment_id)
         contradictions.note(deposit, report, actor=actor)
+        if is_early and deposit.poll_at is None:
+            deposit.poll_at, deposit.polls = database_now() + FIRST_POLL, 0
+            deposit.save(update_fields=["poll_at", "polls"])
         if refunds.fell_back(report, deposit):
             overdue.open_fell_back(deposit)

@@ -21,7 +21,7 @@ from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit, Transition
 from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
-from payments.states import DepositState, Meaning
+from payments.states import FIRST_POLL, DepositState, Meaning
 from tests import house
 from tests.flows.chargeback_steps import captured_deposit, cash, clearing, owed, spend
 from tests.flows.ledger_steps import TESTER, assert_books_clean, books
@@ -100,6 +100,23 @@ def test_what_a_withdrawal_sent_back_into_the_card_is_no_refund(anna, paid):
     assert hear(paid, 2_000) is Meaning.STEP
     assert (cash(anna), state_of(paid)) == (3_000, ("succeeded", 5_000, 2_000))
     assert hear(paid, 2_001, confirmed=True) is Meaning.CONFLICT
+    assert_books_clean()
+
+
+def test_a_refund_of_what_came_back_is_asked_for_again_until_we_hear_that_it_did(anna, paid):
+    """30 went out by a withdrawal and came back, and the news of a refund of 40 overtakes that."""
+    Deposit.objects.filter(pk=paid.pk).update(refunded_minor=3_000)
+    assert hear(paid, 4_000, confirmed=True) is Meaning.CONFLICT
+    assert (cash(anna), state_of(paid)) == (5_000, ("succeeded", 3_000, 0))
+    first = paid.poll_at
+    assert database_now() < first <= database_now() + FIRST_POLL
+    assert hear(paid, 4_000, confirmed=True) is Meaning.CONFLICT
+    assert (state_of(paid), paid.poll_at) == (("succeeded", 3_000, 0), first)
+    Deposit.objects.filter(pk=paid.pk).update(refunded_minor=0)
+    assert hear(paid, 4_000, confirmed=True) is Meaning.STEP
+    assert (cash(anna), state_of(paid)) == (1_000, ("succeeded", 4_000, 4_000))
+    assert hear(paid, 4_000, confirmed=True) is Meaning.SAME
+    assert (state_of(paid), paid.poll_at) == (("succeeded", 4_000, 4_000), None)
     assert_books_clean()
 
 
