@@ -16,13 +16,12 @@ import psycopg
 
 AS_OF = pd.Timestamp("2026-11-20")
 LEDGER = """
-SELECT e.seq, -e.amount, e.posted_at AT TIME ZONE 'UTC', t.kind, coalesce(d.id, w.id),
+SELECT e.seq, -e.amount, e.posted_at AT TIME ZONE 'UTC', e.kind, coalesce(d.id, w.id),
     coalesce(d.provider_ref, w.provider_ref)
 FROM ledger_entry e
 JOIN ledger_account a ON a.id = e.account AND a.kind = 'psp_clearing'
-JOIN ledger_transfer t ON t.id = e.transfer AND t.posted_at = e.posted_at
-LEFT JOIN payments_deposit d ON d.id = substr(t.ref, 9)::uuid
-LEFT JOIN payments_withdrawal w ON w.id = substr(t.ref, 9)::uuid
+LEFT JOIN payments_deposit d ON d.id = substr(e.ref, 9)::uuid
+LEFT JOIN payments_withdrawal w ON w.id = substr(e.ref, 9)::uuid
 """
 
 
