@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from compliance.models import Status
 from compliance.standing import StandingNow
 from kernel.money import SCALES, Money
+from kernel.written import written
 
 Data = Mapping[str, str | int | bool | None]
 
@@ -23,6 +24,11 @@ Data = Mapping[str, str | int | bool | None]
 def moment_text(at: datetime) -> str:
     """An instant as people here read it: ``28 November 2026, 17:46 UTC``."""
     return f"{date_format(at.astimezone(UTC), _('j F Y, H:i'))} UTC"
+
+
+def amount_text(amount: Money) -> str:
+    """An amount within a sentence, as the pages around it write it: ``€12.50``, ``12,50 €``."""
+    return written(amount, get_language() or "en")
 
 
 def _moment(data: Data, name: str) -> str:
@@ -53,7 +59,7 @@ def _sum(data: Data, name: str) -> str:
     minor, currency = data.get(name), data.get("currency")
     if not isinstance(minor, int) or not isinstance(currency, str) or currency not in SCALES:
         return "–"
-    return str(Money(minor, currency))
+    return amount_text(Money(minor, currency))
 
 
 def _period(data: Data) -> str:

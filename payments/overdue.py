@@ -22,6 +22,7 @@ from audit.record import Subject, record, register
 from compliance import case_keeping, cases
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer
+from compliance.wording import amount_text
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from payments.alone import done_alone
@@ -123,8 +124,8 @@ def _open(payment: Deposit | Withdrawal) -> bool:
 
 def open_fell_back(deposit: Deposit) -> None:
     """A refund that was made has failed after all: a case, once. In the caller's transaction."""
-    amount = str(deposit.amount)
     with _in_the_language_of(deposit.player_id):
+        amount = amount_text(deposit.amount)
         cases.open_case(
             Matter(
                 CaseKind.PAYMENT,
@@ -154,7 +155,7 @@ def _close(payment: Deposit | Withdrawal) -> bool:
 
 def _words(payment: Deposit | Withdrawal) -> tuple[str, str]:
     """What the player reads: no more than is known."""
-    amount = str(Money(payment.amount_minor, payment.currency))
+    amount = amount_text(Money(payment.amount_minor, payment.currency))
     if isinstance(payment, Deposit) and payment.state in WITH_US:
         return (
             _("Return of your deposit of %(amount)s takes longer than it should")

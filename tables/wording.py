@@ -149,7 +149,7 @@ def _rules_text(refusal: Refused) -> str:
     for name in ("min_minor", "max_minor", "step_minor"):
         if name in facts:
             amount = Money(int(facts[name]), facts["currency"])
-            facts["bound"] = f"{amount.decimal()} {amount.currency}"
+            facts["bound"] = compliance_wording.amount_text(amount)
     facts["position"] = position_name(facts.get("position", ""))
     return {
         RulesCode.UNKNOWN_POSITION: _("There is no such bet."),
@@ -170,7 +170,7 @@ def taken(receipt: Receipt) -> str:
     """What an accepted slip is told."""
     amount = Money(receipt.total_minor, receipt.currency)
     return _("%(sum)s accepted in round %(round)s.") % {
-        "sum": f"{amount.decimal()} {amount.currency}",
+        "sum": compliance_wording.amount_text(amount),
         "round": receipt.round_number,
     }
 
@@ -178,7 +178,7 @@ def taken(receipt: Receipt) -> str:
 def taken_back(receipt: Receipt) -> str:
     """What an undo is told."""
     amount = Money(receipt.total_minor, receipt.currency)
-    return _("%(sum)s taken back.") % {"sum": f"{amount.decimal()} {amount.currency}"}
+    return _("%(sum)s taken back.") % {"sum": compliance_wording.amount_text(amount)}
 
 
 def closed_text(code: str) -> str:

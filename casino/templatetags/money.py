@@ -1,4 +1,4 @@
-"""Money, time, shares and countries in the reader's language: the only place to word them.
+"""Money, time, shares and countries in the reader's language, for pages.
 
 Amounts arrive in minor units. The minus is the true one (U+2212) and stands before the currency
 sign; a plus is written only for a net result. Minor units are always shown, except by `limit`.
@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from babel.core import Locale, UnknownLocaleError
+from babel.core import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import (
     format_compact_decimal,
@@ -26,23 +26,17 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from kernel.clock import SystemClock
-from kernel.money import scale
+from kernel.money import Money, scale
+from kernel.written import MINUS, locale_of, written
 
 register = template.Library()
 
-MINUS = "\N{MINUS SIGN}"
-#: English pages write "Thu 20 Nov" and the sign before the amount, as in the British locale.
-_LOCALES = {"en": "en_GB"}
 #: Languages that write the day of a month as an ordinal number.
 _DAY_WITH_POINT = frozenset({"de", "da", "nb", "fi", "cs"})
 
 
 def _locale() -> Locale:
-    language = get_language() or "en"
-    try:
-        return Locale.parse(_LOCALES.get(language, language), sep="_" if "_" in language else "-")
-    except (UnknownLocaleError, ValueError):
-        return Locale("en", "GB")
+    return locale_of(get_language() or "en")
 
 
 def _major(minor: int, currency: str) -> Decimal:
@@ -50,7 +44,7 @@ def _major(minor: int, currency: str) -> Decimal:
 
 
 def _amount(minor: int, currency: str) -> str:
-    return format_currency(_major(abs(minor), currency), currency, locale=_locale())
+    return written(Money(minor, currency), get_language() or "en")
 
 
 @register.filter
@@ -58,7 +52,7 @@ def money(minor: int | None, currency: str) -> str:
     """`123450` of EUR as `€1,234.50`; `-650` as `−€6.50`. Minor units always shown."""
     if not isinstance(minor, int):
         return ""
-    return f"{MINUS if minor < 0 else ''}{_amount(minor, currency)}"
+    return _amount(minor, currency)
 
 
 def writing(currency: str) -> dict[str, str | int]:

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from casino.templatetags import felt, money
+from kernel.written import MINUS
 from tables import wording
 from tables.phases import Phase
 from tables.play.evidence import Fault
@@ -67,7 +68,7 @@ def table_script(table: TableCard, live: Mapping[str, Any]) -> SafeString:
         "call_names": felt.sector_names(),
         "wheel": list(ORDER),
         "colours": [str(colour(number)) for number in NUMBERS],
-        "minus": money.MINUS,
+        "minus": MINUS,
         "words": _words(),
     }
     return json_script(page, ELEMENT)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from compliance.wording import amount_text
 from kernel.money import SCALES, Money
 from payments.models import Instrument
 from payments.paying_out.payout_plan import PlannedPart
@@ -57,7 +58,7 @@ def refusal_text(code: str, data: Mapping[str, Any]) -> str:
         return wording.refusal_text(code, data)
     minor, currency = data.get("minor"), data.get("currency")
     if isinstance(minor, int) and currency in SCALES:
-        return str(own) % {"amount": str(Money(minor, str(currency)))}
+        return str(own) % {"amount": amount_text(Money(minor, str(currency)))}
     return str(own)
 
 

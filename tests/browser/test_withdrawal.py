@@ -107,7 +107,7 @@ def test_accounts_and_what_is_missing_break_no_rule(visit, faults, device, theme
     look(page, f"empty-{tag}", found)
     page.get_by_label("Amount").fill("50")
     page.get_by_role("button", name="See where it goes").click()
-    expect(page.get_by_text("50.00 EUR of it cannot go back")).to_be_visible()
+    expect(page.get_by_text("€50.00 of it cannot go back")).to_be_visible()
     look(page, f"missing-{tag}", found)
     page.get_by_role("link", name="Add a bank account").click()
     expect(page.get_by_text("Anna Maria Eriksson").first).to_be_visible()

@@ -209,7 +209,7 @@ def test_a_return_that_takes_too_long_is_a_case_that_closes_with_it(psp, anna, h
     Deposit.objects.filter(pk=held.pk).update(expected_by=database_now() - timedelta(minutes=1))
     assert overdue.sweep() == 1
     (case,) = cases.of_player(anna)
-    assert case.subject == "Return of your deposit of 6000.00 EUR takes longer than it should"
+    assert case.subject == "Return of your deposit of €6,000.00 takes longer than it should"
     psp.answer = "ok"
     look(held)
     held.refresh_from_db()
@@ -370,6 +370,6 @@ def test_a_refund_that_fails_after_all_is_a_contradiction_and_a_case_once(psp, a
         meant = deposits.apply(back, cause="asked", actor=PROVIDER, confirmed=True)
         assert meant is Meaning.CONFLICT
     (case,) = cases.of_player(anna)
-    assert case.subject == "Money from your deposit of 50.00 EUR came back to us"
+    assert case.subject == "Money from your deposit of €50.00 came back to us"
     assert AuditEvent.objects.filter(kind="deposit.contradicted").exists()
     assert money(anna) == (5_000 - gone, 5_000 - gone)

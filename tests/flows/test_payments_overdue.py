@@ -70,7 +70,7 @@ def test_a_late_deposit_opens_one_case_that_its_player_reads_and_can_answer(psp,
     (case,) = cases.of_player(anna)
     assert (case.kind, case.state, case.opened_by) == ("payment", "opened", "system:payments")
     assert case.reference == deposit.case_reference
-    assert case.subject == "Deposit of 50.00 EUR takes longer than it should"
+    assert case.subject == "Deposit of €50.00 takes longer than it should"
     (event,) = cases.events(case, Officer(Actor.player(anna)))
     assert "People are looking into it now" in event.text
     assert "please do not pay again" in event.text

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from accounts.models import User
 from accounts.rate_limits import TABLE, Act
@@ -92,7 +93,7 @@ def test_each_part_is_shown_with_its_day_and_nothing_is_taken_until_it_is_confir
 @pytest.mark.parametrize(
     ("amount", "words", "has_link"),
     [
-        ("40", "10.00 EUR of it cannot go back", True),
+        ("40", "€10.00 of it cannot go back", True),
         ("900", "Your balance does not cover that", False),
         ("0", "The amount must be above zero.", False),
         ("1,2,3", "That is not an amount.", False),
@@ -246,9 +247,10 @@ NOT_FOR_PLAYERS = {
 
 @pytest.mark.parametrize("code", [*LoopCode, *WithdrawalCode, *AccountCode])
 def test_each_refusal_that_a_player_can_meet_has_its_words(code):
-    nothing = payout_wording.refusal_text("no_such_code", {})
-    said = payout_wording.refusal_text(code, {"minor": 1_250, "currency": "EUR"})
+    with translation.override("en"):
+        nothing = payout_wording.refusal_text("no_such_code", {})
+        said = payout_wording.refusal_text(code, {"minor": 1_250, "currency": "EUR"})
     assert (said == nothing) == (code in NOT_FOR_PLAYERS)
     assert "%(" not in said
     if isinstance(code, LoopCode):
-        assert "12.50 EUR" in said
+        assert "€12.50" in said

@@ -1,5 +1,6 @@
 """Money, time and shares as readers see them, in English and German."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -7,6 +8,14 @@ import pytest
 from django.utils import timezone, translation
 
 from casino.templatetags import money
+from compliance import wording as compliance_wording
+from kernel.money import SCALES, Money
+from kernel.refusal import Refused
+from kernel.written import written
+from payments.paying_out.closed_loop import LoopCode
+from payments.words import payout_wording
+from tables import wording as table_wording
+from tables.rules.roulette import RulesCode
 
 
 @pytest.mark.parametrize(
@@ -24,6 +33,56 @@ from casino.templatetags import money
 def test_money_shows_minor_units_and_a_true_minus(language, minor, currency, text):
     with translation.override(language):
         assert money.money(minor, currency) == text
+
+
+@pytest.mark.parametrize("language", ["en", "de", "en-gb", "pt-br", "xx", ""])
+@pytest.mark.parametrize("currency", sorted(SCALES))
+def test_a_sentence_writes_money_as_the_page_around_it(language, currency):
+    for minor in (0, 5, -650, 123450):
+        with translation.override(language or None):
+            said = compliance_wording.amount_text(Money(minor, currency))
+            assert said == money.money(minor, currency)
+        assert said == written(Money(minor, currency), language or "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "limit", "payout", "table"),
+    [
+        (
+            "en",
+            "Your deposit limit is €1,500.00 per week; €12.50 is left. Nothing was charged.",
+            "The least that can be paid out is €12.50.",
+            "The table's minimum is €12.50.",
+        ),
+        (
+            "de",
+            "Ihr Einzahlungslimit beträgt 1.500,00\xa0€ pro Woche; davon sind noch 12,50\xa0€ frei."
+            " Es wurde nichts abgebucht.",
+            "Ausgezahlt werden mindestens 12,50\xa0€.",
+            "Das Minimum des Tisches ist 12,50\xa0€.",
+        ),
+    ],
+)
+def test_refusals_write_money_in_the_readers_language(language, limit, payout, table):
+    left = {"limit_minor": 150_000, "left_minor": 1_250, "period": "week", "currency": "EUR"}
+    below = Refused(RulesCode.BELOW_TABLE_MINIMUM, min_minor=1_250, currency="EUR")
+    with translation.override(language):
+        assert compliance_wording.refusal_text("deposit_limit", left) == limit
+        least = payout_wording.refusal_text("below_payout_minimum", {"minor": 1_250, **left})
+        assert least == payout
+        assert table_wording.refusal_text(below) == table
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_refusal_writes_the_code_of_a_currency_beside_an_amount(language):
+    facts = dict.fromkeys(("limit_minor", "left_minor", "minor", "minor_max", "min_minor"), 1_250)
+    codes = [*compliance_wording.known_codes(), *LoopCode]
+    with translation.override(language):
+        said = {
+            code: payout_wording.refusal_text(code, facts | {"currency": "EUR"}) for code in codes
+        }
+    assert [code for code, text in said.items() if re.search(r"\d EUR", text)] == []
+    assert sum("12" in text for text in said.values()) >= 8
 
 
 def test_only_a_net_result_has_a_plus():
