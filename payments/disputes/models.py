@@ -7,7 +7,6 @@ from django.db.models.functions import Now
 
 from kernel.ids import new_id
 from kernel.money import Money
-from payments.models import Deposit
 from payments.providers.protocol import DisputeState
 
 
@@ -23,7 +22,9 @@ class ProviderDispute(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id)
     provider = models.CharField(max_length=32)
     provider_ref = models.CharField(max_length=80)
-    deposit = models.ForeignKey(Deposit, on_delete=models.PROTECT, related_name="disputes")
+    deposit = models.ForeignKey(
+        "payments.Deposit", on_delete=models.PROTECT, related_name="disputes"
+    )
     player_id = models.BigIntegerField()
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
