@@ -22,7 +22,7 @@ from accounts.models import StaffChange, StaffChangeState
 from audit.database_clock import database_now
 from backoffice import reports
 from backoffice.desk import amount
-from backoffice.support_words import officer
+from backoffice.support.words import officer
 from compliance import cases
 from compliance.case_states import CaseState
 from compliance.limit_arithmetic import gaming_day

@@ -2,27 +2,17 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from backoffice import (
-    adjustment_pages,
-    change_pages,
-    chargeback_pages,
-    exports,
-    hold_pages,
-    inspector_pages,
-    kyc_pages,
-    officers_desk,
-    player_page,
-    profile_pages,
-    round_page,
-    staff_register,
-    withdrawal_pages,
-)
+from backoffice import change_pages, exports, staff_register
+from backoffice.evidence import inspector_pages, round_page
+from backoffice.officers import kyc_pages, overview_page, profile_pages
+from backoffice.payment_desk import adjustment_pages, chargeback_pages, hold_pages, withdrawal_pages
+from backoffice.players import player_page
 
 app_name = "desk"
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("backoffice.officer_urls")),
-    path("", include("backoffice.dispute_urls")),
-    path("", include("backoffice.finance_urls")),
+    path("", include("backoffice.officers.urls")),
+    path("", include("backoffice.payment_desk.dispute_urls")),
+    path("", include("backoffice.finance.urls")),
     path("players/", player_page.search, name="players"),
     path("players/<int:player_id>/", player_page.player, name="player"),
     path("players/<int:player_id>/stop/", player_page.stop, name="player_stop"),
@@ -118,7 +108,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("verification/<int:player_id>/<slug:subject>/more/", kyc_pages.more, name="kyc_more"),
     path("verification/<int:player_id>/<slug:subject>/ask/", kyc_pages.ask, name="kyc_ask"),
     path("verification/<int:player_id>/<slug:subject>/zone/", kyc_pages.zone, name="kyc_zone"),
-    path("officers/", officers_desk.officers, name="officers"),
+    path("officers/", overview_page.officers, name="officers"),
     path("jurisdictions/", profile_pages.overview, name="profiles"),
     path("jurisdictions/<slug:code>/<slug:day>/", profile_pages.profile, name="profile"),
     path("jurisdictions/<slug:code>/<slug:day>/<slug:act>/", profile_pages.say, name="profile_say"),

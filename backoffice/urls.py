@@ -2,16 +2,17 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from backoffice import api, api_rounds, former_pages, my_cases, my_data
+from backoffice.api import reports, rounds
+from backoffice.players import former_pages, my_cases, my_data
 
 app_name = "backoffice"
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/reports/ggr", api.Ggr.as_view(), name="api_ggr"),
-    path("api/reports/funds-in-play", api.FundsInPlay.as_view(), name="api_funds_in_play"),
-    path("api/reports/rounds", api_rounds.StaffRounds.as_view(), name="api_staff_rounds"),
+    path("api/reports/ggr", reports.Ggr.as_view(), name="api_ggr"),
+    path("api/reports/funds-in-play", reports.FundsInPlay.as_view(), name="api_funds_in_play"),
+    path("api/reports/rounds", rounds.StaffRounds.as_view(), name="api_staff_rounds"),
     path(
         "api/reports/rounds/<uuid:round_id>",
-        api_rounds.RoundEvidence.as_view(),
+        rounds.RoundEvidence.as_view(),
         name="api_round_evidence",
     ),
     path("account/cases/", my_cases.my_cases, name="my_cases"),

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from backoffice.api_pages import ApiDocs
+from backoffice.api.pages import ApiDocs
 from casino.health import healthz, readyz
 from casino.metrics import metrics
 
@@ -31,8 +31,8 @@ apps: list[URLPattern | URLResolver] = [
     path("api/docs/", ApiDocs.as_view(), name="api_docs"),
     path("floor/", include("tables.floor.urls")),
     path("", include("tables.console.urls")),
-    path("support/", include("backoffice.support_urls")),
-    path("staff/tokens/", include("backoffice.token_urls")),
+    path("support/", include("backoffice.support.urls")),
+    path("staff/tokens/", include("backoffice.api.token_urls")),
     path("staff/self-check/", include("casino.self_check_urls")),
     path("admin/", include("backoffice.desk_urls")),
     path("admin/", admin.site.urls),

@@ -24,9 +24,9 @@ from accounts.roles import Role
 from accounts.staff_access import staff_actor, staff_required
 from audit.database_clock import database_now
 from backoffice import desk
-from backoffice.adjustment_pages import PROPOSE as PROPOSE_ADJUSTMENT
 from backoffice.finance import break_sides, frame, words
-from backoffice.player_page import OPEN as OPEN_PLAYER
+from backoffice.payment_desk.adjustment_pages import PROPOSE as PROPOSE_ADJUSTMENT
+from backoffice.players.player_page import OPEN as OPEN_PLAYER
 from kernel.ids import AccountId, Actor
 from kernel.money import Money
 from ledger import adjustments

@@ -22,10 +22,11 @@ from accounts.rights import check_right, may
 from audit.database_clock import database_now
 from audit.one_view import TookTooLong, snapshot
 from audit.record import Subject, record, register
-from backoffice import reports, round_evidence
+from backoffice import reports
+from backoffice.evidence import round_evidence
 from backoffice.packs import day_parts, player_parts, round_parts, software, writing
 from backoffice.packs.writing import Facts, Part, is_alone, write
-from backoffice.player_file import CONFIDENTIAL, READ_HIDDEN
+from backoffice.players.player_file import CONFIDENTIAL, READ_HIDDEN
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from tables.models import Round

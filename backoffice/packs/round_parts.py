@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from backoffice import round_evidence
+from backoffice.evidence import round_evidence
 from backoffice.packs import sealing
 from backoffice.packs.writing import Basis, Lines, Part, Table, fetched_keys
 from events.sealed_sources import EVENTS

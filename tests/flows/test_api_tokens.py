@@ -15,8 +15,8 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import api_tokens
-from backoffice.api_tokens import TokenCode, Wanted
+from backoffice.api import api_tokens
+from backoffice.api.api_tokens import TokenCode, Wanted
 from compliance import cases
 from compliance.case_states import CaseKind
 from compliance.cases import Officer

@@ -20,16 +20,10 @@ from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import (
-    adjustment_pages,
-    dashboard,
-    desk,
-    limit_fields,
-    reports,
-    round_evidence,
-    round_page,
-)
+from backoffice import dashboard, desk, limit_fields, reports
 from backoffice.change_pages import PageCode
+from backoffice.evidence import round_evidence, round_page
+from backoffice.payment_desk import adjustment_pages
 from compliance.limit_arithmetic import gaming_day
 from compliance.switches import SwitchCode
 from events import stream

@@ -390,7 +390,7 @@ def test_who_was_erased_gets_no_link(owner):
 def test_a_granted_erasure_shows_what_is_gone_and_what_has_its_day(owner):
     player = house.player()
     grant(player)
-    from backoffice import data_words
+    from backoffice.players import data_words
 
     [row] = data_words.rows(requests.of_player(player))
     titles = [(step["state"], step["title"]) for step in row["steps"]]
@@ -407,7 +407,7 @@ def test_a_granted_erasure_shows_what_is_gone_and_what_has_its_day(owner):
 
 @pytest.mark.parametrize("ago", ["1 day", "6 years"])
 def test_a_hidden_case_changes_nothing_of_what_the_person_reads(owner, ago):
-    from backoffice import data_words
+    from backoffice.players import data_words
 
     plain, suspected = house.player(), house.player()
     matter = Matter(CaseKind.SUSPICION, suspected, "Structuring", "Three deposits.")

@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import kyc_words
+from backoffice.officers import kyc_words
 from casino import document_checks
 from compliance.kyc import file_guard, opening, sweeps, wording
 from compliance.kyc.file_guard import FileCode

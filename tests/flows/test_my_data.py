@@ -17,7 +17,7 @@ from accounts.roles import Role
 from audit import streamed
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import data_export
+from backoffice.players import data_export
 from compliance import cases, exclusion, limits
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer

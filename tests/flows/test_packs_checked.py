@@ -22,7 +22,7 @@ from audit.record import Subject, record
 from backoffice.packs import writing
 from backoffice.packs.doors import Kind
 from backoffice.packs.writing import Facts
-from backoffice.player_page import NOTED
+from backoffice.players.player_page import NOTED
 from compliance import exclusion
 from kernel.ids import Actor
 from tables.corrections import corrections

@@ -15,8 +15,8 @@ from audit.database_clock import database_now
 from audit.record import Personal, Subject, hidden_kinds, record
 from backoffice.packs import doors
 from backoffice.packs.doors import Kind
-from backoffice.player_page import NOTED
-from backoffice.support_search import CASE_OPENED
+from backoffice.players.player_page import NOTED
+from backoffice.support.search import CASE_OPENED
 from compliance import cases, freezing, gate, switches
 from compliance.case_states import CaseKind
 from compliance.cases import Matter, Officer

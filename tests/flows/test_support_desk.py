@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.models import UnlockCode, User
 from accounts.roles import Role
 from audit.database_clock import database_now
-from backoffice import support_acts
+from backoffice.support import acts
 from compliance import caller_check, cases
 from compliance.case_states import CaseKind
 from compliance.models import Case
@@ -257,7 +257,7 @@ def test_a_held_player_gets_a_code_that_the_desk_never_sees(desk):
 
 def test_no_code_leaves_that_is_not_recorded(desk, monkeypatch):
     anna = make_player("anna@example.org")
-    monkeypatch.setattr(support_acts, "_audit", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(acts, "_audit", lambda *_a, **_k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         desk.post(f"/support/players/{anna}/act/unlock/")
     assert mails_to("anna@example.org") == []

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.roles import Role
-from backoffice.support_forms import NewCaseForm
+from backoffice.support.forms import NewCaseForm
 from compliance import cases
 from compliance.case_states import CaseKind
 from compliance.models import Case

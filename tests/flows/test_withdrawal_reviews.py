@@ -14,7 +14,7 @@ from accounts.rights import RightsCode
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.models import AuditEvent
-from backoffice import data_export
+from backoffice.players import data_export
 from compliance import switches
 from compliance.models import Standing
 from kernel.ids import Actor, new_id

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from accounts.roles import Role
-from backoffice import api_tokens
-from backoffice.api_tokens import TokenCode, Wanted
+from backoffice.api import api_tokens
+from backoffice.api.api_tokens import TokenCode, Wanted
 from casino import program_hashes, self_check
 from compliance import cases
 from compliance.cases import CaseCode

@@ -1,0 +1,1 @@
+"""The API for staff and programs, and its tokens."""

@@ -1,0 +1,1 @@
+"""What happened in a round, with its evidence, and the pages of inspectors."""

@@ -1,0 +1,1 @@
+"""Officers: identity, screening, suspicion, harm, exclusion, requests about data."""

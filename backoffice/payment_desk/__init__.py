@@ -1,0 +1,1 @@
+"""Money that people decide about: withdrawals, reviews, disputes, chargebacks, adjustments."""

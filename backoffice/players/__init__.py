@@ -1,0 +1,1 @@
+"""One player: what staff see of them, and what they see and ask about themselves."""

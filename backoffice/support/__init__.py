@@ -1,0 +1,1 @@
+"""The support desk: callers, cases, what may be done for whom."""
