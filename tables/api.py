@@ -204,7 +204,7 @@ class RoundDetail(APIView):
         operation_id="round",
         responses={
             200: RoundDetailOut,
-            403: OpenApiResponse(description="not signed in"),
+            401: OpenApiResponse(description="not signed in"),
             404: OpenApiResponse(description="no such round"),
         },
         tags=["game"],

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import status
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import rate_limits
+from accounts.api_session import BrowserSession
 from accounts.models import User
 from accounts.rate_limits import Act, TooMany
 from backoffice.api import api_tokens
@@ -58,7 +59,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "http", "scheme": "bearer"}
 
 
-STAFF_AUTHENTICATION: Final = [SessionAuthentication, TokenAuthentication]
+STAFF_AUTHENTICATION: Final = [BrowserSession, TokenAuthentication]
 
 
 class _MayRead(BasePermission):

@@ -70,7 +70,7 @@ class Ggr(APIView):
         responses={
             200: GgrReportOut,
             400: OpenApiResponse(description="not a day"),
-            401: OpenApiResponse(description="a token that opens nothing"),
+            401: OpenApiResponse(description="not signed in, or a token that opens nothing"),
             403: OpenApiResponse(description="not for this person, or no second factor shown"),
             429: OpenApiResponse(description="asked too often; Retry-After says when again"),
         },
@@ -93,7 +93,7 @@ class FundsInPlay(APIView):
         operation_id="report_funds_in_play",
         responses={
             200: InPlayReportOut,
-            401: OpenApiResponse(description="a token that opens nothing"),
+            401: OpenApiResponse(description="not signed in, or a token that opens nothing"),
             403: OpenApiResponse(description="not for this person, or no second factor shown"),
             429: OpenApiResponse(description="asked too often; Retry-After says when again"),
         },

@@ -29,7 +29,7 @@ ROUNDS_MAX: Final = 100
 #: What a PostgreSQL ``bigint`` holds has at most 19 digits; so long a number is none of ours.
 DIGITS_MAX: Final = 18
 _REFUSALS: Final = {
-    401: OpenApiResponse(description="a token that opens nothing"),
+    401: OpenApiResponse(description="not signed in, or a token that opens nothing"),
     403: OpenApiResponse(description="not for this person, or no second factor shown"),
     404: OpenApiResponse(description="no such table or round"),
     429: OpenApiResponse(description="asked too often; Retry-After says when again"),

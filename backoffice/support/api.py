@@ -72,7 +72,7 @@ class Cases(APIView):
         operation_id="support_cases",
         responses={
             200: CaseOut(many=True),
-            401: OpenApiResponse(description="a token that opens nothing"),
+            401: OpenApiResponse(description="not signed in, or a token that opens nothing"),
             403: OpenApiResponse(description="not for this person"),
             429: OpenApiResponse(description="asked too often"),
         },
@@ -95,7 +95,7 @@ class CaseDetail(APIView):
         operation_id="support_case",
         responses={
             200: CaseDetailOut,
-            401: OpenApiResponse(description="a token that opens nothing"),
+            401: OpenApiResponse(description="not signed in, or a token that opens nothing"),
             403: OpenApiResponse(description="not for this person"),
             429: OpenApiResponse(description="asked too often"),
             404: OpenApiResponse(description="no such case"),

@@ -172,7 +172,7 @@ class Balance(APIView):
         operation_id="account_balance",
         responses={
             200: BalanceOut,
-            403: OpenApiResponse(description="not signed in"),
+            401: OpenApiResponse(description="not signed in"),
             404: OpenApiResponse(description="not a player"),
         },
         tags=["account"],
@@ -194,7 +194,7 @@ class Payments(APIView):
         responses={
             200: PaymentsOut,
             400: OpenApiResponse(description="a filter that is none"),
-            403: OpenApiResponse(description="not signed in"),
+            401: OpenApiResponse(description="not signed in"),
         },
         tags=["account"],
     )
@@ -227,7 +227,7 @@ class Payment(APIView):
         operation_id="account_payment",
         responses={
             200: PaymentDetailOut,
-            403: OpenApiResponse(description="not signed in"),
+            401: OpenApiResponse(description="not signed in"),
             404: OpenApiResponse(description="no payment of this player"),
         },
         tags=["account"],
@@ -256,7 +256,7 @@ class Statement(APIView):
         responses={
             200: StatementOut,
             400: OpenApiResponse(description="not a period"),
-            403: OpenApiResponse(description="not signed in"),
+            401: OpenApiResponse(description="not signed in"),
             404: OpenApiResponse(description="not a player"),
             429: OpenApiResponse(description="asked too often; Retry-After says when again"),
         },

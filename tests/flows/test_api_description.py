@@ -86,5 +86,5 @@ def test_no_read_of_the_api_is_a_server_error(player):
     seen = {operation.path: ask(operation, cookies) for operation in operations}
     assert len(seen) >= 9
     assert seen["/api/account/balance"] == {200}
-    assert 403 in seen["/api/reports/ggr"]
+    assert 401 in seen["/api/reports/ggr"]
     assert 200 not in seen["/api/reports/ggr"]

@@ -108,9 +108,9 @@ def ask(operation, how: dict) -> set[int]:
 #: Path → statuses that this person meets there and nothing else; for those worth naming.
 EXPECTED = {
     visitor: {
-        "/api/account/balance": {403},
-        "/api/account/payments": {403},
-        "/api/account/statement": {403},
+        "/api/account/balance": {401},
+        "/api/account/payments": {401},
+        "/api/account/statement": {401},
         "/api/reports/ggr": REFUSED,
         "/support/api/cases": REFUSED,
         "/api/tables/": {200},
@@ -124,12 +124,12 @@ EXPECTED = {
         "/support/api/cases": REFUSED,
     },
     auditor: {
-        "/api/account/balance": {403},
+        "/api/account/balance": {401},
         "/api/reports/funds-in-play": {200},
         "/support/api/cases": {403},
     },
     support: {"/api/reports/funds-in-play": {403}, "/support/api/cases": {200}},
-    stranger: {"/api/reports/funds-in-play": REFUSED, "/api/account/balance": {403}},
+    stranger: {"/api/reports/funds-in-play": REFUSED, "/api/account/balance": {401}},
 }
 
 

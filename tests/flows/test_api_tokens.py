@@ -152,7 +152,7 @@ def test_a_token_opens_no_page():
     assert len(get("/support/api/cases", token).json()) == 1
     for page in ("/support/", "/support/cases/", "/admin/", "/staff/tokens/"):
         assert get(page, token).status_code == 302, page
-    assert get("/api/account/balance", token).status_code == 403
+    assert get("/api/account/balance", token).status_code == 401
 
 
 @pytest.mark.parametrize(

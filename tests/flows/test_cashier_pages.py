@@ -151,7 +151,7 @@ def test_nobody_reads_anothers_payment_by_any_of_its_addresses(anna, kind):
         f"/api/account/payments/{theirs.pk}",
     ):
         assert mine.get(address).status_code == 404, address
-        turned_away = 403 if address.startswith("/api/") else 302
+        turned_away = 401 if address.startswith("/api/") else 302
         assert Client().get(address).status_code == turned_away, address
 
 

@@ -226,7 +226,7 @@ def test_the_file_is_sent_in_pieces_in_the_readers_language(anna):
 
 def test_statements_are_the_players_own_and_limited_by_the_hour(anna):
     assert Client().get("/cashier/statement.csv").status_code == 302
-    assert Client().get("/api/account/statement").status_code == 403
+    assert Client().get("/api/account/statement").status_code == 401
     [rate] = [one for one in TABLE if one.act is Act.STATEMENT]
     mine = browser(anna)
     for _ in range(rate.count):

@@ -73,9 +73,11 @@ def test_a_visitor_and_a_player_do_not_enter():
     anna = make_player()
     browser = Client()
     assert browser.get("/support/").status_code == 302
+    assert browser.get("/support/api/cases").status_code == 401
+    assert browser.get("/support/api/cases/K7M-QX3P").status_code == 401
     sign_in(browser)
     assert browser.get(f"/support/players/{anna}/").status_code == 302
-    assert browser.get("/support/api/cases").status_code == 403
+    assert browser.get("/support/api/cases").status_code == 401  # nobody at the staff's door
 
 
 def test_without_the_second_factor_nothing_opens():
