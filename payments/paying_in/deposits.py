@@ -7,11 +7,11 @@ What the provider says later, by webhook or when asked, goes through `apply`, wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import get_language
 
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
@@ -25,7 +25,7 @@ from payments.fraud import decide as fraud
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit
-from payments.paying_in import going_back, instruments, refunds
+from payments.paying_in import going_back, instruments, pacing, refunds
 from payments.paying_in.refusals import DepositCode
 from payments.providers.protocol import (
     DepositReport,
@@ -39,11 +39,6 @@ from payments.states import CAPTURED, FIRST_POLL, OF_DISPUTES, DepositState, Mea
 from payments.steps import begin, lock_deposit, move_deposit
 from payments.words import telling
 
-#: Five failed deposits in ten minutes stop further ones for a while (N.J.A.C. 13:69O-1.3): none is
-#: begun, and what is then paid on a page that was open before goes back.
-FAILURES_MAX: Final = 5
-FAILURES_WITHIN: Final = timedelta(minutes=10)
-_UNDECIDED: Final = (DepositState.CREATED, DepositState.UNKNOWN, DepositState.PROCESSING)
 KEY_CHARS_MAX: Final = 80
 #: Far above any card's limit: a slip of the finger, not a deposit.
 AMOUNT_MINOR_MAX: Final = 100_000_000
@@ -93,8 +88,9 @@ def start(
     enter theirs on the provider's page. The same key with the same amount and instrument returns
     the same deposit; others are refused with ``KEY_REUSED``. Refuses with a gate code (data of the
     gate), ``NO_STANDING``, ``LIMITS_NOT_ASKED`` (the profile wants the player's answer about limits
-    first), ``TOO_MANY_FAILURES``, ``TOO_LARGE``, ``BAD_KEY``, ``UNKNOWN_INSTRUMENT``,
-    ``NOT_ACCEPTED`` (by the rules against fraud) or a provider code; then nothing was charged.
+    first), ``TOO_MANY_OPEN``, ``TOO_MANY_FAILURES``, ``TOO_LARGE``, ``BAD_KEY``,
+    ``UNKNOWN_INSTRUMENT``, ``NOT_ACCEPTED`` (by the rules against fraud) or a provider code; then
+    nothing was charged.
     When the provider does not answer, the deposit is `unknown` and polled, never failed.
     ``return_base`` plus the deposit's id is where the provider sends the player back to. Locks the
     player; opens its own transaction and must not be called in one.
@@ -111,7 +107,7 @@ def start(
     if refusal is not None:
         raise refusal
     if deposit.state == DepositState.CREATED:
-        ask_provider(deposit.pk)
+        ask_provider(deposit.pk, language=get_language() or "")
         deposit.refresh_from_db()
     return deposit
 
@@ -128,7 +124,7 @@ def _begin(wanted: _Wanted) -> tuple[Deposit, Refused | None]:
     now = database_now()
     if limits.must_answer(player_id, now):
         raise Refused(DepositCode.LIMITS_NOT_ASKED)
-    _refuse_after_failures(player_id, now)
+    pacing.refuse_too_many(player_id, now)
     deposit = _row(wanted)
     [answer] = gate.decide([_question(deposit)], now=now)
     if not answer.allowed:
@@ -138,34 +134,6 @@ def _begin(wanted: _Wanted) -> tuple[Deposit, Refused | None]:
         return deposit, Refused(DepositCode.NOT_ACCEPTED)
     begin(deposit, "deposit", actor=wanted.actor)
     return deposit, None
-
-
-def _refuse_after_failures(player_id: PlayerId, now: datetime) -> None:
-    """Those that nobody has answered yet may fail as well, so that many at once are not more."""
-    since = now - FAILURES_WITHIN
-    undecided = Deposit.objects.filter(
-        player_id=player_id, state__in=_UNDECIDED, created_at__gt=since
-    )
-    if _failed(player_id, now) + undecided.count() >= FAILURES_MAX:
-        minutes = int(FAILURES_WITHIN.total_seconds()) // 60
-        raise Refused(DepositCode.TOO_MANY_FAILURES, minutes=minutes)
-
-
-def _failed(player_id: int, at: datetime) -> int:
-    """How many had failed lately at this moment, by the moment they failed."""
-    lately = {"changed_at__gt": at - FAILURES_WITHIN, "changed_at__lte": at}
-    return Deposit.objects.filter(player_id=player_id, state=DepositState.FAILED, **lately).count()
-
-
-def _is_paid_while_blocked(deposit: Deposit) -> bool:
-    """Whether its page was open when the block began, and was paid on behind it.
-
-    One that is on its way was paid when it left the page.
-    """
-    if deposit.state == DepositState.PROCESSING:
-        return _failed(deposit.player_id, deposit.changed_at) >= FAILURES_MAX
-    is_open = deposit.state in {*_UNDECIDED, DepositState.REQUIRES_ACTION}
-    return is_open and _failed(deposit.player_id, database_now()) >= FAILURES_MAX
 
 
 def _row(wanted: _Wanted) -> Deposit:
@@ -211,9 +179,10 @@ def _by_the_rules(deposit: Deposit, moment: fraud.Moment) -> Decision:
     )
 
 
-def ask_provider(deposit_id: UUID) -> None:
+def ask_provider(deposit_id: UUID, *, language: str = "") -> None:
     """Make the payment at the provider, or look at it: whichever is due. Outside any transaction.
 
+    ``language`` is that of the page from which it was asked for, where its player waits for this.
     Safe to repeat at any time: the key is the same, and what comes back goes through `apply`. One
     that ended since this look was due is not made any more: a saved card would be charged for it.
     """
@@ -229,7 +198,7 @@ def ask_provider(deposit_id: UUID) -> None:
         elif deposit.provider_ref:
             said = house.find_deposit(deposit.provider_ref)
         else:
-            said = house.create_deposit(_order(deposit))
+            said = house.create_deposit(_order(deposit, language))
         report = about(deposit_id, said)
     except ProviderUnreachable as error:
         _note_silence(deposit_id, actor, str(error))
@@ -255,7 +224,7 @@ def _look_after_refusal(house: Provider, deposit: Deposit, actor: Actor) -> None
     apply(report, cause="asked", actor=actor, confirmed=True)
 
 
-def _order(deposit: Deposit) -> NewDeposit:
+def _order(deposit: Deposit, language: str) -> NewDeposit:
     return NewDeposit(
         key=f"{deposit.pk}:create:1",
         payment_id=deposit.pk,
@@ -265,6 +234,7 @@ def _order(deposit: Deposit) -> NewDeposit:
         challenge=fraud.before(deposit.pk).outcome is Outcome.CHALLENGE,
         customer=instruments.payer(PlayerId(deposit.player_id)),
         asked_at=deposit.created_at,
+        language=language,
     )
 
 
@@ -418,7 +388,7 @@ def _receive(
 ) -> tuple[DepositState, str]:
     """Book money that has come: to the player with the gate's permit, or aside."""
     deposit.arrived_minor, deposit.arrived_currency = arrived.minor, arrived.currency
-    is_blocked = _is_paid_while_blocked(deposit)
+    is_blocked = pacing.is_paid_while_blocked(deposit)
     if decision.permit is not None and arrived == deposit.amount and not is_blocked:
         booking.credit(deposit, decision.permit, actor)
         facts.record(

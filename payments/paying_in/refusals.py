@@ -11,6 +11,7 @@ class DepositCode(StrEnum):
     KEY_REUSED = "key_reused"
     BAD_KEY = "bad_key"
     TOO_MANY_FAILURES = "too_many_failures"
+    TOO_MANY_OPEN = "too_many_open"
     TOO_LARGE = "deposit_too_large"
     LIMITS_NOT_ASKED = "limits_not_asked"
     REFUSED = "deposit_refused"

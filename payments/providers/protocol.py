@@ -170,7 +170,8 @@ class NewDeposit:
     ``instrument`` is the token of one that was used before, or empty; with ``challenge`` the holder
     must prove who they are (3-D Secure) whatever the provider thinks. ``customer`` is our opaque
     name of who pays, so that the provider's tokens are theirs and nobody else's. ``asked_at``: it
-    was first asked for no earlier, so what is older need not be looked through for it.
+    was first asked for no earlier, so what is older need not be looked through for it. The page is
+    in ``language`` where the provider takes one that may differ when asked again; empty: unknown.
     """
 
     key: str
@@ -181,6 +182,7 @@ class NewDeposit:
     challenge: bool = False
     customer: str = ""
     asked_at: datetime | None = None
+    language: str = ""
 
 
 class PayoutRoute(StrEnum):
@@ -204,6 +206,7 @@ class NewPayout:
     route: PayoutRoute
     target: str
     asked_at: datetime | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class SimulatedProvider:
                 "POST",
                 "/v1/payments",
                 key=wanted.key,
+                language=wanted.language,
                 body={
                     "merchant_reference": str(wanted.payment_id),
                     "amount_minor": wanted.amount.minor,
@@ -160,9 +161,17 @@ class SimulatedProvider:
         return dict(payload)
 
     def _call(
-        self, method: str, path: str, *, key: str = "", body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str = "",
+        body: Mapping[str, Any] | None = None,
+        language: str = "",
     ) -> dict[str, Any]:
         with self._client() as client:
+            if language:
+                client.headers["Accept-Language"] = language
             return http.call(client, method, path, key=key, body=body)
 
     def _client(self) -> httpx.Client:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from payments.messages import signatures
-from payments.simulated_psp import pages
+from payments.simulated_psp import languages, pages
 from payments.simulated_psp.desk import Desk
 from payments.simulated_psp.disputes import Disputes
 from payments.simulated_psp.hooks import public
@@ -81,20 +81,23 @@ class Provider:
             return Answer(200, {"ok": True})
         if page := re.fullmatch(r"/(pay|challenge)/([A-Za-z0-9._-]{20,80})", path):
             show = self._payments.page if page[1] == "pay" else self._payments.challenge_page
-            return show(method, page[2], body)
+            browsers = languages.wanted(headers.get("accept-language", "")) or languages.ENGLISH
+            return show(method, page[2], body, browsers)
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(bearer.encode(), signatures.api_key(self._secret).encode()):
             return Answer(401, {"error": "unauthorised"})
         if path == "/switches" or path.startswith("/simulate/"):
             return self._simulate(method, path, json_object(body))
-        return await self._answered(method, scope, headers.get("idempotency-key", ""), body)
+        return await self._answered(method, scope, headers, body)
 
-    async def _answered(self, method: str, scope: dict[str, Any], key: str, body: bytes) -> Answer:
+    async def _answered(
+        self, method: str, scope: dict[str, Any], headers: dict[str, str], body: bytes
+    ) -> Answer:
         """The API's answer, or what the switches make of it."""
         faults = self._desk.faults
         if faults.answer_refuses:
             return Answer(400, {"error": "simulated_refusal"})
-        answer = self._api(method, scope, key, body)
+        answer = self._api(method, scope, headers, body)
         self._orders += 1
         await asyncio.sleep(faults.answer_delay_ms / 1000)
         every = faults.answer_fails_every
@@ -104,11 +107,15 @@ class Provider:
 
     # -- the API -----------------------------------------------------------------------------------
 
-    def _api(self, method: str, scope: dict[str, Any], key: str, body: bytes) -> Answer:
-        path = scope["path"]
+    def _api(
+        self, method: str, scope: dict[str, Any], headers: dict[str, str], body: bytes
+    ) -> Answer:
+        path, key = scope["path"], headers.get("idempotency-key", "")
         if method == "GET":
             return self._read(path, scope.get("query_string", b"").decode("latin-1"))
-        wanted = json_object(body)
+        # no part of what a key is held against: who asks again may not know the language any more
+        language = languages.wanted(headers.get("accept-language", ""))
+        wanted = json_object(body) | {"language": language}
         if not 0 < len(key) <= 120:
             return Answer(400, {"error": "idempotency_key_missing"})
         request = path.encode() + b"\n" + body

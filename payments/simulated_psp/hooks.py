@@ -25,7 +25,7 @@ TIMEOUT_S: Final = 5.0
 AT_ONCE_MAX: Final = 16
 #: What of an object is nobody's business but ours.
 PRIVATE: Final = frozenset(
-    {"door", "challenge_door", "return_url", "customer", "code", "saved", "account"}
+    {"door", "challenge_door", "return_url", "customer", "language", "code", "saved", "account"}
 )
 
 

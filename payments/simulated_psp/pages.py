@@ -9,7 +9,9 @@ from html import escape
 from typing import Any, Final
 
 from kernel.money import Money
+from kernel.written import locale_of, written
 from payments.simulated_psp.cards import BY_CODE, DEFAULT, INSTRUMENTS, PlayInstrument
+from payments.simulated_psp.languages import said
 
 STYLE: Final = """
 :root{color-scheme:light dark;--page:#eef0f6;--card:#fff;--ink:#161a2b;--soft:#565d78;
@@ -25,7 +27,8 @@ header{display:flex;align-items:center;gap:.6rem;max-width:34rem;margin:0 auto;
 padding:1.25rem 1rem .75rem;font-weight:650}
 header svg{width:1.75rem;height:1.75rem;flex:none}
 header span{margin-left:auto;font-weight:400;font-size:.8125rem;color:var(--soft)}
-main{max-width:34rem;margin:0 auto 2rem;background:var(--card);border:1px solid var(--line);
+main{width:min(34rem,100% - 1.5rem);margin:0 auto 2rem;background:var(--card);
+border:1px solid var(--line);
 border-radius:18px;overflow:hidden}
 .sum{padding:1.25rem 1.25rem 1rem;border-bottom:1px solid var(--line)}
 h1{margin:0;font-size:.9375rem;font-weight:500;color:var(--soft)}
@@ -59,7 +62,7 @@ footer{max-width:34rem;margin:0 auto 2rem;padding:0 1rem;color:var(--soft);font-
 """
 
 _FRAME: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{language}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex"><title>{title}</title><style>{style}</style></head><body>
 <header><svg viewBox="0 0 28 28" aria-hidden="true"><rect width="28" height="28" rx="8"
@@ -73,6 +76,10 @@ _BANK_MARK: Final = "M6 12l8-5 8 5zM8 13v6M12 13v6M16 13v6M20 13v6M6 21h16"
 _FOOT: Final = (
     "A simulated payment provider. It knows made-up instruments only: nobody types a card number"
     " here, and nothing is charged."
+)
+
+_HOW_IT_ENDS: Final = (
+    "This is play money. Your bank would ask for a code or a fingerprint; here you say how it ends."
 )
 
 _GROUPS: Final = (("Cards", ("card",)), ("Wallet and bank", ("wallet", "bank_account")))
@@ -94,42 +101,47 @@ _REASONS: Final = {
 }
 
 
-def choice(one: dict[str, Any], home_country: str) -> str:
+def choice(one: dict[str, Any], home_country: str, language: str) -> str:
     """The page on which a person chooses with what to pay."""
     saved = BY_CODE.get(one["saved"])
     picked = saved or DEFAULT
     groups = []
     if saved is not None:
-        groups.append(_group("Used before", [saved], picked, home_country))
+        groups.append(("Used before", [saved]))
     for name, kinds in _GROUPS:
-        ways = [way for way in INSTRUMENTS if way.kind in kinds and way is not saved]
-        groups.append(_group(name, ways, picked, home_country))
-    amount = _amount(one)
+        groups.append((name, [w for w in INSTRUMENTS if w.kind in kinds and w is not saved]))
+    listed = "".join(
+        f"<fieldset><legend>{said(name, language)}</legend>"
+        f"{''.join(_way(way, home_country, language, is_picked=way is picked) for way in ways)}"
+        "</fieldset>"
+        for name, ways in groups
+    )
+    amount = _amount(one, language)
+    note = said("This is play money. Choose what should happen.", language)
+    pay = said("Pay {amount}", language).format(amount=amount)
     return _page(
         "Simulated payment",
-        f'<div class="sum"><h1>Pay to Faro</h1><p class="amount">{amount}</p>'
-        '<p class="note">This is play money. Choose what should happen.</p></div>'
-        f'<form method="post" action="/pay/{escape(one["door"])}">{"".join(groups)}'
-        f'<button class="act" name="action" value="pay">Pay {amount}</button>'
-        '<button name="action" value="cancel" formnovalidate>Cancel</button></form>',
+        f'<div class="sum"><h1>{said("Pay to Faro", language)}</h1>'
+        f'<p class="amount">{amount}</p><p class="note">{note}</p></div>'
+        f'<form method="post" action="/pay/{escape(one["door"])}">{listed}'
+        f'<button class="act" name="action" value="pay">{pay}</button>'
+        '<button name="action" value="cancel" formnovalidate>'
+        f"{said('Cancel', language)}</button></form>",
+        language,
     )
 
 
-def _group(name: str, ways: list[PlayInstrument], picked: PlayInstrument, home_country: str) -> str:
-    rows = "".join(_way(way, home_country, is_picked=way is picked) for way in ways)
-    return f"<fieldset><legend>{name}</legend>{rows}</fieldset>"
-
-
-def _way(way: PlayInstrument, home_country: str, *, is_picked: bool) -> str:
+def _way(way: PlayInstrument, home_country: str, language: str, *, is_picked: bool) -> str:
     checked = " checked" if is_picked else ""
-    facts = [way.country or home_country]
+    country = way.country or home_country
+    facts = [said(way.about, language), str(locale_of(language).territories.get(country, country))]
     if way.holder:
-        facts.append(f"in the name of {way.holder}")
+        facts.append(said("in the name of {holder}", language).format(holder=way.holder))
     return (
         f'<label class="way"><input type="radio" name="instrument" value="{way.code}" required'
         f'{checked}><span class="chip" aria-hidden="true">{escape(_chip(way))}</span>'
-        f"<span><b>{escape(way.brand)} ···· {way.last4}</b>"
-        f"<small>{escape(way.about)} · {escape(', '.join(facts))}</small></span></label>"
+        f"<span><b>{escape(said(way.brand, language))} ···· {way.last4}</b>"
+        f"<small>{escape(' · '.join(facts))}</small></span></label>"
     )
 
 
@@ -139,71 +151,83 @@ def _chip(way: PlayInstrument) -> str:
     )
 
 
-def challenge(one: dict[str, Any]) -> str:
+def challenge(one: dict[str, Any], language: str) -> str:
     """The page of the card's bank: 3-D Secure."""
     shown = one["instrument"]
-    door = escape(one["challenge_door"])
     rows = {
         "To": "Faro",
-        "Amount": _amount(one),
-        "Card": f"{escape(shown['brand'])} ···· {escape(shown['last4'])}",
+        "Amount": _amount(one, language),
+        "Card": f"{escape(said(shown['brand'], language))} ···· {escape(shown['last4'])}",
     }
-    listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items())
+    listed = "".join(
+        f"<dt>{said(name, language)}</dt><dd>{value}</dd>" for name, value in rows.items()
+    )
     return _page(
         "Confirm your payment",
-        '<div class="sum"><h1>3-D Secure</h1><p class="state">Is it you who is paying?</p>'
-        '<p class="note">This is play money. Your bank would ask for a code or a fingerprint;'
-        " here you say how it ends.</p></div>"
-        f'<form method="post" action="/challenge/{door}"><dl>{listed}</dl>'
-        '<button class="act" name="action" value="approve">Yes, confirm the payment</button>'
-        '<button name="action" value="fail">I cannot prove who I am</button>'
-        '<button name="action" value="cancel">Cancel the payment</button></form>',
+        f'<div class="sum"><h1>3-D Secure</h1>'
+        f'<p class="state">{said("Is it you who is paying?", language)}</p>'
+        f'<p class="note">{said(_HOW_IT_ENDS, language)}</p></div>'
+        f'<form method="post" action="/challenge/{escape(one["challenge_door"])}">'
+        f"<dl>{listed}</dl>"
+        f'<button class="act" name="action" value="approve">'
+        f"{said('Yes, confirm the payment', language)}</button>"
+        f'<button name="action" value="fail">{said("I cannot prove who I am", language)}</button>'
+        f'<button name="action" value="cancel">{said("Cancel the payment", language)}</button>'
+        "</form>",
+        language,
         brand="Harbour Bank",
         beside="The card’s bank",
         mark=_BANK_MARK,
     )
 
 
-def done(one: dict[str, Any]) -> str:
+def done(one: dict[str, Any], language: str) -> str:
     """The page after the decision, where there is nowhere to go back to."""
     heading, words, look = _ENDS.get(one["status"], ("Closed", "", ""))
-    words = _REASONS.get(one["reason"], words)
+    words = said(_REASONS.get(one["reason"], words), language)
     back = str(one.get("return_url") or "")
-    link = f'<p><a href="{escape(back)}">Back to Faro</a></p>' if back else ""
+    link = f'<p><a href="{escape(back)}">{said("Back to Faro", language)}</a></p>' if back else ""
     return _page(
         heading,
-        f'<div class="sum"><h1>Simulated payment</h1><p class="amount">{_amount(one)}</p></div>'
-        f'<div class="body"><p class="state {look}">{heading}</p><p>{words}</p>{link}</div>',
+        f'<div class="sum"><h1>{said("Simulated payment", language)}</h1>'
+        f'<p class="amount">{_amount(one, language)}</p></div>'
+        f'<div class="body"><p class="state {look}">{said(heading, language)}</p>'
+        f"<p>{words}</p>{link}</div>",
+        language,
     )
 
 
-def gone() -> str:
+def gone(language: str) -> str:
     """There is no such payment."""
+    advice = said("Go back to the cashier and begin again. Nothing was charged.", language)
     return _page(
         "No such payment",
-        '<div class="body"><p class="state">There is no such payment</p>'
-        "<p>Go back to the cashier and begin again. Nothing was charged.</p></div>",
+        f'<div class="body"><p class="state">{said("There is no such payment", language)}</p>'
+        f"<p>{advice}</p></div>",
+        language,
     )
 
 
-def _amount(one: dict[str, Any]) -> str:
-    return escape(str(Money(one["amount_minor"], one["currency"])))
+def _amount(one: dict[str, Any], language: str) -> str:
+    return escape(written(Money(one["amount_minor"], one["currency"]), language))
 
 
 def _page(
     title: str,
     inside: str,
+    language: str,
     *,
     brand: str = "PlayPay",
     beside: str = "Simulated payment",
     mark: str = _WALLET_MARK,
 ) -> str:
     return _FRAME.format(
-        title=title,
+        language=language,
+        title=said(title, language),
         style=STYLE,
         brand=brand,
-        beside=beside,
+        beside=said(beside, language),
         mark=mark,
         inside=inside,
-        foot=_FOOT,
+        foot=said(_FOOT, language),
     )

@@ -59,6 +59,7 @@ class Payments:
             "challenge_door": "",
             "return_url": back,
             "customer": customer,
+            "language": text(wanted, "language", 8),
             "saved": self._saved(text(wanted, "saved_instrument", 80), customer),
             "challenge": bool(wanted.get("challenge")),
             "code": "",
@@ -139,48 +140,50 @@ class Payments:
 
     # -- the person's pages ------------------------------------------------------------------------
 
-    def page(self, method: str, door: str, body: bytes) -> Answer:
-        """The hosted payment page: with what somebody pays."""
+    def page(self, method: str, door: str, body: bytes, browsers: str) -> Answer:
+        """The hosted payment page: with what somebody pays. ``browsers``: its own language."""
         one = self._desk.store.by_door(door)
         if one is None:
-            return Answer(404, page=pages.gone())
+            return Answer(404, page=pages.gone(browsers))
+        language = _language(one, browsers)
         if one["status"] != "requires_action":
-            return Answer(200, page=pages.done(one))
+            return Answer(200, page=pages.done(one, language))
         form = {name: found[0] for name, found in parse_qs(body.decode("latin-1")).items()}
         action = form.get("action", "pay") if method == "POST" else ""
         if action == "cancel":
             self._end(one, "canceled", "canceled_by_customer")
-            return _back(one)
+            return _back(one, language)
         if action == "decline":
             self._end(one, "failed", "declined")
-            return _back(one)
+            return _back(one, language)
         chosen = BY_CODE.get(form.get("instrument") or one["saved"] or DEFAULT.code)
         if action != "pay" or chosen is None:
             status = 200 if method == "GET" else 400
-            page = pages.choice(one, self._desk.home_country)
+            page = pages.choice(one, self._desk.home_country, language)
             return Answer(status, page=page, form_to=one["return_url"])
-        return self._pay_with(one, chosen)
+        return self._pay_with(one, chosen, language)
 
-    def challenge_page(self, method: str, door: str, body: bytes) -> Answer:
+    def challenge_page(self, method: str, door: str, body: bytes, browsers: str) -> Answer:
         """The page of the card's bank: whether it is really its holder."""
         one = self._desk.store.by_door(door.partition(".")[0])
         if one is None or not secrets.compare_digest(one["challenge_door"], door):
-            return Answer(404, page=pages.gone())
+            return Answer(404, page=pages.gone(browsers))
+        language = _language(one, browsers)
         if one["status"] != "requires_action":
-            return Answer(200, page=pages.done(one))
+            return Answer(200, page=pages.done(one, language))
         action = parse_qs(body.decode("latin-1")).get("action", [""])[0]
         if method != "POST" or action not in {"approve", "fail", "cancel"}:
             status = 200 if method == "GET" else 400
-            return Answer(status, page=pages.challenge(one), form_to=one["return_url"])
+            return Answer(status, page=pages.challenge(one, language), form_to=one["return_url"])
         if action == "approve":
             self._decide(one, BY_CODE[one["code"]])
         elif action == "fail":
             self._end(one, "failed", "authentication_failed")
         else:
             self._end(one, "canceled", "canceled_by_customer")
-        return _back(one)
+        return _back(one, language)
 
-    def _pay_with(self, one: dict[str, Any], chosen: PlayInstrument) -> Answer:
+    def _pay_with(self, one: dict[str, Any], chosen: PlayInstrument, language: str) -> Answer:
         shown = chosen.shown(one["customer"], self._desk.home_country)
         one |= {"code": chosen.code, "instrument": shown}
         used = {
@@ -198,7 +201,7 @@ class Payments:
             return Answer(303, location=f"/challenge/{one['challenge_door']}")
         self._desk.store.save(used)
         self._decide(one, chosen)
-        return _back(one)
+        return _back(one, language)
 
     # -- what becomes of it ------------------------------------------------------------------------
 
@@ -257,8 +260,13 @@ def paid_with(one: dict[str, Any]) -> PlayInstrument:
     return BY_CODE[one["code"] or DEFAULT.code]
 
 
-def _back(one: dict[str, Any]) -> Answer:
+def _language(one: dict[str, Any], browsers: str) -> str:
+    """The merchant's word goes before the browser's."""
+    return str(one.get("language") or browsers)
+
+
+def _back(one: dict[str, Any], language: str) -> Answer:
     """To where the merchant wants its customer, or our own last page."""
     if one["return_url"]:
         return Answer(303, location=one["return_url"])
-    return Answer(200, page=pages.done(one))
+    return Answer(200, page=pages.done(one, language))

@@ -19,6 +19,10 @@ _REFUSALS: Final = {
     "too_many_failures": gettext_lazy(
         "Several payments failed in a short time. Wait ten minutes, then try again."
     ),
+    "too_many_open": gettext_lazy(
+        "You have %(open_max)s deposits open already. Finish or cancel one of them under “Under"
+        " way”; each ends by itself within %(minutes)s minutes. Nothing was charged."
+    ),
     "limits_not_asked": gettext_lazy("How much do you want to pay in at most?"),
     "unknown_instrument": gettext_lazy("This card or account is not saved with us any more."),
     "deposit_not_accepted": gettext_lazy(
@@ -86,7 +90,7 @@ def owed_for(kind: TransferKind) -> str:
 def refusal_text(code: str, data: Mapping[str, str | int | bool | None]) -> str:
     """Plain words for a refusal of a deposit or withdrawal."""
     own = _REFUSALS.get(code)
-    return str(own) if own is not None else compliance_wording.refusal_text(code, data)
+    return str(own) % data if own is not None else compliance_wording.refusal_text(code, data)
 
 
 def removed_text() -> str:

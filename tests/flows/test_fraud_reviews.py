@@ -128,7 +128,7 @@ def test_a_challenge_is_what_the_provider_is_told_to_ask(psp, anna):
 def test_a_blocked_deposit_is_not_made_and_reserves_nothing(psp, anna):
     activate("deposit_storm")
     for n in range(14):
-        start(anna, 100, f"k{n}")
+        arrives(psp, start(anna, 100, f"k{n}"))
     before = (Deposit.objects.count(), len(psp.asked), Reservation.objects.count())
     assert refused(lambda: start(anna, 100, "k99")) == DepositCode.NOT_ACCEPTED
     assert (Deposit.objects.count(), len(psp.asked), Reservation.objects.count()) == before

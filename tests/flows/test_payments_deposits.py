@@ -398,33 +398,6 @@ def test_a_refund_looks_again_when_a_bet_took_the_money_in_between(psp, player, 
     assert accounts.balance(accounts.receivable(player, "EUR")).posted_minor == -4_000
 
 
-def test_five_failures_in_ten_minutes_stop_new_deposits(psp, player):
-    psp.answer = "reject"
-    for n in range(5):
-        start(player, key=f"k{n}")
-    with pytest.raises(Refused) as refused:
-        start(player, key="k9")
-    assert refused.value.code is deposits.DepositCode.TOO_MANY_FAILURES
-    assert Deposit.objects.count() == 5
-
-
-def test_what_is_paid_on_a_page_from_before_the_five_failures_goes_back(psp, player):
-    opened = [start(player, 1_000, key=f"k{n}") for n in range(8)]
-    hear(opened[6], DepositState.PROCESSING)  # paid before, and on its way
-    for deposit in opened[:5]:
-        hear(deposit, DepositState.FAILED)
-    for deposit in opened[5:7]:
-        hear(deposit, DepositState.SUCCEEDED)
-        deposit.refresh_from_db()
-    assert (opened[5].state, opened[5].reason) == ("refund_due", "too_many_failures")
-    assert (opened[6].state, cash(player)) == ("succeeded", 1_000)
-    Deposit.objects.filter(state=DepositState.FAILED).update(
-        changed_at=database_now() - deposits.FAILURES_WITHIN
-    )
-    hear(opened[7], DepositState.SUCCEEDED)
-    assert cash(player) == 2_000
-
-
 @pytest.mark.feature("F49")
 def test_deposits_can_be_stopped_and_let_go_again(psp, player):
     house = Actor.system("test")

@@ -105,7 +105,7 @@ def test_the_page_offers_made_up_instruments_and_no_field_for_a_number(house):
     assert set(re.findall(r"<input[^>]*type=\"(\w+)\"", page.text)) == {"radio"}
     assert len(re.findall('name="instrument"', page.text)) == 11
     assert "Declined: insufficient funds" in page.text
-    assert "50.00 EUR" in page.text
+    assert "€50.00" in page.text
     assert "form-action 'self' http://platform.test" in page.headers["content-security-policy"]
 
 

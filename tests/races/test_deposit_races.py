@@ -1,4 +1,4 @@
-"""Deposits at once: six of which all would fail are five, and one key is one deposit."""
+"""Deposits at once: six are three pages, of six that would fail five are begun, one key is one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from payments import providers
 from payments.models import Deposit
-from payments.paying_in import deposits
+from payments.paying_in import deposits, pacing
 from payments.paying_in.refusals import DepositCode
 from tests import house
 from tests.flows.test_payments_deposits import MemoryProvider
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.feature("F66")
 
 @pytest.fixture
 def psp(monkeypatch) -> MemoryProvider:
-    """Rejects everything, once six have come or a second has passed."""
+    """Rejects everything, once six have come or a second has passed. As many may be open."""
+    monkeypatch.setattr(pacing, "OPEN_MAX", 6)
     one, met = MemoryProvider(answer="reject"), threading.Barrier(6)
 
     def slowly(wanted):
@@ -58,17 +59,39 @@ def six_at_once(player: PlayerId) -> list[object]:
     )
 
 
-def test_without_the_players_lock_all_six_reach_the_provider(psp, player, monkeypatch):
-    looked, count = threading.Barrier(6), deposits._refuse_after_failures
+@pytest.fixture
+def without_lock(monkeypatch) -> None:
+    """Everybody looks before anybody writes: what the player's lock is there for."""
+    looked, count = threading.Barrier(6), pacing.refuse_too_many
 
     def look(player_id, now):
         count(player_id, now)
-        looked.wait(timeout=20)  # all have looked before any is written
+        looked.wait(timeout=20)
 
     monkeypatch.setattr(deposits, "lock_standing", lambda player_id: None)
-    monkeypatch.setattr(deposits, "_refuse_after_failures", look)
+    monkeypatch.setattr(pacing, "refuse_too_many", look)
+
+
+def test_without_the_players_lock_all_six_reach_the_provider(psp, player, without_lock):
     six_at_once(player)
     assert len(psp.asked) == 6
+
+
+def test_without_the_players_lock_six_pages_are_open(psp, player, without_lock, monkeypatch):
+    monkeypatch.setattr(pacing, "OPEN_MAX", 3)
+    psp.answer = "ok"
+    six_at_once(player)
+    assert list(Deposit.objects.values_list("state", flat=True)) == ["requires_action"] * 6
+
+
+def test_of_six_deposits_at_once_three_have_a_page(psp, player, monkeypatch):
+    monkeypatch.setattr(pacing, "OPEN_MAX", 3)
+    psp.answer = "ok"
+    answers = six_at_once(player)
+    refused = [one.code for one in answers if isinstance(one, Refused)]
+    assert refused == [DepositCode.TOO_MANY_OPEN] * 3
+    assert len(psp.asked) == 3
+    assert list(Deposit.objects.values_list("state", flat=True)) == ["requires_action"] * 3
 
 
 def test_of_six_deposits_at_once_that_fail_five_reach_the_provider(psp, player):
