@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import shutil
 import subprocess
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -37,12 +36,11 @@ from tests.flows.ledger_steps import (
     stake,
     tamper,
 )
+from tests.gates.tools import why_no_hledger
 
 pytestmark = pytest.mark.usefixtures("database")
 
-needs_hledger = pytest.mark.skipif(
-    shutil.which("hledger") is None, reason="Debian's hledger is not installed"
-)
+needs_hledger = pytest.mark.skipif(bool(why_no_hledger()), reason=why_no_hledger() or "there")
 
 
 def a_round_and_a_deposit() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from casino import conformance, conformance_run
@@ -14,22 +14,20 @@ from tests.gates.outcome import Outcome
 NAME = "rows that were proven are shown"
 
 
+#: Why tests are skipped, and whose tests are then not even begun. No test may be skipped for
+#: anything else (tests/conformance/test_skips_are_named.py), and the words stand there alone.
+REASONS: dict[Callable[[], str], tuple[str, ...]] = {
+    tools.why_no_chromium: ("tests/browser/",),
+    tools.why_no_axe: (),
+    tools.why_no_node: (),
+    tools.why_no_hledger: (),
+    tools.why_no_history: (),
+}
+
+
 def lacks() -> dict[str, tuple[str, ...]]:
     """What this machine lacks, in the words of the skips, and whose tests are then not run."""
-    found: dict[str, tuple[str, ...]] = {}
-    if why := tools.why_no_chromium():
-        found[why] = ("tests/browser/",)
-    if why := tools.why_no_axe():
-        found[why] = ()
-    for program, why in {
-        "node": "node is not installed",
-        "hledger": "Debian's hledger is not installed",
-    }.items():
-        if shutil.which(program) is None:
-            found[why] = ()
-    if why := tools.why_no_history():
-        found[why] = ()
-    return found
+    return {why: not_begun for ask, not_begun in REASONS.items() if (why := ask())}
 
 
 def outcome(record: Path = conformance_run.LAST_RUN) -> Outcome:

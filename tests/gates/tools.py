@@ -112,6 +112,14 @@ def why_no_axe() -> str:
     return "npm could not install axe-core" if shutil.which("npm") else "npm is not installed"
 
 
+def why_no_node() -> str:
+    return "" if shutil.which("node") else "node is not installed"
+
+
+def why_no_hledger() -> str:
+    return "" if shutil.which("hledger") else "Debian's hledger is not installed"
+
+
 def git(*words: str) -> str:
     """What git says of this repository, whoever owns its files; raises ``CalledProcessError``."""
     return subprocess.run(

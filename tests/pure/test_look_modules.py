@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from django.utils import translation
 from casino.templatetags import money
 from tables import selectors
 from tables.rules.roulette import ALL_ANNOUNCED, ALL_POSITIONS, ORDER, BetKind
+from tests.gates.tools import why_no_node
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {kind for kind in BetKind if list(BetKind).index(kind) >= list(BetKind).index("column")}
@@ -59,13 +59,12 @@ def _facts(bands):
 
 @pytest.mark.feature("F10", "F7", "F18")
 def test_the_modules_of_the_table_page_do_as_the_server_does(tmp_path, monkeypatch):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
+    if why := why_no_node():
+        pytest.skip(why)
     facts = tmp_path / "facts.json"
     facts.write_text(json.dumps(_facts(_bands(monkeypatch))))
     done = subprocess.run(
-        [node, "--no-warnings", "--test", str(ROOT / "tests" / "js" / "table.test.mjs")],
+        ["node", "--no-warnings", "--test", str(ROOT / "tests" / "js" / "table.test.mjs")],
         env=os.environ | {"FARO_FACTS": str(facts)},
         capture_output=True,
         text=True,
