@@ -35,7 +35,7 @@ from payments.disputes import asking, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
 from payments.models import Deposit, Withdrawal
-from payments.providers.protocol import DisputeState, ProviderUnreachable
+from payments.providers.protocol import DisputeState, NotThere, ProviderUnreachable
 from payments.words import explaining
 
 SEE: Final = "payments.view_chargebacks"
@@ -51,7 +51,7 @@ _ANSWERS: Final = {
     "step": "It has moved on; the page shows how.",
     "same": "The provider says what we have.",
     "old": "The provider says what we have.",
-    "not_confirmed": "The provider does not know this dispute.",
+    "not_confirmed": "The provider says that nothing was taken, or that it is not about us.",
     "unknown_payment": "The provider means a payment that we do not have. Nothing was booked.",
     "contradicts": "What the provider says does not fit what we have. Nothing was booked.",
 }
@@ -146,6 +146,9 @@ def ask(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
         raise Http404
     try:
         answer = asking.ask_again(dispute_id)
+    except NotThere:
+        words = "The provider does not know this dispute: perhaps not under the key we have now."
+        messages.error(request, words)
     except (ProviderUnreachable, Refused):
         messages.error(request, "The provider does not answer. The sweep asks again.")
     else:

@@ -12,17 +12,19 @@ import httpx
 
 from audit.shared_connections import give_back
 from kernel.clock import monotonic_ms
-from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+from payments.providers.protocol import NotThere, ProviderRejected, ProviderUnreachable
 
 #: A player waits for this call; after it the deposit is `unknown` and is polled.
 TOTAL_MS: Final = 6_000
 CONNECT_S: Final = 2.0
 READ_S: Final = 4.0
 ANSWER_BYTES_MAX: Final = 64 * 1024
-#: Answers that say nothing about what became of an earlier call under the same key: 401, 403 and
-#: 407 are about who asks, 421 about where; 409 is another call still at work, 424 a failure behind
-#: the provider (docs.stripe.com/api/errors), 425 and 429 mean later, and 408 that time ran out.
-SILENT_STATUSES: Final = frozenset({401, 403, 407, 408, 409, 421, 424, 425, 429})
+#: What a provider answers that understood and will not (docs.stripe.com/api/errors). No other
+#: answer says what became of an earlier call under the same key: 401, 403 and 407 are about who
+#: asks, 404, 405 and 421 about where; 409 is another call still at work, 424 a failure behind the
+#: provider, 425 and 429 mean later, and 408 that time ran out.
+REFUSING_STATUSES: Final = frozenset({400, 402, 422})
+NOT_FOUND: Final = 404
 #: The key has been used with other words: what was done under it is not what we ask now.
 KEY_REUSED: Final = "idempotency_key_reused"
 
@@ -37,9 +39,9 @@ def call(
 ) -> dict[str, Any]:
     """One exchange; the answer's JSON object.
 
-    Raises ``ProviderRejected`` for what the provider itself refuses with its code, in a 4xx answer
-    that is none of ``SILENT_STATUSES``, and ``ProviderUnreachable`` for everything else that is not
-    a 2xx JSON object, also for what was asked for otherwise under the same key before.
+    Raises ``ProviderRejected`` for what the provider itself refuses with its code, in an answer of
+    ``REFUSING_STATUSES``, and ``ProviderUnreachable`` for everything else that is not a 2xx JSON
+    object (``NotThere`` for a 404), also for what was asked for otherwise under the key before.
     """
     give_back()
     headers = {"Idempotency-Key": key} if key else {}
@@ -71,10 +73,12 @@ def _object(status: int, body: bytes) -> dict[str, Any]:
         found = json.loads(body)
     except ValueError:
         found = None
-    if 400 <= status < 500 and status not in SILENT_STATUSES:
+    if status in REFUSING_STATUSES:
         code = found.get("error") if isinstance(found, dict) else None
         if isinstance(code, str) and code and code != KEY_REUSED:
             raise ProviderRejected(code)
+    if status == NOT_FOUND:
+        raise NotThere(f"status {status}")
     if not 200 <= status < 300 or not isinstance(found, dict):
         raise ProviderUnreachable(f"status {status}")
     return found

@@ -21,6 +21,12 @@ class ProviderUnreachable(Exception):
     """No answer, or one we cannot read: what was asked for may or may not have happened."""
 
 
+class NotThere(ProviderUnreachable):
+    """The provider knows no such object. It forgets none of ours, so it was asked at the wrong
+    place or with the key of another account: that says nothing of what was done there.
+    """
+
+
 class ProviderRejected(Exception):
     """The provider understood and said no; nothing happened there."""
 

@@ -28,6 +28,7 @@ from payments.providers.protocol import (
     NewDeposit,
     NewPayout,
     News,
+    NotThere,
     PayoutReport,
     PayoutRoute,
     ProviderRejected,
@@ -338,21 +339,14 @@ def _page_of(api: Api, intent_id: str) -> dict[str, Any]:
 
 
 def _intent_of(api: Api, provider_ref: str) -> dict[str, Any]:
-    """The payment of a deposit, under whichever of its names. ``ProviderRejected`` without one.
-
-    Stripe forgets none. Asked with the key of another account it knows nothing of it, and so not
-    what of it went back either: ``ProviderUnreachable``.
-    """
-    try:
-        if provider_ref.startswith("pi_"):
-            return api.ask(api.client.v1.payment_intents.retrieve, provider_ref)
-        page = api.ask(
-            api.client.v1.checkout.sessions.retrieve,
-            provider_ref,
-            params={"expand": ["payment_intent"]},
-        )
-    except ProviderRejected as refused:
-        raise ProviderUnreachable(f"the payment is not here: {refused.code}") from refused
+    """The payment of a deposit, under whichever of its names. ``ProviderRejected`` without one."""
+    if provider_ref.startswith("pi_"):
+        return api.ask(api.client.v1.payment_intents.retrieve, provider_ref)
+    page = api.ask(
+        api.client.v1.checkout.sessions.retrieve,
+        provider_ref,
+        params={"expand": ["payment_intent"]},
+    )
     intent = page.get("payment_intent")
     if not isinstance(intent, dict):
         raise ProviderRejected("nothing_was_paid")
@@ -388,8 +382,8 @@ def _events_after(api: Api, position: str) -> tuple[list[dict[str, object]], str
     try:
         wanted = {"limit": LIST_MAX, "ending_before": position} if position else {"limit": 1}
         found = api.ask(call, params=wanted)["data"]
-    except ProviderRejected as refused:
-        if refused.code != "resource_missing":
+    except (NotThere, ProviderRejected) as forgotten:
+        if isinstance(forgotten, ProviderRejected) and forgotten.code != "resource_missing":
             raise
         found = api.ask(call, params={"limit": 1})["data"]
     if not found:

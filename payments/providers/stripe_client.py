@@ -18,8 +18,8 @@ from stripe import HTTPClient, StripeClient, StripeObject
 
 from audit.shared_connections import give_back
 from kernel.clock import epoch_ms, monotonic_ms
-from payments.providers.http import CONNECT_S, READ_S, SILENT_STATUSES, received
-from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+from payments.providers.http import CONNECT_S, NOT_FOUND, READ_S, REFUSING_STATUSES, received
+from payments.providers.protocol import NotThere, ProviderRejected, ProviderUnreachable
 
 #: The version our parameters and readings were written for, whatever the account's default is.
 API_VERSION: Final = "2026-10-28.endive"
@@ -151,7 +151,9 @@ def judged(error: stripe.StripeError) -> ProviderRejected | ProviderUnreachable:
     status = error.http_status
     if isinstance(error, _Broken):
         return ProviderUnreachable(str(error))
-    if status is None or not 400 <= status < 500 or status in SILENT_STATUSES:
+    if status == NOT_FOUND:
+        return NotThere(f"{type(error).__name__} {error.code or status}")
+    if status not in REFUSING_STATUSES:
         return ProviderUnreachable(f"{type(error).__name__} {status or ''}".strip())
     body = error.json_body
     said = body.get("error") if isinstance(body, dict) else None

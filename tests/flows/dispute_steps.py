@@ -18,6 +18,7 @@ from payments.providers.protocol import (
     DisputeState,
     NewDeposit,
     News,
+    NotThere,
     ProviderRejected,
     ProviderUnreachable,
 )
@@ -33,6 +34,7 @@ class DisputingProvider:
 
     name: str = PROVIDER
     is_silent: bool = False
+    is_elsewhere: bool = False
     disputes: dict[str, DisputeReport] = field(default_factory=dict)
     deposits: dict[str, DepositReport] = field(default_factory=dict)
     events: dict[str, News] = field(default_factory=dict)
@@ -46,6 +48,8 @@ class DisputingProvider:
         self.asked.append(provider_ref)
         if self.is_silent:
             raise ProviderUnreachable("ReadTimeout")
+        if self.is_elsewhere:
+            raise NotThere("status 404")
         if provider_ref not in self.disputes:
             raise ProviderRejected("not_found")
         return self.disputes[provider_ref]

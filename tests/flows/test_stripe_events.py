@@ -187,7 +187,7 @@ def test_an_event_that_lies_moves_nothing(account, ada):
     made.refresh_from_db()
     assert (made.state, funds(ada)) == (DepositState.REQUIRES_ACTION, (0, 0))
     kept = dict(ProviderEvent.objects.values_list("event_id", "outcome"))
-    assert kept == {"evt_lie": "same", "evt_gone": "not_confirmed"}
+    assert kept == {"evt_lie": "same", "evt_gone": ""}  # with another key there may be
 
 
 def test_money_that_comes_after_an_exclusion_goes_back_to_the_card(account, ada):

@@ -117,6 +117,27 @@ def test_what_the_provider_refunds_itself_is_taken_beside_what_a_withdrawal_took
     assert_books_clean()
 
 
+def test_what_may_have_been_paid_is_not_given_back_where_the_wrong_place_is_asked(
+    anna, psp, settings
+):
+    """The wrong place knows nothing of it, and says so in the provider's own words."""
+    payout_accounts.add(player_id=anna, text=IBAN, actor=Actor.player(anna))
+    Instrument.objects.update(usable_from=None)
+    [part] = ask(anna, 3_000)
+    withdrawals.approve(part.request_id, actor=STAFF[0])
+    psp.switch(answer_fails=True)
+    sweep()
+    assert (parts(part.request_id)[0].state, funds(anna)) == (W.UNKNOWN, (7_000, 3_000))
+    psp.switch(**CALM)
+    settings.SIMULATED_PSP_URL = f"{psp.url}/elsewhere"
+    sweep()
+    assert (parts(part.request_id)[0].state, funds(anna)) == (W.UNKNOWN, (7_000, 3_000))
+    settings.SIMULATED_PSP_URL = psp.url
+    swept_until(lambda: parts(part.request_id)[0].state == W.PAID)
+    assert funds(anna) == (7_000, 0)
+    assert_books_clean()
+
+
 def test_a_part_that_comes_back_after_it_was_paid_is_in_the_balance_and_told(anna, psp):
     deposit = deposited(anna)
     [part] = paid(anna, 4_000)

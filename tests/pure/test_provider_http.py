@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from payments.providers import http
-from payments.providers.protocol import ProviderRejected, ProviderUnreachable
+from payments.providers.protocol import NotThere, ProviderRejected, ProviderUnreachable
 
 SAID = b'{"error": "not_today"}'
 
@@ -19,16 +19,23 @@ def call(status: int, body: bytes) -> dict:
         return http.call(client, "POST", "/v1/payouts", key="k", body={})
 
 
-@pytest.mark.parametrize("status", [400, 402, 404, 422])
+@pytest.mark.parametrize("status", [400, 402, 422])
 def test_a_refusal_in_the_providers_words_is_one(status):
     with pytest.raises(ProviderRejected, match="not_today"):
         call(status, SAID)
 
 
-@pytest.mark.parametrize("status", [401, 403, 407, 408, 409, 421, 424, 425, 429, 500, 503])
+@pytest.mark.parametrize(
+    "status", [401, 403, 404, 405, 407, 408, 409, 421, 424, 425, 429, 500, 503]
+)
 def test_an_answer_about_our_key_or_the_way_says_nothing_about_the_outcome(status):
     with pytest.raises(ProviderUnreachable):
         call(status, SAID)
+
+
+def test_what_is_not_there_is_told_from_a_provider_that_is_silent():
+    with pytest.raises(NotThere):
+        call(404, SAID)
 
 
 def test_a_key_that_was_used_for_something_else_says_nothing_about_what_was_done_under_it():
@@ -39,7 +46,7 @@ def test_a_key_that_was_used_for_something_else_says_nothing_about_what_was_done
 @pytest.mark.parametrize("body", [b"", b"<html>a proxy's page</html>", b"{}", b"[]"])
 def test_a_refusal_that_the_provider_did_not_write_is_none(body):
     with pytest.raises(ProviderUnreachable):
-        call(404, body)
+        call(400, body)
 
 
 def test_an_answer_is_read_up_to_its_bound():
