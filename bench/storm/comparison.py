@@ -16,10 +16,8 @@ from typing import Any, Final
 
 from django.db import connection
 
-from audit.models import AuditEvent
 from compliance import freezing
 from kernel.ids import PlayerId
-from payments.disputes.applying import CONTRADICTED
 from payments.disputes.models import ProviderDispute
 from payments.models import Deposit, Withdrawal
 from payments.states import DepositState, WithdrawalState
@@ -204,17 +202,5 @@ def _disputes_differing(theirs: Theirs) -> Counter[str]:
             *(one.amount_minor, one.currency),
         ):
             found["dispute of another amount"] += 1
-    found.update(
-        f"dispute not ours, there {said['status']}"
-        for ref, said in left.items()
-        if not (said["status"] == "won" and _were_told(ref))
-    )
+    found.update(f"dispute not ours, there {said['status']}" for said in left.values())
     return found
-
-
-def _were_told(dispute: str) -> bool:
-    """Whether people were told that it contradicts our record: a deposit that had gone back wholly
-    before we heard that part of it was disputed and won. No money is missing, and no row is kept.
-    """
-    about = {"subject_kind": "dispute", "subject_id": f"simulated:{dispute}"}
-    return AuditEvent.objects.filter(kind=CONTRADICTED, **about).exists()

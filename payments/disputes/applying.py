@@ -34,7 +34,7 @@ from payments.disputes.judging import judge
 from payments.disputes.models import ProviderDispute
 from payments.models import Deposit
 from payments.providers.protocol import DisputeReport, DisputeState
-from payments.states import CAPTURED, FIRST_POLL, DepositState, Meaning
+from payments.states import CAME, CAPTURED, FIRST_POLL, DepositState, Meaning
 from payments.steps import lock_deposit, move_deposit
 
 #: Where the provider names no day, somebody here must have looked by then.
@@ -145,13 +145,18 @@ def _locked(told: Told) -> ProviderDispute | None:
 
 
 def _open(deposit: Deposit, told: Told) -> ProviderDispute:
-    """The provider took it: booked, frozen, told."""
-    if DepositState(deposit.state) not in CAPTURED:
+    """The provider took it: booked, frozen, told.
+
+    Of a dispute that is won by now, both ways are booked in this transaction, and so it fits what
+    went back of the deposit since: the money that went back is not the money that a bank took.
+    """
+    is_over = told.report.state is DisputeState.WON
+    if DepositState(deposit.state) not in (CAME if is_over else CAPTURED):
         raise Refused(Contradiction.NOT_CAPTURED, state=deposit.state)
     noted = disputes.book(_word(deposit, told), Step.TAKEN, actor=told.actor)
     # What the player withdrew into their card is no refund: a bank takes the whole back even so.
     gone_minor = deposit.reversed_minor + chargebacks.taken_minor([booking.credit_id(deposit.pk)])
-    if noted is not Noted.BY_HAND and gone_minor > deposit.amount_minor:
+    if noted is not Noted.BY_HAND and gone_minor > deposit.amount_minor and not is_over:
         raise Refused(Contradiction.ABOVE_DEPOSIT)  # and what was just booked is not
     row = _row(deposit, told, is_booked_here=noted is not Noted.BY_HAND)
     _book_fee(row, told)
@@ -185,16 +190,20 @@ def _row(deposit: Deposit, told: Told, *, is_booked_here: bool) -> ProviderDispu
 def _hold(row: ProviderDispute | None, deposit: Deposit, told: Told) -> None:
     """Freeze the payouts of one whose dispute contradicts our record, and make it people's case.
 
-    What we have as won and the provider says otherwise of is open again.
+    One that was won holds nobody's payouts, and is listed and looked at all the same. What we have
+    as won and the provider says otherwise of is open again.
     """
     report = told.report
-    if report.state is DisputeState.WON:
-        return
     if row is None:
         row = _row(deposit, told, is_booked_here=False)
         row.state = report.state.value
+        row.holds_payouts = report.state is not DisputeState.WON
         row.poll_at = row.poll_at if report.state is DisputeState.OPENED else None
         row.save(force_insert=True)
+        if not row.holds_payouts:
+            return
+    elif report.state is DisputeState.WON:
+        return
     elif row.deposit_id == deposit.pk and row.state == DisputeState.WON:
         row.holds_payouts, row.due_at = True, database_now() + DUE_AFTER
         row.closed_at, row.closed_by, row.closed_note = None, "", ""
@@ -269,7 +278,12 @@ def _is_borne(row: ProviderDispute) -> bool:
 
 
 def _show(deposit: Deposit, told: Told) -> None:
-    """The deposit's state: disputed while any of it is, then lost where any was, else won."""
+    """The deposit's state: disputed while any of it is, then lost where any was, else won.
+
+    One that has gone back whole since stays so.
+    """
+    if deposit.state == DepositState.REFUNDED:
+        return
     entered = [
         one
         for one in chargebacks.of_deposit(booking.credit_id(deposit.pk))

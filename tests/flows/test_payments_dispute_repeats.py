@@ -1,20 +1,26 @@
-"""What a provider says again of a dispute, or after people are done with it: who hears of it."""
+"""What a provider says of a dispute again, or late, or when people are done with it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from django.db import connection
 
 from compliance import freezing
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import providers
+from payments import polling, providers
 from payments.disputes import chargebacks, working
-from payments.models import Deposit
-from payments.providers.protocol import DisputeState
+from payments.models import Deposit, ProviderEvent
+from payments.paying_in import deposits
+from payments.providers.protocol import DepositReport, DisputeState, NotThere
+from payments.states import DepositState
 from tests import house
-from tests.flows.chargeback_steps import captured_deposit, disputed, finance
-from tests.flows.dispute_steps import DisputingProvider, audited, row
+from tests.flows.chargeback_steps import captured_deposit, cash, clearing, disputed, finance, lost
+from tests.flows.dispute_steps import DisputingProvider, audited, fees, row
+from tests.flows.ledger_steps import assert_books_clean
 
 pytestmark = pytest.mark.feature("F72")
 
@@ -102,3 +108,48 @@ def test_what_nobody_bore_of_a_closed_case_keeps_the_officers_note(psp, paid):
     assert psp.tell(psp.says("dp_1", state=DisputeState.WON)) == "step"
     assert (row().state, row().closed_at) == ("won", closed_at)
     assert (row().closed_by, row().closed_note) == (str(one), "Lost.")
+
+
+def test_what_is_asked_with_the_key_of_another_account_is_asked_again_with_the_right_one(
+    psp, anna, paid
+):
+    said = psp.takes(paid, 1_000)
+    psp.is_elsewhere = True
+    with pytest.raises(NotThere):
+        psp.tell(said)
+    assert (polling.sweep().failures, ProviderEvent.objects.get().outcome) == (1, "")
+    psp.is_elsewhere = False
+    assert polling.sweep().events == 1
+    assert (lost(), row().state) == (1_000, "opened")
+
+
+def booked_of(kind: str) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT amount FROM ledger_transfer WHERE kind = %s", [kind])
+        return [amount for (amount,) in cursor.fetchall()]
+
+
+@pytest.mark.feature("F67")
+@pytest.mark.parametrize(("went_back", "state"), [(5_000, "refunded"), (3_000, "won")])
+def test_taken_given_back_and_then_refunded_before_we_hear_of_it_is_listed_both_ways(
+    psp, anna, paid, went_back, state
+):
+    said = DepositReport(
+        paid.pk, paid.provider_ref, DepositState.SUCCEEDED, eur(5_000), refunded=eur(went_back)
+    )
+    if went_back == 5_000:
+        said = replace(said, state=DepositState.REFUNDED)
+    psp.deposits[paid.provider_ref] = said
+    deposits.ask_provider(paid.pk)
+    assert (cash(anna), clearing()) == (5_000 - went_back, -5_000 + went_back)
+    won = psp.takes(paid, 4_000, fee=eur(1_500), state=DisputeState.WON)
+    assert psp.tell(won) == "step"
+    assert (Deposit.objects.get(pk=paid.pk).state, lost(), fees()) == (state, 0, 1_500)
+    assert (cash(anna), clearing()) == (5_000 - went_back, -5_000 + went_back + 1_500)
+    found = row()
+    assert (found.state, found.is_booked_here, found.holds_payouts) == ("won", True, False)
+    assert freezing.grounds(anna) == []
+    assert booked_of("dispute") == [4_000, 4_000]
+    assert audited("dispute.contradicted") == []
+    assert psp.tell(won) == "same"
+    assert_books_clean()

@@ -361,7 +361,10 @@ def test_what_contradicts_our_record_and_is_given_back_frees_the_payouts(psp, an
     assert psp.tell(psp.says("dp_1", state=DisputeState.WON)) == "step"
     assert (freezing.grounds(anna), state_of(paid), lost()) == ([], "succeeded", 0)
     assert psp.tell(psp.takes(paid, 5_001, "dp_2", state=DisputeState.WON)) == "contradicts"
-    assert (freezing.grounds(anna), ProviderDispute.objects.count()) == ([], 1)
+    assert freezing.grounds(anna) == []
+    listed = row("dp_2")
+    assert (listed.state, listed.is_booked_here, listed.closed_at) == ("won", False, None)
+    assert psp.tell(psp.disputes["dp_2"]) == "same"
 
 
 def test_another_amount_or_deposit_under_the_same_number_is_a_contradiction(psp, anna, paid):

@@ -87,7 +87,7 @@ def test_a_dispute_that_we_never_heard_of_is_found_with_its_money(memory):
     assert dict(comparison.differing(theirs)) == {"dispute not ours, there opened": 1}
 
 
-def test_a_won_dispute_without_a_row_is_in_order_only_where_people_were_told(memory):
+def test_a_won_dispute_that_contradicts_our_record_has_a_row_as_well(memory):
     deposit = paid_in(verified(), 5_000)
     won = {"id": "dsp_1", "object": "dispute", "status": "won", "amount_minor": 5_001,
            "currency": "EUR"}  # fmt: skip
