@@ -39,6 +39,7 @@ CALM = {
     "webhook_stale_signature": False,
     "webhook_lose_every": 0,
     "webhook_reverse": False,
+    "webhook_tells_begin": False,
 }
 
 

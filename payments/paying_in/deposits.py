@@ -372,7 +372,12 @@ def _refund(deposit: Deposit, report: DepositReport, by: tuple[Actor, str]) -> b
 
 
 def _learn(deposit: Deposit, report: DepositReport) -> None:
-    """With what it was paid, and what it cost, as soon as the provider says so."""
+    """With what it was paid, what it cost and where its page is, as soon as the provider says so.
+
+    A message that it was begun may come before the answer that tells its page.
+    """
+    if (deposit.provider_ref, deposit.state) == (report.provider_ref, report.state):
+        deposit.redirect_url = report.redirect_url or deposit.redirect_url
     told = report.instrument
     if told is not None and (deposit.instrument is None or deposit.instrument.token != told.token):
         is_new = deposit.asked_with is None

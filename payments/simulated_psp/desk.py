@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from kernel.clock import SystemClock, epoch_ms
 from payments.simulated_psp import fees
@@ -14,6 +14,8 @@ from payments.simulated_psp.faults import Faults
 from payments.simulated_psp.hooks import Hooks
 from payments.simulated_psp.store import KeyReused, Store, new_object_id
 from payments.simulated_psp.wire import Answer
+
+_TOLD_TO_BEGIN: Final = frozenset({"payment", "payout"})
 
 
 @dataclass(slots=True)
@@ -43,11 +45,15 @@ class Desk:
 
     def make(self, key: str, request: bytes, one: dict[str, Any], *also: dict[str, Any]) -> None:
         """Keep a new object under its key, and what changed with it."""
+        is_told = self.faults.webhook_tells_begin and one["object"] in _TOLD_TO_BEGIN
         with self.store.together():
             self.store.save(one)
             self.store.remember(key, digest(request), one["id"])
             for other in also:
                 self.store.save(other)
+            event = self.hooks.keep(one, one["status"]) if is_told else None
+        if event is not None:
+            self.hooks.send(event)
 
     def change(
         self,

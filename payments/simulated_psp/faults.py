@@ -20,6 +20,7 @@ class Faults:
     webhook_lose_every: int = 0
     webhook_lose_percent: int = 0  # by chance
     webhook_repeat_percent: int = 0  # by chance, sent twice
+    webhook_tells_begin: bool = False  # also that a payment or payout was asked for
     webhook_reverse: bool = False  # the newest of two waiting messages goes first
     webhook_wrong_signature_every: int = 0
     webhook_stale_signature: bool = False  # signed so long ago that it counts as replayed

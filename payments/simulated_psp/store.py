@@ -32,10 +32,12 @@ CREATE TABLE IF NOT EXISTS line (
     currency TEXT NOT NULL, gross_minor INTEGER NOT NULL, fee_minor INTEGER NOT NULL,
     payout TEXT);
 CREATE INDEX IF NOT EXISTS line_open ON line (seq) WHERE payout IS NULL;
+CREATE INDEX IF NOT EXISTS line_totals ON line (currency, type, gross_minor, fee_minor);
 CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, body BLOB NOT NULL,
     copies INTEGER NOT NULL, waits INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS event_waits ON event (seq) WHERE waits = 1;
+CREATE INDEX IF NOT EXISTS event_counts ON event (copies, waits);
 CREATE TABLE IF NOT EXISTS file (
     name TEXT PRIMARY KEY, body BLOB NOT NULL, written INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS count (name TEXT PRIMARY KEY, value INTEGER NOT NULL);

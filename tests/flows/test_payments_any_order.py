@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compliance import freezing
-from kernel.ids import Actor, PlayerId, new_id
+from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from ledger import accounts
 from ledger.checks import run_checks
@@ -19,7 +19,7 @@ from payments.disputes import asking
 from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent
 from payments.paying_in import deposits
-from payments.providers.protocol import DepositReport, DisputeReport, DisputeState
+from payments.providers.protocol import DepositReport, DisputeReport, DisputeState, NewDeposit
 from payments.states import DepositState
 from tests import house
 from tests.flows.chargeback_steps import cash, owed
@@ -154,3 +154,19 @@ def _moved(deposit: Deposit) -> int:
             [clearing, f"payment:{deposit.pk}", clearing],
         )
         return int(cursor.fetchone()[0])
+
+
+def test_its_page_is_known_also_where_the_news_that_it_began_comes_before_the_answer(psp):
+    player, create = house.player(), psp.create_deposit
+    actor, page = Actor(ActorKind.PROVIDER, PROVIDER), "http://psp.example/pay/x"
+
+    def overtaken(wanted: NewDeposit) -> DepositReport:
+        began = create(wanted)
+        deposits.apply(began, cause="event evt_1", actor=actor, confirmed=False)
+        return replace(began, redirect_url=page)
+
+    psp.create_deposit = overtaken
+    made = deposits.start(
+        player_id=player, amount=Money(AMOUNT, "EUR"), key="k", actor=Actor.player(player)
+    )
+    assert (made.state, made.redirect_url) == (D.REQUIRES_ACTION, page)

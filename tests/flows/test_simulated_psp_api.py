@@ -97,6 +97,19 @@ def grown(before: dict, after: dict) -> dict[str, tuple[int, int]]:
     }
 
 
+def test_whoever_wants_it_is_told_of_what_was_begun_too(psp, house, listener):
+    psp.switch(webhook_tells_begin=True)
+    made = paid(house)
+    sent = payout(house, PayoutRoute.REFUND, made.provider_ref, 100)
+    until(house, sent.provider_ref, WithdrawalState.PAID)
+    assert listener.wait_for(5) == [
+        "payment.requires_action", "payment.succeeded",
+        "payout.in_transit", "payout.paid", "payout.submitted",
+    ]  # fmt: skip
+    began = listener.of("payment.requires_action")["data"]
+    assert (began["status"], "door" in began) == ("requires_action", False)
+
+
 # -- the pages ---------------------------------------------------------------------------------
 
 
