@@ -1,22 +1,25 @@
-"""`bin/bench chaos [--events 1000] [--people N] [--payers 4]`: payments while everything fails.
+"""`bin/bench chaos [--events 1000] [--minutes N]`: payments while everything fails.
 
-People pay in and out at the simulated provider, whose messages come twice (20 %), in no order, or
-never (5 %), and whose answers fail now and then; banks dispute and return, the provider's desk
-refunds, money comes late, staff refuse and send back, people exclude themselves with a page open.
+People pay in and out at the simulated provider. Its messages tell of each step from the first on
+and come twice (20 %), in no order, or never (5 %), and its answers fail now and then; banks dispute
+and return, the provider's desk refunds, money comes late, staff refuse and send back, people leave
+for good with a page open.
 Meanwhile its process, the web role, the worker, the sweeper and PostgreSQL are killed with SIGKILL,
 each in its turn and mostly once all are at work again, and start again. It goes on until so many
-messages were sent, every process was killed and everybody did each of these things.
+messages were sent, every process was killed three times and everybody did each of these things.
 Webhooks take the real way: over HTTP to the web role, stored, applied by the worker or the sweep.
 Afterwards sweeps run until nothing moves. ``drift`` is the sum of what the provider's record and
 ours differ by (`bench.storm.comparison`), in minor units, and of the payments and disputes that
 differ. Exit code 1 unless it is 0, nothing is stuck, the ledger's checks find nothing, and it was a
-storm (`bench.verdicts`). The long mode: ``--events 100000``.
+storm (`bench.verdicts`). The long mode: ``--events 100000``. With ``--minutes`` a storm ends by
+then, with however many messages there were.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import sys
@@ -44,8 +47,14 @@ from payments.disputes.models import ProviderDispute
 from payments.messages import catching_up
 from payments.models import Deposit, ProviderEvent, Withdrawal
 
-#: Seconds between two kills, by chance, once all are at work again.
+#: Seconds between two kills, by chance, once all are at work again; messages as well, about so
+#: many that each is killed so often, and in a long storm no more than this.
 ALIVE_S: Final = (1.0, 6.0)
+EACH_KILLED: Final = verdicts.EACH_KILLED_LEAST
+MESSAGES_BETWEEN_MAX: Final = 500
+#: Where so few come, the next one is killed all the same.
+PATIENCE_S: Final = 20.0
+LOOK_EVERY_S: Final = 0.5
 #: So often of a hundred the next one is killed while the one before it is still starting.
 TOGETHER_PERCENT: Final = 20
 #: Seconds without a message after which it is no storm.
@@ -65,6 +74,7 @@ LOOKS_WITHIN: Final = timedelta(hours=2)
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bin/bench chaos", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000, help="the long mode: 100000")
+    parser.add_argument("--minutes", type=int, help="the longest that it storms; default: no end")
     parser.add_argument("--people", type=int, help="default: so many that most pay to the end")
     parser.add_argument("--payers", type=int, default=4, help="processes in which people pay")
     given = parser.parse_args(words)
@@ -79,7 +89,8 @@ def main(words: list[str]) -> int:
             result = _measured(given, processes)
         finally:
             processes.stop()
-    wrong = verdicts.chaos(result, asked=given.events)
+    is_over = given.minutes is not None and result["storm_s"] >= given.minutes * 60
+    wrong = verdicts.chaos(result, asked=1 if is_over else given.events)
     sys.stdout.write(json.dumps(result | {"wrong": wrong}) + "\n")
     return 1 if wrong else 0
 
@@ -97,11 +108,13 @@ def _measured(given: argparse.Namespace, processes: Processes) -> dict[str, Any]
     began = time.monotonic()
     for payer in payers:
         payer.start()
-    kills = _kill_until(given.events, processes, done)
+    ends_at = math.inf if given.minutes is None else began + given.minutes * 60
+    kills = _kill_until(given.events, ends_at, processes, done)
     stop.set()
     for payer in payers:
         payer.join(120)
     storm_s = time.monotonic() - began
+    blown = _books(processes)["messages"]["kept"]
     began = time.monotonic()
     turns, stuck = _until_quiet(processes)
     told = _books(processes)["messages"]
@@ -126,6 +139,8 @@ def _measured(given: argparse.Namespace, processes: Processes) -> dict[str, Any]
         "kept_events": ProviderEvent.objects.count(),
         "payers_ended_badly": sum(payer.exitcode != 0 for payer in payers),
         "storm_s": round(storm_s, 1),
+        "events_in_storm": blown,
+        "events_per_s": round(blown / storm_s, 1),
         "quiet_after_s": round(time.monotonic() - began, 1),
         "sweeps": turns,
         "postgres": settings_that_count(),
@@ -152,22 +167,25 @@ def _states(table: type[Deposit] | type[Withdrawal]) -> dict[str, int]:
     return dict(sorted(Counter(table.objects.values_list("state", flat=True)).items()))
 
 
-def _kill_until(events: int, processes: Processes, done: Any) -> Counter[str]:
-    """One process after the other, by chance, until it was a storm of so many messages."""
+def _kill_until(events: int, ends_at: float, processes: Processes, done: Any) -> Counter[str]:
+    """One process after the other, by chance, until it was a storm, large or long enough."""
     kills: Counter[str] = Counter()
     turn: list[str] = []
     kept, moved_at = 0, time.monotonic()
+    between = max(1, min(MESSAGES_BETWEEN_MAX, events // (EACH_KILLED * len(processes.names))))
     while True:
         if CHANCE.randrange(100) >= TOGETHER_PERCENT:
             processes.await_work()
         time.sleep(CHANCE.uniform(*ALIVE_S))
+        _await_messages(processes, min(events, kept + CHANCE.randint(1, 2 * between)))
         books = processes.books()
         if books is not None:
             messages = books["messages"]
             sys.stderr.write(f"{messages} {dict(kills)} {_acts(done)}\n")
             if messages["kept"] > kept:
                 kept, moved_at = messages["kept"], time.monotonic()
-            if kept >= events and _was_storm(processes, kills, messages, done):
+            is_enough = kept >= events or time.monotonic() >= ends_at
+            if is_enough and _was_storm(processes, kills, messages, done):
                 return kills
         if time.monotonic() - moved_at > STILL_S_MAX:
             raise SystemExit("bin/bench chaos: nobody pays any more")
@@ -177,10 +195,20 @@ def _kill_until(events: int, processes: Processes, done: Any) -> Counter[str]:
         kills[name] += 1
 
 
+def _await_messages(processes: Processes, wanted: int) -> None:
+    """Until so many were sent in all, or for ``PATIENCE_S``."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        books = processes.books()
+        if books is not None and books["messages"]["kept"] >= wanted:
+            return
+        time.sleep(LOOK_EVERY_S)
+
+
 def _was_storm(
     processes: Processes, kills: Counter[str], messages: dict[str, int], done: Any
 ) -> bool:
-    everything = [kills[name] for name in processes.names]
+    everything = [kills[name] >= EACH_KILLED for name in processes.names]
     return all([*everything, *_acts(done).values(), messages["lost"], messages["repeated"]])
 
 

@@ -18,7 +18,7 @@ from stdnum import iban
 
 from accounts.models import User
 from audit.database_clock import database_now
-from bench.storm.processes import TLS, Processes
+from bench.storm.processes import Processes, client
 from compliance import exclusion
 from compliance.models import Standing
 from kernel.ids import Actor, PlayerId, new_id
@@ -263,7 +263,7 @@ def _exclude(player: PlayerId) -> None:
 
 
 def _post(page: str, **form: str) -> httpx.Response:
-    return httpx.post(page, data=form, trust_env=False, verify=TLS)
+    return client().post(page, data=form)
 
 
 def _chosen(ways: tuple[tuple[str, int], ...]) -> str:

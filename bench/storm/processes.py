@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +26,6 @@ SECRET: Final = secrets.token_urlsafe(32)
 READY_S: Final = 90.0
 #: How long one that was killed may take until it is at work again, on a machine that is busy.
 AT_WORK_S: Final = 300.0
-#: For our own calls; read once, since reading it takes longer than a call.
-TLS: Final = httpx.create_ssl_context(trust_env=False)
 #: What becomes of messages and answers while people pay.
 STORM: Final = {
     "webhook_lose_percent": 5,
@@ -33,8 +33,19 @@ STORM: Final = {
     "webhook_shuffle_ms": 2_000,
     "payout_step_ms": 100,
     "answer_fails_every": 40,
+    "webhook_tells_begin": True,
 }
-CALM: Final = {**dict.fromkeys(STORM, 0), "payout_step_ms": 0}
+CALM: Final = {name: type(value)() for name, value in STORM.items()}
+
+
+def client() -> httpx.Client:
+    """For our own calls, one in each process: making one takes longer than a call."""
+    return _client_of(os.getpid())
+
+
+@cache
+def _client_of(_process: int) -> httpx.Client:
+    return httpx.Client(trust_env=False, verify=httpx.create_ssl_context(trust_env=False))
 
 
 class Processes:
@@ -149,13 +160,7 @@ class Processes:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str = ""
     ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {api_key(SECRET)}", "Idempotency-Key": key}
-        answer = httpx.request(
-            *(method, f"{self.psp_url}{path}"),
-            json=body,
-            headers=headers,
-            trust_env=False,
-            verify=TLS,
-        )
+        answer = client().request(method, f"{self.psp_url}{path}", json=body, headers=headers)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -171,5 +176,5 @@ def _until_answers(url: str) -> None:
 
 def _answers(url: str) -> bool:
     with suppress(httpx.HTTPError):
-        return httpx.get(url, trust_env=False, timeout=5, verify=TLS).is_success
+        return client().get(url).is_success
     return False

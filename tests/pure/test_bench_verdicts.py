@@ -29,7 +29,7 @@ MONTH = {
         ({"stuck": ["1 not delivered"]}, ["stuck"]),
         ({"kills": 0}, ["no kills"]),
         ({"events": 399}, ["events"]),
-        ({"killed": {"web": 15, "database": 0}}, ["not killed: database"]),
+        ({"killed": {"web": 15, "database": 2}}, ["not killed 3 times: database"]),
         ({"acts": {"deposit": 184, "late": 0}}, ["nobody did: late"]),
         ({"events": 500, "duplicated": 60, "lost": 10}, []),
         ({"events": 500, "duplicated": 59, "lost": 9}, ["seldom duplicated", "seldom lost"]),
