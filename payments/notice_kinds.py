@@ -10,6 +10,7 @@ DEBT_WRITTEN_OFF = register("debt_written_off")
 DEPOSIT_ARRIVED = register("deposit_arrived")
 DEPOSIT_GOES_BACK = register("deposit_goes_back")
 DEPOSIT_WENT_BACK = register("deposit_went_back")
+DEPOSIT_FREED = register("deposit_freed")
 DEPOSIT_NOT_MADE = register("deposit_not_made")
 DEPOSIT_DISPUTED = register("deposit_disputed")
 DEPOSIT_DISPUTE_OVER = register("deposit_dispute_over")
@@ -26,5 +27,7 @@ DISPUTE_LATE = register("dispute_late")
 DISPUTE_CONTRADICTED = register("dispute_contradicted")
 #: To staff: what a provider says of a payment does not fit our record.
 PAYMENT_CONTRADICTED = register("payment_contradicted")
+#: To staff: nobody has decided about a deposit under review.
+DEPOSIT_REVIEW_WAITS = register("deposit_review_waits")
 #: To finance: a run came to nothing.
 RECONCILIATION_FAILED = register("reconciliation_failed")

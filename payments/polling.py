@@ -23,7 +23,7 @@ from payments.alone import done_alone
 from payments.disputes import asking, working
 from payments.disputes.applying import POLL_EVERY
 from payments.disputes.models import ProviderDispute
-from payments.fraud import returns
+from payments.fraud import returns, undecided
 from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent, Withdrawal
 from payments.paying_in import deposits
@@ -59,6 +59,8 @@ def sweep() -> Sweep:
         done.events += _try(provider_events.apply_stored, row_id, done)
     for payment_id in returns.unkept():
         _try(returns.keep, payment_id, done)
+    for payment_id in undecided.untold():
+        _try(undecided.tell_of, payment_id, done)
     for payment_id in _claim_due(Deposit):
         done.deposits += _try(deposits.ask_provider, payment_id, done)
     for request_id in reviews.waiting_for_the_house():

@@ -34,6 +34,7 @@ from payments.fraud.words import Decision
 from payments.models import Deposit
 from payments.states import DEPOSIT_WAITS, WITH_US, DepositState
 from payments.steps import lock_deposit
+from payments.words import telling
 
 RIGHT: Final = "payments.review_deposit"
 #: As long as a hold may stand; a review that nobody decides frees the money of its own accord. One
@@ -94,11 +95,15 @@ SELECT r.deposit_id, r.player_id, r.amount_minor, r.currency, r.reasons, r.opene
        v.verdict, v.by_actor, v.at, v.reason, held.ended_at
 FROM payments_fraud_review r
 """
-_ENDS: Final = """
+#: With the verdict and the holds of a review: until when the last stands, since when none does, and
+#: what of it came free because its time was over.
+ENDS: Final = """
 LEFT JOIN payments_fraud_verdict v ON v.deposit_id = r.deposit_id
 JOIN ledger_hold first ON first.id = r.hold_id
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN bool_and(e.hold IS NOT NULL) THEN max(e.at) END AS ended_at
+    SELECT CASE WHEN bool_and(e.hold IS NOT NULL) THEN max(e.at) END AS ended_at,
+        max(h.expires_at) AS until_at,
+        coalesce(sum(h.amount) FILTER (WHERE e.outcome = 'expired'), 0)::bigint AS lapsed_minor
     FROM ledger_hold h LEFT JOIN ledger_hold_end e ON e.hold = h.id
     WHERE h.account = first.account AND h.ref = first.ref AND h.kind = first.kind
 ) held
@@ -106,7 +111,7 @@ CROSS JOIN LATERAL (
 _WAITS: Final = "v.deposit_id IS NULL AND held.ended_at IS NULL"
 _TALLY: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE r.due_at < %s), min(r.due_at)
-FROM payments_fraud_review r {_ENDS} WHERE {_WAITS}
+FROM payments_fraud_review r {ENDS} WHERE {_WAITS}
 """  # noqa: S608  (fixed words alone)
 
 
@@ -220,8 +225,10 @@ def decide(deposit_id: UUID, verdict: Verdict, *, reason: str, actor: Actor) -> 
             raise Refused(ReviewCode.DECIDED_ALREADY, verdict=known.verdict.value)
         _write(deposit_id, verdict, actor, words)
         if verdict is Verdict.RELEASE:
-            if let_go(deposit, actor=actor) is None:
+            held = let_go(deposit, actor=actor)
+            if held is None:
                 raise Refused(ReviewCode.NOT_HELD_ANY_MORE)
+            telling.freed(deposit, held.amount_minor)
         else:
             _have_returned(deposit, actor)
         record(
@@ -312,7 +319,7 @@ def decided(limit: int = 30) -> list[Review]:
 
 def _read(where: str, params: list[Any]) -> list[Review]:
     with connection.cursor() as cursor:
-        cursor.execute(f"{_SQL} {_ENDS} {where}", params)
+        cursor.execute(f"{_SQL} {ENDS} {where}", params)
         return [
             Review(
                 deposit_id=row[0],

@@ -63,22 +63,24 @@ def went_back(deposit: Deposit, minor: int) -> None:
     _tell(deposit, kinds.DEPOSIT_WENT_BACK, amount_minor=minor, of_minor=deposit.amount_minor)
 
 
+def freed(deposit: Deposit, minor: int) -> None:
+    """``minor`` of it was under review and is the player's to use; in that transaction, or after
+    the hold ran out."""
+    _tell(deposit, kinds.DEPOSIT_FREED, amount_minor=minor)
+
+
 def is_late(payment: Deposit | Withdrawal, case: str) -> None:
     """The promised time is over and ``case`` was opened about it; in that transaction."""
     _tell(payment, kinds.PAYMENT_LATE, case=case)
 
 
 def _tell(payment: Deposit | Withdrawal, kind: str, **more: str | int) -> None:
-    notify(
-        payment.player_id,
-        kind,
-        {
-            "payment_id": str(payment.pk),
-            "direction": direction_of(payment),
-            "amount_minor": payment.amount_minor,
-            "currency": payment.currency,
-            "state": payment.state,
-            "reason": reason_told(payment.state, payment.reason),
-            **more,
-        },
-    )
+    told: dict[str, str | int | bool | None] = {
+        "payment_id": str(payment.pk),
+        "direction": direction_of(payment),
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "state": payment.state,
+        "reason": reason_told(payment.state, payment.reason),
+    }
+    notify(payment.player_id, kind, told | more)

@@ -18,6 +18,7 @@ from kernel.ids import Actor, ActorKind, PlayerId
 from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
+from notices.models import Notice
 from payments import polling, providers
 from payments.fraud import hits, review
 from payments.fraud.review import ReviewCode, Verdict
@@ -31,7 +32,7 @@ from payments.states import DepositState
 from tests import house
 from tests.flows.fraud_steps import card, paid_with
 from tests.flows.ledger_steps import assert_books_clean
-from tests.flows.staff_steps import officer, staff_client
+from tests.flows.staff_steps import make_staff, officer, staff_client
 from tests.flows.test_payments_deposits import MemoryProvider
 from tests.flows.watching_steps import activate, opened
 
@@ -249,6 +250,65 @@ def test_what_is_not_held_any_more_is_not_decided(psp, anna, held):
     assert (review.find(held.pk).verdict, review.queue()) == (None, [])
     assert review.open_until(held.pk) is None
     assert review.tally(database_now()).count == 0
+
+
+def _told(kind: str, person: int) -> list[dict]:
+    mine = Notice.objects.filter(kind=kind, person_id=person).order_by("created_at")
+    return list(mine.values_list("context", flat=True))
+
+
+@pytest.fixture
+def days_pass(owner):
+    """A while goes by for what is held and looked at."""
+
+    def pass_(days: int) -> None:
+        ago = timedelta(days=days)
+        for table in ("payments_fraud_review", "ledger_hold"):
+            owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        owner.execute("UPDATE payments_fraud_review SET due_at = due_at - %s", [ago])
+        owner.execute(
+            "UPDATE ledger_hold SET at = at - %s, expires_at = expires_at - %s", [ago, ago]
+        )
+        for table in ("payments_fraud_review", "ledger_hold"):
+            owner.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+    return pass_
+
+
+def test_a_review_that_nobody_decides_is_told_to_staff_in_time_and_to_its_player_when_it_ends(
+    psp, anna, held, days_pass
+):
+    clerk = make_staff(Role.FINANCE, key=None).pk
+    polling.sweep()
+    assert _told("deposit_review_waits", clerk) == []
+    days_pass(2)
+    for _ in range(2):
+        polling.sweep()
+    assert [one["stage"] for one in _told("deposit_review_waits", clerk)] == ["late"]
+    days_pass(22)
+    for _ in range(2):
+        polling.sweep()
+    assert [one["stage"] for one in _told("deposit_review_waits", clerk)] == ["late", "ending"]
+    assert (money(anna), _told("deposit_freed", anna)) == ((600_000, 0), [])
+    days_pass(7)
+    with transaction.atomic():
+        holds.expire_due()
+    for _ in range(2):
+        polling.sweep()
+    assert money(anna) == (600_000, 600_000)
+    assert [one["amount_minor"] for one in _told("deposit_freed", anna)] == [600_000]
+    stages = [one["stage"] for one in _told("deposit_review_waits", clerk)]
+    assert stages == ["late", "ending", "lapsed"]
+    assert review.queue() == []
+
+
+def test_what_somebody_decided_is_told_to_its_player_alone(psp, anna, held, days_pass):
+    clerk = make_staff(Role.FINANCE, key=None).pk
+    review.decide(held.pk, Verdict.RELEASE, reason="Theirs.", actor=officer(Role.FINANCE))
+    days_pass(40)
+    polling.sweep()
+    assert [one["amount_minor"] for one in _told("deposit_freed", anna)] == [600_000]
+    assert _told("deposit_review_waits", clerk) == []
 
 
 def test_a_refund_at_the_providers_own_desk_ends_the_hold_and_takes_the_money(psp, anna, held):

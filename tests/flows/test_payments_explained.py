@@ -245,6 +245,7 @@ def test_every_notice_reads_well_in_every_state_it_is_told_of(language):
     every |= {(kind, "withdrawal", state) for state, kind in telling.WITHDRAWAL_NEWS.items()}
     every |= {(kind, "deposit", state) for state, kind in telling.DISPUTE_NEWS.items()}
     every.add(("deposit_needs_you", "deposit", DepositState.REQUIRES_ACTION))
+    every.add(("deposit_freed", "deposit", DepositState.SUCCEEDED))
     every |= {("payment_late", way, DepositState.UNKNOWN) for way in ("deposit", "withdrawal")}
     with translation.override(language):
         for kind, direction, state in every:
