@@ -1,4 +1,5 @@
-"""``python -m verify EXPORT_DIR --public-key FILE``: is this export what was sealed?
+"""``python -m verify EXPORT_DIR --public-key FILE [--device-keys KEYS]``: is this export what was
+sealed, and are the keys of its devices the ones that you were given at the studio?
 
 ``python -m verify proof FILE --public-key FILE``: is this one row under its seal?
 
@@ -51,10 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--anchor", type=Path, action="append", help="seals kept elsewhere (repeatable)"
     )
+    told = "keys of devices that you have from elsewhere: name, device and base64 key in each line"
+    parser.add_argument("--device-keys", type=Path, help=told)
     parser.add_argument("--format", choices=["text", "json"], default="text")
     options = parser.parse_args(given)
     try:
-        report = run(options.export, options.public_key, options.anchor)
+        report = run(options.export, options.public_key, options.anchor, options.device_keys)
     except Unusable as error:
         sys.stderr.write(f"verify: {error}\n")
         return 2

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from verify.device_file import Given, compare, given_keys
 from verify.export import Export, Listed
 from verify.findings import Code, Finding, Spoiled, Unusable
 from verify.ledger import check_ledger
@@ -35,6 +36,7 @@ class Check:
 
 
 OBSERVATIONS: Final = "observations"
+GIVEN_KEYS: Final = "given device keys"
 
 CHECKS: tuple[Check, ...] = (
     Check("seals", check_seals),
@@ -44,6 +46,8 @@ CHECKS: tuple[Check, ...] = (
     Check("results", check_results, ("rounds",), ("audit", "device_keys", "sightings")),
 )
 
+
+_NAMES: Final = (*(check.name for check in CHECKS), GIVEN_KEYS)
 
 #: What reading raises where bytes are no JSON, or JSON of another shape than a row of its source.
 UNREADABLE = (
@@ -82,13 +86,20 @@ class Report:
         }
 
 
-def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Report:
+def run(
+    folder: Path,
+    public_key: Path,
+    anchors: list[Path] | None = None,
+    device_keys_file: Path | None = None,
+) -> Report:
     """Check the export in ``folder``; raises ``Unusable`` where there is nothing to check.
 
     ``anchors`` are files of seals kept elsewhere (one signed line each): every one of them must be
     in the export, byte for byte. Without one, an operator who holds the signing key could make a
-    whole new history.
+    whole new history. ``device_keys_file`` names the keys of devices that somebody has from
+    elsewhere (`verify.device_file`): a key of the export that is not in it is a finding.
     """
+    given = None if device_keys_file is None else given_keys(device_keys_file)
     export = Export(folder, load_keys(public_key), _anchors(anchors or []), frozenset())
     try:
         listed = export.manifest()
@@ -110,11 +121,14 @@ def run(folder: Path, public_key: Path, anchors: list[Path] | None = None) -> Re
     keys, unread = _keys(export)
     if OBSERVATIONS not in ran:  # else it has found that already: it reads them first
         findings += unread
+    if given is not None:
+        ran.add(GIVEN_KEYS)
+        findings += _not_given(export, keys, given)
     return Report(
         findings,
         sum(source.rows for source in listed),
         sum(source.seals for source in listed),
-        ["manifest", *(check.name for check in CHECKS if check.name in ran)],
+        ["manifest", *(name for name in _NAMES if name in ran)],
         keys,
     )
 
@@ -130,6 +144,13 @@ def _keys(export: Export) -> tuple[list[Key], list[Finding]]:
     except UNREADABLE as error:
         detail = f"the keys of devices cannot be read: {error!r}"
         return [], [Finding(KEYS, Code.UNREADABLE, detail)]
+
+
+def _not_given(export: Export, keys: list[Key], given: dict[str, Given]) -> Iterator[Finding]:
+    """Keys of the export that nobody gave; an export without any cannot be held against them."""
+    if KEYS not in export.names:
+        yield Finding(KEYS, Code.SOURCE_MISSING, "is not in the export, and keys were given")
+    yield from compare(keys, given)
 
 
 def _run(check: Check, export: Export, source: Listed) -> Iterator[Finding]:

@@ -59,6 +59,7 @@ class Code(StrEnum):
     # of observations and of results
     DEVICE_UNKNOWN = "device_unknown"
     DEVICE_DIFFERS = "device_differs"
+    DEVICE_KEY_FOREIGN = "device_key_foreign"
     OBSERVATION_FORGED = "observation_forged"
     OBSERVATION_REPEATED = "observation_repeated"
     OBSERVATION_MISSING = "observation_missing"

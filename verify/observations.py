@@ -6,8 +6,8 @@ only with the record's word of who enrolled it as what: a wheel names the result
 console confirms it. No device uses a sequence number twice.
 
 Nothing sealed can say that a key was in the device when it was enrolled: the report names every
-key, to be compared with the studio's. One pass, memory for the keys alone; sequence numbers go to
-the disk. What an observation says is read by `verify.results`.
+key, and `verify.device_file` holds them against those of the studio. One pass, memory for the keys
+alone; sequence numbers go to the disk. What an observation says is read by `verify.results`.
 """
 
 from __future__ import annotations

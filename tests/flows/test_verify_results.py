@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,9 @@ from tables.play.suspension import respin_round
 from tests import house
 from tests.flows.incident_steps import acting, bet, newest, person, tick_all
 from tests.flows.test_verify_rounds import rows_of, write
+from verify.__main__ import main
 from verify.checks import run
-from verify.findings import Code
+from verify.findings import Code, Unusable
 
 pytestmark = pytest.mark.feature("F44", "F56")
 
@@ -287,3 +289,85 @@ def test_the_record_of_a_round_that_spins_again_says_where_evidence_begins(
     official["evidence_after"] = told["round.respun"]["evidence_after"]
     write(folder, "audit", rows)
     assert found(folder) == [("rounds", SIGNED, 1)]
+
+
+WHEEL, KEYPAD = "alexandria-wheel-k1", "alexandria-keypad-k1"
+
+
+def keys_given(folder, change=lambda lines: lines) -> Path:
+    """A file with the keys of the export's devices, as somebody read them at the studio."""
+    lines = [
+        f"{one['id']}  {one['device']}  {one['public_key']}"
+        for one in rows_of(folder, "device_keys")
+    ]
+    place = folder.parent / "studio-keys.txt"
+    place.write_text("\n".join(["# the studio's", "", *change(lines)]) + "\n")
+    return place
+
+
+def test_keys_that_were_given_at_the_studio_are_the_exports(folder, capsys):
+    spare = base64.b64encode(bytes(32)).decode()
+    place = keys_given(folder, lambda lines: [*lines, f"spare-k1 spare-wheel {spare}"])
+    report = run(folder, folder.parent / "key.pem", None, place)
+    assert report.findings == []
+    assert report.checks[-1] == "given device keys"
+    assert run(folder, folder.parent / "key.pem").checks == report.checks[:-1]
+    words = [str(folder), "--public-key", str(folder.parent / "key.pem")]
+    assert main([*words, "--device-keys", str(place)]) == 0
+    assert capsys.readouterr().out.endswith("everything holds\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "says"),
+    [
+        (lambda line: None, WHEEL, "is not among the keys that were given"),
+        (
+            lambda line: line.replace(" alexandria-wheel ", " another-wheel "),
+            WHEEL,
+            "was given as one of another-wheel",
+        ),
+        (
+            lambda line: f"{line.rsplit(' ', 1)[0]} {base64.b64encode(bytes(32)).decode()}",
+            WHEEL,
+            "is another one than was given",
+        ),
+        (lambda line: None, KEYPAD, "is not among the keys that were given"),
+    ],
+)
+def test_a_key_of_the_export_that_was_not_given_so_is_named(folder, change, name, says, capsys):
+    def changed(lines):
+        kept = [change(line) if line.startswith(f"{name} ") else line for line in lines]
+        return [line for line in kept if line is not None]
+
+    place = keys_given(folder, changed)
+    (row,) = [n for n, one in enumerate(rows_of(folder, "device_keys"), 1) if one["id"] == name]
+    (found_,) = run(folder, folder.parent / "key.pem", None, place).findings
+    device = name.removesuffix("-k1")
+    assert found_.as_dict() == {
+        "source": "device_keys",
+        "code": "device_key_foreign",
+        "row": row,
+        "seal": None,
+        "detail": f"the key {name} of {device} {says}",
+    }
+    words = [str(folder), "--public-key", str(folder.parent / "key.pem")]
+    assert main([*words, "--device-keys", str(place)]) == 1
+    assert f"BAD  {found_}\n" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_list_of_keys_cannot_be_used(folder, capsys):
+    words = [str(folder), "--public-key", str(folder.parent / "key.pem"), "--device-keys"]
+    for change, says in (
+        (lambda lines: [], "names no key"),
+        (lambda lines: [*lines, lines[0]], "again"),
+        (lambda lines: ["one two"], "line 3 is not a key's name, its device and the key"),
+        (lambda lines: ["one two dGhyZWU="], "line 3 is not a key's name"),
+        (lambda lines: ["one two not-base64"], "line 3 is not a key's name"),
+    ):
+        place = keys_given(folder, change)
+        with pytest.raises(Unusable, match=says):
+            run(folder, folder.parent / "key.pem", None, place)
+        assert main([*words, str(place)]) == 2
+        assert says in capsys.readouterr().err
+    assert main([*words, str(folder.parent / "none.txt")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
