@@ -35,7 +35,12 @@ from payments.disputes import asking, working
 from payments.disputes.models import ProviderDispute
 from payments.disputes.working import WorkCode
 from payments.models import Deposit, Withdrawal
-from payments.providers.protocol import DisputeState, NotThere, ProviderUnreachable
+from payments.providers.protocol import (
+    DisputeState,
+    NotThere,
+    ProviderRejected,
+    ProviderUnreachable,
+)
 from payments.words import explaining
 
 SEE: Final = "payments.view_chargebacks"
@@ -149,7 +154,7 @@ def ask(request: HttpRequest, dispute_id: UUID) -> HttpResponse:
     except NotThere:
         words = "The provider does not know this dispute: perhaps not under the key we have now."
         messages.error(request, words)
-    except (ProviderUnreachable, Refused):
+    except (ProviderUnreachable, ProviderRejected, Refused):
         messages.error(request, "The provider does not answer. The sweep asks again.")
     else:
         messages.info(request, _ANSWERS.get(answer, answer))

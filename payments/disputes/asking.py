@@ -10,7 +10,7 @@ from payments import providers
 from payments.disputes import applying
 from payments.disputes.models import ProviderDispute
 from payments.paying_in import deposits
-from payments.providers.protocol import DisputeReport, Provider, ProviderRejected
+from payments.providers.protocol import DisputeReport, NotOurs, Provider
 from payments.states import DEPOSIT_REVERSALS, DEPOSIT_STEPS, DepositState
 
 #: A dispute says of these that the money came after all.
@@ -19,18 +19,19 @@ _MAY_HAVE_COME: Final = frozenset(
     for state in DepositState
     if DepositState.SUCCEEDED in DEPOSIT_STEPS[state] | DEPOSIT_REVERSALS.get(state, frozenset())
 )
-#: What an event about a dispute came to when the provider does not know it.
+#: What an event about a dispute came to that is none of our business.
 NOT_CONFIRMED = "not_confirmed"
 
 
 def look(house: Provider, provider_ref: str, *, cause: str) -> tuple[str, DisputeReport | None]:
     """What the provider says of its dispute, applied; what came of it, and what it said.
 
-    Raises ``ProviderUnreachable``; then nothing changed. Outside any transaction; repeatable.
+    Raises ``ProviderUnreachable`` or ``ProviderRejected``; then nothing changed. Outside any
+    transaction; repeatable.
     """
     try:
         found = house.find_dispute(provider_ref)
-    except ProviderRejected:
+    except NotOurs:
         return NOT_CONFIRMED, None
     if found.provider_ref != provider_ref:
         return NOT_CONFIRMED, None

@@ -23,9 +23,9 @@ from payments.providers.protocol import (
     Ignored,
     Named,
     News,
+    NotOurs,
     PayoutReport,
     Provider,
-    ProviderRejected,
     Report,
     about,
 )
@@ -64,7 +64,8 @@ def apply_stored(row_id: UUID) -> str:
     """Apply a stored event unless that has been done; returns the outcome. Repeatable.
 
     A report that our record cannot follow is not believed: the provider is asked, and its answer
-    applied. Raises ``ProviderUnreachable`` when it does not answer; the event then waits.
+    applied. Raises ``ProviderUnreachable`` when it does not answer, or ``ProviderRejected`` when it
+    will not; the event then waits.
     """
     event = ProviderEvent.objects.get(pk=row_id)
     if event.applied_at is not None:
@@ -119,7 +120,7 @@ def _apply(house: Provider, report: Report, event: ProviderEvent) -> str:
     if meaning in {Meaning.CONFLICT, Meaning.REVERSAL}:
         try:
             asked = _ask(house, report, ours.provider_ref or report.provider_ref)
-        except ProviderRejected:
+        except NotOurs:
             return "not_confirmed"
         meaning = _route(asked, cause, actor, confirmed=True)
     return meaning.value
@@ -135,7 +136,7 @@ def _look(house: Provider, news: Named, event: ProviderEvent) -> str:
             if news.about is About.DEPOSIT
             else house.find_payout(news.provider_ref)
         )
-    except ProviderRejected:
+    except NotOurs:
         return "not_confirmed"
     event.payment_id = asked.payment_id
     table = Deposit if isinstance(asked, DepositReport) else Withdrawal

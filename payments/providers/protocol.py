@@ -35,6 +35,12 @@ class ProviderRejected(Exception):
         self.code = code[:120]
 
 
+class NotOurs(ProviderRejected):
+    """What we asked about is there, and none of our business: another shop's on the same account,
+    or an inquiry that took no money. Any other refusal to tell is about how we asked.
+    """
+
+
 class BadWebhook(Exception):
     """A message that is not the provider's, or not one we understand."""
 

@@ -28,6 +28,7 @@ from payments.providers.protocol import (
     NewDeposit,
     NewPayout,
     News,
+    NotOurs,
     NotThere,
     PayoutReport,
     PayoutRoute,
@@ -115,7 +116,7 @@ class StripeProvider:
     # Disputes
 
     def find_dispute(self, provider_ref: str) -> DisputeReport:
-        """How a dispute stands; ``ProviderRejected`` while it is an inquiry that took nothing, and
+        """How a dispute stands; ``NotOurs`` while it is an inquiry that took nothing, and
         for one of a payment that carries no mark of ours: others may use the same account.
         """
         with self._api() as api:
@@ -125,11 +126,11 @@ class StripeProvider:
                 params={"expand": ["payment_intent"]},
             )
             if found.get("status") in reading.NOTHING_TAKEN:
-                raise ProviderRejected("nothing_was_taken")
+                raise NotOurs("nothing_was_taken")
             intent = found.get("payment_intent") or {}
             ours = intent.get("metadata") or {}
             if events.payment_of(ours) is None:
-                raise ProviderRejected("not_ours")
+                raise NotOurs("not_ours")
             deposit_ref = str(intent.get("id"))
             if ours.get("via") == PAGE:
                 deposit_ref = _page_of(api, deposit_ref)["id"]
@@ -278,7 +279,7 @@ def _declined(error: BaseException | None) -> dict[str, Any] | None:
 def _find_deposit(api: Api, provider_ref: str) -> DepositReport:
     """How a deposit stands, ended now where it waited for its payer for too long.
 
-    ``ProviderRejected`` for a payment without a mark of ours: others may use the same account.
+    ``NotOurs`` for a payment without a mark of ours: others may use the same account.
     """
     if not provider_ref.startswith("pi_"):
         return _find_page(api, provider_ref)
@@ -286,7 +287,7 @@ def _find_deposit(api: Api, provider_ref: str) -> DepositReport:
     intent = api.ask(intents.retrieve, provider_ref, params=more)
     ours = intent.get("metadata") or {}
     if events.payment_of(ours) is None:
-        raise ProviderRejected("not_ours")
+        raise NotOurs("not_ours")
     if ours.get("via") == PAGE:
         return _find_page(api, _page_of(api, provider_ref)["id"])
     if intent.get("status") == "requires_action" and _is_stale(intent):

@@ -18,8 +18,7 @@ from payments.providers.protocol import (
     DisputeState,
     NewDeposit,
     News,
-    NotThere,
-    ProviderRejected,
+    NotOurs,
     ProviderUnreachable,
 )
 from payments.states import DepositState
@@ -34,7 +33,7 @@ class DisputingProvider:
 
     name: str = PROVIDER
     is_silent: bool = False
-    is_elsewhere: bool = False
+    says_no: Exception | None = None
     disputes: dict[str, DisputeReport] = field(default_factory=dict)
     deposits: dict[str, DepositReport] = field(default_factory=dict)
     events: dict[str, News] = field(default_factory=dict)
@@ -48,10 +47,10 @@ class DisputingProvider:
         self.asked.append(provider_ref)
         if self.is_silent:
             raise ProviderUnreachable("ReadTimeout")
-        if self.is_elsewhere:
-            raise NotThere("status 404")
+        if self.says_no is not None:
+            raise self.says_no
         if provider_ref not in self.disputes:
-            raise ProviderRejected("not_found")
+            raise NotOurs("not_ours")
         return self.disputes[provider_ref]
 
     def find_deposit(self, provider_ref: str) -> DepositReport:

@@ -15,7 +15,7 @@ from payments import polling, providers
 from payments.disputes import chargebacks, working
 from payments.models import Deposit, ProviderEvent
 from payments.paying_in import deposits
-from payments.providers.protocol import DepositReport, DisputeState, NotThere
+from payments.providers.protocol import DepositReport, DisputeState, NotThere, ProviderRejected
 from payments.states import DepositState
 from tests import house
 from tests.flows.chargeback_steps import captured_deposit, cash, clearing, disputed, finance, lost
@@ -110,15 +110,16 @@ def test_what_nobody_bore_of_a_closed_case_keeps_the_officers_note(psp, paid):
     assert (row().closed_by, row().closed_note) == (str(one), "Lost.")
 
 
-def test_what_is_asked_with_the_key_of_another_account_is_asked_again_with_the_right_one(
-    psp, anna, paid
+@pytest.mark.parametrize("no", [NotThere("status 404"), ProviderRejected("unknown_version")])
+def test_what_is_asked_with_a_wrong_key_or_in_a_wrong_way_is_asked_again_in_the_right_one(
+    psp, anna, paid, no
 ):
     said = psp.takes(paid, 1_000)
-    psp.is_elsewhere = True
-    with pytest.raises(NotThere):
+    psp.says_no = no
+    with pytest.raises(type(no)):
         psp.tell(said)
     assert (polling.sweep().failures, ProviderEvent.objects.get().outcome) == (1, "")
-    psp.is_elsewhere = False
+    psp.says_no = None
     assert polling.sweep().events == 1
     assert (lost(), row().state) == (1_000, "opened")
 
