@@ -73,7 +73,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 
     def refusal_text(self, refused: Refused) -> str:
         """What the refused person reads. Overridden where there are more codes than here."""
-        return _("We cannot open this account to you at present. Our support can say more.")
+        return _(
+            "We cannot open this account to you at present. If you think that is a mistake, write"
+            " to our support."
+        )
 
     # -- sign-in -----------------------------------------------------------------------------------
 

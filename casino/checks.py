@@ -60,6 +60,15 @@ def the_operator_has_a_name(app_configs: Apps, **_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def people_can_write_to_the_house(app_configs: Apps, **_: Any) -> list[CheckMessage]:
+    """Who is turned away at the door is sent to our support: by an address that is there."""
+    if settings.FARO_MODE == "production" and "@" not in settings.SUPPORT_EMAIL:
+        hint = "The address that is shown to people who cannot sign in."
+        return [Warning("SUPPORT_EMAIL is not set.", hint=hint, id="faro.W003")]
+    return []
+
+
+@register(Tags.security, deploy=True)
 def jurisdictions_may_be_offered(app_configs: Apps, **_: Any) -> list[CheckMessage]:
     """Each code of `FARO_JURISDICTIONS` has a profile, and in production none is a demonstration.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -23,5 +24,11 @@ def standing(request: HttpRequest) -> dict[str, Any]:
 
 
 def door(request: HttpRequest) -> dict[str, Any]:
-    """`is_staff_door`: the account pages are the same at both doors, their frame is not."""
-    return {"is_staff_door": doors.is_staff_door(request)}
+    """`is_staff_door`: the account pages are the same at both doors, their frame is not.
+
+    `support_email`: where somebody writes to who cannot sign in; empty where nobody said.
+    """
+    return {
+        "is_staff_door": doors.is_staff_door(request),
+        "support_email": settings.SUPPORT_EMAIL,
+    }

@@ -112,6 +112,21 @@ def _limit(data: Data, words: str) -> str:
     }
 
 
+def _disabled(data: Data) -> str:
+    """What is stopped, as far as the order says: one about a person says nothing more."""
+    scope = str(data.get("scope", ""))
+    if scope == "deposits":
+        return _("We take no deposits at the moment. Nothing was charged. Try again later.")
+    if scope == "withdrawals":
+        return _("Withdrawals are stopped at the moment. Your money stays yours. Try again later.")
+    if scope.startswith("provider:"):
+        return _(
+            "Our payment provider is not available at the moment. Nothing was charged. Try again"
+            " later."
+        )
+    return _("This is stopped at the moment by us. Nothing was charged.")
+
+
 #: What a register asks for, as a field's label says it.
 FACT_NAMES: Final = {
     "given_name": gettext_lazy("Given name"),
@@ -152,7 +167,7 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
     ),
     "wrong_currency": lambda _d: _("Your account is kept in another currency."),
     "not_positive": lambda _d: _("The amount must be above zero."),
-    "disabled": lambda _d: _("This is stopped at the moment by us. Nothing was charged."),
+    "disabled": _disabled,
     "deposit_limit": lambda d: _limit(
         d,
         _("Your deposit limit is %(limit)s per %(period)s; %(left)s is left. Nothing was charged."),
@@ -251,8 +266,8 @@ _TEXTS: Final[dict[str, Callable[[Data], str]]] = {
         % {"facts": _facts(d)}
     ),
     "not_at_present": lambda _d: _(
-        "We cannot open this account to you at present. Our support can say more. If play worries"
-        " you, our page Play safely says who helps."
+        "We cannot open this account to you at present. If you think that is a mistake, write to"
+        " our support. If play worries you, our page Play safely says who helps."
     ),
     "registry_excluded": lambda _d: _(
         "The national register of excluded people has you in it, so you cannot bet or deposit."

@@ -22,6 +22,11 @@ else:
 MAIL_DOMAIN: str = env.str("MAIL_DOMAIN", default="faro.invalid")
 DEFAULT_FROM_EMAIL: str = env.str("MAIL_FROM", default=f"Faro <no-reply@{MAIL_DOMAIN}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+#: Where people write to who cannot sign in: pages that turn somebody away show it. Production must
+#: name its own (`check --deploy`); who is signed in opens a case instead.
+SUPPORT_EMAIL: str = env.str(
+    "SUPPORT_EMAIL", default="" if FARO_MODE == "production" else f"support@{MAIL_DOMAIN}"
+)
 
 #: /mailbox/ shows everybody's mail: never in production.
 MAILBOX_PAGE = FARO_MODE != "production"

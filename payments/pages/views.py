@@ -16,6 +16,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from audit.database_clock import database_now
+from compliance import switches
+from compliance.gate import Purpose
+from compliance.gate_reading import OWN_SCOPES
 from compliance.limits import must_answer
 from compliance.pages import limit_rows
 from compliance.play_safely.page import question_facts
@@ -114,6 +117,8 @@ def _page(request: HttpRequest, forms: dict[str, Any], status: int = 200) -> Htt
         **_now(player_id),
         **_owed(player_id),
         "stopped": stopped_text(standing, now),
+        "closed": _closed(),
+        "no_provider": _no_provider(),
         "limits": [row for row in limits if row.kind in OF_DEPOSITS],
         "payments": _ended(player_id, now),
         "quick": quick_amounts(standing.currency, min(lefts, default=None)) if standing else [],
@@ -157,6 +162,18 @@ def _saved(player_id: PlayerId) -> list[dict[str, Any]]:
         for one in instruments.saved(player_id)
         if one.provider == house
     ]
+
+
+def _closed() -> str:
+    """Why nobody's deposit begins now, whatever is asked: the gate would refuse it."""
+    scopes = (*OWN_SCOPES[Purpose.DEPOSIT], f"provider:{providers.default_name()}")
+    stopped = sorted(switches.disabled_among(scopes))
+    return wording.refusal_text("disabled", {"scope": stopped[0]}) if stopped else ""
+
+
+def _no_provider() -> str:
+    is_there = providers.is_connected(providers.default_name())
+    return "" if is_there else wording.refusal_text("provider_not_connected", {})
 
 
 def _owed(player_id: PlayerId) -> dict[str, Any]:

@@ -20,6 +20,7 @@ PRODUCTION = {
     "CSRF_TRUSTED_ORIGINS": "https://play.example.com",
     "FARO_JURISDICTIONS": "MT",
     "FARO_OPERATOR": "House Ltd",
+    "SUPPORT_EMAIL": "help@house.example",
     "FARO_METRICS_TOKEN": "scraper-token",
     "FARO_VIRUS_SCANNER": "tcp://scanner.internal:3310",
     "STRIPE_API_KEY": "rk_live_of-no-account",

@@ -97,7 +97,7 @@ def test_typed_times_mean_what_they_say():
 def test_before_the_first_deposit_the_player_says_which_limits_they_want_or_none(browser, player):
     page = browser.get("/cashier/").content.decode()
     assert "How much do you want to pay in at most?" in page
-    assert 'action="/cashier/deposits/"' not in page
+    assert 'action="/cashier/deposits/#deposit"' not in page
     assert 'action="/cashier/withdraw/"' in page
     # a form that was kept from before is no way around the question
     answer = browser.post("/cashier/deposits/", {"amount": "20", "key": "k" * 20})
@@ -106,7 +106,7 @@ def test_before_the_first_deposit_the_player_says_which_limits_they_want_or_none
     answer = browser.post("/play-safely/question/", {"week": "100", "next": "/cashier/"})
     assert (answer.status_code, answer["Location"]) == (302, "/cashier/")
     assert own(player) == {(LimitKind.DEPOSIT, Period.WEEK): 10_000}
-    assert 'action="/cashier/deposits/"' in browser.get("/cashier/").content.decode()
+    assert 'action="/cashier/deposits/#deposit"' in browser.get("/cashier/").content.decode()
 
 
 @pytest.mark.feature("F96")

@@ -69,7 +69,7 @@ def test_cashier_and_tables_say_why_and_offer_no_deposit(stop, words):
     client = browser(player)
     cashier, tables = read(client, "/cashier/"), read(client, "/")
     assert words in cashier
-    assert 'action="/cashier/deposits/"' not in cashier
+    assert 'action="/cashier/deposits/#deposit"' not in cashier
     assert 'action="/cashier/withdraw/"' in cashier
     assert words in tables
 
@@ -119,7 +119,7 @@ def test_who_closes_an_account_is_sent_to_sign_in_only_where_money_is_left():
         if not offered:
             text = answer.content.decode()
             assert "there is no money left in it to withdraw" in text
-            assert "Code for our support: closed_and_empty" in text
+            assert "Quote this code: closed_and_empty" in text
 
 
 @pytest.mark.feature("F105")
