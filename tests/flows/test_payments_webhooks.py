@@ -35,7 +35,7 @@ class Psp:
 
     objects: dict[str, dict] = field(default_factory=dict)
 
-    def call(self, method, path, *, key="", body=None):
+    def call(self, method, path, *, key="", body=None, language=""):
         if method == "POST":
             made = body | {
                 "id": f"pay_{len(self.objects)}",
