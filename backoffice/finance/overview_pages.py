@@ -157,6 +157,7 @@ def _funds() -> list[dict[str, Any]]:
             "owed": desk.amount(one.owed_minor, one.currency),
             "surplus": desk.amount(one.surplus_minor, one.currency),
             "missing": desk.amount(-one.surplus_minor, one.currency),
+            "fees": desk.amount(one.fees_minor, one.currency),
             "is_covered": one.is_covered,
         }
         for one in player_funds.funds(sure_instant())

@@ -4,6 +4,10 @@ A balance at an instant is what is posted less what moved at or after it: exact,
 asked, since entries never change and `check_ledger` proves that balances are their sums. Credits
 count positive in the books: a player's money is above zero, what a provider or a bank holds of ours
 is below. A debt of a player lessens nothing here: it is shown apart.
+
+Money has no name on it: what test accounts paid in is first at a provider, then at a bank, mixed
+with everybody's. So it leaves as one sum from what both hold together, and what each holds stands
+as the books have it. What providers kept as fees is gone from there, and is the house's to bear.
 """
 
 from __future__ import annotations
@@ -37,14 +41,16 @@ LEFT JOIN accounts_player p ON s.owner_ref ~ '^player:[0-9]{{1,18}}$'
         THEN substr(s.owner_ref, 8)::bigint END
 GROUP BY 1, 2, 3
 """  # noqa: S608  (fixed words)
-#: What test accounts paid in and did not take out again: no cover for anybody, won or lost.
+#: What test accounts paid in and did not take out again: no cover for anybody, won or lost. What
+#: a provider took back of it counts when it was taken from the account.
 _PAID_IN_BY_TESTS: Final = """
 SELECT a.currency, sum(e.amount)::bigint
 FROM accounts_player p
 JOIN ledger_account a
     ON a.owner_ref = 'player:' || p.user_id AND a.kind IN ('player_cash', 'player_held')
 JOIN ledger_entry e ON e.account = a.id AND e.posted_at < %(as_of)s
-JOIN ledger_account other ON other.id = e.counterpart AND other.kind = 'psp_clearing'
+JOIN ledger_account other ON other.id = e.counterpart
+    AND other.kind IN ('psp_clearing', 'chargebacks')
 WHERE p.is_test GROUP BY 1
 """
 #: Of what an escrow holds, what test accounts put there; asked only of the few that hold something.
@@ -83,13 +89,17 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608  (fixed words)
 
 _OWED: Final = ("player_cash", "player_held")
-_ALL: Final = (*_OWED, "receivable", "escrow", "suspense", "psp_clearing", "bank")
+_ALL: Final = (*_OWED, "receivable", "escrow", "suspense", "psp_clearing", "bank", "psp_fees")
 
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """One currency at an instant, in minor units, test accounts apart on both sides: what they
-    paid in is in ``test_at_providers_minor``, not in what providers hold for players.
+    """One currency at an instant, in minor units, test accounts apart on both sides.
+
+    ``at_providers_minor`` and ``at_banks_minor`` are as the books have them; of both together,
+    ``test_paid_in_minor`` is of test accounts and covers nobody: never below zero, since what they
+    took out beyond it is gone, and never more than is there. ``fees_minor`` is what providers kept
+    so far, which is gone from what they hold and a cost of the house.
 
     ``unallocated_minor`` is money that came and is nobody's yet; it may have to go back, so it
     counts as owed. ``receivable_minor`` is what players owe, and lessens nothing.
@@ -103,9 +113,10 @@ class Funds:
     receivable_minor: int
     at_providers_minor: int
     at_banks_minor: int
+    test_paid_in_minor: int
+    fees_minor: int
     test_minor: int
     test_in_play_minor: int
-    test_at_providers_minor: int
 
     @property
     def owed_minor(self) -> int:
@@ -114,8 +125,10 @@ class Funds:
 
     @property
     def surplus_minor(self) -> int:
-        """What providers and banks hold above it; below zero it is not covered."""
-        return self.at_providers_minor + self.at_banks_minor - self.owed_minor
+        """What providers and banks hold above it, without test accounts; below zero it is not
+        covered."""
+        held_minor = self.at_providers_minor + self.at_banks_minor
+        return held_minor - self.test_paid_in_minor - self.owed_minor
 
     @property
     def is_covered(self) -> bool:
@@ -143,6 +156,7 @@ def _funds(
     def real(kind: str) -> int:
         return by.get((kind, False), 0)
 
+    at_providers, at_banks = -real("psp_clearing"), -real("bank")
     return Funds(
         currency=currency,
         cash_minor=real("player_cash"),
@@ -150,11 +164,12 @@ def _funds(
         in_play_minor=real("escrow") - test_in_play,
         unallocated_minor=real("suspense"),
         receivable_minor=-real("receivable"),
-        at_providers_minor=-real("psp_clearing") - test_paid_in,
-        at_banks_minor=-real("bank"),
+        at_providers_minor=at_providers,
+        at_banks_minor=at_banks,
+        test_paid_in_minor=max(0, min(test_paid_in, at_providers + at_banks)),
+        fees_minor=-real("psp_fees"),
         test_minor=sum(by.get((kind, True), 0) for kind in _OWED),
         test_in_play_minor=test_in_play,
-        test_at_providers_minor=test_paid_in,
     )
 
 
@@ -186,8 +201,8 @@ def _funds_rows(span: Span) -> Iterator[tuple[object, ...]]:
         yield (
             one.currency, one.cash_minor, one.held_minor, one.in_play_minor,
             one.unallocated_minor, one.owed_minor, one.at_providers_minor, one.at_banks_minor,
-            one.surplus_minor, "yes" if one.is_covered else "no", one.receivable_minor,
-            one.test_minor, one.test_in_play_minor, one.test_at_providers_minor,
+            one.test_paid_in_minor, one.surplus_minor, "yes" if one.is_covered else "no",
+            one.fees_minor, one.receivable_minor, one.test_minor, one.test_in_play_minor,
         )  # fmt: skip
 
 
@@ -205,8 +220,9 @@ PLAYER_FUNDS: Final = Report(
     "player-funds",
     "Player funds",
     "What is the players' at an instant, per currency, against what providers and banks hold for"
-    " the house. Debts of players lessen nothing; what test accounts have and paid in stands apart"
-    " and covers nothing.",
+    " the house. What test accounts paid in is in what those hold, covers nothing and is taken off."
+    " Fees that providers kept are the house's to bear: what is missing, it pays in. Debts of"
+    " players lessen nothing.",
     (
         Column("currency", "Currency"),
         Column("cash", "In accounts", Cell.MONEY, is_total=True),
@@ -216,12 +232,13 @@ PLAYER_FUNDS: Final = Report(
         Column("owed", "Owed to players", Cell.MONEY, is_total=True),
         Column("at_providers", "At providers", Cell.MONEY, is_total=True),
         Column("at_banks", "At banks", Cell.MONEY, is_total=True),
+        Column("test_paid_in", "Of it by test accounts", Cell.MONEY, is_total=True),
         Column("surplus", "Above what is owed", Cell.MONEY, is_total=True),
         Column("covered", "Covered"),
+        Column("fees", "Fees kept so far", Cell.MONEY, is_total=True),
         Column("receivable", "Players owe", Cell.MONEY, is_total=True),
         Column("test_accounts", "Test accounts", Cell.MONEY, is_total=True),
         Column("test_in_play", "Test in rounds", Cell.MONEY, is_total=True),
-        Column("test_at_providers", "Test at providers", Cell.MONEY, is_total=True),
     ),
     _funds_rows,
     Reach.INSTANT,

@@ -131,7 +131,7 @@ def test_player_funds_are_cash_held_and_stakes_with_debts_and_test_accounts_apar
     assert row["owed"] == 52_800
     assert (row["test_accounts"], row["test_in_play"]) == (50_000 - 300 - 700, 700)
     assert -entries_of("psp_clearing") == 100_000
-    assert (row["at_providers"], row["test_at_providers"]) == (50_000, 50_000)
+    assert (row["at_providers"], row["at_banks"], row["test_paid_in"]) == (100_000, 0, 50_000)
     assert (row["surplus"], row["covered"], row["receivable"]) == (-2_800, "no", 0)
     whole = row["cash"] + row["held"] + row["test_accounts"]
     assert whole == entries_of("player_cash", "player_held")
@@ -166,12 +166,12 @@ def test_the_money_of_a_test_account_covers_nobody():
     adjusted(accounts.player_cash(test, "EUR"), adjustments(), 60_000)
     (row,) = rows_of("player-funds")
     assert (row["owed"], row["test_accounts"]) == (5_001, 40_000)
-    assert (row["at_providers"], row["test_at_providers"]) == (5_000, 100_000)
+    assert (row["at_providers"], row["test_paid_in"]) == (105_000, 100_000)
     assert (row["surplus"], row["covered"]) == (-1, "no")
     page = staff_client(Role.FINANCE).get("/admin/finance/").content.decode()
     assert "Not covered" in page
     assert "50.01 EUR owed to players. Without what test accounts paid in," in page
-    assert "providers and banks hold 0.01 EUR less." in page
+    assert "providers and banks hold 0.01 EUR less: the house pays that in." in page
 
 
 @pytest.mark.feature("F72")
