@@ -83,7 +83,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "rows": [row(one, now, people) for one in page],
         "states": list(STATES),
         "kinds": [(code, name) for code, (name, _) in words.KINDS.items()],
-        "providers": sorted(policy.providers),
+        "providers": selectors.own_providers(),
         "buckets": [one.name for one in policy.buckets],
         "currencies": list(
             Break.objects.order_by("currency").values_list("currency", flat=True).distinct()

@@ -37,6 +37,8 @@ TAKEN: Final = register("reconciliation.taken", "Report of reconciliation taken 
 PARTS: Final = {"report": "Take the report", "lines": "Take its lines"}
 REFRESH_S: Final = 3
 SHOWN: Final = 50
+#: The gap of a provider that never sent a file.
+NO_FILE_YET: Final = "no_file_yet"
 UNDER_WAY: Final = (AttemptState.WAITING.value, AttemptState.RUNNING.value)
 _LOOKS: Final = {AttemptState.DONE.value: "is-good", AttemptState.FAILED.value: "is-alarm"}
 
@@ -52,7 +54,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "attempts": [attempt_row(each, names) for each in found],
         "runs": [run_row(each) for each in runs],
         "may_work": request.user.has_perm(WORK),
-        "providers": sorted(current_policy().providers),
+        "providers": selectors.own_providers(),
         "policy": current_policy().version,
     }
     return frame.page(request, "admin/desk/runs.html", "Runs", facts, here="runs")
@@ -75,7 +77,7 @@ def run(request: HttpRequest, run_id: str) -> HttpResponse:
         "report_sha256": found.report_sha256,
         "lines_sha256": found.lines_sha256,
         "files": inputs.get("files", []),
-        "gaps": [_gap(each) for each in inputs.get("gaps", [])],
+        "gaps": _gaps(inputs.get("gaps", [])),
         "refused": inputs.get("refused", []),
         "ledger": _mapping(inputs.get("ledger")),
         "positions": positions(found),
@@ -250,11 +252,17 @@ def positions(found: Run) -> list[dict[str, Any]]:
     return rows
 
 
+def _gaps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Files that are missing; not those of providers that the house does not have."""
+    ours = selectors.own_providers()
+    return [_gap(each) for each in found if each["gap"] != NO_FILE_YET or each["source"] in ours]
+
+
 def _gap(each: dict[str, Any]) -> dict[str, Any]:
     """A file that is missing, in words; from whom none ever came is told quietly."""
     gap = str(each["gap"])
     words_ = ": ".join(one for one in (words.GAPS.get(gap, gap), str(each["detail"])) if one)
-    return {"source": each["source"], "words": words_, "is_quiet": gap == "no_file_yet"}
+    return {"source": each["source"], "words": words_, "is_quiet": gap == NO_FILE_YET}
 
 
 def _downloads(found: Run) -> list[tuple[str, str]]:

@@ -13,6 +13,9 @@ from django.db.models import BigIntegerField, Count, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
 from audit.database_clock import database_now
+from ledger.models import Account
+from ledger.postings import AccountKind
+from payments import providers
 from payments.files import columnar, store
 from payments.files import selectors as files
 from payments.files.models import SourceFile
@@ -33,6 +36,21 @@ JOIN ledger_transfer t ON t.batch = i.batch AND t.item = i.item
 JOIN ledger_batch b ON b.id = t.batch
 WHERE e.account = %s::bigint AND e.seq = %s::bigint
 """
+
+
+def own_providers() -> list[str]:
+    """Providers of the policy that the house has: connected, with an account in the books, or with
+    a file that was taken. The policy names others too, so that their files can be read."""
+    connected = {name for name in providers.NAMES if providers.is_connected(name)}
+    accounts = Account.objects.filter(kind=AccountKind.PSP_CLEARING.value).values_list(
+        "owner_ref", flat=True
+    )
+    sources = SourceFile.objects.filter(state=FileState.ACCEPTED.value).values_list(
+        "source", flat=True
+    )
+    booked = {owner.removeprefix("psp:") for owner in accounts.distinct()}
+    found = connected | {providers.default_name()} | booked | set(sources.distinct())
+    return sorted(found & current_policy().providers.keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,15 +50,16 @@ def text(client, path: str, status: int = 200) -> str:
     return answer.content.decode()
 
 
-def told(run: str, **summary) -> None:
+def told(run: str, gaps: list[dict] | None = None, **summary) -> None:
     """What the run found, as a run tells it."""
+    inputs = {"files": [], "gaps": gaps or [], "ledger": {"rows": 3}}
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO payments_reconciliation_run (id, provider, as_of, window_from,"
             " policy_version, code_version, inputs, summary, report_sha256, lines_sha256,"
             " breaks_open) VALUES (%s, '', now(), now(), '1', '1', %s, %s, %s, %s, 1)",
             [
-                run, json.dumps({"files": [], "ledger": {"rows": 3}}), json.dumps(summary),
+                run, json.dumps(inputs), json.dumps(summary),
                 sha("report"), sha("lines"),
             ],
         )  # fmt: skip
@@ -341,3 +342,25 @@ def test_a_real_run_is_shown_with_its_files_and_a_break_of_it_with_the_providers
     assert "Found by a run" in shown
     overview = text(client, FINANCE)
     assert "2 open, every cent named" in overview
+
+
+def test_pages_name_the_providers_that_the_house_has_and_no_other():
+    client, run = staff_client(Role.FINANCE), sha("a run")
+    gaps = [{"source": name, "gap": "no_file_yet", "detail": ""} for name in ("adyen", "simulated")]
+    since = {"source": "paypal", "gap": "no_file_since", "detail": "2026-11-20T00:00:00Z"}
+    told(run, gaps=[*gaps, since], positions=[], breaks=[])
+    assert client.get(f"{FINANCE}runs/").context["providers"] == ["simulated"]
+    assert client.get(f"{FINANCE}breaks/").context["providers"] == ["simulated"]
+    shown = client.get(f"{FINANCE}runs/{run}/").context["gaps"]
+    assert [one["source"] for one in shown] == ["simulated", "paypal"]
+    assert [one["is_quiet"] for one in shown] == [True, False]
+    SourceFile(
+        sha256=sha("one"), kind="settlement", source="adyen", original_name="one.csv",
+        size_bytes=1, state="accepted", original_path="originals/one", way="folder",
+        rows_path="rows/one", imported_by="system:test", imported_at=database_now(),
+    ).save()  # fmt: skip
+    accounts.psp_clearing("paypal", "EUR")
+    assert client.get(f"{FINANCE}runs/").context["providers"] == ["adyen", "paypal", "simulated"]
+    assert [one["source"] for one in client.get(f"{FINANCE}runs/{run}/").context["gaps"]] == [
+        "adyen", "simulated", "paypal",
+    ]  # fmt: skip
