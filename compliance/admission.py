@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from audit.together import Rows, Statement
+from audit.together import Kept, Rows, Statement
 from compliance.jurisdictions import Jurisdiction
 from compliance.registries.protocol import Outcome
 from kernel.arrays import array_of
@@ -54,16 +54,16 @@ class Admission:
 
 
 NOTHING: Final = Admission()
+_ASK: Final = Kept(
+    "SELECT player_id, registry, registry_outcome, registry_valid_until, place_outcome,"
+    " place_valid_until, likenesses, registry_lacks FROM compliance_admission"
+    " WHERE player_id = ANY (%s::text::bigint[])"
+)
 
 
 def asking(player_ids: Collection[PlayerId]) -> Statement:
     """The rows of those who have one. Under the players' locks nothing of them changes."""
-    return (
-        "SELECT player_id, registry, registry_outcome, registry_valid_until, place_outcome,"
-        " place_valid_until, likenesses, registry_lacks FROM compliance_admission"
-        " WHERE player_id = ANY (%s::text::bigint[])",
-        [array_of(player_ids)],
-    )
+    return _ASK, [array_of(player_ids)]
 
 
 def of_rows(rows: Rows) -> dict[PlayerId, Admission]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from audit.together import Rows, Statement
+from audit.together import Kept, Rows, Statement
 from compliance import rooms
 from compliance.facts import PAID, WAGER, fresh
 from compliance.jurisdictions import Jurisdiction
@@ -32,7 +32,7 @@ from kernel.ids import PlayerId
 
 #: One row per player with a limit. The sums are made once per player and cut by three windows.
 #: Each row of a day or a fact adds to the windows that it lies in; limits then pick theirs.
-_SQL: Final = f"""
+_SQL: Final = Kept(f"""
 WITH policy AS MATERIALIZED (
     SELECT * FROM unnest(%(code)s::text::text[], %(day)s::text::date[], %(week)s::text::date[],
         %(month)s::text::date[], %(day_at)s::text::timestamptz[],
@@ -101,7 +101,7 @@ SELECT DISTINCT ON (id) id, kind, period, amount, used, is_ahead FROM (
                WHEN l.period = 'week' THEN u.paid_week ELSE u.paid_month END AS used
     FROM wanted l JOIN used u USING (id) WHERE l.amount IS NOT NULL
 ) one ORDER BY id, amount - used, amount
-"""  # noqa: S608  (fixed words alone)
+""")  # noqa: S608  (fixed words alone)
 _CUT: Final = (Period.DAY, Period.WEEK, Period.MONTH)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
-from audit.together import Statement, run_together
+from audit.together import Kept, Statement, run_together
 from compliance.jurisdictions import profile
 from compliance.limit_arithmetic import Period, Used, Window, first_day, gaming_day, quarter
 from compliance.models import QuarterTotal, Standing
@@ -99,14 +99,14 @@ def recording(facts: Sequence[Fact]) -> Statement:
 
 
 #: Of a column that is the same all the way only ``c`` is told (`common_and_rest`).
-_RECORD_SQL: Final = """
+_RECORD_SQL: Final = Kept("""
 INSERT INTO compliance_freshfact (player_id, currency, kind, amount_minor, at)
 SELECT f.player_id, coalesce(f.currency, c.currency), coalesce(f.kind, c.kind), f.amount_minor,
     coalesce(f.at, c.at)
 FROM (SELECT %s::text AS currency, %s::text AS kind, %s::timestamptz AS at) c,
     unnest(%s::text::bigint[], %s::text::text[], %s::text::text[], %s::text::bigint[],
         %s::text::timestamptz[]) AS f (player_id, currency, kind, amount_minor, at)
-"""
+""")
 
 
 #: The sums of a day and of a quarter; each is a column ``<name>_minor``, in this order.

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from audit.together import Statement, run_together
+from audit.together import Kept, Statement, run_together
 from compliance import gate_reading, limits, play_time
 from compliance.gate_checks import first_refusal
 from compliance.gate_reading import Known
@@ -102,7 +102,7 @@ def _issuing(requests: Sequence[GateRequest], answers: Sequence[Decision]) -> li
 
 #: Of a column that is the same all the way only ``c`` is told (`common_and_rest`). No id is told
 #: where it is the question's own.
-_RECORD_SQL: Final = """
+_RECORD_SQL: Final = Kept("""
 INSERT INTO compliance_gatedecision
     (id, at, ref, player_id, purpose, allowed, code, amount_minor, currency, policy, facts)
 SELECT coalesce(d.id, d.ref), clock_timestamp(), d.ref, d.player_id, coalesce(d.purpose, c.purpose),
@@ -113,7 +113,7 @@ FROM (SELECT %s::text AS purpose, %s::text AS currency, %s::text AS policy, %s::
             %s::text::text[], %s::text::bigint[], %s::text::text[], %s::text::text[],
             %s::text::text[])
      AS d(id, ref, player_id, purpose, code, amount_minor, currency, policy, facts)
-"""
+""")
 _NONE: Final = "{}"
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from django.db import connection
 
-from audit.together import Rows, Statement
+from audit.together import Kept, Rows, Statement
 from compliance import at_stake, facts, play_time
 from compliance.jurisdictions import OperatorLimit
 from compliance.limit_arithmetic import (
@@ -45,6 +45,11 @@ from ledger.postings import AccountKind
 OF_DEPOSITS: Final = frozenset({LimitKind.DEPOSIT, LimitKind.NET_DEPOSIT, LimitKind.BALANCE})
 OF_BETS: Final = frozenset({LimitKind.LOSS, LimitKind.WAGER})
 OF_TIME: Final = frozenset({LimitKind.SESSION_TIME})
+_ASK: Final = Kept(
+    "SELECT player_id, currency, kind, period, set_at, amount_minor, pending_minor,"
+    " pending_at, needs_confirmation FROM compliance_limit"
+    " WHERE player_id = ANY(%s::text::bigint[]) AND kind = ANY(%s::text::text[])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,7 @@ def in_force(
 def asking(asked: Sequence[StandingNow], kinds: Collection[LimitKind]) -> Statement:
     """The rows of these players' own limits of these kinds."""
     return (
-        "SELECT player_id, currency, kind, period, set_at, amount_minor, pending_minor,"
-        " pending_at, needs_confirmation FROM compliance_limit"
-        " WHERE player_id = ANY(%s::text::bigint[]) AND kind = ANY(%s::text::text[])",
+        _ASK,
         [array_of(one.player_id for one in asked), array_of(sorted(kinds))],
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 
 from audit.locks import LockRank, lock_rows
+from audit.together import Kept
 from compliance.jurisdictions import Jurisdiction, profile
 from compliance.limit_arithmetic import gaming_day
 from compliance.models import Status
@@ -100,7 +101,7 @@ _SELECT: Final = (
     " documents_overdue, excluded_at"
     " FROM compliance_standing WHERE player_id = ANY(%s::text::bigint[]) ORDER BY player_id"
 )
-_LOCK: Final = f"{_SELECT} FOR NO KEY UPDATE"
+_LOCK: Final = Kept(f"{_SELECT} FOR NO KEY UPDATE")
 _STATUS: Final = {one.value: one for one in Status}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

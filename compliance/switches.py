@@ -30,13 +30,19 @@ from accounts.rights import check_right, may
 from accounts.roles import Role
 from audit.database_clock import database_now
 from audit.record import Subject, record, register
-from audit.together import Statement
+from audit.together import Kept, Statement
 from compliance.models import Switch
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.refusal import Refused
 
 REASON_CHARS_MAX: Final = 500
+_ASK: Final = Kept(
+    "SELECT scope FROM compliance_switch"
+    " WHERE until IS NULL AND (scope = ANY (%s::text::text[]) OR scope = ANY (ARRAY("
+    " SELECT kind || ':' || id FROM unnest(%s::text::text[]) AS kind,"
+    " unnest(%s::text::bigint[]) AS id)))"
+)
 
 DISABLED: Final = register("switch.disabled", "Scope disabled")
 ENABLED: Final = register("switch.enabled", "Scope enabled again")
@@ -263,9 +269,6 @@ def disabled_among(
 def asking(scopes: Collection[str], player_ids: Collection[PlayerId]) -> Statement:
     """What `disabled_among` asks: a row with each scope that is stopped."""
     return (
-        "SELECT scope FROM compliance_switch"
-        " WHERE until IS NULL AND (scope = ANY (%s::text::text[]) OR scope = ANY (ARRAY("
-        " SELECT kind || ':' || id FROM unnest(%s::text::text[]) AS kind,"
-        " unnest(%s::text::bigint[]) AS id)))",
+        _ASK,
         [array_of_texts(scopes), array_of_texts(OF_PLAYERS), array_of(player_ids)],
     )

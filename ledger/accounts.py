@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from audit.locks import LockRank, entering
-from audit.together import Rows, Statement
+from audit.together import Kept, Rows, Statement
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import AccountId, PlayerId, RoundId, TableId
 from kernel.invariant import ensure
@@ -25,12 +25,12 @@ _ENSURE: Final = """
 SELECT o_kind, o_owner, o_currency, o_id
 FROM ledger_ensure_accounts(%s::text::text[], %s::text::text[], %s::text::text[])
 """
-_FIND: Final = """
+_FIND: Final = Kept("""
 SELECT a.kind, a.owner_ref, a.currency, a.id
 FROM unnest(%s::text::text[], %s::text::text[], %s::text::text[]) AS w (kind, owner_ref, currency)
 CROSS JOIN LATERAL (SELECT a.kind, a.owner_ref, a.currency, a.id FROM ledger_account a
     WHERE a.kind = w.kind AND a.owner_ref = w.owner_ref AND a.currency = w.currency LIMIT 1) a
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from django.db import connection
 
-from audit.together import Statement, run_together
+from audit.together import Kept, Statement, run_together
 from kernel.arrays import array_of, array_of_texts
 from kernel.ids import PlayerId
 from kernel.invariant import ensure
@@ -40,6 +41,15 @@ class Given:
     currency: str
 
 
+_ISSUE_TO_PLAYERS: Final = Kept(
+    "SELECT ledger_issue_permits(%s::text::uuid[],"
+    " ARRAY(SELECT 'player:' || p FROM unnest(%s::text::bigint[]) WITH ORDINALITY"
+    " AS u (p, n) ORDER BY n),"
+    " array_fill(%s::text, ARRAY[%s::integer]), array_fill(%s::text, ARRAY[%s::integer]),"
+    " %s::text::bigint[])"
+)
+
+
 def issue_to_players_statement(
     ids: Sequence[UUID],
     players: Sequence[PlayerId],
@@ -54,11 +64,7 @@ def issue_to_players_statement(
     ensure(len(ids) == len(players) == len(amounts_minor_max), "columns are equally long")
     ensure(min(amounts_minor_max) > 0, "a permit allows something", got=given)
     return (
-        "SELECT ledger_issue_permits(%s::text::uuid[],"
-        " ARRAY(SELECT 'player:' || p FROM unnest(%s::text::bigint[]) WITH ORDINALITY"
-        " AS u (p, n) ORDER BY n),"
-        " array_fill(%s::text, ARRAY[%s::integer]), array_fill(%s::text, ARRAY[%s::integer]),"
-        " %s::text::bigint[])",
+        _ISSUE_TO_PLAYERS,
         [
             array_of(ids),
             array_of(players),

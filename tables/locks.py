@@ -20,6 +20,8 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from psycopg.errors import IdleInTransactionSessionTimeout
 
 from audit.locks import LockRank, lock_and_read, lock_rows
+from audit.together import Kept
+from kernel.arrays import array_of
 from kernel.ids import RoundId
 from kernel.invariant import ensure
 from tables.models import Round, Table
@@ -46,13 +48,22 @@ class Lease:
     token: int
 
 
-def bound_session() -> None:
-    """Bound the waits of the open transaction: locks, and idling while holding them."""
+def bound_session(*, plan_once: bool = False) -> None:
+    """Bound the waits of the open transaction: locks, and idling while holding them.
+
+    ``plan_once``: what the server keeps, its functions too, is planned for any values
+    (`audit.together.Kept`), instead of anew wherever fewer rows than guessed look cheaper.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, true),"
-            " set_config('idle_in_transaction_session_timeout', %s, true)",
-            [f"{INTAKE_LOCK_TIMEOUT_MS}ms", f"{IDLE_IN_TRANSACTION_MS}ms"],
+            " set_config('idle_in_transaction_session_timeout', %s, true),"
+            " set_config('plan_cache_mode', %s, true)",
+            [
+                f"{INTAKE_LOCK_TIMEOUT_MS}ms",
+                f"{IDLE_IN_TRANSACTION_MS}ms",
+                "force_generic_plan" if plan_once else "auto",
+            ],
         )
 
 
@@ -106,12 +117,7 @@ def lock_round(round_id: RoundId | UUID) -> tuple[Round, datetime]:
 
 def lock_current_round(table_id: str) -> tuple[Round | None, datetime]:
     """The table's unfinished round under its lock, or None; and the time after the lock."""
-    return _locked(
-        "SELECT id FROM tables_round WHERE table_id = %s AND phase <> ALL(%s)"
-        " ORDER BY number FOR NO KEY UPDATE",
-        f"{_READ} WHERE r.table_id = %s AND r.phase <> ALL(%s) ORDER BY r.number",
-        [table_id, [phase.value for phase in FINISHED]],
-    )
+    return _locked(_LOCK_CURRENT, _READ_CURRENT, [table_id])
 
 
 #: A round with its table, column for column: what ``select_related`` would write anew each time,
@@ -122,6 +128,16 @@ _READ: Final = (
     f"SELECT {', '.join([*(f'r.{f.column}' for f in _ROUND), *(f't.{f.column}' for f in _TABLE)])}"  # noqa: S608  (names of columns)
     " FROM tables_round r JOIN tables_table t ON t.id = r.table_id"
 )
+#: A fixed text: of a value nobody could say beforehand that the index of unfinished rounds has it.
+_FINISHED: Final = array_of(sorted(phase.value for phase in FINISHED))
+_LOCK_CURRENT: Final = Kept(
+    f"SELECT id FROM tables_round WHERE table_id = %s AND phase <> ALL('{_FINISHED}')"  # noqa: S608  (fixed words)
+    " ORDER BY number FOR NO KEY UPDATE"
+)
+_READ_CURRENT: Final = Kept(
+    f"{_READ} WHERE r.table_id = %s AND r.phase <> ALL('{_FINISHED}') ORDER BY r.number"
+)
+_TIME: Final = Kept("SELECT clock_timestamp()")
 
 
 def _locked(lock: str, read: str, params: list[Any]) -> tuple[Round | None, datetime]:
@@ -130,7 +146,7 @@ def _locked(lock: str, read: str, params: list[Any]) -> tuple[Round | None, date
     What is not locked is not there: a round may open between the first and the second.
     """
     locked, rows, [(now,)] = lock_and_read(
-        LockRank.ROUND, lock, params, (read, params), ("SELECT clock_timestamp()", [])
+        LockRank.ROUND, lock, params, (read, params), (_TIME, [])
     )
     if not locked:
         return None, now

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from audit.together import Rows, Statement, run_together
+from audit.together import Kept, Rows, Statement, run_together
 from compliance import facts, gate
 from kernel.arrays import array_of
 from kernel.clock import epoch_ms
@@ -71,7 +71,7 @@ def place_batch(table_id: str, slips: Sequence[PlaceBets]) -> list[Answer]:
     stakes = sum(len(slip.stakes) for slip in slips)
     ensure(len(slips) <= BATCH_MAX and stakes <= STAKES_MAX, "a batch is bounded", stakes=stakes)
     with transaction.atomic():
-        locks.bound_session()
+        locks.bound_session(plan_once=True)
         round_, now = locks.lock_current_round(table_id)
         read = _read(round_, slips)
         answers, meant = _known(read.answers)
@@ -96,12 +96,12 @@ class _Read:
     accounts: Rows
 
 
-_ANSWERS: Final = """
+_ANSWERS: Final = Kept("""
 SELECT s.* FROM unnest(%s::text::bigint[], %s::text::varchar[]) AS u (player_id, key)
 CROSS JOIN LATERAL (SELECT s.player_id, s.key, s.kind, s.fingerprint, s.answer
     FROM tables_slip s WHERE s.player_id = u.player_id AND s.key = u.key LIMIT 1) s
-"""
-_LIMITS: Final = "SELECT currency, limits::text FROM tables_tablelimits WHERE table_id = %s"
+""")
+_LIMITS: Final = Kept("SELECT currency, limits::text FROM tables_tablelimits WHERE table_id = %s")
 _LIVE_STAKES: Final = """
 SELECT b.player_id, b.position, sum(b.stake_minor) FROM tables_bet b
 WHERE b.round_id = %(round)s AND b.player_id = ANY (%(players)s::text::bigint[])
@@ -393,13 +393,13 @@ def _keep(
     )
 
 
-_KEEP: Final = """
+_KEEP: Final = Kept("""
 INSERT INTO tables_slip (id, player_id, key, kind, fingerprint, answer, round_id, accepted_at)
 SELECT s.id, s.player_id, s.key, s.kind, s.fingerprint, s.answer, %s, %s
 FROM ROWS FROM (unnest(%s::text::uuid[], %s::text::bigint[], %s::text::varchar[],
         %s::text::varchar[], %s::text::varchar[]), jsonb_array_elements(%s::jsonb))
     AS s (id, player_id, key, kind, fingerprint, answer)
-"""
+""")
 
 
 def keep_slips(
@@ -444,10 +444,12 @@ def _inserting_bets(round_: Round, takings: list[_Taking], now: datetime) -> Sta
         )
     ]
     return (
-        "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
-        " transfer_id, accepted_at, round_id, rules_hash)"
-        " SELECT b.*, %s, %s, %s FROM unnest(%s::text::uuid[], %s::text::uuid[],"
-        " %s::text::bigint[], %s::text::varchar[], %s::text::bigint[], %s::text::varchar[],"
-        " %s::text::uuid[]) AS b",
+        Kept(
+            "INSERT INTO tables_bet (id, slip_id, player_id, position, stake_minor, currency,"
+            " transfer_id, accepted_at, round_id, rules_hash)"
+            " SELECT b.*, %s, %s, %s FROM unnest(%s::text::uuid[], %s::text::uuid[],"
+            " %s::text::bigint[], %s::text::varchar[], %s::text::bigint[], %s::text::varchar[],"
+            " %s::text::uuid[]) AS b"
+        ),
         [now, round_.id, round_.rules_hash, *map(array_of, zip(*rows, strict=True))],
     )

@@ -87,7 +87,7 @@ def change(mode: str) -> None:
             return real(rank, sql.replace("FOR NO KEY UPDATE", "FOR SHARE"), params, *then)
 
         locks.lock_and_read = share
-        locks.bound_session = lambda: None
+        locks.bound_session = lambda **_: None
     if mode == "unordered":
         decide = gate.decide
 
@@ -104,7 +104,7 @@ def change(mode: str) -> None:
             return decide(requests, now=now)
 
         gate.decide = unordered
-        locks.bound_session = lambda: None
+        locks.bound_session = lambda **_: None
     if mode.startswith("freeze"):
         lock_current_round = locks.lock_current_round
 
@@ -116,7 +116,7 @@ def change(mode: str) -> None:
 
         locks.lock_current_round = freeze
         if mode == "freeze-unbound":
-            locks.bound_session = lambda: None
+            locks.bound_session = lambda **_: None
 
 
 if __name__ == "__main__":
