@@ -11,7 +11,7 @@ from accounts.roles import Role
 from audit.database_clock import database_now
 from compliance import freezing
 from ledger import chargebacks as booked
-from payments import overdue, providers
+from payments import overdue
 from payments.models import Deposit
 from payments.providers.protocol import DisputeState
 from payments.steps import begin
@@ -23,13 +23,7 @@ from tests.flows.staff_steps import staff_client
 
 pytestmark = pytest.mark.feature("F72")
 LIST = "/admin/disputes/"
-
-
-@pytest.fixture
-def psp(monkeypatch, database) -> DisputingProvider:
-    one = DisputingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = DisputingProvider
 
 
 @pytest.fixture

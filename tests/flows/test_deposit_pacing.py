@@ -13,10 +13,11 @@ from payments.paying_in import deposits, pacing
 from payments.states import DepositState
 from payments.words import wording
 from tests import house
-from tests.flows.test_payments_deposits import cash, hear, player, psp, start
+from tests.flows.test_payments_deposits import MemoryProvider, cash, hear, player, start
 
-__all__ = ["player", "psp"]  # fixtures
+__all__ = ["player"]  # a fixture
 pytestmark = pytest.mark.feature("F66")
+PSP = MemoryProvider
 
 
 def test_five_failures_in_ten_minutes_stop_new_deposits(psp, player):

@@ -17,7 +17,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
 from ledger.postings import AccountKind
-from payments import overdue, polling, providers
+from payments import overdue, polling
 from payments.fraud import returns, review
 from payments.fraud.review import ReviewCode, Verdict
 from payments.models import Deposit, Withdrawal
@@ -60,12 +60,13 @@ class Refunding(Remembering):
         return self.made[name]
 
 
+PSP = Refunding
+
+
 @pytest.fixture
-def psp(monkeypatch, database) -> Refunding:
-    one = Refunding()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
+def psp(psp):
     watching.sync()
-    return one
+    return psp
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from kernel.money import Money
 from kernel.refusal import Refused
 from ledger import accounts, holds
 from notices.models import Notice
-from payments import polling, providers
+from payments import polling
 from payments.fraud import hits, review
 from payments.fraud.review import ReviewCode, Verdict
 from payments.models import Deposit
@@ -56,12 +56,13 @@ class Remembering(MemoryProvider):
         return super().create_deposit(wanted)
 
 
+PSP = Remembering
+
+
 @pytest.fixture
-def psp(monkeypatch, database) -> Remembering:
-    one = Remembering()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
+def psp(psp):
     watching.sync()
-    return one
+    return psp
 
 
 @pytest.fixture

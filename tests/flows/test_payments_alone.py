@@ -19,13 +19,7 @@ from tests.flows.test_fraud_reviews import due, start
 from tests.flows.test_payments_deposits import MemoryProvider
 
 pytestmark = pytest.mark.feature("F67")
-
-
-@pytest.fixture
-def psp(monkeypatch, database) -> MemoryProvider:
-    one = MemoryProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = MemoryProvider
 
 
 @pytest.fixture

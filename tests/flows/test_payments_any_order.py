@@ -14,7 +14,6 @@ from kernel.ids import Actor, ActorKind, PlayerId, new_id
 from kernel.money import Money
 from ledger import accounts
 from ledger.checks import run_checks
-from payments import providers
 from payments.disputes import asking
 from payments.messages import provider_events
 from payments.models import Deposit, ProviderEvent
@@ -28,13 +27,7 @@ from tests.flows.dispute_steps import PROVIDER, DisputingProvider
 pytestmark = pytest.mark.feature("F67")
 AMOUNT = 5_000
 D, S = DepositState, DisputeState
-
-
-@pytest.fixture
-def psp(monkeypatch, database) -> DisputingProvider:
-    one = DisputingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = DisputingProvider
 
 
 #: What happens to a payment at the provider, as it happens there.

@@ -20,7 +20,7 @@ from kernel.refusal import Refused
 from ledger import accounts, posting
 from ledger.postings import PostCode, Transfer, TransferKind
 from notices.models import Notice
-from payments import booking, polling, providers
+from payments import booking, polling
 from payments.models import Deposit, Transition
 from payments.paying_in import deposits
 from payments.providers.protocol import (
@@ -82,11 +82,7 @@ class MemoryProvider:
         raise KeyError(provider_ref)
 
 
-@pytest.fixture
-def psp(monkeypatch) -> MemoryProvider:
-    house = MemoryProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: house)
-    return house
+PSP = MemoryProvider
 
 
 @pytest.fixture

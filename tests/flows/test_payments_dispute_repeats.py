@@ -11,7 +11,7 @@ from compliance import freezing
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import polling, providers
+from payments import polling
 from payments.disputes import chargebacks, working
 from payments.models import Deposit, ProviderEvent
 from payments.paying_in import deposits
@@ -23,13 +23,7 @@ from tests.flows.dispute_steps import DisputingProvider, audited, fees, row
 from tests.flows.ledger_steps import assert_books_clean
 
 pytestmark = pytest.mark.feature("F72")
-
-
-@pytest.fixture
-def psp(monkeypatch, database) -> DisputingProvider:
-    one = DisputingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = DisputingProvider
 
 
 @pytest.fixture

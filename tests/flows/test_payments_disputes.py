@@ -52,13 +52,7 @@ from tests.races.test_ledger_races import at_once
 
 pytestmark = pytest.mark.feature("F72")
 DUE = at("2026-12-10T12:00:00+00:00")
-
-
-@pytest.fixture
-def psp(monkeypatch, database) -> DisputingProvider:
-    one = DisputingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = DisputingProvider
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from accounts.roles import Role
 from kernel.ids import Actor, new_id
 from kernel.money import Money
 from ledger import accounts, holds
-from payments import polling, providers
+from payments import polling
 from payments.fraud import review
 from payments.fraud.words import Decision, Outcome
 from payments.models import Deposit, Instrument
@@ -119,11 +119,7 @@ class RememberingProvider(MemoryProvider):
         return super().create_deposit(wanted)
 
 
-@pytest.fixture
-def psp(monkeypatch) -> RememberingProvider:
-    one = RememberingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = RememberingProvider
 
 
 def start(player, key="k", minor=1_000, **more) -> Deposit:

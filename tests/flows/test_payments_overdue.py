@@ -16,7 +16,7 @@ from compliance.models import Case, CaseEvent
 from kernel.ids import Actor, PlayerId
 from kernel.money import Money
 from notices.models import Notice
-from payments import overdue, polling, providers
+from payments import overdue, polling
 from payments.models import Deposit, Withdrawal
 from payments.paying_in import deposits
 from payments.providers.protocol import DepositReport
@@ -30,13 +30,7 @@ from tests.races.test_ledger_races import at_once
 
 pytestmark = pytest.mark.feature("F67")
 US = Actor.system("test")
-
-
-@pytest.fixture
-def psp(monkeypatch) -> MemoryProvider:
-    one = MemoryProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: one)
-    return one
+PSP = MemoryProvider
 
 
 @pytest.fixture

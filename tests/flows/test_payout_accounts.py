@@ -19,7 +19,6 @@ from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import providers
 from payments.approvals.models import AssessmentRow
 from payments.models import Instrument, Withdrawal
 from payments.paying_out import payout_accounts, payout_plan, withdrawals
@@ -40,13 +39,7 @@ from tests.flows.staff_steps import officer
 
 pytestmark = pytest.mark.feature("F66")
 OTHER_IBANS = ("GB82WEST12345698765432", "NL91ABNA0417164300", "FR1420041010050500013M02606")
-
-
-@pytest.fixture
-def psp(monkeypatch) -> PayingProvider:
-    made = PayingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = PayingProvider
 
 
 @pytest.fixture

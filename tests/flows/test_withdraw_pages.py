@@ -15,7 +15,6 @@ from compliance import exclusion
 from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from notices.models import Notice
-from payments import providers
 from payments.models import Instrument, Withdrawal
 from payments.paying_out.closed_loop import LoopCode
 from payments.paying_out.payout_accounts import AccountCode
@@ -34,13 +33,7 @@ from tests.flows.payout_steps import (
 pytestmark = pytest.mark.feature("F66")
 PASSWORD = "correct horse battery staple"
 ACCOUNT_LINK = "/cashier/accounts/new/"
-
-
-@pytest.fixture
-def psp(monkeypatch) -> PayingProvider:
-    made = PayingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = PayingProvider
 
 
 @pytest.fixture

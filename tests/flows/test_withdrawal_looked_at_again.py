@@ -8,7 +8,7 @@ from psycopg import errors
 
 from accounts.roles import Role
 from compliance.models import Standing
-from payments import polling, providers
+from payments import polling
 from payments.approvals.models import ApprovalRow, AssessmentRow
 from payments.approvals.rules import Automatic
 from payments.models import Deposit, Withdrawal
@@ -29,13 +29,7 @@ from tests.flows.staff_steps import staff_client
 from tests.flows.test_withdrawal_reviews import LARGE, W, policy_says, refused, state
 
 pytestmark = pytest.mark.feature("F66")
-
-
-@pytest.fixture
-def psp(monkeypatch) -> PayingProvider:
-    made = PayingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = PayingProvider
 
 
 @pytest.fixture

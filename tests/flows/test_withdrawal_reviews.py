@@ -20,7 +20,7 @@ from compliance.models import Standing
 from kernel.ids import Actor, new_id
 from kernel.refusal import Refused
 from notices.models import Notice
-from payments import polling, providers
+from payments import polling
 from payments.approvals.models import ApprovalRow, AssessmentRow, PolicyText
 from payments.approvals.policy import withdrawal_policy
 from payments.approvals.rules import Automatic
@@ -48,13 +48,7 @@ pytestmark = pytest.mark.feature("F66")
 W = WithdrawalState
 #: In a demonstration two look from 1,000.00 on.
 LARGE = 100_000
-
-
-@pytest.fixture
-def psp(monkeypatch) -> PayingProvider:
-    made = PayingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = PayingProvider
 
 
 @pytest.fixture

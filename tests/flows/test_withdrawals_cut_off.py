@@ -11,7 +11,7 @@ from audit.database_clock import database_now
 from compliance import freezing
 from kernel.ids import Actor
 from notices.models import Notice
-from payments import polling, providers
+from payments import polling
 from payments.models import Deposit, Transition, Withdrawal
 from payments.paying_out import withdrawals
 from payments.providers.protocol import NewPayout, PayoutReport
@@ -53,11 +53,7 @@ class Odd(PayingProvider):
         return made
 
 
-@pytest.fixture
-def psp(monkeypatch) -> Odd:
-    made = Odd()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = Odd
 
 
 @pytest.fixture

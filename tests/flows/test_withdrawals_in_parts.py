@@ -13,7 +13,7 @@ from compliance.models import Standing
 from kernel.ids import Actor
 from kernel.money import Money
 from kernel.refusal import Refused
-from payments import polling, providers
+from payments import polling
 from payments.models import Deposit, Transition, Withdrawal
 from payments.paying_out import withdrawals
 from payments.providers.protocol import PayoutRoute
@@ -34,13 +34,7 @@ from tests.flows.payout_steps import (
 
 pytestmark = pytest.mark.feature("F66")
 W = WithdrawalState
-
-
-@pytest.fixture
-def psp(monkeypatch) -> PayingProvider:
-    made = PayingProvider()
-    monkeypatch.setattr(providers, "provider", lambda name: made)
-    return made
+PSP = PayingProvider
 
 
 @pytest.fixture
