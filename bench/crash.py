@@ -108,7 +108,7 @@ def _write(n: int, cash: Sequence[AccountId], till: AccountId, answers: Path, st
 def _transfers(n: int, number: int, cash: Sequence[AccountId], till: AccountId) -> list[Transfer]:
     """Escrow to players: the accounts of two rounds and of twenty players meet all the time."""
     return [
-        Transfer(new_id(), till, account, 1, TransferKind.REFUND, f"crash:{n}:{number}:{i}")
+        Transfer(new_id(), till, account, 1, TransferKind.PAYOUT, f"crash:{n}:{number}:{i}")
         for i, account in enumerate(CHANCE.sample(cash, BATCH))
     ]
 

@@ -164,6 +164,43 @@ CHECKS: Final[dict[str, str]] = {
         JOIN ledger_route_closed r ON r.kind = t.kind
             AND r.debit_kind = d.kind AND r.credit_kind = c.kind
         WHERE t.posted_at > r.closed_at ORDER BY t.id""",
+    "a_round_gives_back_no_more_than_was_staked": """
+        SELECT e.owner_ref AS round, p.owner_ref AS player, e.currency, t.staked_minor,
+            t.back_minor
+        FROM (
+            SELECT cash, escrow, sum(staked) AS staked_minor, sum(back) AS back_minor
+            FROM (
+                SELECT debit AS cash, credit AS escrow, amount AS staked, 0 AS back
+                FROM ledger_transfer WHERE kind = 'stake'
+                UNION ALL
+                SELECT credit, debit, 0, amount
+                FROM ledger_transfer WHERE kind IN ('refund', 'stake_undo')) t
+            GROUP BY cash, escrow HAVING sum(back) > sum(staked)) t
+        JOIN ledger_account e ON e.id = t.escrow AND e.kind = 'escrow'
+        JOIN ledger_account p ON p.id = t.cash
+        ORDER BY e.owner_ref, e.currency, p.owner_ref""",
+    "a_correction_is_of_a_bet_in_its_round": """
+        SELECT e.owner_ref AS round, p.owner_ref AS player, e.currency,
+            sum(t.stands) AS stands_minor, sum(t.paid) AS paid_minor, sum(t.taken) AS taken_minor,
+            sum(t.corrected) AS corrected_minor
+        FROM (
+            SELECT debit AS player, credit AS escrow, sum(amount) FILTER (WHERE kind = 'stake')
+                AS stands, 0 AS paid, sum(amount) FILTER (WHERE kind = 'correction') AS taken,
+                0 AS corrected
+            FROM ledger_transfer WHERE kind IN ('stake', 'correction') GROUP BY debit, credit
+            UNION ALL
+            SELECT credit, debit, -sum(amount) FILTER (WHERE kind IN ('refund', 'stake_undo')),
+                sum(amount) FILTER (WHERE kind IN ('payout', 'correction')), 0,
+                sum(amount) FILTER (WHERE kind = 'correction')
+            FROM ledger_transfer
+            WHERE kind IN ('refund', 'stake_undo', 'payout', 'correction')
+            GROUP BY credit, debit) t
+        JOIN ledger_account e ON e.id = t.escrow AND e.kind = 'escrow'
+        JOIN ledger_account p ON p.id = t.player AND p.kind IN ('player_cash', 'receivable')
+        GROUP BY e.owner_ref, e.currency, p.owner_ref
+        HAVING coalesce(sum(t.taken), 0) > coalesce(sum(t.paid), 0)
+            OR sum(t.corrected) > 0 AND coalesce(sum(t.stands), 0) <= 0
+        ORDER BY e.owner_ref, e.currency, p.owner_ref""",
     "a_chargeback_was_approved_by_another_person": """
         SELECT t.id AS transfer, t.amount, l.amount AS approved_minor, c.proposer, x.approver,
             x.decision

@@ -97,6 +97,7 @@ class PostCode(StrEnum):
     ROUTE_NOT_ALLOWED = "route_not_allowed"
     TOO_LARGE = "too_large"
     NOT_APPROVED = "not_approved"
+    NOT_OF_ROUND = "not_of_round"
 
 
 #: The codes by the number under which ``ledger_batch.codes`` stores them. Append only.

@@ -28,7 +28,7 @@ def players(count: int, minor_each: int) -> list[AccountId]:
                 kind="bench",
                 actor=BENCH,
                 transfers=[
-                    Transfer(new_id(), till, account, minor_each, TransferKind.REFUND, "bench")
+                    Transfer(new_id(), till, account, minor_each, TransferKind.PAYOUT, "bench")
                     for account in cash[first : first + TRANSFERS_MAX]
                 ],
             )

@@ -91,7 +91,7 @@ def _work(
         with transaction.atomic():
             transfers = (
                 [
-                    Transfer(new_id(), other, cash[i], 1, TransferKind.REFUND, "bench")
+                    Transfer(new_id(), other, cash[i], 1, TransferKind.PAYOUT, "bench")
                     for i in chosen
                 ]
                 if bare

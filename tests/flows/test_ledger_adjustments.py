@@ -17,8 +17,8 @@ from tests.flows.ledger_steps import (
     approved,
     assert_books_clean,
     books,
-    escrow,
     funded,
+    house,
     move,
     post_all,
     posted,
@@ -310,6 +310,6 @@ def test_what_people_decided_and_the_limits_never_change(two, owner, table):
 
 
 def test_other_kinds_in_one_batch_are_posted_beside_an_approved_adjustment(two):
-    ada, pot = funded(1, 100), escrow()
-    post_all([approved(adjustments(), ada, 50), move(ada, pot, 1, TransferKind.CORRECTION)])
-    assert (posted(ada), posted(pot)) == (149, 1)
+    ada, at = funded(1, 100), house()
+    post_all([approved(adjustments(), ada, 50), move(ada, at, 1, TransferKind.CORRECTION)])
+    assert (posted(ada), posted(at)) == (149, 1)

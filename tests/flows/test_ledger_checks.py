@@ -79,7 +79,7 @@ TAMPERING = {
         },
     ),
     "a whole transfer removed": (
-        "DELETE FROM ledger_transfer WHERE kind = 'stake'",
+        "DELETE FROM ledger_transfer WHERE kind = 'stake' AND debit = {ada}",
         {
             "balance_is_the_sum_of_its_entries": ("account", "{ada}"),
             "balance_is_the_last_balance_after": ("account", "{ada}"),
@@ -88,7 +88,7 @@ TAMPERING = {
         },
     ),
     "a transfer's amount": (
-        "UPDATE ledger_transfer SET amount = 299 WHERE kind = 'stake'",
+        "UPDATE ledger_transfer SET amount = 299 WHERE kind = 'stake' AND debit = {ada}",
         {
             "balance_is_the_sum_of_its_entries": ("sum_minor", "701"),
             "balance_after_is_the_running_sum": ("running", "701"),
@@ -96,7 +96,7 @@ TAMPERING = {
         },
     ),
     "a transfer's kind": (
-        "UPDATE ledger_transfer SET kind = 'payout' WHERE kind = 'stake'",
+        "UPDATE ledger_transfer SET kind = 'payout' WHERE kind = 'stake' AND debit = {ada}",
         {"a_transfer_follows_an_allowed_route": ("kind", "payout")},
     ),
     "a permit removed": (
@@ -147,6 +147,24 @@ TAMPERING = {
         "INSERT INTO ledger_route_closed VALUES"
         " ('stake', 'player_cash', 'escrow', '2026-01-01', 'A test.')",
         {"nothing_by_a_route_after_it_was_closed": ("kind", "stake")},
+    ),
+    "a payout made a refund": (
+        "UPDATE ledger_transfer SET kind = 'refund' WHERE kind = 'payout'",
+        {
+            "a_round_gives_back_no_more_than_was_staked": ("back_minor", "65"),
+            "a_correction_is_of_a_bet_in_its_round": ("taken_minor", "10"),
+        },
+    ),
+    "a payout made a correction to somebody without a bet": (
+        "UPDATE ledger_transfer SET kind = CASE kind WHEN 'payout' THEN 'correction' ELSE 'refund'"
+        " END WHERE kind IN ('payout', 'stake_undo');"
+        " UPDATE ledger_transfer SET amount = 60 WHERE kind = 'refund'",
+        {
+            "a_correction_is_of_a_bet_in_its_round": ("corrected_minor", "35"),
+            "balance_is_the_sum_of_its_entries": ("sum_minor", "125"),
+            "balance_after_is_the_running_sum": ("running", "100"),
+            "a_batch_counts_its_transfers": ("found_total", "60"),
+        },
     ),
     "a chargeback's approval made a refusal": (
         "UPDATE ledger_chargeback_decision SET decision = 'refused', note = 'No.'",
@@ -237,8 +255,8 @@ TAMPERING = {
 def played(database):
     """A stake of 300 that stands, an escrow that was used and emptied, and three holds: one of 40
     of which 25 were captured, one of 30 voided, one of 20 open; 40 of a deposit of 100 are charged
-    back; of another its provider took 30, of which 20 are borne; a debt of 50 is written off. Ids
-    by name."""
+    back; of another its provider took 30, of which 20 are borne; a debt of 50 is written off; of
+    a stake of 60 30 came back, 35 were paid, and of those a correction took 10. Ids by name."""
     ada, pot, empty = funded(1, 1_000), escrow(), escrow()
     with transaction.atomic():
         try_all([stake(1, ada, pot, 300)])
@@ -255,6 +273,13 @@ def played(database):
     debt = accounts.receivable(PlayerId(4), "EUR")
     post_all([move(debt, house(), 50, postings.TransferKind.CORRECTION)])
     written_off(debt, 50)
+    cleo, third = funded(6, 100), escrow()
+    with transaction.atomic():
+        try_all([stake(6, cleo, third, 60)])
+    post_all([move(third, cleo, 30, postings.TransferKind.STAKE_UNDO)])
+    post_all([move(house(), third, 5, postings.TransferKind.HOUSE_SWEEP)])
+    post_all([move(third, cleo, 35, postings.TransferKind.PAYOUT)])
+    post_all([correction(cleo, 10, third)])
     return {"ada": ada, "bo": bo, "empty": empty, "debt": debt}
 
 
@@ -330,7 +355,7 @@ def test_the_command_exits_0_on_clean_books_and_1_on_broken_ones(database, playe
     clean = command(database, "--format", "json")
     assert clean.returncode == 0, clean.stderr
     answer = json.loads(clean.stdout)
-    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 13)
+    assert (answer["ok"], answer["violations"], answer["counts"]["transfer"]) == (True, [], 19)
     told = clean.stderr.splitlines()
     assert told == [f"{n}/{len(CHECKS)} {name}" for n, name in enumerate(CHECKS, 1)]
     assert command(database, "--quiet").stderr == ""

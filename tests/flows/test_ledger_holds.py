@@ -228,7 +228,7 @@ def test_an_account_with_a_hold_is_not_closed(database):
     ada = funded(1, 100)
     post_all([correction(ada, 100, at)])
     post_all([move(at, into, 100, TransferKind.HOUSE_SWEEP)])
-    post_all([move(into, ada, 100, TransferKind.CORRECTION)])
+    post_all([move(into, ada, 100, TransferKind.PAYOUT)])
     held(correction(ada, 100, at))
     with transaction.atomic():
         with pytest.raises(Refused) as info:
@@ -237,7 +237,7 @@ def test_an_account_with_a_hold_is_not_closed(database):
 
 
 def test_a_capture_into_an_account_that_was_closed_leaves_the_hold_open(database):
-    ada, into = funded(1, 1_000), escrow()
+    ada, into = funded(1, 1_000), house("closing")
     one = correction(ada, 300, into)
     held(one)
     with transaction.atomic():

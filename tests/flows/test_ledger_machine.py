@@ -26,6 +26,8 @@ from tests.flows.ledger_steps import (
     funded,
     held,
     house,
+    stake,
+    try_all,
     voided,
     wait_until_due,
 )
@@ -45,6 +47,7 @@ games = count(1)  # fresh accounts for each, in one database
 WORDS = {
     *("done", "replayed", "key_conflict", "below_floor", "not_positive", "same_account"),
     *("account_closed", "route_not_allowed", "hold_not_allowed", "account_not_empty"),
+    "not_of_round",
     *("capture_above_hold", "stale_hold captured", "stale_hold voided", "stale_hold expired"),
 }
 answered = set()
@@ -70,12 +73,15 @@ class Books(RuleBasedStateMachine):
         super().__init__()
         game = next(games)
         self.ids = {
-            "player a": funded(game * 10 + 1, 100),
-            "player b": funded(game * 10 + 2, 60),
+            "player a": funded(game * 10 + 1, 101),
+            "player b": funded(game * 10 + 2, 61),
             "pot": escrow(),
             "bank": house(f"table-{game}"),
         }
-        self.model = HoldLedger({"player a": 100, "player b": 60, "pot": 0, "bank": 0})
+        with transaction.atomic():
+            for nth, name in enumerate(NAMES[:2], 1):
+                try_all([stake(game * 10 + nth, self.ids[name], self.ids["pot"], 1)])
+        self.model = HoldLedger({"player a": 100, "player b": 60, "pot": 2, "bank": 0})
         self.batches = {}  # key → the id that its transfers come from, its moves, partial
         self.made = []  # every hold that was asked for and made: id, move, timeout
 
@@ -131,8 +137,8 @@ class Books(RuleBasedStateMachine):
 
     @rule(move=moves)
     def hold_a_stake(self, move):
-        stake = self.transfer(new_id(), move, TransferKind.STAKE)
-        assert word(lambda: held(stake)) == "hold_not_allowed"
+        one = self.transfer(new_id(), move, TransferKind.STAKE)
+        assert word(lambda: held(one)) == "hold_not_allowed"
 
     @precondition(lambda self: self.made)
     @rule(place=places, more=st.sampled_from([0, 0, 1]))

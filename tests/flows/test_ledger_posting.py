@@ -184,6 +184,7 @@ FAULTS = {
     "not_approved": lambda ada, bob, pot, good: move(
         adjustments(), ada, 1, TransferKind.ADJUSTMENT
     ),
+    "not_of_round": lambda ada, bob, pot, good: move(pot, bob, 1, TransferKind.REFUND),
 }
 
 

@@ -46,7 +46,7 @@ def as_transfers(items, ids, permit_ids):
             AccountId(ids.get(item.debit, 999_999)),
             AccountId(ids.get(item.credit, 999_999)),
             item.amount,
-            TransferKind.REFUND if item.permit is None else TransferKind.STAKE,
+            TransferKind.PAYOUT if item.permit is None else TransferKind.STAKE,
             "property",
             permit=None if item.permit is None else permit_ids.get(item.permit, new_id()),
             group=item.group,

@@ -21,7 +21,7 @@ from tests.flows.ledger_steps import (
 
 SELECT = """
 SELECT t.id, %(escrow)s::bigint AS debit, %(player)s::bigint AS credit, t.minor AS amount_minor,
-    'refund' AS kind, 'test' AS ref
+    'payout' AS kind, 'test' AS ref
 FROM unnest(%(moved)s::uuid[], %(minors)s::bigint[]) AS t (id, minor)
 """
 
@@ -56,8 +56,8 @@ def test_selected_transfers_follow_the_first_ones_in_the_order_of_their_ids(data
         )
         assert cursor.fetchall() == [
             (1, 500, "house_sweep"),
-            (2, 300, "refund"),
-            (3, 200, "refund"),
+            (2, 300, "payout"),
+            (3, 200, "payout"),
         ]
     assert_books_clean()
 
@@ -66,7 +66,7 @@ def test_the_fingerprint_made_in_the_database_is_the_one_made_here(database):
     ada, into = funded(1, 0), escrow()
     first, id_ = top_up(into, 300), new_id()
     batch = selected(into, ada, {id_: 300}, first=[first])
-    same = [first, move(into, ada, 300, TransferKind.REFUND, id=id_)]
+    same = [first, move(into, ada, 300, TransferKind.PAYOUT, id=id_)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT fingerprint FROM ledger_batch WHERE id = %s", [batch.id])
         assert bytes(cursor.fetchone()[0]) == fingerprint("post", "test", same)

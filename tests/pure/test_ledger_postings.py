@@ -105,6 +105,7 @@ def test_code_numbers_are_those_that_old_batches_were_stored_with():
         "route_not_allowed",
         "too_large",
         "not_approved",
+        "not_of_round",
     ]
     assert set(POST_CODES) == set(PostCode)
 
