@@ -1,7 +1,8 @@
 """`bin/bench ledger [--runs 5] [--seconds 6] [--scale 50]`: the ledger beside others, in turns.
 
 In every run one after the other, on one PostgreSQL that syncs to the disk: pgbench's TPC-B with 8
-clients; batches of 1,000 stakes with entries and a permit for each, from two processes;
+clients; batches of 1,000 stakes with entries and a permit for each, from two processes; the same
+without permits and with the ledger's triggers off, to see what enforcement costs;
 django-hordak's ``transfer_to`` from 8 processes; 100 players at one table through the intake, in a
 round of its own; and the same bets written naively over 32 connections. Medians over the runs; the
 books are checked and sealed afterwards. Exit code 1 when a figure misses its target.
@@ -16,9 +17,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import process_time
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
+from psycopg import sql
 
 from bench.database.fresh import ADDRESS, CLUSTER, fresh_database, settings_that_count
 
@@ -52,6 +54,8 @@ class Turn:
 
     tpcb: Rate
     batch: Rate
+    bare: Rate
+    bare_bytes: int
     hordak: Rate
     hot: Rate
     waits_ms: list[float]
@@ -66,6 +70,7 @@ class World:
     pit: house.Pit
     people: list[PlayerId]
     naive_url: str
+    owner_url: str
     postmaster: int
     seconds: int
 
@@ -83,15 +88,15 @@ def main(words: list[str]) -> int:
         turns = [_turn(world) for _ in range(given.runs)]
         seal = _sealing(world.postmaster)
         report = run_checks()
-        transfers = report.counts["transfer"] - transfers_before
+        enforced = report.counts["transfer"] - transfers_before - sum(t.bare.done for t in turns)
+        size = accounts.ledger_bytes() - size_before - sum(t.bare_bytes for t in turns)
         result = _figures(turns) | {
-            "bytes_per_transfer": round((accounts.ledger_bytes() - size_before) / transfers),
+            "bytes_per_transfer": round(size / enforced),
             "sealing_cpu_us": round(seal.cpu_us, 1),
             "transfers": report.counts["transfer"],
             "violations": len(report.violations),
         }
-        bare = _bare(database, world, given.runs)
-        result |= _enforcement(turns, bare, seal) | {
+        result |= _enforcement(turns, seal) | {
             "n": len(turns),
             "postgres": settings_that_count(),
         }
@@ -113,13 +118,16 @@ def _world(database: conftest.Database, seconds: int, scale: int) -> World:
     pit = house.pit(intermission_ms=0)
     people = [house.player(balance_minor=100_000_000) for _ in range(HOT_PLAYERS)]
     cash = accounts.players(PLAYERS, 1_000_000)
-    return World(cash, pit, people, naive_url, CLUSTER.pid, seconds)
+    return World(cash, pit, people, naive_url, database.owner_url, CLUSTER.pid, seconds)
 
 
 def _turn(world: World) -> Turn:
     seconds, postmaster = world.seconds, world.postmaster
     beside = tpcb.measure(ADDRESS, seconds=seconds, postmaster=postmaster)
     batch = batches.measure(world.cash, seconds=seconds, postmaster=postmaster)
+    size = accounts.ledger_bytes()
+    bare = _bare(world)
+    bare_bytes = accounts.ledger_bytes() - size
     other = hordak.measure(ADDRESS, seconds=seconds, postmaster=postmaster)
     round_ = world.pit.open_round()
     hot, waits = hot_table.measure(
@@ -136,7 +144,7 @@ def _turn(world: World) -> Turn:
         f" hordak {other.per_second:.0f}, hot table {hot.per_second:.0f},"
         f" naive {plain.per_second:.0f}\n"
     )
-    return Turn(beside, batch, other, hot, waits, plain)
+    return Turn(beside, batch, bare, bare_bytes, other, hot, waits, plain)
 
 
 def _figures(turns: Sequence[Turn]) -> dict[str, Any]:
@@ -169,23 +177,33 @@ def _sealing(postmaster: int) -> Rate:
     return Rate(transfers, 1.0, spent)
 
 
-def _bare(database: conftest.Database, world: World, runs: int) -> list[Rate]:
-    """The same batches without permits, with every trigger of the ledger switched off."""
-    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+def _bare(world: World) -> Rate:
+    """The same batches without permits, with every trigger of the ledger switched off meanwhile."""
+    try:
+        _switch_triggers(world.owner_url, "DISABLE")
+        return batches.measure(
+            world.cash, seconds=world.seconds, postmaster=world.postmaster, bare=True
+        )
+    finally:
+        _switch_triggers(world.owner_url, "ENABLE")
+
+
+def _switch_triggers(owner_url: str, word: Literal["ENABLE", "DISABLE"]) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as owner:
         for table in ("account", "batch", "transfer", "transfer_id"):
-            owner.execute(f"ALTER TABLE ledger_{table} DISABLE TRIGGER USER")
-    return [
-        batches.measure(world.cash, seconds=world.seconds, postmaster=world.postmaster, bare=True)
-        for _ in range(runs)
-    ]
+            owner.execute(
+                sql.SQL("ALTER TABLE {} {} TRIGGER USER").format(
+                    sql.Identifier(f"ledger_{table}"), sql.SQL(word)
+                )
+            )
 
 
-def _enforcement(turns: Sequence[Turn], bare: Sequence[Rate], seal: Rate) -> dict[str, float]:
-    full = statistics.median(turn.batch.cpu_us for turn in turns) + seal.cpu_us
-    without = statistics.median(rate.cpu_us for rate in bare)
+def _enforcement(turns: Sequence[Turn], seal: Rate) -> dict[str, float]:
+    """What permits, triggers and seals are of a transfer's cost: the median over the turns."""
+    shares = [1 - turn.bare.cpu_us / (turn.batch.cpu_us + seal.cpu_us) for turn in turns]
     return {
-        "enforcement_cpu_share": round((full - without) / full, 3),
-        "bare_cpu_us": round(without, 1),
+        "enforcement_cpu_share": round(statistics.median(shares), 3),
+        "bare_cpu_us": round(statistics.median(turn.bare.cpu_us for turn in turns), 1),
     }
 
 
