@@ -133,14 +133,14 @@ UPDATE ledger_account a SET posted = e.posted, seq = e.seq FROM (
         GROUP BY account) e
 WHERE e.account = a.id;
 INSERT INTO payments_deposit (id, player_id, provider, provider_ref, key, amount_minor, currency,
-    reason, polls, state, redirect_url, return_url, arrived_currency {deposit_more})
+    reason, polls, state, redirect_url, return_url, arrived_currency, created_at {deposit_more})
 SELECT payment, i % {players} + 1, 'simulated', ref, payment::text, minor, 'EUR', '', 0,
     'succeeded',
-    '', '', '' {deposit_rest} FROM legs WHERE NOT is_out;
+    '', '', '', at {deposit_rest} FROM legs WHERE NOT is_out;
 INSERT INTO payments_withdrawal (id, player_id, provider, provider_ref, key, amount_minor, currency,
-    reason, polls, state, approved_by, request_id {withdrawal_more})
+    reason, polls, state, approved_by, request_id, created_at {withdrawal_more})
 SELECT payment, i % {players} + 1, 'simulated', ref, payment::text, minor, 'EUR', '', 0, 'paid', '',
-    payment {withdrawal_rest} FROM legs WHERE is_out;
+    payment, at {withdrawal_rest} FROM legs WHERE is_out;
 """
 _MONEY: Final = (
     "CASE WHEN {0} < 0 THEN '-' ELSE '' END || abs({0}) / 100 || '.'"

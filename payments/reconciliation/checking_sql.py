@@ -414,14 +414,18 @@ WHERE st.lid IS NULL AND st.bid IS NOT NULL AND NOT st.is_second AND NOT st.is_o
 
 #: The provider's own balance, over all of its files: what rows net to, in the currency they net in.
 #: ``conversions`` is what was changed from one currency to another, which no account of ours tells.
+#: Payouts are told apart only where they are batches without a row of their own.
 BALANCES: Final = f"""
 CREATE TEMP TABLE every AS
-SELECT f.source, r.currency, r.net_currency, c.cat, r.gross_minor AS gross, r.fee_minor AS fee,
-    r.net_minor AS net, coalesce(r.payout_id, '') AS payout_id
+SELECT f.source, r.currency, r.net_currency, c.cat,
+    CASE WHEN f.source IN (SELECT unnest($batch_providers::VARCHAR[]))
+        THEN coalesce(r.payout_id, '') ELSE '' END AS payout_id,
+    sum(r.gross_minor) AS gross, sum(r.fee_minor) AS fee, sum(r.net_minor) AS net
 FROM read_parquet($paths, filename = true) r
 JOIN files f ON f.path = r.filename JOIN cats c ON c.category = r.category
 WHERE r.booked_at < $as_of
-    AND f.file_no::BIGINT * {ROWS_MAX} + r.row_no NOT IN (SELECT id FROM superseded);
+    AND f.file_no::BIGINT * {ROWS_MAX} + r.row_no NOT IN (SELECT id FROM superseded)
+GROUP BY ALL;
 CREATE TEMP TABLE balances AS
 SELECT source AS provider, currency, sum(amount)::BIGINT AS amount,
     sum(changed)::BIGINT AS conversions
@@ -436,7 +440,6 @@ FROM (
     UNION ALL
     SELECT source, net_currency, -sum(net), 0 FROM every
     WHERE payout_id <> '' AND cat <> {PAYOUT}
-        AND source IN (SELECT unnest($batch_providers::VARCHAR[]))
         AND (source, net_currency, payout_id) NOT IN (SELECT (source, net_currency, payout_id)
             FROM every WHERE cat = {PAYOUT} AND payout_id <> '')
     GROUP BY ALL

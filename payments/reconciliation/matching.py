@@ -51,8 +51,9 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything that a run reads, beside the ledger's rows in ``ledger_csv``. Instants are naive
-    UTC. ``provider``: the only one that it is about, or empty.
+    """Everything that a run reads, beside the ledger's rows, which are in ``ledger_rows`` of the
+    engine (`ledger_side.export`). Instants are naive UTC. ``provider``: the only one that it is
+    about, or empty.
 
     ``known`` is what breaks are about that are open or resolved: it is reported however old it is.
     ``carried`` is what is read for their sake, and for the sake of those that cleared lately.
@@ -63,7 +64,6 @@ class Inputs:
     policy: Policy
     places: Sequence[Place]
     files: Sequence[InputFile]
-    ledger_csv: Path
     known_rows: Sequence[tuple[str, int]] = ()
     known_transfers: Sequence[str] = ()
     known_payouts: Sequence[tuple[str, str]] = ()
@@ -275,7 +275,6 @@ class Matching:
         )
 
     def _load_ledger(self) -> None:
-        self._do(match.LEDGER_ROWS, path=str(self._inputs.ledger_csv))
         rows, digest = self.one(match.DIGEST)
         self._digest = int(rows), str(digest)
         self._do(match.LEDGER)

@@ -9,6 +9,7 @@ memory decides nothing. Amounts are seen from our clearing account: money toward
 from __future__ import annotations
 
 # ruff: noqa: S608  (composed of fixed words of this file; values are parameters)
+from collections.abc import Mapping
 from typing import Final
 
 from payments.reconciliation.policy import CATEGORIES
@@ -23,27 +24,70 @@ MAIN: Final = f"cat NOT IN ({CAT['fee']}, {CAT['payout']})"
 ROWS_MAX: Final = 1 << 32
 ENTRIES_MAX: Final = 1 << 40
 
-LEDGER_COLUMNS: Final = {
+#: What is copied of the ledger, column by column: entries, and the payments that they were for.
+_ENTRY: Final = {
     "place": "INTEGER",
     "seq": "BIGINT",
     "transfer": "UUID",
     "amount": "BIGINT",
     "booked_at": "TIMESTAMP",
     "kind": "VARCHAR",
-    "own": "VARCHAR",
-    "batch": "BIGINT",
-    "payment_id": "UUID",
-    "alt_payment": "UUID",
     "ref": "VARCHAR",
-    "alt_ref": "VARCHAR",
+    "batch": "BIGINT",
+    "dispute": "VARCHAR",
+}
+_PAYMENT: Final = {
+    "id": "UUID",
+    "is_deposit": "BOOLEAN",
+    "source": "UUID",
+    "ref": "VARCHAR",
     "is_test": "BOOLEAN",
 }
 
-_COLUMNS: Final = ", ".join(f"'{name}': '{type_}'" for name, type_ in LEDGER_COLUMNS.items())
-LEDGER_ROWS: Final = f"""
-CREATE TEMP TABLE ledger_rows AS SELECT * FROM read_csv($path, header = false, auto_detect = false,
-    delim = ',', quote = '"', escape = '"', columns = {{{_COLUMNS}}});
-"""
+
+def _copied(columns: Mapping[str, str]) -> str:
+    typed = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
+    return f"""read_csv($path, header = false, auto_detect = false, delim = ',', quote = '"',
+    escape = '"', columns = {{{typed}}})"""
+
+
+#: An entry refers to a payment, or to the row of a file that it was booked for.
+ENTRIES: Final = f"""
+CREATE TEMP TABLE entries AS
+SELECT place, seq, transfer, amount, booked_at, kind, batch, dispute,
+    CASE WHEN starts_with(ref, 'psp-row:') THEN nullif(substr(ref, 9), '') END AS own,
+    CASE WHEN starts_with(ref, 'payment:') AND length(ref) = 44 THEN substr(ref, 9)::UUID END
+        AS payment
+FROM {_copied(_ENTRY)}"""
+PAYMENTS_TABLE: Final = f"""CREATE TEMP TABLE payments ({
+    ", ".join(f"{name} {type_}" for name, type_ in _PAYMENT.items())
+})"""
+PAYMENTS: Final = f"INSERT INTO payments FROM {_copied(_PAYMENT)}"
+OF_PAYMENTS: Final = "SELECT count(payment) FROM entries"
+#: Payments that are named and were not copied yet, in one order, so that the same are asked for.
+UNKNOWN: Final = """SELECT DISTINCT payment FROM entries
+ANTI JOIN payments p ON p.id = entries.payment WHERE payment IS NOT NULL ORDER BY payment"""
+UNKNOWN_SOURCES: Final = """SELECT DISTINCT w.source FROM payments w
+SEMI JOIN entries e ON e.payment = w.id ANTI JOIN payments p ON p.id = w.source
+WHERE w.source IS NOT NULL ORDER BY w.source"""
+LEDGER_COLUMNS: Final = (
+    *("place", "seq", "transfer", "amount", "booked_at", "kind", "own", "batch"),
+    *("payment_id", "alt_payment", "ref", "alt_ref", "is_test"),
+)
+#: A dispute has a name of its own at the provider, beside that of the deposit.
+LEDGER_ROWS: Final = (
+    """CREATE TEMP TABLE ledger_rows AS
+SELECT e.place, e.seq, e.transfer, e.amount, e.booked_at, e.kind, e.own, e.batch,
+    p.id AS payment_id, s.id AS alt_payment,
+    CASE WHEN e.kind IN ('dispute', 'chargeback') THEN e.dispute ELSE p.ref END AS ref,
+    CASE WHEN e.kind NOT IN ('dispute', 'chargeback') THEN s.ref
+        WHEN p.is_deposit THEN p.ref END AS alt_ref,
+    coalesce(p.is_test, false) AS is_test
+FROM entries e LEFT JOIN payments p ON p.id = e.payment
+LEFT JOIN payments s ON s.id = p.source AND s.is_deposit""",
+    "DROP TABLE entries",
+    "DROP TABLE payments",
+)
 #: Of the entries in whatever order: they differ in account and sequence, so none cancels another.
 DIGEST: Final = f"""
 SELECT count(*), coalesce(bit_xor(h), 0)::VARCHAR || '-' || coalesce(sum(h), 0)::VARCHAR

@@ -96,7 +96,7 @@ def perform(  # noqa: PLR0913  (what may be asked of a run; all but two by name)
         columnar.connect(place, readable=(store.rows_folder(),)) as engine,
     ):
         at("reading")
-        read = _read(engine, (provider, as_of), policy, place / "ledger.csv")
+        read = _read(engine, (provider, as_of), policy, place)
         matching = Matching(engine, read.inputs)
         at("loading")
         matching.load()
@@ -137,7 +137,7 @@ class _Read:
 
 
 def _read(
-    engine: DuckDBPyConnection, scoped: tuple[str, datetime], policy: Policy, ledger_csv: Path
+    engine: DuckDBPyConnection, scoped: tuple[str, datetime], policy: Policy, folder: Path
 ) -> _Read:
     """Everything from the database, in one snapshot."""
     provider, as_of = scoped
@@ -157,7 +157,8 @@ def _read(
         minors = ledger_side.balances_before(instants)
         closings, befores, openings = minors[::3], minors[1::3], minors[2::3]
         ledger_side.export(
-            ledger_csv,
+            engine,
+            folder,
             scope.accounts,
             since=scope.outer,
             until=as_of,
@@ -177,7 +178,6 @@ def _read(
         policy=scope.policy,
         places=places,
         files=scope.input_files(),
-        ledger_csv=ledger_csv,
         known_rows=scope.carried.known_rows,
         known_transfers=scope.carried.known_transfers,
         known_payouts=scope.carried.known_payouts,

@@ -54,6 +54,10 @@ class Booked:
     provider: str = "simulated"
     #: What it refers to where that is no payment.
     of: str = ""
+    #: When its payment was made; None: now.
+    made: datetime | None = None
+    #: The deposit that a withdrawal goes back to.
+    source: UUID | None = None
 
 
 def book(owner: psycopg.Connection, items: list[Booked]) -> None:
@@ -133,6 +137,10 @@ def _payment(owner: psycopg.Connection, table: str, one: Booked) -> None:
         "polls": 0,
         "state": "succeeded" if table == "deposit" else "paid",
     } | more
+    if one.made is not None:
+        row["created_at"] = one.made
+    if one.source is not None:
+        row |= {"source_deposit_id": one.source, "route": "refund"}
     for name in known - set(row):
         row[name] = 0 if name.endswith(("minor", "part", "parts")) else ""
     owner.execute(
