@@ -21,6 +21,7 @@ from audit.record import Subject, record, register
 from audit.streamed import pieces_of, streamed
 from backoffice import desk
 from backoffice.finance import frame
+from kernel.ids import ActorKind
 from payments.files import formats, importing, selectors, store
 from payments.files.arriving import StreamArrival
 from payments.files.importing import Delivery, Outcome, Way
@@ -167,13 +168,19 @@ def _row(one: SourceFile, names: dict[str, str]) -> dict[str, Any]:
         "period_to": one.period_to,
         "statement_no": one.statement_no,
         "imported_at": one.imported_at,
-        "by": names[one.imported_by],
-        "way": WAYS.get(one.way, one.way),
+        "came": _came(one, names),
         "why": one.refusals[0]["message"] if one.refusals else "",
         "refusals": one.refusals,
         "notes": one.notes,
         "despite": one.despite,
     }
+
+
+def _came(one: SourceFile, names: dict[str, str]) -> str:
+    """By which way a file came, and by whom where that was a person."""
+    way = WAYS.get(one.way, one.way)
+    is_person = one.imported_by.startswith(f"{ActorKind.STAFF}:")
+    return f"{way}, {names[one.imported_by]}" if is_person else way
 
 
 def _totals(one: SourceFile) -> list[dict[str, Any]]:
