@@ -1,6 +1,6 @@
 """Stakes posted in batches by several processes: what the ledger does on an evening.
 
-Every stake has its permit, every trigger is on. ``bare`` leaves the permits out (refunds from an
+Every stake has its permit, every trigger is on. ``bare`` leaves the permits out (payouts from an
 escrow to players), for a ledger whose triggers somebody switched off to see what they cost.
 """
 
