@@ -12,12 +12,12 @@ import logging
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import redis
 from django.conf import settings
-from django.db import transaction
+
+from audit.after_commit import hint_after_commit
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ Hint = Changed | Close
 
 def accounts_changed(account_ids: Iterable[int]) -> None:
     """Tell every process after the commit that these accounts changed. Never fails, never waits."""
-    transaction.on_commit(partial(_publisher.add, frozenset(account_ids)), robust=True)
+    hint_after_commit(_publisher.add, frozenset(account_ids))
 
 
 def close_sockets(user_id: int, code: str, sessions: Collection[str] | None = None) -> None:
@@ -69,7 +69,7 @@ def close_sockets(user_id: int, code: str, sessions: Collection[str] | None = No
         "code": code,
         "sessions": None if sessions is None else sorted(sessions),
     }
-    transaction.on_commit(partial(_publish, [json.dumps(message)]), robust=True)
+    hint_after_commit(_publish, [json.dumps(message)])
 
 
 def parse(text: str | bytes) -> Hint:

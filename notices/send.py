@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Final, cast
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 from kombu.exceptions import OperationalError
 
+from audit.after_commit import hint_after_commit
 from kernel.invariant import ensure
 from notices import consent, tasks
 from notices.delivery import deliver
@@ -72,8 +72,7 @@ def _log_delivery(notice: Notice, channel: Channel, *, is_allowed: bool) -> None
         )
         return
     delivery = Delivery.objects.create(notice=notice, channel=channel)
-    # robust: what has been committed is not undone because a mail could not be handed over
-    transaction.on_commit(partial(_hand_over, delivery.id), robust=True)
+    hint_after_commit(_hand_over, delivery.id)
 
 
 def _hand_over(delivery_id: UUID) -> None:

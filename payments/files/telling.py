@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db import transaction
+from audit.after_commit import hint_after_commit
 
 Listener = Callable[[UUID], None]
 _listeners: list[Listener] = []
@@ -23,8 +23,4 @@ def when_imported(listener: Listener) -> None:
 def tell(file_id: UUID) -> None:
     """In the transaction of the import."""
     for listener in _listeners:
-
-        def call(listener: Listener = listener) -> None:
-            listener(file_id)
-
-        transaction.on_commit(call, robust=True)
+        hint_after_commit(listener, file_id)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
-from django.db import DataError, transaction
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from audit.after_commit import hint_after_commit
 from kernel.clock import SystemClock, epoch_ms
 from kernel.refusal import Refused
 from payments import providers
@@ -89,7 +89,7 @@ def keep(house: Provider, event_id: str, news: News, payload: dict[str, object])
     if event is None:
         log.info("webhook_repeated", provider=house.name, event_id=event_id)
     elif not event.outcome:
-        transaction.on_commit(partial(_hint, event.pk), robust=True)
+        hint_after_commit(_hint, event.pk)
 
 
 def _hint(row_id: UUID) -> None:
