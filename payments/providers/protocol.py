@@ -218,7 +218,6 @@ class NewPayout:
     route: PayoutRoute
     target: str
     asked_at: datetime | None = None
-    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
